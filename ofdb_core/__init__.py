@@ -1,0 +1,24 @@
+"""OFDB Lab: pre-training images from formulas, one image a category.
+
+The road of a data set, module by module (each is imported only when it is used):
+
+    ifs       an iterated function system: A (k, d, d), t (k, d), p (k,)
+    streams   every source of randomness
+    chaos     the chaos game: a system and random numbers become points (n, d)
+    raster    points become an image (H, W)
+    search    random systems become categories, as the original's search picks them
+    render2d  an image of 2D-OFDB and its PNG file
+    folder    folders of results: written whole, resumed, verified
+    dataset   the folders of a data set: categories and images
+    recipe    what a notebook may be told: names, types and ranges of its parameters
+    record    what ran: parameters, versions, commit, hashes
+    digits    a small real data set that travels with scikit-learn
+    loading   images become batches, each a function of (seed, step)
+    train     one loop for pre-training and fine-tuning
+    plot      figures
+    explore   widgets
+    report    the figures and numbers of an experiment on one page
+    experiment  runs the notebooks of an experiment in order
+"""
+
+__version__ = "0.1.0"

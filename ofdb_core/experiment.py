@@ -1,0 +1,247 @@
+"""An experiment: the notebooks for which params/<experiment>/ has a file, run in order by papermill.
+
+All parameters of all notebooks are checked before the first one starts. A notebook that is done, and whose parameters,
+inputs and code are unchanged, is skipped.
+"""
+
+import ast
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ofdb_core import folder, recipe, record
+
+NOTEBOOKS = record.PROJECT / "notebooks"
+PARAMS = record.PROJECT / "params"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A notebook: the class of its parameters, and the folders it reads from the notebooks before it and writes."""
+
+    recipe: type
+    reads: tuple = ()
+    writes: tuple = ()
+
+
+STAGES = {
+    "0_explore_ifs": Stage(recipe.Explore),
+    "1_search_categories": Stage(recipe.Search, writes=("categories",)),
+    "2_render_2d": Stage(recipe.Render2D, reads=("categories",), writes=("images",)),
+    "4_pretrain": Stage(recipe.Pretrain, reads=("images",), writes=("pretrain",)),
+    "5_finetune": Stage(recipe.Finetune, reads=("pretrain",), writes=("finetune",)),
+    "6_report": Stage(recipe.Report),
+}
+
+
+class UsageError(ValueError):
+    """A command that cannot be carried out; the message says what to do."""
+
+
+class NotebookError(RuntimeError):
+    """A notebook that failed; the message names the notebook, the cell, the error and the half-run notebook."""
+
+
+def names():
+    """The experiments: folders of params/ that hold parameter files."""
+    return sorted({path.parent.name for path in PARAMS.glob("*/*.yaml")})
+
+
+def notebooks(experiment):
+    """The notebooks of an experiment, in order."""
+    if experiment not in names():
+        raise UsageError(
+            f"{experiment}: no such experiment{recipe.nearest(experiment, names())}; there are {', '.join(names())}"
+        )
+    found = sorted(path.stem for path in (PARAMS / experiment).glob("*.yaml"))
+    for name in found:
+        if name not in STAGES:
+            raise UsageError(f"params/{experiment}/{name}.yaml: no such notebook{recipe.nearest(name, STAGES)}")
+    return found
+
+
+def defaults(notebook):
+    """Parameter name -> (value, comment), from the notebook's `parameters` cell."""
+    from papermill import inspect_notebook
+
+    found = inspect_notebook(str(NOTEBOOKS / f"{notebook}.ipynb"))
+    return {name: (ast.literal_eval(about["default"]), about["help"]) for name, about in found.items()}
+
+
+def changes(experiment, notebook):
+    """Parameter name -> value, from params/<experiment>/<notebook>.yaml."""
+    path = PARAMS / experiment / f"{notebook}.yaml"
+    try:
+        found = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path.relative_to(record.PROJECT)}: not YAML ({error})") from error
+    if not isinstance(found or {}, dict):
+        raise UsageError(f"{path.relative_to(record.PROJECT)}: must hold lines 'name: value'")
+    return found or {}
+
+
+def value_of(text):
+    """The value of a `-p name text`: YAML, where 1e-4 is a number too."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def recipes(experiment, chosen, overrides, out):
+    """Notebook -> checked recipe, for the chosen notebooks.
+
+    overrides: (name, text) pairs; a name goes to every chosen notebook that has it, `notebook.name` to that one. All
+    mistakes of all notebooks are reported in one RecipeError, before anything runs.
+    """
+    values, known = {}, {}
+    for notebook in chosen:
+        known[notebook] = {name: value for name, (value, _) in defaults(notebook).items()}
+        values[notebook] = {**known[notebook], **changes(experiment, notebook), "out": str(out)}
+    problems = []
+    for name, text in overrides:
+        notebook, _, short = name.rpartition(".")
+        takers = [taker for taker in chosen if short in known[taker] and notebook in ("", taker)]
+        if not takers or short == "out":
+            every = {parameter for taker in chosen for parameter in known[taker]} - {"out"}
+            problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{recipe.nearest(short, every)}")
+        for taker in takers:
+            values[taker][short] = value_of(text)
+    checked = {}
+    for notebook in chosen:
+        try:
+            checked[notebook] = STAGES[notebook].recipe.of(values[notebook])
+        except recipe.RecipeError as error:
+            problems += [f"{notebook}: {problem}" for problem in error.problems]
+    if problems:
+        raise recipe.RecipeError(problems)
+    return checked
+
+
+def reason(notebook, checked, out):
+    """Why a notebook must run, in words; None where it is done and parameters, inputs and code are unchanged."""
+    entry = record.read(out).get(notebook)
+    if entry is None or not (out / f"{notebook}.ipynb").exists():
+        return "it has not run yet"
+    wanted, had = checked.identity(), entry["parameters"]
+    changed = [name for name in wanted if wanted[name] != had.get(name)]
+    if changed:
+        return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
+    if entry["code"] != record.code_version(notebook):
+        return "its code changed"
+    for name, digest in entry["reads"].items():
+        now = record.others(out, notebook) if name == record.FILE else folder.fingerprint(out / name)
+        if now != digest:
+            return f"{name} changed"
+    for name, digest in entry["writes"].items():
+        problems = folder.verify(out / name)
+        if problems or folder.digest(out / name) != digest:
+            return f"{name} is not as it was written ({problems[0] if problems else 'another run wrote it'})"
+    for figure in entry["figures"]:
+        path = out / figure["file"]
+        if not path.exists() or record.sha256(path) != figure["sha256"]:
+            return f"{figure['file']} is missing or altered"
+    return None
+
+
+class _Echo(logging.Handler):
+    """Prints what a running notebook prints, a line at a time (a progress bar rewrites its line; a log cannot)."""
+
+    def emit(self, message):
+        for line in message.getMessage().replace("\r", "\n").splitlines():
+            if line.strip():
+                print(f"    {line}", flush=True)
+
+
+def execute(notebook, checked, out):
+    """Run one notebook into <out>/<notebook>.ipynb; NotebookError where a cell fails or the kernel dies."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    result = out / f"{notebook}.ipynb"
+    os.environ.setdefault("TQDM_MININTERVAL", "5")
+    os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
+    try:
+        papermill.execute_notebook(
+            str(NOTEBOOKS / f"{notebook}.ipynb"),
+            str(result),
+            parameters=checked.values(),
+            kernel_name="python3",
+            cwd=str(NOTEBOOKS),
+            progress_bar=False,
+            log_output=True,
+            autosave_cell_every=2,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise NotebookError(
+            f"{notebook}: cell {error.cell_index} failed with {error.ename}: {error.evalue}\n"
+            f"{notebook}: the half-run notebook, with the traceback, is {result}"
+        ) from error
+    except DeadKernelError as error:
+        raise NotebookError(
+            f"{notebook}: the kernel died ({error}); often the machine ran out of memory\n"
+            f"{notebook}: the half-run notebook is {result}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone(out):
+    """Hold an experiment's folder, so that two runs never write to it at once."""
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{out}: another run is at work here; wait for it, or give another --out") from error
+        yield
+
+
+def _check_inputs(chosen, checked, out):
+    """Refuse a notebook whose input neither lies in `out` nor is made by a notebook that runs before it."""
+    made = set()
+    for notebook in chosen:
+        for name in STAGES[notebook].reads:
+            given = getattr(checked[notebook], "data", None) if name == "images" else getattr(checked[notebook], "checkpoint", None)
+            if name not in made and not given and not (out / name / folder.MANIFEST).exists():
+                maker = next(maker for maker, stage in STAGES.items() if name in stage.writes)
+                raise UsageError(f"{notebook}: {out / name} is missing or unfinished; run {maker} first")
+        made |= set(STAGES[notebook].writes)
+
+
+def run(experiment, only=(), *, overrides=(), out=None):
+    """Run an experiment's notebooks, or only some of them, into `out` (runs/<experiment> where it is None)."""
+    every = notebooks(experiment)
+    for notebook in only:
+        if notebook not in every:
+            raise UsageError(
+                f"{notebook}: no notebook of {experiment}{recipe.nearest(notebook, every)}; it has {', '.join(every)}"
+            )
+    chosen = [notebook for notebook in every if not only or notebook in only]
+    out = Path(out).resolve() if out else record.PROJECT / "runs" / experiment
+    checked = recipes(experiment, chosen, overrides, out)
+    _check_inputs(chosen, checked, out)
+    logger = logging.getLogger("papermill")
+    logger.handlers, logger.propagate = [_Echo()], False
+    logger.setLevel(logging.INFO)
+    began = time.time()
+    with _alone(out):
+        for notebook in chosen:
+            why = reason(notebook, checked[notebook], out)
+            if why is None:
+                print(f"{notebook}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
+                continue
+            print(f"{notebook}: runs ({why})", flush=True)
+            execute(notebook, checked[notebook], out)
+    print(f"{experiment}: {len(chosen)} notebooks in {time.time() - began:.0f} s; results are in {out}")
+    if (out / "report.html").exists():
+        print(f"{experiment}: open {out / 'report.html'}")

@@ -1,0 +1,194 @@
+"""Folders of results with a manifest: written whole, continued after an interruption, verified file by file.
+
+manifest.json holds what the folder was made from (parameters, code version, package versions) and the SHA-256 of every
+file. While a folder is being filled the same facts stand in manifest.part, one line a file; after an interruption
+the files that it lists are kept if their hashes still hold, and the others are made again. A data set folder is
+<root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainer read.
+"""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ofdb_core import record
+
+MANIFEST, PART = "manifest.json", "manifest.part"
+
+
+def header(parameters, module):
+    """What a folder is made from; the folder is made anew when parameters or the code of `module` change."""
+    return {"parameters": parameters, "code": record.code_version(module), "versions": record.versions()}
+
+
+def _same(one, other):
+    return all(one.get(key) == other.get(key) for key in ("parameters", "code"))
+
+
+def manifest(root):
+    """The manifest of a complete folder; None where there is none."""
+    path = Path(root) / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        found["files"].items()
+        return found
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a manifest ({error}); delete {root} and run again") from error
+
+
+def digest(root):
+    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished."""
+    found = manifest(root)
+    if found is None:
+        raise FileNotFoundError(f"{root}: no finished data here; run the notebook that writes it first")
+    return hashlib.sha256(json.dumps(found["files"], sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(root):
+    """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes."""
+    root = Path(root)
+    if (root / MANIFEST).exists():
+        return digest(root)
+    sizes = {name: (root / name).stat().st_size for name in sorted(_names(root))}
+    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
+
+
+def is_current(root, head):
+    """Whether the folder is complete, made from `head`, and passes `verify`."""
+    found = manifest(root)
+    return found is not None and _same(found, head) and not verify(root)
+
+
+def _names(root):
+    """The files below root, as names in its manifest; what this module keeps for itself is left out."""
+    paths = (Path(folder) / file for folder, _, files in os.walk(root) for file in files)
+    names = (path.relative_to(root).as_posix() for path in paths)
+    return {name for name in names if name not in (MANIFEST, PART) and not name.endswith(".part")}
+
+
+def verify(root):
+    """Sentences about every missing, altered or extra file; none where the folder is what its manifest says."""
+    found = manifest(root)
+    if found is None:
+        state = "unfinished: its notebook was interrupted; run it again" if (Path(root) / PART).exists() else "no manifest"
+        return [f"{root}: {state}"]
+    present, files = _names(root), found["files"]
+    problems = [f"{name}: missing" for name in sorted(files.keys() - present)]
+    problems += [f"{name}: not in the manifest" for name in sorted(present - files.keys())]
+    altered = [name for name in sorted(files.keys() & present) if record.sha256(Path(root) / name) != files[name]]
+    return problems + [f"{name}: altered" for name in altered]
+
+
+def _listed(root):
+    """What the folder was made from, and name -> hash of its files, from its manifest or an interrupted run's lines."""
+    found = manifest(root)
+    if found:
+        return found, found["files"]
+    part = root / PART
+    first, *lines = part.read_text().splitlines() or [""] if part.is_file() else [""]
+    try:
+        head = json.loads(first)
+    except json.JSONDecodeError:  # there is none, or it was killed before the first line was whole
+        return {}, {}
+    pairs = [line.split(" ", 1) for line in lines if line.count(" ") == 1]
+    return head, {name: hashed for hashed, name in pairs}
+
+
+def _prepare(root, head):
+    """Clear what a run for `head` cannot use, and return name -> hash of the files that it can keep.
+
+    Only this module's own files are removed; in a complete folder any other file is an error.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.rglob(".*.part"):  # half-written when a process was killed
+        left.unlink()
+    interrupted = (root / PART).exists()
+    made_from, listed = _listed(root)
+    strange = sorted(_names(root) - listed.keys())
+    if strange and not interrupted:
+        raise FileExistsError(f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder")
+    kept = {}
+    for name in [*listed, *strange]:
+        if _same(made_from, head) and name in listed and _holds(root / name, listed[name]):
+            kept[name] = listed[name]
+        else:
+            (root / name).unlink(missing_ok=True)
+    lines = "".join(f"{hashed} {name}\n" for name, hashed in kept.items())
+    record.write_whole(root / PART, json.dumps(head) + "\n" + lines)
+    (root / MANIFEST).unlink(missing_ok=True)
+    return kept
+
+
+def _holds(path, hashed):
+    return path.is_file() and record.sha256(path) == hashed
+
+
+def fill(root, head, files, *, total, workers=0, label=""):
+    """Make the files of a folder, in threads; return its manifest.
+
+    head: see `header`; files: pairs of a name and a function without arguments that returns its bytes; total: their
+    number, for the progress line; workers: threads, 0 for one a core. Files of an earlier, interrupted run with the
+    same head are kept where their hashes hold; files made from something else are removed first. Where the folder is
+    complete and made from the same head, nothing is done.
+    """
+    root, workers = Path(root), workers or os.cpu_count()
+    if is_current(root, head):
+        print(f"{root}: complete and unchanged, kept")
+        return manifest(root)
+    kept, done = _prepare(root, head), {}
+
+    def make(name, function):
+        data = function()
+        record.write_whole(root / name, data)
+        return name, hashlib.sha256(data).hexdigest()
+
+    with (
+        open(root / PART, "a") as lines,
+        tqdm(total=total, desc=label or root.name, unit="file") as bar,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        running = set()
+
+        def collect(when):
+            finished, waiting = wait(running, return_when=when)
+            running.intersection_update(waiting)
+            for name, hashed in (future.result() for future in finished):
+                done[name] = hashed
+                lines.write(f"{hashed} {name}\n")
+                lines.flush()
+                bar.update()
+
+        try:
+            for name, function in files:
+                if name in kept:
+                    done[name] = kept[name]
+                    bar.update()
+                    continue
+                running.add(pool.submit(make, name, function))
+                if len(running) > 2 * workers:
+                    collect(FIRST_COMPLETED)
+            collect(ALL_COMPLETED)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for name in kept.keys() - done.keys():  # of an earlier run with more files
+        (root / name).unlink()
+    return _finish(root, head, done)
+
+
+def seal(root, head):
+    """Write the manifest of a folder whose files are all there (a training run's); return it."""
+    root = Path(root)
+    return _finish(root, head, {name: record.sha256(root / name) for name in _names(root)})
+
+
+def _finish(root, head, files):
+    made = {**head, "files": dict(sorted(files.items()))}
+    record.write_whole(root / MANIFEST, json.dumps(made, indent=1) + "\n")
+    (root / PART).unlink(missing_ok=True)
+    return made

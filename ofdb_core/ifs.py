@@ -1,0 +1,111 @@
+"""An iterated function system (IFS): k affine maps x -> A x + t of the plane or of space, chosen with probability p.
+
+One category of a formula-driven data set is one IFS (Kataoka et al., ACCV 2020, section 3). Two and three dimensions
+differ by the shape of A only. A CSV row is one map: the entries of A row by row, then t, then p (7 or 13 columns).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ofdb_core.streams import Mersenne
+
+MAPS = (2, 8)  # the original draws 2 to 7 maps
+COLUMNS = {7: 2, 13: 3}
+
+
+@dataclass(frozen=True, eq=False)
+class IFS:
+    """A (k, d, d), t (k, d), p (k,), all float64; d is 2 or 3."""
+
+    A: np.ndarray
+    t: np.ndarray
+    p: np.ndarray
+
+    @property
+    def d(self):
+        return self.A.shape[1]
+
+    def __len__(self):
+        return len(self.A)
+
+    def __post_init__(self):
+        k = len(self.A)
+        if k < 1 or self.A.shape not in {(k, 2, 2), (k, 3, 3)}:
+            raise ValueError(f"A has shape {self.A.shape}; it must be (k, 2, 2) or (k, 3, 3) with k >= 1")
+        if self.t.shape != (k, self.d) or self.p.shape != (k,):
+            raise ValueError(
+                f"t {self.t.shape} and p {self.p.shape} do not fit A {self.A.shape}: they must be ({k}, {self.d}) and ({k},)"
+            )
+
+    def weighted(self, weight):
+        """The system with its coefficients scaled; p stays, as in the original.
+
+        weight: a number for `a` (the first entry of A) of every map, or one factor for each coefficient in CSV order:
+        (6,) in 2D, (12,) in 3D. 2D-OFDB's release has 0.2 on `a`, 3D-OFDB's 0.4.
+        """
+        factors = np.asarray(weight, float)
+        if factors.ndim == 0:
+            factors = np.r_[factors, np.ones(self.d * self.d + self.d - 1)]
+        if factors.shape != (self.d * self.d + self.d,):
+            raise ValueError(
+                f"weight: {weight!r} is not allowed; it is one number (for a) or {self.d * self.d + self.d} of them"
+            )
+        square = self.d * self.d
+        return IFS(self.A * factors[:square].reshape(self.d, self.d), self.t * factors[square:], self.p)
+
+    def thresholds(self):
+        """(k,) float64: p added up map by map; a random number picks the first map whose threshold it does not exceed."""
+        return np.cumsum(self.p)
+
+
+def determinants(A):
+    """(k,) float64 |det A| for A (k, d, d), in the original's order of operations."""
+    if A.shape[1] == 2:
+        return np.abs(A[:, 0, 0] * A[:, 1, 1] - A[:, 0, 1] * A[:, 1, 0])
+    return np.abs(np.linalg.det(A))
+
+
+def sample(stream, d=2):
+    """A random system from a `Mersenne` stream, as the original's search draws it.
+
+    2 to 7 maps, every coefficient uniform in [-1, 1), p in proportion to |det A|. The maps need not contract.
+    """
+    k, square = stream.integer(*MAPS), d * d
+    rows = stream.uniform(-1.0, 1.0, k * (square + d)).reshape(k, square + d)
+    area = determinants(rows[:, :square].reshape(k, d, d))
+    return of_table(np.column_stack([rows, area / np.cumsum(area)[-1]]))
+
+
+def table(ifs):
+    """(k, 7) or (k, 13) float64, a row for each map."""
+    return np.column_stack([ifs.A.reshape(len(ifs), -1), ifs.t, ifs.p])
+
+
+def of_table(rows):
+    """The IFS of a `table`."""
+    d = COLUMNS[rows.shape[1]]
+    parts = rows[:, : d * d].reshape(-1, d, d), rows[:, d * d : -1], rows[:, -1]
+    return IFS(*(np.ascontiguousarray(part) for part in parts))
+
+
+def save(ifs, file):
+    """Write the CSV that the original writes, byte for byte; file: a path or a binary file."""
+    np.savetxt(file, table(ifs), delimiter=",")
+
+
+def load(path):
+    """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it."""
+    path = Path(path)
+    try:
+        rows = np.loadtxt(path, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a table of numbers ({error})") from error
+    if rows.size == 0 or rows.shape[1] not in COLUMNS:
+        raise ValueError(f"{path}: {rows.shape[1] if rows.size else 0} columns; an IFS has 7 (2D) or 13 (3D)")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{path}: holds a value that is not finite")
+    if (rows[:, -1] < 0).any():
+        raise ValueError(f"{path}: a probability (last column) is negative")
+    return of_table(rows)

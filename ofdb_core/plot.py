@@ -1,0 +1,120 @@
+"""Figures: every function returns a matplotlib Figure, labelled, ready to be saved or shown."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+
+ACCENT, OTHER, FAINT = "#1f6f8b", "#d1495b", "#b8b8b8"
+
+
+def _axes(rows, columns, size, title=None):
+    """A figure and its (rows, columns) axes; size: inches of one."""
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    if title:
+        figure.suptitle(title)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def sheet(images, *, titles=(), columns=8, size=1.3, title=None):
+    """A contact sheet of images, each (H, W) or (H, W, 3) uint8, row by row."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = _axes(rows, columns, (size, size + (0.25 if len(titles) else 0.05)), title)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image, cmap="gray", vmin=0, interpolation="nearest" if len(image) < 200 else "antialiased")
+        if len(titles):
+            axis.set_title(titles[i], fontsize=8)
+    return figure
+
+
+def maps(system):
+    """What each map of a 2D system does to a square: its outline, and where its images land."""
+    figure, axes = _axes(1, len(system), (2.0, 2.2), "each map carries the dashed square to the filled one")
+    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
+    for i, axis in enumerate(axes.flat):
+        image = square @ system.A[i].T + system.t[i]
+        axis.add_patch(Polygon(square, fill=False, linestyle="--", color=FAINT))
+        axis.add_patch(Polygon(image, facecolor=ACCENT, alpha=0.6))
+        axis.add_patch(Polygon(image[:2], closed=False, color=OTHER, linewidth=2))  # the lower edge, to see turns
+        axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title=f"map {i}\np = {system.p[i]:.2f}")
+        axis.tick_params(labelsize=7)
+    return figure
+
+
+def histogram(values, *, threshold, xlabel, title, bins=60, log=True):
+    """How a score is distributed, what is accepted and what is not."""
+    figure, axes = _axes(1, 1, (7, 3), title)
+    axis, values = axes[0, 0], np.asarray(values)
+    edges = np.linspace(values.min(), values.max(), bins + 1)
+    axis.hist(values[values < threshold], edges, color=FAINT, label=f"rejected: {np.sum(values < threshold):,}")
+    axis.hist(values[values >= threshold], edges, color=ACCENT, label=f"accepted: {np.sum(values >= threshold):,}")
+    axis.axvline(threshold, color=OTHER, linestyle="--", label=f"threshold: {threshold}")
+    axis.set(xlabel=xlabel, ylabel="candidates", yscale="log" if log else "linear")
+    axis.legend(frameon=False)
+    return figure
+
+
+def line(x, y, *, xlabel, ylabel, title, slope=None):
+    """Points and, where given, a straight line (slope, intercept) through them."""
+    figure, axes = _axes(1, 1, (5, 3.2), title)
+    axis = axes[0, 0]
+    axis.plot(x, y, "o", color=ACCENT)
+    if slope is not None:
+        axis.plot(x, np.polyval(slope, x), color=OTHER, label=f"slope {slope[0]:.3f}")
+        axis.legend(frameon=False)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    return figure
+
+
+def training(runs, *, title, chance=None):
+    """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate."""
+    figure, axes = _axes(1, 2, (5, 3), title)
+    for i, (name, rows) in enumerate(runs.items()):
+        steps = [row["step"] for row in rows]
+        colour = f"C{i}"
+        axes[0, 0].plot(steps, [row["loss"] for row in rows], label=name, linewidth=1, color=colour)
+        axes[0, 1].plot(steps, [row["learning_rate"] for row in rows], linewidth=1, color=colour)
+    if chance is not None:
+        axes[0, 0].axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
+    axes[0, 0].set(xlabel="step", ylabel="loss (soft-target cross entropy, nats)")
+    axes[0, 1].set(xlabel="step", ylabel="learning rate")
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def comparison(accuracies, *, ylabel, title):
+    """Bars of mean accuracy with standard deviation. accuracies: group -> name -> (n,) shares in 0..1, one a seed."""
+    figure, axes = _axes(1, 1, (6, 3.4), title)
+    axis, names = axes[0, 0], list(next(iter(accuracies.values())))
+    width = 0.8 / len(names)
+    for i, name in enumerate(names):
+        values = [np.asarray(group[name]) * 100 for group in accuracies.values()]
+        place = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
+        spread = [value.std(ddof=1) if len(value) > 1 else 0.0 for value in values]
+        bars = axis.bar(place, [value.mean() for value in values], width * 0.95, yerr=spread, capsize=3, label=name)
+        axis.bar_label(bars, [f"{value.mean():.1f} ± {s:.1f}" for value, s in zip(values, spread, strict=True)], fontsize=8)
+        for x, value in zip(place, values, strict=True):
+            axis.plot(np.full(len(value), x), value, ".", color="black", markersize=3)
+    axis.set_xticks(np.arange(len(accuracies)), list(accuracies))
+    axis.set(ylabel=ylabel, ylim=(0, 108))
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def confusion(matrices, *, classes, title):
+    """Confusion matrices side by side. matrices: name -> (C, C) counts, a row for each true class."""
+    figure, axes = _axes(1, len(matrices), (3.8, 3.8), title)
+    for axis, (name, matrix) in zip(axes.flat, matrices.items(), strict=True):
+        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axis.set(title=name, xlabel="predicted", ylabel="true")
+        if len(classes) <= 20:
+            axis.set_xticks(range(len(classes)), classes, fontsize=7)
+            axis.set_yticks(range(len(classes)), classes, fontsize=7)
+            for (row, column), count in np.ndenumerate(matrix):
+                if count:
+                    colour = "white" if share[row, column] > 0.5 else "black"
+                    axis.text(column, row, str(count), ha="center", va="center", fontsize=6, color=colour)
+    return figure

@@ -1,0 +1,298 @@
+"""What a notebook may be told: the name, type and range of each of its parameters.
+
+The values themselves stand in the notebook's `parameters` cell (with a comment each) and in params/<experiment>/, which
+holds only what an experiment changes. A recipe is checked whole when it is made, so a mistake is found before any work.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+DRAWS = ("patch_gray", "patch_color", "point_gray", "point_color")
+
+
+class RecipeError(ValueError):
+    """Parameters that cannot be used; `problems` holds one sentence for each."""
+
+    def __init__(self, problems):
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number (or of each number of a list): low <= value <= high, or low < value where `above`."""
+
+    low: float | None = None
+    high: float | None = None
+    above: bool = False
+
+    def __str__(self):
+        low = None if self.low is None else f"{'above' if self.above else 'at least'} {self.low}"
+        high = None if self.high is None else f"at most {self.high}"
+        return " and ".join(part for part in (low, high) if part)
+
+    def holds(self, value):
+        low = self.low is None or (value > self.low if self.above else value >= self.low)
+        return low and (self.high is None or value <= self.high)
+
+
+@dataclass(frozen=True)
+class Length:
+    """The number of entries that a list must have."""
+
+    low: int
+    high: int
+
+    def __str__(self):
+        return f"of {self.low} entries" if self.low == self.high else f"of {self.low} to {self.high} entries"
+
+
+Count = Annotated[int, Range(1)]
+Whole = Annotated[int, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+Positive = Annotated[float, Range(0, above=True)]
+NotNegative = Annotated[float, Range(0)]
+
+
+def _matches(value, kind):
+    """Whether a plain Python value (as YAML gives it) is of an annotated type, ranges left out."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _matches(value, args[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(_matches(value, arm) for arm in args)
+    if origin is Literal:
+        return value in args
+    if origin is list:
+        return isinstance(value, list) and all(_matches(entry, args[0]) for entry in value)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _within(value, kind):
+    """Whether a value of the right type keeps the ranges of that type."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        entries = value if isinstance(value, list) else [value]
+        for bound in args[1:]:
+            if isinstance(bound, Length) and not bound.low <= len(entries) <= bound.high:
+                return False
+            if isinstance(bound, Range) and not all(bound.holds(entry) for entry in entries):
+                return False
+        return _within(value, args[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(_matches(value, arm) and _within(value, arm) for arm in args)
+    if origin is list:
+        return all(_within(entry, args[0]) for entry in value)
+    return True
+
+
+def describe(kind):
+    """An annotated type in words, for an error or a listing: 'a whole number, at least 1'."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return ", ".join([describe(args[0]), *(str(bound) for bound in args[1:])])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(arm) for arm in args)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin is list:
+        return f"a list (each {describe(args[0])})"
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}
+    return {**names, types.NoneType: "null"}[kind]
+
+
+def _problem(name, value, kind):
+    """The sentence that refuses a value, or None where it may be used."""
+    if _matches(value, kind):
+        return None if _within(value, kind) else f"{name}: {value!r} is out of range; allowed is {describe(kind)}"
+    sentence = f"{name}: {value!r} is not allowed; allowed is {describe(kind)}"
+    if isinstance(value, str) and _is_number(value):
+        sentence += f". The value is text: YAML reads a number only with a point, as in {_as_yaml_number(value)}"
+    return sentence
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _as_yaml_number(text):
+    mantissa, _, exponent = text.lower().partition("e")
+    mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
+    return f"{mantissa}e{int(exponent):+d}" if exponent else mantissa
+
+
+def nearest(word, known):
+    """' (did you mean ...?)' for the known word that is most like this one, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The checked parameters of a notebook; a subclass has a field, with type and range, for each."""
+
+    out: str  # the experiment's folder
+    seed: Annotated[int, Range(0, 2**32 - 1)]
+
+    def __post_init__(self):
+        kinds = self.kinds()
+        problems = [_problem(name, getattr(self, name), kind) for name, kind in kinds.items()]
+        problems = [sentence for sentence in problems if sentence] or list(self.conflicts())
+        if problems:
+            raise RecipeError(problems)
+
+    def conflicts(self):
+        """Sentences about values that are allowed alone but not together."""
+        return []
+
+    @classmethod
+    def kinds(cls):
+        """Field name -> annotated type, in order."""
+        hints = typing.get_type_hints(cls, include_extras=True)
+        return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def take(cls, names):
+        """The recipe in a notebook's `globals()`: each field's value by its name."""
+        missing = [name for name in cls.kinds() if name not in names]
+        if missing:
+            raise RecipeError(f"{name}: missing from the parameters" for name in missing)
+        return cls(**{name: names[name] for name in cls.kinds()})
+
+    @classmethod
+    def of(cls, values):
+        """The recipe of a dictionary, where a name that is no field is refused."""
+        known = cls.kinds()
+        strange = [name for name in values if name not in known]
+        if strange:
+            raise RecipeError(f"{name}: unknown parameter{nearest(name, known)}" for name in strange)
+        return cls.take(values)
+
+    def values(self):
+        """Field name -> value."""
+        return dataclasses.asdict(self)
+
+    def identity(self):
+        """The values that the results depend on: all but where they lie and how many workers make them."""
+        return {name: value for name, value in self.values().items() if name not in ("out", "workers")}
+
+
+@dataclass(frozen=True)
+class Explore(Recipe):
+    """0_explore_ifs."""
+
+    category: Whole
+    points: Count
+    image_size: Annotated[int, Range(16, 4096)]
+    filling_rate: Share
+
+
+@dataclass(frozen=True)
+class Search(Recipe):
+    """1_search_categories."""
+
+    categories: Annotated[int, Range(1, 99_999)]
+    filling_rate: Share
+    points: Annotated[int, Range(2)]
+    workers: Whole
+
+
+@dataclass(frozen=True)
+class Render2D(Recipe):
+    """2_render_2d."""
+
+    categories: Count | None
+    image_size: Annotated[int, Range(16, 4096)]
+    points: Annotated[int, Range(2)]
+    weight: float | Annotated[list[float], Length(6, 6)]
+    draw: Literal[DRAWS]
+    workers: Whole
+
+
+@dataclass(frozen=True)
+class Training(Recipe):
+    """What pre-training and fine-tuning have in common: the loop, the optimizer and the augmentation."""
+
+    input_size: Annotated[int, Range(8)]
+    steps: Count
+    batch_size: Count
+    optimizer: str
+    learning_rate: Positive
+    min_learning_rate: NotNegative
+    warmup_learning_rate: NotNegative
+    warmup_steps: Whole
+    weight_decay: NotNegative
+    drop_path: Share
+    label_smoothing: Share
+    mixup: NotNegative
+    cutmix: NotNegative
+    mix_probability: Share
+    mix_switch: Share
+    crop_scale: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
+    crop_ratio: Annotated[list[float], Length(2, 2), Range(0, above=True)]
+    interpolation: Literal["bilinear", "bicubic", "random"]
+    crop_pct: Annotated[float, Range(0, 1, above=True)]
+    mean: Annotated[list[float], Length(3, 3), Range(0, 1)]
+    std: Annotated[list[float], Length(3, 3), Range(0, above=True)]
+    hflip: Share
+    vflip: Share
+    auto_augment: str | None
+    erasing: Share
+    precision: Literal["auto", "no", "bf16", "fp16"]
+    workers: Whole
+    log_every: Count
+
+    def conflicts(self):
+        if self.warmup_steps >= self.steps:
+            yield f"warmup_steps: {self.warmup_steps} leaves no step of the {self.steps} steps after the warm-up"
+        if self.min_learning_rate > self.learning_rate:
+            yield f"min_learning_rate: {self.min_learning_rate} is above learning_rate, {self.learning_rate}"
+        for name in ("crop_scale", "crop_ratio"):
+            low, high = getattr(self, name)
+            if low > high:
+                yield f"{name}: {[low, high]} must rise"
+
+
+@dataclass(frozen=True)
+class Pretrain(Training):
+    """4_pretrain."""
+
+    data: str | None
+    model: str
+    model_options: dict
+    required_gain: NotNegative
+
+
+@dataclass(frozen=True)
+class Finetune(Training):
+    """5_finetune."""
+
+    checkpoint: str | None
+    data: str
+    shots: Annotated[list[int], Length(1, 8), Range(0)]
+    repeats: Count
+
+    def conflicts(self):
+        yield from super().conflicts()
+        if self.data != "digits" and not Path(self.data).is_dir():
+            yield f"data: {self.data!r} is neither 'digits' nor a folder that exists"
+
+
+@dataclass(frozen=True)
+class Report(Recipe):
+    """6_report."""
+
+    title: str

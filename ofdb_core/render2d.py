@@ -1,0 +1,67 @@
+"""2D-OFDB: one image for each category (Nakamura et al., ICCV 2023, section 3.1).
+
+An image is the orbit of the category's weighted system, drawn dot by dot with random 3 x 3 patches. The random numbers
+that choose the maps are the same for every image, as in the original; the patches are the category's own.
+"""
+
+import functools
+import io
+
+import numpy as np
+from PIL import Image
+
+from ofdb_core import chaos, ifs, raster, streams
+
+
+@functools.lru_cache(maxsize=2)
+def _choices(points, seed):
+    return streams.choices(points, seed)
+
+
+def indices(
+    system,
+    *,
+    size=362,
+    points=200_000,
+    weight=0.2,
+    draw="patch_gray",
+    seed=0,
+    category=None,
+    choice_seed=streams.CHOICE_SEED,
+):
+    """One image as palette indices (size, size) uint8; the defaults are those of the released 2D-OFDB.
+
+    weight: see `IFS.weighted`. seed: of the patches; with `category` the stream belongs to (seed, category), without it
+    the patches are those of Python's `random.seed(seed)`, as in the original. choice_seed: of the map choices.
+    """
+    orbit = chaos.orbit(system.weighted(weight), _choices(points, choice_seed))
+    masks = streams.patches(points, seed, category) if draw.startswith("patch") else None
+    return raster.draw_indices(orbit, draw, size, masks)
+
+
+def rgb(system, *, draw="patch_gray", **how):
+    """One image (size, size, 3) uint8, pixel for pixel the original's; arguments as for `indices`."""
+    return raster.palette(draw)[indices(system, draw=draw, **how)]
+
+
+def png(image, draw):
+    """Palette indices (H, W) as the bytes of a PNG file with that palette: one bit a pixel for gray, a byte for colour."""
+    picture, colours = Image.fromarray(image), raster.palette(draw)
+    picture.putpalette(colours.tobytes())
+    data = io.BytesIO()
+    picture.save(data, "PNG", bits=1 if len(colours) == 2 else 8, compress_level=1)
+    return data.getvalue()
+
+
+def name(category):
+    """The original's file name: weight row 0, instance 0, not flipped."""
+    return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
+
+
+def files(categories, *, seed, draw, **how):
+    """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs."""
+
+    def make(category, system):
+        return png(indices(system, seed=seed, category=category, draw=draw, **how), draw)
+
+    return ((name(category), functools.partial(make, category, system)) for category, system in categories)

@@ -1,0 +1,72 @@
+"""Random systems become categories: candidates are drawn one after another and kept when they pass a test.
+
+In 2D the test is the filling rate (FractalDB, Kataoka et al., ACCV 2020, section 3.2). One stream of random numbers runs
+through the whole search, as in the original, so a longer search has the shorter one as its prefix. The candidates are
+drawn in order and judged side by side.
+"""
+
+import itertools
+import os
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ofdb_core import chaos, ifs, raster, streams
+
+@dataclass(frozen=True)
+class Candidate:
+    """Candidate `number` (from 0) of a search, its system, its score and whether it passed."""
+
+    number: int
+    system: ifs.IFS
+    score: float
+    accepted: bool
+
+
+def candidates(d, draws, score, passes, *, seed, workers=0):
+    """Every candidate of a search, without end.
+
+    d: 2 or 3; draws: random numbers a candidate; score(points (draws, d)) -> float, passes(score) -> bool; workers:
+    threads, 0 for one a core. The result does not depend on workers.
+    """
+    stream, numbers, turn, own = streams.Mersenne(seed), itertools.count(), threading.Lock(), threading.local()
+
+    def pair():
+        """Draw the next two candidates, when it is this thread's turn, and judge them; the arrays stay with the thread."""
+        if not hasattr(own, "u"):
+            own.u, own.points = np.empty((2, draws)), np.empty((2, d, draws))
+        with turn:
+            number = next(numbers)
+            systems = [(ifs.sample(stream, d), stream.random(draws, out=row))[0] for row in own.u]
+        orbits = chaos.orbits(systems, own.u, own.points)
+        return number, [(system, score(points)) for system, points in zip(systems, orbits, strict=True)]
+
+    workers = workers or os.cpu_count()
+    with ThreadPoolExecutor(workers) as pool:
+        running, done = deque(), {}
+        for number in itertools.count():
+            while number not in done:
+                running.extend(pool.submit(pair) for _ in range(2 * workers - len(running)))
+                done.update([running.popleft().result()])
+            for i, (system, value) in enumerate(done.pop(number)):
+                yield Candidate(2 * number + i, system, value, passes(value))
+
+
+def candidates_2d(*, seed=1, points=100_000, filling_rate=0.2, workers=0):
+    """The candidates of a 2D search, judged by filling rate (score: a share of 512 x 512 pixels, 0..1).
+
+    With the defaults, the accepted ones are the published FractalDB-1k, byte for byte.
+    """
+    if not 0 <= filling_rate <= 1:
+        raise ValueError(f"filling_rate: {filling_rate!r} is out of range; it is a share of the pixels, 0 to 1")
+    if points < 2:
+        raise ValueError(f"points: {points!r} is out of range; an orbit has at least 2 points")
+    return candidates(2, points, raster.filling_rate, lambda rate: rate >= filling_rate, seed=seed, workers=workers)
+
+
+def first(categories, found):
+    """The first `categories` accepted candidates of a search, one after another."""
+    return itertools.islice((candidate for candidate in found if candidate.accepted), categories)

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Sets the environment up where needed, then runs an experiment (python -m ofdb_core), the tests or JupyterLab.
+set -euo pipefail
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+venv=$project/.venv
+
+die() { echo "run_all.sh: $*" >&2; exit 1; }
+
+usage() {
+    cat <<'TEXT'
+./run_all.sh                                   the quickstart, from search to report
+./run_all.sh <experiment> [notebook ...]       all notebooks of params/<experiment>/, or only those named
+    --out DIR                                  where results go (default: runs/<experiment>)
+    -p NAME VALUE                              another value for a parameter (repeatable; notebook.NAME for one notebook)
+./run_all.sh list [experiment]                 the experiments; the parameters of one
+./run_all.sh verify DIR                        missing, altered and extra files of a run or a data set
+./run_all.sh test [pytest options]             the tests
+./run_all.sh lab [jupyter options]             JupyterLab on the notebooks
+TEXT
+}
+
+# The first Python of version 3.11 or newer.
+find_python() {
+    local name
+    for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    die "no Python 3.11 or newer was found; install one (Debian: apt-get install python3 python3-venv)"
+}
+
+# A virtual environment with pip; Debian keeps what venv needs for that in a package of its own.
+make_venv() {
+    "$1" -m venv --clear "$venv" >/dev/null 2>&1 && return
+    if "$1" -m pip --version >/dev/null 2>&1; then
+        "$1" -m venv --clear --without-pip "$venv" && "$1" -m pip --python "$venv/bin/python" install --quiet pip && return
+    fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing Debian's python3-venv ..."
+        { apt-get update -qq && apt-get install -y -qq python3-venv; } >/dev/null && "$1" -m venv --clear "$venv" && return
+    fi
+    die "Python's venv module cannot make an environment with pip here; install it (Debian: apt-get install python3-venv)"
+}
+
+# Sets $python: an active conda environment of environment.yml, or .venv, made or renewed when the pins have changed.
+set_up() {
+    if [ -n "${CONDA_PREFIX:-}" ] && [ "${CONDA_DEFAULT_ENV:-}" = ofdb-lab ]; then
+        python="$CONDA_PREFIX/bin/python"
+        return
+    fi
+    python=$venv/bin/python
+    local base stamp
+    base=$(find_python)
+    stamp="$("$base" --version) $project $(cat "$project"/{requirements.txt,pyproject.toml} | sha256sum | cut -c1-16)"
+    [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ] && return
+    echo "setting up .venv from requirements.txt (a few minutes, once) ..."
+    make_venv "$base"
+    (cd "$project" && "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt) ||
+        die "the packages could not be installed (see above); mend the cause and run this again"
+    echo "$stamp" >"$venv/pins"
+}
+
+case "${1:-}" in
+    -h | --help | help) usage ;;
+    test)
+        set_up
+        cd "$project"
+        exec "$python" -m pytest "${@:2}"
+        ;;
+    lab)
+        set_up
+        exec "$python" -m jupyterlab --notebook-dir="$project" "${@:2}"
+        ;;
+    "" | -*)
+        set_up
+        exec "$python" -m ofdb_core quickstart "$@"
+        ;;
+    *)
+        set_up
+        exec "$python" -m ofdb_core "$@"
+        ;;
+esac
