@@ -7,8 +7,8 @@ inputs and code are unchanged, is skipped.
 import ast
 import contextlib
 import fcntl
-import logging
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,13 +76,13 @@ def defaults(notebook):
 
 def changes(experiment, notebook):
     """Parameter name -> value, from params/<experiment>/<notebook>.yaml."""
-    path = PARAMS / experiment / f"{notebook}.yaml"
+    name = f"{experiment}/{notebook}.yaml"
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml.safe_load((PARAMS / name).read_text())
     except yaml.YAMLError as error:
-        raise UsageError(f"{path.relative_to(record.PROJECT)}: not YAML ({error})") from error
+        raise UsageError(f"params/{name}: not YAML ({error})") from error
     if not isinstance(found or {}, dict):
-        raise UsageError(f"{path.relative_to(record.PROJECT)}: must hold lines 'name: value'")
+        raise UsageError(f"params/{name}: must hold lines 'name: value'")
     return found or {}
 
 
@@ -154,19 +154,31 @@ def reason(notebook, checked, out):
     return None
 
 
-class _Echo(logging.Handler):
+class _Echo:
     """Prints what a running notebook prints, a line at a time (a progress bar rewrites its line; a log cannot)."""
 
-    def emit(self, message):
-        for line in message.getMessage().replace("\r", "\n").splitlines():
+    def write(self, text):
+        for line in text.replace("\r", "\n").splitlines():
             if line.strip():
-                print(f"    {line}", flush=True)
+                print(f"    {line}")
+
+    def flush(self):
+        sys.stdout.flush()
 
 
 def execute(notebook, checked, out):
     """Run one notebook into <out>/<notebook>.ipynb; NotebookError where a cell fails or the kernel dies."""
     import papermill
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import DeadKernelError
+    from traitlets import default
+
+    class Kernel(AsyncKernelManager):
+        """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
+
+        @default("transport")
+        def _transport(self):
+            return "ipc"
 
     result = out / f"{notebook}.ipynb"
     os.environ.setdefault("TQDM_MININTERVAL", "5")
@@ -177,20 +189,24 @@ def execute(notebook, checked, out):
             str(result),
             parameters=checked.values(),
             kernel_name="python3",
+            kernel_manager_class=Kernel,
             cwd=str(NOTEBOOKS),
             progress_bar=False,
-            log_output=True,
+            stdout_file=_Echo(),
+            stderr_file=_Echo(),
             autosave_cell_every=2,
         )
     except papermill.PapermillExecutionError as error:
+        code = error.source.strip().splitlines()[-1]
         raise NotebookError(
-            f"{notebook}: cell {error.cell_index} failed with {error.ename}: {error.evalue}\n"
-            f"{notebook}: the half-run notebook, with the traceback, is {result}"
+            f"{notebook}: cell {error.cell_index + 1} (In [{error.exec_count}]: {code}) failed\n"
+            f"{error.ename}: {error.evalue}\n"
+            f"the half-run notebook, with the traceback, is {result}"
         ) from error
     except DeadKernelError as error:
         raise NotebookError(
-            f"{notebook}: the kernel died ({error}); often the machine ran out of memory\n"
-            f"{notebook}: the half-run notebook is {result}"
+            f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
+            f"the half-run notebook is {result}"
         ) from error
 
 
@@ -218,6 +234,17 @@ def _check_inputs(chosen, checked, out):
         made |= set(STAGES[notebook].writes)
 
 
+def _check_possible(checked):
+    problems = []
+    for notebook, wanted in checked.items():
+        try:
+            wanted.check_possible()
+        except ValueError as error:
+            problems.append(f"{notebook}: {error}")
+    if problems:
+        raise recipe.RecipeError(problems)
+
+
 def run(experiment, only=(), *, overrides=(), out=None):
     """Run an experiment's notebooks, or only some of them, into `out` (runs/<experiment> where it is None)."""
     every = notebooks(experiment)
@@ -230,11 +257,9 @@ def run(experiment, only=(), *, overrides=(), out=None):
     out = Path(out).resolve() if out else record.PROJECT / "runs" / experiment
     checked = recipes(experiment, chosen, overrides, out)
     _check_inputs(chosen, checked, out)
-    logger = logging.getLogger("papermill")
-    logger.handlers, logger.propagate = [_Echo()], False
-    logger.setLevel(logging.INFO)
     began = time.time()
     with _alone(out):
+        _check_possible({notebook: checked[notebook] for notebook in chosen if reason(notebook, checked[notebook], out)})
         for notebook in chosen:
             why = reason(notebook, checked[notebook], out)
             if why is None:

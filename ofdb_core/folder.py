@@ -99,7 +99,7 @@ def _listed(root):
     return head, {name: hashed for hashed, name in pairs}
 
 
-def _prepare(root, head):
+def begin(root, head):
     """Clear what a run for `head` cannot use, and return name -> hash of the files that it can keep.
 
     Only this module's own files are removed; in a complete folder any other file is an error.
@@ -140,7 +140,7 @@ def fill(root, head, files, *, total, workers=0, label=""):
     if is_current(root, head):
         print(f"{root}: complete and unchanged, kept")
         return manifest(root)
-    kept, done = _prepare(root, head), {}
+    kept, done = begin(root, head), {}
 
     def make(name, function):
         data = function()
@@ -181,10 +181,13 @@ def fill(root, head, files, *, total, workers=0, label=""):
     return _finish(root, head, done)
 
 
-def seal(root, head):
-    """Write the manifest of a folder whose files are all there (a training run's); return it."""
+def seal(root, head, notes):
+    """Write the manifest of a folder whose files are all there (a training's); return it.
+
+    notes: what is worth keeping but differs from run to run, as its speed; no part of the folder's digest.
+    """
     root = Path(root)
-    return _finish(root, head, {name: record.sha256(root / name) for name in _names(root)})
+    return _finish(root, {**head, "notes": notes}, {name: record.sha256(root / name) for name in _names(root)})
 
 
 def _finish(root, head, files):

@@ -43,15 +43,15 @@ def maps(system):
     return figure
 
 
-def histogram(values, *, threshold, xlabel, title, bins=60, log=True):
-    """How a score is distributed, what is accepted and what is not."""
+def histogram(values, *, threshold, names, xlabel, ylabel, title, bins=60, log=True):
+    """How a score is distributed below and from a threshold; names: of those two parts."""
     figure, axes = _axes(1, 1, (7, 3), title)
     axis, values = axes[0, 0], np.asarray(values)
-    edges = np.linspace(values.min(), values.max(), bins + 1)
-    axis.hist(values[values < threshold], edges, color=FAINT, label=f"rejected: {np.sum(values < threshold):,}")
-    axis.hist(values[values >= threshold], edges, color=ACCENT, label=f"accepted: {np.sum(values >= threshold):,}")
+    edges = np.linspace(min(values.min(), threshold), values.max(), bins + 1)
+    for name, part, colour in zip(names, (values[values < threshold], values[values >= threshold]), (FAINT, ACCENT), strict=True):
+        axis.hist(part, edges, color=colour, label=f"{name}: {len(part):,}")
     axis.axvline(threshold, color=OTHER, linestyle="--", label=f"threshold: {threshold}")
-    axis.set(xlabel=xlabel, ylabel="candidates", yscale="log" if log else "linear")
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axis.legend(frameon=False)
     return figure
 

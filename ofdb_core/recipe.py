@@ -158,6 +158,9 @@ class Recipe:
         """Sentences about values that are allowed alone but not together."""
         return []
 
+    def check_possible(self):
+        """Raise a ValueError for what only a slow look can tell (whether there is such a model), before work begins."""
+
     @classmethod
     def kinds(cls):
         """Field name -> annotated type, in order."""
@@ -265,6 +268,12 @@ class Training(Recipe):
             if low > high:
                 yield f"{name}: {[low, high]} must rise"
 
+    def check_possible(self):
+        from ofdb_core import train
+
+        train.check_optimizer(self.optimizer)
+        train.resolve_precision(self.precision, train.device())
+
 
 @dataclass(frozen=True)
 class Pretrain(Training):
@@ -274,6 +283,17 @@ class Pretrain(Training):
     model: str
     model_options: dict
     required_gain: NotNegative
+
+    def conflicts(self):
+        yield from super().conflicts()
+        if self.data is not None and not Path(self.data).is_dir():
+            yield f"data: {self.data!r} is no folder"
+
+    def check_possible(self):
+        from ofdb_core import train
+
+        super().check_possible()
+        train.check_model(self.model, self.model_options, self.input_size, drop_path=self.drop_path)
 
 
 @dataclass(frozen=True)
@@ -287,8 +307,10 @@ class Finetune(Training):
 
     def conflicts(self):
         yield from super().conflicts()
-        if self.data != "digits" and not Path(self.data).is_dir():
-            yield f"data: {self.data!r} is neither 'digits' nor a folder that exists"
+        if self.data != "digits" and not all((Path(self.data) / part).is_dir() for part in ("train", "val")):
+            yield f"data: {self.data!r} is neither 'digits' nor a folder with train/ and val/"
+        if self.checkpoint is not None and not Path(self.checkpoint).is_file():
+            yield f"checkpoint: {self.checkpoint!r} is no file"
 
 
 @dataclass(frozen=True)

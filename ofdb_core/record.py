@@ -57,6 +57,21 @@ def write_csv(path, rows):
     write_whole(path, text.getvalue())
 
 
+def read_csv(path):
+    """The rows of a CSV file as dictionaries; numbers are numbers again."""
+    with open(path, newline="") as file:
+        return [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def _source(name):
     """The code of a module of ofdb_core ('raster') or of a notebook ('2_render_2d'), without comments."""
     notebook = PROJECT / "notebooks" / f"{name}.ipynb"

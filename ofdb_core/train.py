@@ -30,6 +30,7 @@ from timm.scheduler import CosineLRScheduler
 
 FACTS = ("model", "options", "input_size", "mean", "std", "classes")  # of a checkpoint's network
 RESERVED = ("num_classes", "img_size", "drop_path_rate", "pretrained", "pretrained_cfg", "checkpoint_path", "cache_dir")
+LOGGED = ("step", "loss", "learning_rate")  # what of a log's row does not depend on the machine's speed
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
 
 
@@ -99,11 +100,23 @@ def resolve_precision(wanted, device):
     return wanted
 
 
-def _accelerator(recipe):
+def device():
+    """The device that accelerate trains on here."""
     AcceleratorState._reset_state()  # a notebook may train twice, in two precisions; without this the second is refused
-    device = Accelerator().device
+    found = Accelerator().device
     AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=resolve_precision(recipe.precision, device))
+    return found
+
+
+def _accelerator(recipe):
+    return Accelerator(mixed_precision=resolve_precision(recipe.precision, device()))
+
+
+def _suit(model, device):
+    """On a CPU let timm's blocks spell attention out: the fused kernel's backward takes half of a small network's time."""
+    for module in model.modules():
+        if torch.device(device).type == "cpu" and getattr(module, "fused_attn", False) is True:
+            module.fused_attn = False
 
 
 def _progress(steps, start, title):
@@ -175,6 +188,7 @@ def fit(model, source, recipe, *, seed, start=0, title="training"):
         warmup_lr_init=recipe.warmup_learning_rate,
         t_in_epochs=False,
     )
+    _suit(model, accelerator.device)
     network, optimizer = accelerator.prepare(model, optimizer)
     pinned = accelerator.device.type == "cuda"
     batches = loading.prefetch(source, recipe.steps, start=start, workers=recipe.workers, pin_memory=pinned)
@@ -209,12 +223,21 @@ def fit(model, source, recipe, *, seed, start=0, title="training"):
     return meter.rows
 
 
+def speed(log):
+    """What a log says about speed: seconds, images a second and the share of the time spent waiting for data."""
+    seconds = [row["seconds"] for row in log]
+    spent = np.diff([0.0, *seconds])
+    means = {key: float(np.average([row[key] for row in log], weights=spent)) for key in ("images_per_second", "data_share")}
+    return {"seconds": round(seconds[-1], 1), **{key: round(value, 3) for key, value in means.items()}}
+
+
 def evaluate(model, images, recipe):
     """Predicted classes (n,) int64 and probabilities (n, C) float32 for loading.Images, in order, un-augmented."""
     device = next(model.parameters()).device
     precision = resolve_precision(recipe.precision, device)
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
     was_training, found = model.training, []
+    _suit(model, device)
     model.eval()
     with torch.inference_mode(), torch.autocast(device.type, kinds.get(precision), enabled=precision in kinds):
         for batch, _ in loading.in_order(images, recipe):
@@ -249,7 +272,7 @@ def facts(path):
 def load(path, *, classes=None, drop_path=0.0, seed=0):
     """The network of a checkpoint, and the names of the weights that were not taken from it.
 
-    classes: the number that is wanted; where it is not the checkpoint's, the head is drawn from the seed, as in `build`.
+    classes: the number that is wanted; where it is not the checkpoint's, the head is drawn from the seed as in `build`.
     """
     known = facts(path)
     wanted = len(known["classes"]) if classes is None else classes

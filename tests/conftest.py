@@ -1,0 +1,24 @@
+import json
+
+import pytest
+from hypothesis import settings
+
+from ofdb_core import experiment
+
+settings.register_profile("ours", deadline=None, derandomize=True)  # no timing, and the same cases in every run
+settings.load_profile("ours")
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """A function that makes an experiment `tiny` from notebook -> parameters, in a params folder of its own."""
+    monkeypatch.setattr(experiment, "PARAMS", tmp_path / "params")
+
+    def make(**notebooks):
+        folder = tmp_path / "params" / "tiny"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, values in notebooks.items():
+            (folder / f"{name}.yaml").write_text(values if isinstance(values, str) else json.dumps(values))
+        return tmp_path / "out"
+
+    return make

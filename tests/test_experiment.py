@@ -1,0 +1,190 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ofdb_core import __main__ as command
+from ofdb_core import experiment, folder, recipe, record
+
+SEARCH = {"categories": 3, "points": 500, "filling_rate": 0.002}
+RENDER = {"image_size": 32, "points": 300}
+
+
+def run(*words):
+    return command.main([*map(str, words)])
+
+
+@pytest.mark.parametrize("notebook", experiment.STAGES)
+def test_a_notebook_has_exactly_the_parameters_of_its_recipe_with_a_comment_each(notebook):
+    found = experiment.defaults(notebook)
+    assert list(found) == list(dict.fromkeys(found))
+    assert set(found) == set(experiment.STAGES[notebook].recipe.kinds())
+    assert all(comment for _, comment in found.values())
+    experiment.STAGES[notebook].recipe.of({name: value for name, (value, _) in found.items()})
+
+
+@pytest.mark.parametrize("name", experiment.names())
+def test_every_experiment_of_the_project_is_valid(name, tmp_path):
+    assert experiment.recipes(name, experiment.notebooks(name), (), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("notebooks", "message"),
+    [
+        ({"1_search_categories": {"categoris": 3}}, r"1_search_categories: categoris: unknown .*did you mean categories"),
+        ({"1_search_categories": "filling_rate: 2e-1"}, "filling_rate: '2e-1' is not allowed; .* as in 2.0e-1"),
+        ({"1_search_categories": {"points": -5}}, "points: -5 is out of range"),
+        ({"1_search_catgories": {}}, r"no such notebook \(did you mean 1_search_categories\?\)"),
+        ({"1_search_categories": "a: [b"}, "not YAML"),
+        ({"1_search_categories": "- a"}, "must hold lines"),
+        ({"2_render_2d": {}}, "categories is missing or unfinished; run 1_search_categories first"),
+        ({"5_finetune": {"data": "/nowhere"}}, "data: '/nowhere' is neither 'digits' nor a folder"),
+    ],
+)
+def test_mistakes_in_parameter_files_are_refused_before_anything_runs(params, notebooks, message):
+    out = params(**notebooks)
+    with pytest.raises((recipe.RecipeError, experiment.UsageError), match=message):
+        run("tiny", "--out", out)
+    assert not out.exists()
+
+
+def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
+    out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER, "4_pretrain": {"model": "vit_tny_patch16_224"}})
+    with pytest.raises(recipe.RecipeError, match="vit_tny_patch16_224.*vit_tiny_patch16_224"):
+        run("tiny", "--out", out)
+    assert not (out / "categories").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tny"], r"tny: no such experiment \(did you mean tiny\?\)"),
+        (["tiny", "2_rendr_2d"], r"no notebook of tiny \(did you mean 2_render_2d\?\)"),
+        (["tiny", "-p", "image_sise", "5"], r"-p image_sise: unknown parameter .*did you mean image_size"),
+        (["tiny", "-p", "image_size", "big"], "image_size: 'big' is not allowed"),
+        (["tiny", "-p", "2_render_2d.image_size", "4"], "2_render_2d: image_size: 4 is out of range"),
+        (["tiny", "-p", "1_search_categories.image_size", "64"], "unknown parameter"),
+        (["tiny", "-p", "out", "x"], "unknown parameter"),
+        (["verify", "/nowhere"], "no manifest.json"),
+        (["verify"], "give one folder"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_refused_before_anything_runs(params, words, message):
+    out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER})
+    with pytest.raises((recipe.RecipeError, experiment.UsageError), match=message):
+        run(*words, *([] if words[0] == "verify" else ["--out", out]))
+    assert not out.exists()
+
+
+def test_overrides_are_read_as_yaml_and_numbers():
+    assert [experiment.value_of(text) for text in ("3", "1e-4", "null", "[1, 2]", "abc", "true", "{a: 1}")] == [
+        3,
+        1e-4,
+        None,
+        [1, 2],
+        "abc",
+        True,
+        {"a": 1},
+    ]
+
+
+def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
+    out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER})
+
+    def did(*words):
+        run("tiny", "--out", out, *words)
+        said = capfd.readouterr().out
+        return {name: text for name, text in re.findall(r"^(\d\w+): (.*)$", said, re.MULTILINE)}
+
+    first = did("-p", "seed", "1")
+    assert first == dict.fromkeys(["1_search_categories", "2_render_2d"], "runs (it has not run yet)")
+    assert all("skipped" in text for text in did("-p", "seed", "1").values())
+    assert all("skipped" in text for text in did("-p", "seed", "1", "-p", "workers", "1").values())
+    smaller = did("-p", "seed", "1", "-p", "image_size", "24")
+    assert "skipped" in smaller["1_search_categories"]
+    assert smaller["2_render_2d"] == "runs (changed: image_size 32 -> 24)"
+    more = did("-p", "seed", "1", "-p", "image_size", "24", "-p", "1_search_categories.categories", "4")
+    assert more["1_search_categories"] == "runs (changed: categories 3 -> 4)"
+    assert more["2_render_2d"] == "runs (categories changed)"
+    assert len(list((out / "images").glob("*/*.png"))) == 4
+    next((out / "images").glob("*/*.png")).write_bytes(b"")
+    assert "images is not as it was written" in did("-p", "seed", "1", "-p", "image_size", "24")["2_render_2d"]
+    assert folder.verify(out / "images") == []
+    assert run("verify", out) == 0
+    next((out / "images").glob("*/*.png")).unlink()
+    assert run("verify", out) == 1
+    assert "missing" in capfd.readouterr().out
+
+
+def test_the_record_says_what_ran(params):
+    out = params(**{"1_search_categories": SEARCH})
+    run("tiny", "--out", out)
+    entry = json.loads((out / "record.json").read_text())["notebooks"]["1_search_categories"]
+    assert entry["parameters"]["categories"] == 3
+    assert entry["versions"]["numpy"]
+    assert entry["code"] == record.code_version("1_search_categories")
+    assert entry["writes"] == {"categories": folder.digest(out / "categories")}
+    assert all(check["holds"] for check in entry["checks"])
+    assert {"commit", "machine", "started", "seconds"} <= entry.keys()
+    assert all((out / figure["file"]).exists() for figure in entry["figures"])
+
+
+FAILING = """{"cells": [
+ {"cell_type": "code", "execution_count": null, "id": "a", "metadata": {"tags": ["parameters"]}, "outputs": [],
+  "source": ["out: str = ''  # folder\\n", "seed: int = 0  # seed\\n", "title: str = ''  # title"]},
+ {"cell_type": "code", "execution_count": null, "id": "b", "metadata": {}, "outputs": [], "source": ["%s"]}],
+ "metadata": {"kernelspec": {"display_name": "p", "language": "python", "name": "python3"},
+ "language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}"""
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("1 / 0", ["cell 3 (In [3]: 1 / 0) failed", "ZeroDivisionError: division by zero"]), ("import os; os._exit(1)", ["kernel died"])],
+)
+def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, monkeypatch, tmp_path, code, expected):
+    out = params(**{"6_report": {}})
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "6_report.ipynb").write_text(FAILING % code)
+    monkeypatch.setattr(experiment, "NOTEBOOKS", tmp_path / "notebooks")
+    with pytest.raises(experiment.NotebookError) as error:
+        run("tiny", "--out", out)
+    for text in ["6_report", str(out / "6_report.ipynb"), *expected]:
+        assert text in str(error.value)
+    assert (out / "6_report.ipynb").exists()
+
+
+def test_two_runs_never_share_a_folder(params):
+    out = params(**{"1_search_categories": SEARCH})
+    with experiment._alone(out), pytest.raises(experiment.UsageError, match="another run is at work"):
+        run("tiny", "--out", out)
+
+
+def test_a_broken_record_is_named(params):
+    out = params(**{"1_search_categories": SEARCH})
+    out.mkdir()
+    (out / "record.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"record\.json: not a record"):
+        run("tiny", "--out", out)
+
+
+def test_list_shows_experiments_and_their_parameters(capsys):
+    run("list")
+    assert "quickstart: 0_explore_ifs 1_search_categories 2_render_2d" in capsys.readouterr().out
+    run("list", "quickstart")
+    said = capsys.readouterr().out
+    assert re.search(r"\* categories = \d+ .*how many to find.*\[a whole number, at least 1", said)
+
+
+def test_the_command_line_reports_mistakes_without_a_traceback():
+    found = subprocess.run([sys.executable, "-m", "ofdb_core", "quickstrt"], capture_output=True, text=True)
+    assert found.returncode == 2
+    assert "did you mean quickstart" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, ofdb_core; print([n for n in ('torch', 'matplotlib', 'pyvista', 'numba', 'numpy') if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

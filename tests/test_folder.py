@@ -1,0 +1,138 @@
+import errno
+import json
+import os
+
+import pytest
+
+from ofdb_core import folder, record
+
+
+def head(**parameters):
+    return folder.header(parameters, "raster")
+
+
+def texts(names, made=None):
+    def make(name):
+        if made is not None:
+            made.append(name)
+        return f"this is {name}".encode()
+
+    return [(name, lambda name=name: make(name)) for name in names]
+
+
+def fill(root, names, *, made=None, **parameters):
+    return folder.fill(root, head(**parameters), texts(names, made), total=len(names), workers=1)
+
+
+def test_a_filled_folder_has_its_files_and_a_manifest_that_verifies(tmp_path):
+    found = fill(tmp_path / "a", ["x/1.txt", "2.txt"], size=3)
+    assert found == folder.manifest(tmp_path / "a")
+    assert list(found["files"]) == ["2.txt", "x/1.txt"]
+    assert found["files"]["2.txt"] == record.sha256(tmp_path / "a" / "2.txt")
+    assert found["parameters"] == {"size": 3}
+    assert found["versions"]["numpy"]
+    assert folder.verify(tmp_path / "a") == []
+
+
+def test_verify_finds_missing_extra_and_altered_files(tmp_path):
+    fill(tmp_path, ["1.txt", "2.txt", "3.txt"])
+    (tmp_path / "1.txt").unlink()
+    (tmp_path / "2.txt").write_text("this is 2.tx")
+    (tmp_path / "new.txt").touch()
+    assert folder.verify(tmp_path) == ["1.txt: missing", "new.txt: not in the manifest", "2.txt: altered"]
+
+
+def test_a_complete_folder_is_kept(tmp_path):
+    fill(tmp_path, ["1.txt"], size=3)
+    made = []
+    fill(tmp_path, ["1.txt"], made=made, size=3)
+    assert made == []
+
+
+def test_a_damaged_folder_is_repaired_file_by_file(tmp_path):
+    whole = fill(tmp_path, ["1.txt", "2.txt", "3.txt"])
+    (tmp_path / "1.txt").unlink()
+    (tmp_path / "2.txt").write_text("")
+    made = []
+    assert fill(tmp_path, ["1.txt", "2.txt", "3.txt"], made=made) == whole
+    assert made == ["1.txt", "2.txt"]
+    assert folder.verify(tmp_path) == []
+
+
+def test_other_parameters_make_everything_anew_and_leave_nothing_old(tmp_path):
+    fill(tmp_path, ["1.txt", "2.txt"], size=3)
+    made = []
+    fill(tmp_path, ["1.txt"], made=made, size=4)
+    assert made == ["1.txt"]
+    assert not (tmp_path / "2.txt").exists()
+    assert folder.verify(tmp_path) == []
+
+
+def test_a_failure_keeps_what_was_written_and_the_next_run_goes_on(tmp_path):
+    def fail():
+        raise RuntimeError("no")
+
+    names = ["1.txt", "2.txt", "3.txt"]
+    with pytest.raises(RuntimeError, match="no"):
+        folder.fill(tmp_path, head(), [*texts(names[:2]), ("3.txt", fail)], total=3, workers=1)
+    assert folder.manifest(tmp_path) is None
+    assert "unfinished" in folder.verify(tmp_path)[0]
+    with pytest.raises(FileNotFoundError, match="no finished data"):
+        folder.digest(tmp_path)
+    made = []
+    fill(tmp_path, names, made=made)
+    assert made == ["3.txt"]
+    assert folder.verify(tmp_path) == []
+
+
+def test_a_line_that_was_cut_off_is_made_again(tmp_path):
+    fill(tmp_path, ["1.txt", "2.txt"])
+    lines = [json.dumps(head()), f"{record.sha256(tmp_path / '1.txt')} 1.txt", record.sha256(tmp_path / "2.txt")[:9]]
+    (tmp_path / folder.PART).write_text("\n".join(lines))
+    (tmp_path / folder.MANIFEST).unlink()
+    made = []
+    fill(tmp_path, ["1.txt", "2.txt"], made=made)
+    assert made == ["2.txt"]
+
+
+def test_files_of_others_are_never_removed(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(FileExistsError, match=r"thesis\.txt"):
+        fill(tmp_path, ["1.txt"])
+    assert (tmp_path / "thesis.txt").read_text() == "years"
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
+    fill(tmp_path, ["1.txt"])
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match=r"cannot write .*2\.txt \(No space left on device\)"):
+            record.write_whole(tmp_path / "2.txt", "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.txt", "manifest.json"]
+    assert folder.verify(tmp_path) == []
+
+
+def test_a_broken_manifest_is_named(tmp_path):
+    (tmp_path / folder.MANIFEST).write_text("{")
+    with pytest.raises(ValueError, match="not a manifest"):
+        folder.verify(tmp_path)
+
+
+def test_the_digest_depends_on_the_files_and_not_on_the_notes(tmp_path):
+    for name, notes in (("a", {"seconds": 1}), ("b", {"seconds": 2})):
+        folder.begin(tmp_path / name, head())
+        (tmp_path / name / "1.txt").write_text("one")
+        folder.seal(tmp_path / name, head(), notes=notes)
+    assert folder.digest(tmp_path / "a") == folder.digest(tmp_path / "b")
+    assert folder.manifest(tmp_path / "b")["notes"] == {"seconds": 2}
+
+
+def test_the_fingerprint_of_a_foreign_folder_changes_with_its_files(tmp_path):
+    (tmp_path / "a.jpg").write_text("1")
+    before = folder.fingerprint(tmp_path)
+    (tmp_path / "b.jpg").write_text("1")
+    assert folder.fingerprint(tmp_path) != before

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ofdb_core import ifs, streams
+
+
+@pytest.mark.parametrize(("d", "columns"), [(2, 7), (3, 13)])
+def test_a_csv_file_gives_the_same_system_back(tmp_path, d, columns):
+    system = ifs.sample(streams.Mersenne(1), d)
+    ifs.save(system, tmp_path / "a.csv")
+    again = ifs.load(tmp_path / "a.csv")
+    assert (ifs.table(again) == ifs.table(system)).all()
+    assert ifs.table(again).shape == (len(system), columns)
+    assert again.A.shape == (len(system), d, d)
+    assert again.t.shape == (len(system), d)
+    assert again.p.shape == (len(system),)
+
+
+@given(st.integers(0, 1000), st.sampled_from([2, 3]))
+def test_a_random_system_has_2_to_7_maps_and_probabilities(seed, d):
+    system = ifs.sample(streams.Mersenne(seed), d)
+    assert 2 <= len(system) <= 7
+    assert np.isclose(system.p.sum(), 1)
+    assert (np.abs(system.A) <= 1).all()
+
+
+def test_the_weight_scales_coefficients_and_leaves_p():
+    system = ifs.sample(streams.Mersenne(1))
+    scaled = system.weighted(0.2)
+    assert (scaled.A[:, 0, 0] == system.A[:, 0, 0] * 0.2).all()
+    assert (scaled.A[:, 1] == system.A[:, 1]).all()
+    assert (scaled.p == system.p).all()
+    assert (system.weighted([1, 1, 1, 1, 1, 3]).t == system.t * [1, 3]).all()
+    with pytest.raises(ValueError, match="weight"):
+        system.weighted([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,2,3\n", "3 columns"),
+        ("", "0 columns"),
+        ("a,b\n", "not a table"),
+        ("1,2,3,4,5,6,7\n1,2\n", "not a table"),
+        ("1,2,3,4,5,nan,1\n", "not finite"),
+        ("1,2,3,4,5,6,-1\n", "negative"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:loadtxt")
+def test_a_bad_csv_file_is_named(tmp_path, text, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        ifs.load(path)
+    assert str(path) in str(error.value)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="shape"):
+        ifs.IFS(np.zeros((2, 4, 4)), np.zeros((2, 4)), np.ones(2))
+    with pytest.raises(ValueError, match="do not fit"):
+        ifs.IFS(np.zeros((2, 2, 2)), np.zeros((3, 2)), np.ones(2))

@@ -1,0 +1,53 @@
+import pytest
+
+from ofdb_core import recipe
+
+SEARCH = {"out": "o", "seed": 1, "categories": 5, "filling_rate": 0.2, "points": 100, "workers": 0}
+RENDER = {"out": "o", "seed": 1, "categories": None, "image_size": 32, "points": 100, "weight": 0.2, "workers": 0}
+RENDER["draw"] = "patch_gray"
+
+
+def test_good_values_make_a_recipe():
+    assert recipe.Search.of(SEARCH).values() == SEARCH
+    assert recipe.Render2D.of({**RENDER, "weight": [1, 1, 1, 1, 1, 1]}).weight == [1, 1, 1, 1, 1, 1]
+
+
+def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
+    identity = recipe.Search.of(SEARCH).identity()
+    assert identity == recipe.Search.of({**SEARCH, "out": "elsewhere", "workers": 7}).identity()
+    assert identity != recipe.Search.of({**SEARCH, "seed": 2}).identity()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (recipe.Search, {"categorys": 5}, r"categorys: unknown parameter \(did you mean categories\?\)"),
+        (recipe.Search, {"points": 0}, "points: 0 is out of range; allowed is a whole number, at least 2"),
+        (recipe.Search, {"points": 1e5}, "points: 100000.0 is not allowed; allowed is a whole number"),
+        (recipe.Search, {"points": "many"}, "points: 'many' is not allowed"),
+        (recipe.Search, {"points": True}, "points: True is not allowed"),
+        (recipe.Search, {"filling_rate": "2e-1"}, r"filling_rate: '2e-1' .* YAML reads a number only .* as in 2\.0e-1"),
+        (recipe.Search, {"filling_rate": 1.5}, "filling_rate: 1.5 is out of range; .* at least 0 and at most 1"),
+        (recipe.Search, {"filling_rate": float("nan")}, "filling_rate: nan is not allowed"),
+        (recipe.Search, {"seed": -1}, "seed: -1 is out of range"),
+        (recipe.Render2D, {"draw": "patch_grey"}, "draw: 'patch_grey' is not allowed; allowed is one of patch_gray, "),
+        (recipe.Render2D, {"weight": [1, 2]}, "weight: .* out of range; .* of 6 entries"),
+        (recipe.Render2D, {"weight": "0.2"}, "weight: '0.2' is not allowed"),
+        (recipe.Render2D, {"image_size": 8}, "image_size: 8 is out of range"),
+    ],
+)
+def test_bad_values_are_refused_with_name_value_and_what_is_allowed(kind, values, message):
+    base = SEARCH if kind is recipe.Search else RENDER
+    with pytest.raises(recipe.RecipeError, match=message):
+        kind.of({**base, **values})
+
+
+def test_all_problems_are_reported_at_once():
+    with pytest.raises(recipe.RecipeError) as error:
+        recipe.Search.of({**SEARCH, "points": 0, "seed": "x"})
+    assert len(error.value.problems) == 2
+
+
+def test_a_missing_parameter_is_named():
+    with pytest.raises(recipe.RecipeError, match="seed: missing"):
+        recipe.Search.take({"out": "o"})

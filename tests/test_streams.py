@@ -1,0 +1,46 @@
+import random
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ofdb_core import streams
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 2000), max_size=5))
+def test_random_numbers_are_numpys_whatever_the_portions(seed, portions):
+    stream, numpys = streams.Mersenne(seed), np.random.RandomState(seed)
+    for n in portions:
+        assert (stream.random(n) == numpys.random_sample(n)).all()
+
+
+def test_mixed_draws_are_numpys():
+    stream, numpys = streams.Mersenne(1), np.random.RandomState(1)
+    for _ in range(300):
+        assert stream.integer(2, 8) == numpys.randint(2, 8)
+        assert (stream.uniform(-1.0, 1.0, 6) == numpys.uniform(-1.0, 1.0, 6)).all()
+        assert (stream.random(311) == numpys.random_sample(311)).all()
+
+
+def test_a_list_is_seeded_as_pythons_random_is():
+    generator = random.Random(7)
+    assert streams.Mersenne([7]).words(1500).tolist() == [generator.getrandbits(32) for _ in range(1500)]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_patches_are_pythons_randrange(seed):
+    assert streams.patches(20_000, seed).tolist() == reference.patches(20_000, seed)
+
+
+def test_patches_of_a_category_have_a_stream_of_their_own():
+    drawn = [streams.patches(1000, 0, category).tolist() for category in (0, 1, 0)]
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert drawn[0] != streams.patches(1000, 1, 0).tolist()
+    assert min(drawn[0]) >= 1
+    assert max(drawn[0]) <= 511
+
+
+def test_no_patches_are_an_empty_array():
+    assert streams.patches(0, 0).shape == (0,)
