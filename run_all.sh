@@ -57,7 +57,7 @@ set_up() {
     [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ] && return
     echo "setting up .venv from requirements.txt (a few minutes, once) ..."
     make_venv "$base"
-    (cd "$project" && "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt) ||
+    (cd "$project" && "$python" -m pip install -qq --disable-pip-version-check -r requirements.txt) ||
         die "the packages could not be installed (see above); mend the cause and run this again"
     echo "$stamp" >"$venv/pins"
 }

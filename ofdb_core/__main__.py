@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ofdb_core import experiment, folder, recipe
 
+
 def parser():
     found = argparse.ArgumentParser(prog="run_all.sh", allow_abbrev=False)
     found.add_argument("experiment", help="a folder of params/, or list, or verify")
@@ -47,7 +48,10 @@ def check(root):
     problems = [(place, problem) for place in found for problem in folder.verify(place)]
     for place in found:
         bad = [problem for at, problem in problems if at == place]
-        print(f"{place}: " + ("\n  ".join(["", *bad]) if bad else f"{len(folder.manifest(place)['files'])} files, all as written"))
+        print(
+            f"{place}: "
+            + ("\n  ".join(["", *bad]) if bad else f"{len(folder.manifest(place)['files'])} files, all as written")
+        )
     return len(problems)
 
 

@@ -45,7 +45,7 @@ def _affine_in_kernel(A, t, j, at):
 def _two_orbits(start, A, t, thresholds, u, points, B, s, limits, v, others):
     """Two orbits side by side: each step waits for the one before, so the processor overlaps them at no cost.
 
-    points[:, 0] is the start; points[:, i + 1] its image under the map that u[i] chooses, or itself where there is none.
+    points[:, 0] is the start; points[:, i + 1] its image under the map that u[i] chooses, or itself without one.
     """
     first, second = _choices(thresholds, u[:-1]), _choices(limits, v[:-1])
     at = to = start

@@ -42,8 +42,8 @@ def load_categories(root, first=None):
 def write_images(root, categories_root, *, categories=None, seed=0, workers=0, **how):
     """Render one image for each category of a folder; return the manifest of the image folder.
 
-    categories: the first so many, or all; how: size, points, weight and draw as for `render2d.indices`. The patches of an
-    image depend on seed and category only, so any subset, order or number of workers gives the same files.
+    categories: the first so many, or all; how: size, points, weight and draw as for `render2d.indices`. The patches of
+    an image depend on seed and category only, so any subset, order or number of workers gives the same files.
     """
     systems = load_categories(categories_root, categories)
     source = folder.digest(categories_root)

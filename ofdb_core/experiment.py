@@ -214,7 +214,7 @@ def execute(notebook, checked, out):
 def _alone(out):
     """Hold an experiment's folder, so that two runs never write to it at once."""
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / ".lock", "w") as lock:
+    with (out / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -227,7 +227,11 @@ def _check_inputs(chosen, checked, out):
     made = set()
     for notebook in chosen:
         for name in STAGES[notebook].reads:
-            given = getattr(checked[notebook], "data", None) if name == "images" else getattr(checked[notebook], "checkpoint", None)
+            given = (
+                getattr(checked[notebook], "data", None)
+                if name == "images"
+                else getattr(checked[notebook], "checkpoint", None)
+            )
             if name not in made and not given and not (out / name / folder.MANIFEST).exists():
                 maker = next(maker for maker, stage in STAGES.items() if name in stage.writes)
                 raise UsageError(f"{notebook}: {out / name} is missing or unfinished; run {maker} first")
@@ -257,9 +261,9 @@ def run(experiment, only=(), *, overrides=(), out=None):
     out = Path(out).resolve() if out else record.PROJECT / "runs" / experiment
     checked = recipes(experiment, chosen, overrides, out)
     _check_inputs(chosen, checked, out)
+    _check_possible({notebook: wanted for notebook, wanted in checked.items() if reason(notebook, wanted, out)})
     began = time.time()
     with _alone(out):
-        _check_possible({notebook: checked[notebook] for notebook in chosen if reason(notebook, checked[notebook], out)})
         for notebook in chosen:
             why = reason(notebook, checked[notebook], out)
             if why is None:

@@ -11,7 +11,11 @@ LETTERS = "abcdef"
 def knobs(system, *, points=50_000, size=400):
     """A box with a slider for each coefficient of a 2D system, one for the weight on `a`, and the picture they make."""
     rows, u = ifs.table(system), streams.choices(points)
-    picture, words, weight = widgets.Image(format="png", width=size, height=size), widgets.Label(), _slider("weight on a", 1.0)
+    picture, words, weight = (
+        widgets.Image(format="png", width=size, height=size),
+        widgets.Label(),
+        _slider("weight on a", 1.0),
+    )
     sliders = [[_slider(letter, value) for letter, value in zip(LETTERS, row, strict=False)] for row in rows]
     reset = widgets.Button(description="as it was")
 
@@ -39,4 +43,6 @@ def knobs(system, *, points=50_000, size=400):
 
 def _slider(name, value):
     layout = widgets.Layout(width="330px")
-    return widgets.FloatSlider(value, min=-1.5, max=1.5, step=0.01, description=name, readout_format=".2f", layout=layout)
+    return widgets.FloatSlider(
+        value, min=-1.5, max=1.5, step=0.01, description=name, readout_format=".2f", layout=layout
+    )

@@ -14,7 +14,7 @@ STARTS = ("pre-trained", "from scratch")
 
 
 def images_of(data):
-    """Training and test images, as `loading.Images`: scikit-learn's digits, or the folders train/ and val/ of a folder."""
+    """Training and test images, as `loading.Images`: scikit-learn's digits, or a folder's train/ and val/."""
     if data == "digits":
         return [loading.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
     train_images, test_images = (loading.Images.from_folder(Path(data) / part) for part in ("train", "val"))
@@ -25,7 +25,7 @@ def images_of(data):
 
 
 def compare(recipe, checkpoint, root):
-    """Fine-tune by a `recipe.Finetune`, once for each start, number of shots and repeat; return the rows of results.csv.
+    """Fine-tune by a `recipe.Finetune`, once for each start, number of shots and repeat; return results.csv's rows.
 
     A row has start, shots (images a class, 0: all), repeat, accuracy (share of the test images) and name, which is the
     training's column in predictions.csv. A folder that holds the same comparison, finished, is read instead.

@@ -75,7 +75,9 @@ def verify(root):
     """Sentences about every missing, altered or extra file; none where the folder is what its manifest says."""
     found = manifest(root)
     if found is None:
-        state = "unfinished: its notebook was interrupted; run it again" if (Path(root) / PART).exists() else "no manifest"
+        state = (
+            "unfinished: its notebook was interrupted; run it again" if (Path(root) / PART).exists() else "no manifest"
+        )
         return [f"{root}: {state}"]
     present, files = _names(root), found["files"]
     problems = [f"{name}: missing" for name in sorted(files.keys() - present)]
@@ -111,17 +113,27 @@ def begin(root, head):
     made_from, listed = _listed(root)
     strange = sorted(_names(root) - listed.keys())
     if strange and not interrupted:
-        raise FileExistsError(f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder")
+        raise FileExistsError(
+            f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder"
+        )
     kept = {}
     for name in [*listed, *strange]:
         if _same(made_from, head) and name in listed and _holds(root / name, listed[name]):
             kept[name] = listed[name]
         else:
-            (root / name).unlink(missing_ok=True)
+            _remove(root, name)
     lines = "".join(f"{hashed} {name}\n" for name, hashed in kept.items())
     record.write_whole(root / PART, json.dumps(head) + "\n" + lines)
     (root / MANIFEST).unlink(missing_ok=True)
     return kept
+
+
+def _remove(root, name):
+    """Remove a file, and its folder where nothing else is in it."""
+    path = root / name
+    path.unlink(missing_ok=True)
+    if path.parent != root and path.parent.is_dir() and not any(path.parent.iterdir()):
+        path.parent.rmdir()
 
 
 def _holds(path, hashed):
@@ -148,7 +160,7 @@ def fill(root, head, files, *, total, workers=0, label=""):
         return name, hashlib.sha256(data).hexdigest()
 
     with (
-        open(root / PART, "a") as lines,
+        (root / PART).open("a") as lines,
         tqdm(total=total, desc=label or root.name, unit="file") as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
@@ -177,7 +189,7 @@ def fill(root, head, files, *, total, workers=0, label=""):
             pool.shutdown(cancel_futures=True)
             raise
     for name in kept.keys() - done.keys():  # of an earlier run with more files
-        (root / name).unlink()
+        _remove(root, name)
     return _finish(root, head, done)
 
 

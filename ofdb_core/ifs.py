@@ -4,12 +4,13 @@ One category of a formula-driven data set is one IFS (Kataoka et al., ACCV 2020,
 differ by the shape of A only. A CSV row is one map: the entries of A row by row, then t, then p (7 or 13 columns).
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ofdb_core.streams import Mersenne
+from ofdb_core.jit import kernel
 
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
@@ -36,7 +37,7 @@ class IFS:
             raise ValueError(f"A has shape {self.A.shape}; it must be (k, 2, 2) or (k, 3, 3) with k >= 1")
         if self.t.shape != (k, self.d) or self.p.shape != (k,):
             raise ValueError(
-                f"t {self.t.shape} and p {self.p.shape} do not fit A {self.A.shape}: they must be ({k}, {self.d}) and ({k},)"
+                f"t {self.t.shape} and p {self.p.shape} do not fit A {self.A.shape}: must be ({k}, {self.d}) and ({k},)"
             )
 
     def weighted(self, weight):
@@ -56,15 +57,50 @@ class IFS:
         return IFS(self.A * factors[:square].reshape(self.d, self.d), self.t * factors[square:], self.p)
 
     def thresholds(self):
-        """(k,) float64: p added up map by map; a random number picks the first map whose threshold it does not exceed."""
+        """(k,) float64: p added up; a random number picks the first map whose threshold it does not exceed."""
         return np.cumsum(self.p)
 
 
+@kernel
+def _pivots(A):
+    """(k, 3) float64: the size of the three pivots of A (k, 3, 3) when the largest entry of a column is eliminated with.
+
+    The order is that of OpenBLAS (getf2): an entry loses its products' sum, not one after another, and a column is
+    multiplied by the reciprocal of its pivot. A column without a pivot has 0 there, and NaN may follow.
+    """
+    pivots = np.empty((len(A), 3))
+    for matrix in range(len(A)):
+        a = A[matrix].copy()
+        for j in range(3):
+            for i in range(1, 3):
+                total = 0.0
+                for inner in range(min(i, j)):
+                    total += a[i, inner] * a[inner, j]
+                a[i, j] -= total
+            largest = j
+            for i in range(j + 1, 3):
+                if abs(a[i, j]) > abs(a[largest, j]):
+                    largest = i
+            for column in range(3):
+                a[j, column], a[largest, column] = a[largest, column], a[j, column]
+            a[j + 1 :, j] *= 1.0 / a[j, j]
+            pivots[matrix, j] = abs(a[j, j])
+    return pivots
+
+
+def _product(x, y, z):
+    """The product of positive numbers, or 0, by way of logarithms, as NumPy's det makes it from the pivots."""
+    return math.exp(math.log(x) + math.log(y) + math.log(z)) if 0.0 not in (x, y, z) else 0.0
+
+
 def determinants(A):
-    """(k,) float64 |det A| for A (k, d, d), in the original's order of operations."""
+    """(k,) float64 |det A| for A (k, d, d), in the original's order of operations.
+
+    In 3D the original called NumPy's det, whose last bits depend on the build of LAPACK: here its order is written out.
+    """
     if A.shape[1] == 2:
         return np.abs(A[:, 0, 0] * A[:, 1, 1] - A[:, 0, 1] * A[:, 1, 0])
-    return np.abs(np.linalg.det(A))
+    return np.array([_product(*pivots) for pivots in _pivots(A).tolist()])
 
 
 def sample(stream, d=2):

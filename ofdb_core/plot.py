@@ -48,7 +48,9 @@ def histogram(values, *, threshold, names, xlabel, ylabel, title, bins=60, log=T
     figure, axes = _axes(1, 1, (7, 3), title)
     axis, values = axes[0, 0], np.asarray(values)
     edges = np.linspace(min(values.min(), threshold), values.max(), bins + 1)
-    for name, part, colour in zip(names, (values[values < threshold], values[values >= threshold]), (FAINT, ACCENT), strict=True):
+    for name, part, colour in zip(
+        names, (values[values < threshold], values[values >= threshold]), (FAINT, ACCENT), strict=True
+    ):
         axis.hist(part, edges, color=colour, label=f"{name}: {len(part):,}")
     axis.axvline(threshold, color=OTHER, linestyle="--", label=f"threshold: {threshold}")
     axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
@@ -94,7 +96,9 @@ def comparison(accuracies, *, ylabel, title):
         place = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
         spread = [value.std(ddof=1) if len(value) > 1 else 0.0 for value in values]
         bars = axis.bar(place, [value.mean() for value in values], width * 0.95, yerr=spread, capsize=3, label=name)
-        axis.bar_label(bars, [f"{value.mean():.1f} ± {s:.1f}" for value, s in zip(values, spread, strict=True)], fontsize=8)
+        axis.bar_label(
+            bars, [f"{value.mean():.1f} ± {s:.1f}" for value, s in zip(values, spread, strict=True)], fontsize=8
+        )
         for x, value in zip(place, values, strict=True):
             axis.plot(np.full(len(value), x), value, ".", color="black", markersize=3)
     axis.set_xticks(np.arange(len(accuracies)), list(accuracies))

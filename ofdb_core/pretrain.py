@@ -12,7 +12,7 @@ from ofdb_core import folder, loading, record, train
 
 
 def pretrain(images, source, recipe, root):
-    """Train by a `recipe.Pretrain` on `loading.Images`; return the log's rows, predictions (n,) int64 and notes on speed.
+    """Train by a `recipe.Pretrain` on `loading.Images`; return the log's rows, predictions (n,) int64 and its speed.
 
     source: fingerprint of the images. A folder that holds the finished training of the same recipe, images and code is
     read instead.
@@ -31,7 +31,9 @@ def pretrain(images, source, recipe, root):
 def _train(images, recipe, root, head):
     how = {"options": recipe.model_options, "input_size": recipe.input_size}
     model = train.build(recipe.model, len(images.classes), **how, drop_path=recipe.drop_path, seed=recipe.seed)
-    log = train.fit(model, loading.Batches(images, recipe, seed=recipe.seed), recipe, seed=recipe.seed, title="pre-training")
+    log = train.fit(
+        model, loading.Batches(images, recipe, seed=recipe.seed), recipe, seed=recipe.seed, title="pre-training"
+    )
     predicted, _ = train.evaluate(model, images, recipe)
     facts = {"model": recipe.model, **how, "mean": recipe.mean, "std": recipe.std, "classes": images.classes}
     train.save(model, root / "model.safetensors", facts)

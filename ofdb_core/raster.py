@@ -1,4 +1,4 @@
-"""Points become an image: rescaling to the image's square, dots or 3 x 3 patches, gray or coloured, and the filling rate.
+"""Points become an image: rescaling to the image's square, dots or 3 x 3 patches, gray or colour, and the filling rate.
 
 An image is drawn as palette indices (H, W) uint8, 0 the background, and looked up in a palette at the end: so gray and
 colour, patch and dot share one drawing, and a file needs one byte a pixel. All rules are the original's.
@@ -8,6 +8,7 @@ import numpy as np
 
 from ofdb_core.jit import kernel
 
+SIDE = 512  # pixels of the picture that a category is judged by, each side
 PAD = 6  # pixels kept free on each side
 BEFORE_NAN = 100  # points dropped before the first NaN
 GRAY = 127
@@ -108,7 +109,7 @@ def to_pixels(points, size, pad=PAD):
     return pixels
 
 
-def filling_rate(points, size=512, pad=PAD):
+def filling_rate(points, size=SIDE, pad=PAD):
     """Share of the pixels of a size x size image that the points (n, 2) light as dots; a float in 0..1."""
     points, shift, span = _fit(points)
     return _count_lit(points.T, shift, span, size, pad) / (size * size)
@@ -121,9 +122,20 @@ def palette(draw):
     sector = (3.0 / np.pi) * (2.0 * np.pi * (np.arange(HUES) / HUES))
     whole = np.floor(sector)
     value = np.full(HUES, 0.75)
-    low, falling, rising = value * 0.25, value * (1 - 0.75 * (sector - whole)), value * (1 - 0.75 * (1 - sector + whole))
+    low, falling, rising = (
+        value * 0.25,
+        value * (1 - 0.75 * (sector - whole)),
+        value * (1 - 0.75 * (1 - sector + whole)),
+    )
     channels = {"v": value, "p": low, "q": falling, "t": rising}
-    orders = ["ptv", "pvq", "tvp", "vqp", "vpt", "qpv"]  # of the six sectors; the original has blue in the first channel
+    orders = [
+        "ptv",
+        "pvq",
+        "tvp",
+        "vqp",
+        "vpt",
+        "qpv",
+    ]  # of the six sectors; the original has blue in the first channel
     hues = np.array([[channels[c][i] for c in orders[int(whole[i])]] for i in range(HUES)])
     return np.vstack([np.zeros((1, 3), np.uint8), (hues * 255.0).astype(np.uint8)])
 

@@ -193,14 +193,22 @@ class Recipe:
         return {name: value for name, value in self.values().items() if name not in ("out", "workers")}
 
 
+def _check_search(self):
+    from ofdb_core import search
+
+    search.check_rule(self.points, self.filling_rate)
+
+
 @dataclass(frozen=True)
 class Explore(Recipe):
     """0_explore_ifs."""
 
     category: Whole
-    points: Count
-    image_size: Annotated[int, Range(16, 4096)]
+    points: Annotated[int, Range(2)]
+    image_size: Annotated[int, Range(64, 4096)]
     filling_rate: Share
+
+    check_possible = _check_search
 
 
 @dataclass(frozen=True)
@@ -211,6 +219,8 @@ class Search(Recipe):
     filling_rate: Share
     points: Annotated[int, Range(2)]
     workers: Whole
+
+    check_possible = _check_search
 
 
 @dataclass(frozen=True)

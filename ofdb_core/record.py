@@ -1,7 +1,7 @@
 """What ran: parameters, seed, versions, commit, and the hashes of what was read and written.
 
-A notebook opens a `Run`, gives it its figures, checks and results, and closes it with `done`, which writes the notebook's
-entry in <out>/record.json. The same entry tells the next run whether there is anything to do.
+A notebook opens a `Run`, gives it its figures, checks and results, and closes it with `done`, which writes its entry in
+<out>/record.json. The same entry tells the next run whether there is anything to do.
 """
 
 import ast
@@ -31,21 +31,23 @@ class CheckError(AssertionError):
 
 def sha256(path):
     """Hex SHA-256 of a file."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_whole(path, data):
-    """Write bytes or text so that the file appears whole or not at all, also when the process is killed or the disk full."""
+    """Write bytes or text so that the file appears whole or not at all, even if the process dies or the disk fills."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise OSError(error.errno, f"cannot write {path} ({error.strerror}); what was written before is kept") from error
+        raise OSError(
+            error.errno, f"cannot write {path} ({error.strerror}); what was written before is kept"
+        ) from error
 
 
 def write_csv(path, rows):
@@ -59,7 +61,7 @@ def write_csv(path, rows):
 
 def read_csv(path):
     """The rows of a CSV file as dictionaries; numbers are numbers again."""
-    with open(path, newline="") as file:
+    with Path(path).open(newline="") as file:
         return [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
 
 
@@ -114,7 +116,11 @@ def commit():
 
     try:
         head = git("rev-parse", "HEAD")
-        return head.stdout.strip() + ("+" if git("diff", "--quiet", "HEAD").returncode else "") if not head.returncode else None
+        return (
+            head.stdout.strip() + ("+" if git("diff", "--quiet", "HEAD").returncode else "")
+            if not head.returncode
+            else None
+        )
     except FileNotFoundError:  # no git
         return None
 
@@ -130,7 +136,9 @@ def machine():
     """The machine, in words: processor, cores, system."""
     model = platform.processor() or platform.machine()
     if (cpuinfo := Path("/proc/cpuinfo")).exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else model
     return f"{model}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.machine()}"
 

@@ -7,10 +7,9 @@ that choose the maps are the same for every image, as in the original; the patch
 import functools
 import io
 
-import numpy as np
 from PIL import Image
 
-from ofdb_core import chaos, ifs, raster, streams
+from ofdb_core import chaos, raster, streams
 
 
 @functools.lru_cache(maxsize=2)
@@ -45,7 +44,7 @@ def rgb(system, *, draw="patch_gray", **how):
 
 
 def png(image, draw):
-    """Palette indices (H, W) as the bytes of a PNG file with that palette: one bit a pixel for gray, a byte for colour."""
+    """Palette indices (H, W) as a PNG file's bytes, with that palette: a bit a pixel for gray, a byte for colour."""
     picture, colours = Image.fromarray(image), raster.palette(draw)
     picture.putpalette(colours.tobytes())
     data = io.BytesIO()

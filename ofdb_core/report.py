@@ -15,7 +15,9 @@ summary { cursor: pointer; color: #1f6f8b; } .holds { color: #2a7a3b; } code { o
 
 
 def _table(pairs):
-    rows = "".join(f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>" for name, value in pairs)
+    rows = "".join(
+        f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>" for name, value in pairs
+    )
     return f"<table>{rows}</table>"
 
 
@@ -27,7 +29,9 @@ def base64_of(path):
 def _figure(out, figure):
     data = base64_of(out / figure["file"])
     caption = html.escape(figure["caption"])
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+    )
 
 
 def _section(out, notebook, entry):

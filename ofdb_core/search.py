@@ -1,8 +1,9 @@
 """Random systems become categories: candidates are drawn one after another and kept when they pass a test.
 
-In 2D the test is the filling rate (FractalDB, Kataoka et al., ACCV 2020, section 3.2). One stream of random numbers runs
-through the whole search, as in the original, so a longer search has the shorter one as its prefix. The candidates are
-drawn in order and judged side by side.
+In 2D the test is the filling rate (FractalDB, Kataoka et al., ACCV 2020, section 3.2), in 3D the variance of the points
+(PC-FractalDB, Yamada et al., CVPR 2022). One stream of random numbers runs through the whole search, as in the
+original, so a longer search has the shorter one as its prefix. The candidates are drawn in order and judged side by
+side.
 """
 
 import itertools
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ofdb_core import chaos, ifs, raster, streams
+from ofdb_core import chaos, cloud, ifs, raster, streams
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -35,7 +37,7 @@ def candidates(d, draws, score, passes, *, seed, workers=0):
     stream, numbers, turn, own = streams.Mersenne(seed), itertools.count(), threading.Lock(), threading.local()
 
     def pair():
-        """Draw the next two candidates, when it is this thread's turn, and judge them; the arrays stay with the thread."""
+        """Draw the next two candidates, when it is this thread's turn, and judge them in arrays of its own."""
         if not hasattr(own, "u"):
             own.u, own.points = np.empty((2, draws)), np.empty((2, d, draws))
         with turn:
@@ -55,16 +57,42 @@ def candidates(d, draws, score, passes, *, seed, workers=0):
                 yield Candidate(2 * number + i, system, value, passes(value))
 
 
+def check_rule(points, filling_rate):
+    """Raise a ValueError where no orbit of so many points can fill that share of the picture: a search without end."""
+    if points < 2:
+        raise ValueError(f"points: {points!r} is out of range; an orbit has at least 2 points")
+    within = (raster.SIDE - 2 * raster.PAD + 1) ** 2  # pixels that the points are scaled to
+    reachable = min(points, within) / raster.SIDE**2
+    if not 0 <= filling_rate <= reachable:
+        raise ValueError(
+            f"filling_rate: {filling_rate!r} is out of range; {points} points can light 0 to {reachable:.4f}"
+        )
+
+
 def candidates_2d(*, seed=1, points=100_000, filling_rate=0.2, workers=0):
     """The candidates of a 2D search, judged by filling rate (score: a share of 512 x 512 pixels, 0..1).
 
     With the defaults, the accepted ones are the published FractalDB-1k, byte for byte.
     """
-    if not 0 <= filling_rate <= 1:
-        raise ValueError(f"filling_rate: {filling_rate!r} is out of range; it is a share of the pixels, 0 to 1")
-    if points < 2:
-        raise ValueError(f"points: {points!r} is out of range; an orbit has at least 2 points")
+    check_rule(points, filling_rate)
     return candidates(2, points, raster.filling_rate, lambda rate: rate >= filling_rate, seed=seed, workers=workers)
+
+
+def candidates_3d(*, seed=1, points=10_000, variance=0.05, workers=0):
+    """The candidates of a 3D search, judged by variance (score: of the axis that varies least, see `cloud.variance`).
+
+    points: of an orbit with its start, which is left out of the judgement. A system whose orbit is not finite has the
+    score NaN and never passes. With the defaults, the accepted ones are those of 3D-OFDB's released code with seed 1.
+    """
+    if points < 3:
+        raise ValueError(f"points: {points!r} is out of range; an orbit has at least 2 points after its start")
+    if not 0 <= variance < 1:
+        raise ValueError(f"variance: {variance!r} is out of range; points in -1..1 can vary by 0 to below 1")
+
+    def score(orbit):
+        return cloud.variance(orbit[1:])
+
+    return candidates(3, points, score, lambda found: found > variance, seed=seed, workers=workers)
 
 
 def first(categories, found):

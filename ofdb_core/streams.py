@@ -1,6 +1,6 @@
 """Every source of randomness, made from a seed and nothing else.
 
-The original draws from NumPy's and Python's legacy generators, both the Mersenne Twister MT19937: this is its only home.
+The original draws from NumPy's and Python's legacy generators, both the Mersenne Twister MT19937, at home only here.
 Its numbers are made here by a kernel, three times as fast as NumPy's and equal to them (the search needs 8 billion).
 Streams are per (seed, category), so that no result depends on workers, shards or order.
 """
@@ -117,6 +117,17 @@ class Mersenne:
             if drawn <= span:
                 return low + drawn
 
+    def randint(self, low, high):
+        """An int, low <= it <= high, as Python's `random.randint`: the top bits of words, drawn until some fit.
+
+        high - low: at most 2**32 - 2, so that one word has enough bits.
+        """
+        span = high - low + 1
+        while True:
+            drawn = int(self.words(1)[0]) >> (32 - span.bit_length())
+            if drawn < span:
+                return low + drawn
+
 
 def choices(points, seed=CHOICE_SEED):
     """(points,) float64 in [0, 1): the numbers that choose the maps, the same for every image in the original."""
@@ -126,8 +137,8 @@ def choices(points, seed=CHOICE_SEED):
 def patches(n, seed, category=None):
     """(n,) uint16 in 1..511: binary 3 x 3 patches, one for each dot, none empty.
 
-    Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.randrange(1, 512)` n times, as
-    in the original. With it the stream belongs to (seed, category): this project's own rule.
+    Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.randrange(1, 512)` n times,
+    as in the original. With it the stream belongs to (seed, category): this project's own rule.
     """
     stream = Mersenne([seed] if category is None else [seed, category])
     drawn = np.empty(0, np.uint32)

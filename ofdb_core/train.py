@@ -113,7 +113,7 @@ def _accelerator(recipe):
 
 
 def _suit(model, device):
-    """On a CPU let timm's blocks spell attention out: the fused kernel's backward takes half of a small network's time."""
+    """On a CPU let timm's blocks spell attention out: the fused one's backward costs a small network half its time."""
     for module in model.modules():
         if torch.device(device).type == "cpu" and getattr(module, "fused_attn", False) is True:
             module.fused_attn = False
@@ -227,7 +227,9 @@ def speed(log):
     """What a log says about speed: seconds, images a second and the share of the time spent waiting for data."""
     seconds = [row["seconds"] for row in log]
     spent = np.diff([0.0, *seconds])
-    means = {key: float(np.average([row[key] for row in log], weights=spent)) for key in ("images_per_second", "data_share")}
+    means = {
+        key: float(np.average([row[key] for row in log], weights=spent)) for key in ("images_per_second", "data_share")
+    }
     return {"seconds": round(seconds[-1], 1), **{key: round(value, 3) for key, value in means.items()}}
 
 

@@ -83,7 +83,8 @@ def test_a_png_file_decodes_to_the_drawn_rgb(tmp_path, categories, draw):
 
 def test_a_render_that_was_killed_goes_on_and_gives_the_same_bytes(tmp_path, categories):
     how = {**HOW, "size": 362, "points": 200_000}
-    code = f"from ofdb_core import dataset; dataset.write_images({str(tmp_path / 'a')!r}, {str(categories)!r}, workers=1, **{how})"
+    roots = f"{str(tmp_path / 'a')!r}, {str(categories)!r}"
+    code = f"from ofdb_core import dataset; dataset.write_images({roots}, workers=1, **{how})"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     while len(list(tmp_path.glob("a/*/*.png"))) < 2:
         assert process.poll() is None, "it ended before it could be killed"

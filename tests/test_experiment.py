@@ -8,7 +8,8 @@ import pytest
 from ofdb_core import __main__ as command
 from ofdb_core import experiment, folder, recipe, record
 
-SEARCH = {"categories": 3, "points": 500, "filling_rate": 0.002}
+SEARCH = {"categories": 3, "points": 500, "filling_rate": 0.0005}
+FOUR = ["-p", "1_search_categories.categories", "4"]
 RENDER = {"image_size": 32, "points": 300}
 
 
@@ -33,9 +34,16 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
 @pytest.mark.parametrize(
     ("notebooks", "message"),
     [
-        ({"1_search_categories": {"categoris": 3}}, r"1_search_categories: categoris: unknown .*did you mean categories"),
+        (
+            {"1_search_categories": {"categoris": 3}},
+            r"1_search_categories: categoris: unknown .*did you mean categories",
+        ),
         ({"1_search_categories": "filling_rate: 2e-1"}, "filling_rate: '2e-1' is not allowed; .* as in 2.0e-1"),
         ({"1_search_categories": {"points": -5}}, "points: -5 is out of range"),
+        (
+            {"1_search_categories": {"points": 500}},
+            "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019",
+        ),
         ({"1_search_catgories": {}}, r"no such notebook \(did you mean 1_search_categories\?\)"),
         ({"1_search_categories": "a: [b"}, "not YAML"),
         ({"1_search_categories": "- a"}, "must hold lines"),
@@ -51,8 +59,10 @@ def test_mistakes_in_parameter_files_are_refused_before_anything_runs(params, no
 
 
 def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
-    out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER, "4_pretrain": {"model": "vit_tny_patch16_224"}})
-    with pytest.raises(recipe.RecipeError, match="vit_tny_patch16_224.*vit_tiny_patch16_224"):
+    out = params(
+        **{"1_search_categories": SEARCH, "2_render_2d": RENDER, "4_pretrain": {"model": "vit_tny_patch16_224"}}
+    )
+    with pytest.raises(recipe.RecipeError, match=r"vit_tny_patch16_224.*vit_tiny_patch16_224"):
         run("tiny", "--out", out)
     assert not (out / "categories").exists()
 
@@ -96,7 +106,7 @@ def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
     def did(*words):
         run("tiny", "--out", out, *words)
         said = capfd.readouterr().out
-        return {name: text for name, text in re.findall(r"^(\d\w+): (.*)$", said, re.MULTILINE)}
+        return dict(re.findall(r"^(\d\w+): (.*)$", said, re.MULTILINE))
 
     first = did("-p", "seed", "1")
     assert first == dict.fromkeys(["1_search_categories", "2_render_2d"], "runs (it has not run yet)")
@@ -105,12 +115,12 @@ def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
     smaller = did("-p", "seed", "1", "-p", "image_size", "24")
     assert "skipped" in smaller["1_search_categories"]
     assert smaller["2_render_2d"] == "runs (changed: image_size 32 -> 24)"
-    more = did("-p", "seed", "1", "-p", "image_size", "24", "-p", "1_search_categories.categories", "4")
+    more = did("-p", "seed", "1", "-p", "image_size", "24", *FOUR)
     assert more["1_search_categories"] == "runs (changed: categories 3 -> 4)"
     assert more["2_render_2d"] == "runs (categories changed)"
     assert len(list((out / "images").glob("*/*.png"))) == 4
     next((out / "images").glob("*/*.png")).write_bytes(b"")
-    assert "images is not as it was written" in did("-p", "seed", "1", "-p", "image_size", "24")["2_render_2d"]
+    assert "images is not as it was written" in did("-p", "seed", "1", "-p", "image_size", "24", *FOUR)["2_render_2d"]
     assert folder.verify(out / "images") == []
     assert run("verify", out) == 0
     next((out / "images").glob("*/*.png")).unlink()
@@ -141,7 +151,10 @@ FAILING = """{"cells": [
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("1 / 0", ["cell 3 (In [3]: 1 / 0) failed", "ZeroDivisionError: division by zero"]), ("import os; os._exit(1)", ["kernel died"])],
+    [
+        ("1 / 0", ["cell 3 (In [3]: 1 / 0) failed", "ZeroDivisionError: division by zero"]),
+        ("import os; os._exit(1)", ["kernel died"]),
+    ],
 )
 def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, monkeypatch, tmp_path, code, expected):
     out = params(**{"6_report": {}})
@@ -185,6 +198,7 @@ def test_the_command_line_reports_mistakes_without_a_traceback():
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, ofdb_core; print([n for n in ('torch', 'matplotlib', 'pyvista', 'numba', 'numpy') if n in sys.modules])"
+    heavy = "('torch', 'matplotlib', 'pyvista', 'numba', 'numpy')"
+    code = f"import sys, ofdb_core; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
