@@ -10,27 +10,29 @@ from ofdb_core.jit import kernel
 
 
 @kernel
-def _sums(x, y, z):
-    """The smallest and the largest number of all three axes, and the sum of each axis, added up point by point."""
+def _extremes(x, y, z):
+    """The smallest and the largest number of all three axes; where one is NaN, they may be any."""
     low = high = x[0]
-    sums = 0.0, 0.0, 0.0
     for i in range(len(x)):
         low, high = min(low, x[i], y[i], z[i]), max(high, x[i], y[i], z[i])
-        sums = sums[0] + x[i], sums[1] + y[i], sums[2] + z[i]
-    return low, high, sums
+    return low, high
 
 
 @kernel
 def _variances(x, y, z):
-    """The variance of each axis once it is rescaled to -1..1; NaN where a point is not finite or all are one point."""
+    """The variance of each axis once they are rescaled to -1..1; the three sums advance side by side."""
     n = len(x)
-    low, high, (a, b, c) = _sums(x, y, z)
-    a, b, c, scale = a / n, b / n, c / n, 2.0 / (high - low)
-    squares = 0.0, 0.0, 0.0
+    low, high = _extremes(x, y, z)
+    scale = 2.0 / (high - low)
+    a = b = c = 0.0
     for i in range(n):
-        u, v, w = (x[i] - a) * scale, (y[i] - b) * scale, (z[i] - c) * scale
-        squares = squares[0] + u * u, squares[1] + v * v, squares[2] + w * w
-    return squares[0] / n, squares[1] / n, squares[2] / n
+        a, b, c = a + (x[i] - low) * scale, b + (y[i] - low) * scale, c + (z[i] - low) * scale
+    a, b, c = a / n, b / n, c / n
+    d = e = f = 0.0
+    for i in range(n):
+        u, v, w = (x[i] - low) * scale - a, (y[i] - low) * scale - b, (z[i] - low) * scale - c
+        d, e, f = d + u * u, e + v * v, f + w * w
+    return d / n, e / n, f / n
 
 
 def variance(points):
@@ -53,8 +55,8 @@ def defect(points):
 def normalised(points):
     """The cloud (n, 3) float64 of an orbit's points without their start, bit for bit the original's.
 
-    One scale takes all axes to -1..1; then each axis loses its sum divided by n + 1, the number of points with the start.
-    Points that have a `defect` become NaN.
+    One scale takes all axes to -1..1; then each axis loses its sum divided by n + 1, the number of points with the
+    start. Points that have a `defect` become NaN.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         low, high = points.min(), points.max()

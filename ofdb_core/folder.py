@@ -9,7 +9,9 @@ the files that it lists are kept if their hashes still hold, and the others are 
 import hashlib
 import json
 import os
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, ThreadPoolExecutor, wait
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
@@ -154,37 +156,36 @@ def fill(root, head, files, *, total, workers=0, label=""):
         return manifest(root)
     kept, done = begin(root, head), {}
 
-    def make(name, function):
-        data = function()
-        record.write_whole(root / name, data)
-        return name, hashlib.sha256(data).hexdigest()
-
     with (
         (root / PART).open("a") as lines,
         tqdm(total=total, desc=label or root.name, unit="file") as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
-        running = set()
+        running, one_by_one = deque(), threading.Lock()
 
-        def collect(when):
-            finished, waiting = wait(running, return_when=when)
-            running.intersection_update(waiting)
-            for name, hashed in (future.result() for future in finished):
+        def note(name, hashed, line):
+            with one_by_one:
                 done[name] = hashed
-                lines.write(f"{hashed} {name}\n")
+                lines.write(line)
                 lines.flush()
                 bar.update()
+
+        def make(name, function):
+            data = function()
+            record.write_whole(root / name, data)
+            hashed = hashlib.sha256(data).hexdigest()
+            note(name, hashed, f"{hashed} {name}\n")
 
         try:
             for name, function in files:
                 if name in kept:
-                    done[name] = kept[name]
-                    bar.update()
+                    note(name, kept[name], "")  # its line is there
                     continue
-                running.add(pool.submit(make, name, function))
+                running.append(pool.submit(make, name, function))
                 if len(running) > 2 * workers:
-                    collect(FIRST_COMPLETED)
-            collect(ALL_COMPLETED)
+                    running.popleft().result()
+            for future in running:
+                future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

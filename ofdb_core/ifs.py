@@ -63,10 +63,10 @@ class IFS:
 
 @kernel
 def _pivots(A):
-    """(k, 3) float64: the size of the three pivots of A (k, 3, 3) when the largest entry of a column is eliminated with.
+    """(k, 3) float64: the size of the three pivots in the LU decomposition of A (k, 3, 3) with row exchanges.
 
-    The order is that of OpenBLAS (getf2): an entry loses its products' sum, not one after another, and a column is
-    multiplied by the reciprocal of its pivot. A column without a pivot has 0 there, and NaN may follow.
+    The order is that of OpenBLAS (getf2): products are summed before they are taken off, and a column is multiplied by
+    the reciprocal of its pivot. A column without a pivot has 0 there, and NaN may follow.
     """
     pivots = np.empty((len(A), 3))
     for matrix in range(len(A)):
