@@ -44,12 +44,12 @@ def variance(points):
 
 
 def defect(points):
-    """Why points (n, 3) cannot become a cloud, in words; None where they can."""
-    if not np.isfinite(points).all():
-        return "its points are not finite: the system does not contract"
-    if points.min() == points.max():
-        return "its points have no extent: all coordinates are one number"
-    return None
+    """Why the points (n, 3) of an orbit cannot become a cloud, in words; None where they can."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        extent = points.max() - points.min()
+    if not np.isfinite(extent):
+        return "its orbit does not stay finite"
+    return None if extent else "its orbit has no extent: all coordinates are one number"
 
 
 def normalised(points):

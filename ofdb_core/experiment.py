@@ -195,6 +195,7 @@ def execute(notebook, checked, out):
             stdout_file=_Echo(),
             stderr_file=_Echo(),
             autosave_cell_every=2,
+            extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
         )
     except papermill.PapermillExecutionError as error:
         code = error.source.strip().splitlines()[-1]

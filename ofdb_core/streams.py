@@ -10,6 +10,7 @@ import numpy as np
 from ofdb_core.jit import kernel
 
 CHOICE_SEED = 100  # the original reseeds its map choice with this before every image
+CHOICES, JITTER = 1, 2  # what a model's streams are for, so that they share no numbers
 
 
 @kernel
@@ -129,9 +130,22 @@ class Mersenne:
                 return low + drawn
 
 
-def choices(points, seed=CHOICE_SEED):
-    """(points,) float64 in [0, 1): the numbers that choose the maps, the same for every image in the original."""
-    return Mersenne(seed).random(points)
+def choices(points, seed=CHOICE_SEED, category=None):
+    """(points,) float64 in [0, 1): the numbers that choose the maps.
+
+    Without `category` they are those of NumPy's `RandomState(seed)`, the same for every image of the original. With it
+    the stream belongs to (seed, category): this project's own rule for 3D models.
+    """
+    return Mersenne(seed if category is None else [seed, category, CHOICES]).random(points)
+
+
+def jitter(n, seed, category=None):
+    """(n,) float64 in [-pi, pi): one number for each axis of each view of a 3D model, the first axis' first.
+
+    Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.uniform(-pi, pi)` n times, as
+    the original draws them, category after category. With it the stream belongs to (seed, category): our own rule.
+    """
+    return Mersenne([seed] if category is None else [seed, category, JITTER]).uniform(-np.pi, np.pi, n)
 
 
 def patches(n, seed, category=None):

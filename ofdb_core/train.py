@@ -43,21 +43,20 @@ def _create(name, classes, options, input_size, drop_path):
     given = {"num_classes": classes, "img_size": input_size, **options}
     if drop_path:
         given["drop_path_rate"] = drop_path
-    try:
-        return timm.create_model(name, **given)
-    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
-        strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if strange is None or strange[1] not in given:
-            told = f"model_options: {options} with input_size {input_size} do not make a {name}"
-            raise ValueError(f"{told} ({error})") from error
-        if strange[1] == "drop_path_rate":
-            raise ValueError(
-                f"drop_path: {drop_path} is not allowed; {name} has no drop path, so it must be 0"
-            ) from error
-        if strange[1] != "img_size":
-            raise ValueError(f"model_options: {strange[1]} is no option of {name}") from error
-    del given["img_size"]  # a network without positions, such as a ResNet, takes any size
-    return timm.create_model(name, **given)
+    while True:
+        try:
+            return timm.create_model(name, **given)
+        except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
+            strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if strange is None or strange[1] not in given:
+                told = f"model_options: {options} with input_size {input_size} do not make a {name}"
+                raise ValueError(f"{told} ({error})") from error
+            if strange[1] == "drop_path_rate":
+                told = f"{name} has no drop path, so it must be 0"
+                raise ValueError(f"drop_path: {drop_path} is not allowed; {told}") from error
+            if strange[1] != "img_size":
+                raise ValueError(f"model_options: {strange[1]} is no option of {name}") from error
+            del given["img_size"]  # a network without positions, such as a ResNet, takes any size
 
 
 def check_model(name, options, input_size, *, drop_path=0.0):

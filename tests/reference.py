@@ -83,3 +83,123 @@ def hue(index):
         (value, low, falling),
     ][whole]
     return [int(channel * 255.0) for channel in (blue, green, red)]
+
+
+def determinant(matrix):
+    """|det| of a 3 x 3 matrix: elimination column by column with row exchanges, then the product by logarithms."""
+    rows, pivots = [list(row) for row in matrix], []
+    for j in range(3):
+        for i in range(3):
+            total = 0.0
+            for m in range(min(i, j)):
+                total += rows[i][m] * rows[m][j]
+            rows[i][j] -= total
+        size = [abs(row[j]) for row in rows]
+        largest = size.index(max(size[j:]), j)
+        rows[j], rows[largest] = rows[largest], rows[j]
+        pivots.append(abs(rows[j][j]))
+        if not pivots[-1]:
+            return 0.0
+        for i in range(j + 1, 3):
+            rows[i][j] *= 1.0 / rows[j][j]
+    first, second, third = map(math.log, pivots)
+    return math.exp(first + second + third)
+
+
+def variances(points):
+    """The variance of each axis after one scale has taken all of them to 0..2."""
+    low, high = min(map(min, points)), max(map(max, points))
+    found = []
+    for axis in range(3):
+        total = squares = 0.0
+        values = [(point[axis] - low) * (2.0 / (high - low)) for point in points]
+        for value in values:
+            total += value
+        for value in values:
+            squares += (value - total / len(points)) * (value - total / len(points))
+        found.append(squares / len(points))
+    return found
+
+
+def cloud(points):
+    """The points as one scale takes all axes to -1..1, each axis less its sum over one more than their number."""
+    low, high = min(map(min, points)), max(map(max, points))
+    scaled = [[(value - low) / (high - low) * 2.0 - 1.0 for value in point] for point in points]
+    centre = []
+    for axis in range(3):
+        total = 0.0
+        for point in scaled:
+            total += point[axis]
+        centre.append(total / (len(points) + 1))
+    return [tuple(value - c for value, c in zip(point, centre, strict=True)) for point in scaled]
+
+
+F = np.float32
+
+
+def _multiply(matrix, vector):
+    """A matrix of rows times a vector: the products of a row added from left to right."""
+    result = []
+    for row in matrix:
+        total = row[0] * vector[0]
+        for a, b in zip(row[1:], vector[1:], strict=True):
+            total = total + a * b
+        result.append(total)
+    return result
+
+
+def rotation(angles):
+    """Rows of float32, as glm.rotate makes them, with every term; angles: pairs of an axis (1 is Y, 2 is Z) and an angle."""
+    matrix = [[F(i == j) for j in range(3)] for i in range(3)]
+    for axis, angle in angles:
+        c, s = F(math.cos(float(F(angle)))), F(math.sin(float(F(angle))))
+        unit = [F(i == axis) for i in range(3)]
+        turn = [[(F(1) - c) * unit[i] * unit[j] for j in range(3)] for i in range(3)]
+        for i in range(3):
+            j, k = (i + 1) % 3, (i + 2) % 3
+            turn[i][i] = c + turn[i][i]
+            turn[i][j] = turn[i][j] - s * unit[k]
+            turn[j][i] = turn[j][i] + s * unit[k]
+        columns = [_multiply(matrix, [turn[i][j] for i in range(3)]) for j in range(3)]
+        matrix = [list(row) for row in zip(*columns, strict=True)]
+    return matrix
+
+
+def look_at(matrix):
+    """Rows (3 x 4) of float32: world to camera, which looks at the origin from 4 along the first column's opposite."""
+    ahead, up = [row[0] for row in matrix], [row[1] for row in matrix]
+    eye = [F(0) - a * F(4) for a in ahead]
+    ahead = _unit([F(0) - e for e in eye])
+    right = _unit(_cross(ahead, up))
+    rows = [right, _cross(right, ahead), [-a for a in ahead]]
+    return [[*row, -_multiply([row], eye)[0]] for row in rows]
+
+
+def _unit(vector):
+    length = F(1) / np.sqrt(_multiply([vector], vector)[0])
+    return [value * length for value in vector]
+
+
+def _cross(a, b):
+    return [a[j] * b[k] - b[j] * a[k] for j, k in ((1, 2), (2, 0), (0, 1))]
+
+
+def view(points, camera, size, side):
+    """The image (size, size) of 0 and 1 that OpenGL draws of points with glm.perspective(45 degrees, 1, 1, 100)."""
+    zoom = F(1) / F(math.tan(F(math.radians(45)) / F(2)))
+    image = np.zeros((size, size), np.uint8)
+    for point in points:
+        right, up, back = _multiply(camera, [*map(F, point), F(1)])
+        x, y, z, w = right * zoom, up * zoom, back * (F(-101) / F(99)) + F(-200) / F(99), -back
+        if any(not abs(value) <= w for value in (x, y, z)):
+            continue
+        corner = []
+        for value in (y, x):  # the sum is fused with its product: float64 holds the product exactly
+            place = F(float(value * (F(1) / w)) * (size / 2) + size / 2)
+            place = math.floor(float(place) * 256 + 0.5) / 256
+            corner.append(math.floor(place + 0.5 * (side % 2 == 0)) - side // 2)
+        for row in range(corner[0], corner[0] + side):
+            for column in range(corner[1], corner[1] + side):
+                if 0 <= row < size and 0 <= column < size:
+                    image[row, column] = 1
+    return image

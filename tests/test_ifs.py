@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,20 @@ def test_a_random_system_has_2_to_7_maps_and_probabilities(seed, d):
     assert 2 <= len(system) <= 7
     assert np.isclose(system.p.sum(), 1)
     assert (np.abs(system.A) <= 1).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_determinants_in_space_are_those_of_plain_python(seed):
+    A = np.random.default_rng(seed).uniform(-1, 1, (4, 3, 3))
+    found = ifs.determinants(A)
+    assert found.shape == (4,)
+    assert found.tolist() == [reference.determinant(matrix) for matrix in A.tolist()]
+    assert np.allclose(found, np.abs(np.linalg.det(A)), rtol=1e-9, atol=1e-12)
+
+
+def test_a_matrix_without_volume_has_no_determinant():
+    flat = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.diag([1.0, 0, 2]), np.eye(3)[[1, 2, 0]] * [2, 1, -1]])
+    assert ifs.determinants(flat).tolist() == [0, 0, 0, pytest.approx(2, rel=1e-15)]
 
 
 def test_the_weight_scales_coefficients_and_leaves_p():

@@ -44,3 +44,21 @@ def test_patches_of_a_category_have_a_stream_of_their_own():
 
 def test_no_patches_are_an_empty_array():
     assert streams.patches(0, 0).shape == (0,)
+
+
+def test_jitter_is_pythons_uniform():
+    generator = random.Random(0)
+    assert streams.jitter(100, 0).tolist() == [generator.uniform(-np.pi, np.pi) for _ in range(100)]
+
+
+def test_choices_without_a_category_are_numpys_row_after_row():
+    rows = np.random.RandomState(100).random_sample((3, 500))
+    assert (streams.choices(1500).reshape(3, 500) == rows).all()
+
+
+def test_the_streams_of_a_model_share_no_numbers():
+    keys = [(0, 0), (0, 1), (1, 0)]
+    drawn = [streams.choices(9, *key) for key in keys] + [streams.jitter(9, *key) / (2 * np.pi) + 0.5 for key in keys]
+    assert len(np.unique(np.round(drawn, 9))) == 9 * len(drawn)
+    assert (streams.choices(9, 1, 0) == drawn[2]).all()
+    assert np.abs(streams.jitter(10_000, 0, 0)).max() <= np.pi

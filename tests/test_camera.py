@@ -1,0 +1,173 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ofdb_core import camera, streams
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.uniform(-1, 1, (700, 3))
+ANGLES = st.lists(st.floats(-10, 10), min_size=1, max_size=3)
+NUMBERS = st.floats(-5, 5) | st.sampled_from([np.nan, np.inf, -np.inf, 1e300, -3.0, -4.0])
+
+
+def exact(angles):
+    """Ry(a) Rz(b) Ry(c) in float64."""
+    result = np.eye(3)
+    for axis, angle in enumerate(angles):
+        c, s = math.cos(angle), math.sin(angle)
+        turn = [[c, -s, 0], [s, c, 0], [0, 0, 1]] if axis == 1 else [[c, 0, s], [0, 1, 0], [-s, 0, c]]
+        result = result @ turn
+    return result
+
+
+@given(ANGLES)
+def test_a_rotation_is_the_product_of_its_turns(angles):
+    found = camera.rotation(angles)
+    assert found.shape == (3, 3)
+    assert found.dtype == np.float32
+    assert np.allclose(found, exact(angles), atol=2e-6)
+    assert found.tolist() == reference.rotation(list(zip((1, 2, 1), angles, strict=False)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.floats(-math.pi, math.pi)), min_size=1, max_size=3))
+def test_a_stored_view_has_the_angles_of_the_original(chosen):
+    index, jitter = zip(*chosen, strict=True)
+    found = camera.stored(index, jitter, views=12)
+    angles = [2 * math.pi * k / 12 + math.pi / 6 + math.radians(u) for k, u in chosen]
+    assert np.allclose(found, exact(angles), atol=2e-6)
+    turns = [(k / 12 * math.pi * 2, math.radians(30), math.radians(u)) for k, u in chosen]
+    plain = [(axis, angle) for axis, row in zip((1, 2, 1), turns, strict=False) for angle in row]
+    assert found.tolist() == reference.rotation(plain)
+
+
+@given(ANGLES)
+def test_the_camera_is_that_of_plain_python(angles):
+    rotation = camera.rotation(angles)
+    assert camera._look_at(rotation).tolist() == reference.look_at([list(row) for row in rotation])
+
+
+@pytest.mark.parametrize(("size", "side"), list(itertools.product((1, 7, 64), camera.POINT_SIZES)))
+@pytest.mark.parametrize("scale", [0.8, 4.0])  # 4: points outside the image, too near, and behind the camera
+def test_images_are_those_of_plain_python(size, side, scale):
+    rotation = camera.rotation((1.0, 2.0, 3.0))
+    plain = reference.view(POINTS * scale, camera._look_at(rotation).tolist(), size, side)
+    found = camera.render(POINTS * scale, rotation, size=size, point_size=side)
+    assert found.shape == (size, size)
+    assert found.dtype == np.uint8
+    assert (found == plain).all()
+
+
+def test_points_on_the_edges_of_pixels_are_placed_as_in_plain_python():
+    half = math.tan(math.radians(22.5)) * 4
+    grid = (np.arange(-16, 17) / 16 * half)[:, None]
+    points = np.hstack([np.zeros((33, 1)), RNG.permutation(grid), grid])
+    rotation = camera.rotation([0.0])
+    for side in camera.POINT_SIZES:
+        plain = reference.view(points, camera._look_at(rotation).tolist(), 32, side)
+        assert (camera.render(points, rotation, size=32, point_size=side) == plain).all()
+
+
+def test_a_view_is_the_pinhole_projection():
+    index, jitter = (5,), (0.7,)
+    q = POINTS @ exact([2 * math.pi * 5 / 12 + math.pi / 6 + math.radians(0.7)])
+    k = 224 / 2 / math.tan(math.radians(22.5))
+    column, row = 112 + k * q[:, 2] / (4 + q[:, 0]), 112 + k * q[:, 1] / (4 + q[:, 0])
+    expected = np.zeros((224, 224), np.uint8)
+    seen = (np.abs(column - 112) < 112) & (np.abs(row - 112) < 112)
+    expected[np.floor(row[seen] + 1 / 512).astype(int), np.floor(column[seen] + 1 / 512).astype(int)] = 1
+    assert (camera.view(POINTS, index, jitter) != expected).sum() <= 2
+
+
+@settings(max_examples=50)
+@given(
+    arrays(np.float64, st.tuples(st.integers(0, 600), st.just(3)), elements=NUMBERS, fill=st.nothing()),
+    st.integers(1, 40),
+    st.sampled_from(camera.POINT_SIZES),
+)
+def test_any_points_become_an_image(points, size, side):
+    with np.errstate(over="ignore"):
+        image = camera.render(points, camera.rotation((0.5, 0.5, 0.5)), size=size, point_size=side)
+    assert image.shape == (size, size)
+    assert set(np.unique(image)) <= {0, 1}
+    assert image.sum() <= len(points) * side**2
+
+
+def test_the_layout_and_the_order_of_the_points_change_nothing():
+    rotation = camera.rotation((1.0,))
+    image = camera.render(POINTS, rotation)
+    assert image.any()
+    for points in (
+        POINTS.astype(np.float32),
+        np.asfortranarray(POINTS, np.float32),
+        POINTS[::-1],
+        np.vstack([POINTS] * 2),
+    ):
+        assert (camera.render(points, rotation) == image).all()
+    assert (camera.render(POINTS, rotation.astype(float)) == image).all()
+
+
+def test_world_up_points_down_and_what_is_ahead_is_larger():
+    rotation = camera.rotation((0.0,))
+    rows, columns = np.nonzero(camera.render(np.array([[0.0, 1.0, 0.0]]), rotation))
+    assert (rows.item(), columns.item()) == (int(112 + 112 / math.tan(math.radians(22.5)) / 4), 112)
+    near, far = [np.nonzero(camera.render(np.array([[x, 0.0, 1.0]]), rotation))[1].item() for x in (-1.0, 1.0)]
+    assert near > far > 112
+
+
+def test_what_is_too_near_or_too_far_is_not_seen():
+    rotation = camera.rotation((0.0,))
+    for x, seen in ((-2.9, True), (-3.1, False), (-5.0, False), (95.0, True), (97.0, False)):
+        assert camera.render(np.array([[x, 0.0, 0.0]]), rotation).any() == seen
+
+
+def test_indices_have_f_vary_fastest_and_names_have_it_last():
+    assert camera.indices() == [(k,) for k in range(12)]
+    assert camera.indices(axes=2, views=2) == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    cube = camera.indices(axes=3, views=3)
+    assert len(set(cube)) == 27
+    assert cube[1] == (1, 0, 0)
+    names = [camera.name(2, index) for index in cube]
+    assert names == sorted(names)
+    assert camera.name(12, (7,)) == "000012/000012_00000_007.png"
+    assert camera.name(2, (2, 1, 0)) == "000002/000002_00000_000_001_002.png"
+
+
+def test_another_jitter_is_another_view():
+    images = [camera.view(POINTS, (3,), streams.jitter(1, 0, category)) for category in (0, 1, 0)]
+    assert (images[0] == images[2]).all()
+    assert (images[0] != images[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: camera.indices(views=0), "views: 0 is out of range"),
+        (lambda: camera.indices(views=-1), "views: -1 is out of range"),
+        (lambda: camera.indices(axes=0), "axes: 0 is out of range; a camera turns about 1 to 3 axes"),
+        (lambda: camera.indices(axes=4), "axes: 4 is out of range"),
+        (lambda: camera.view(POINTS, (), ()), "axes: 0"),
+        (lambda: camera.view(POINTS, (1,), (0,), views=0), "views: 0"),
+        (lambda: camera.view(POINTS, (12,), (0,)), r"index: \(12,\) is out of range; each of it is 0 to 11"),
+        (lambda: camera.view(POINTS, (-1,), (0,)), "index"),
+        (lambda: camera.view(POINTS, (1, 2), (0,)), "jitter: 1 numbers given; it is one for each of 2 axes"),
+        (lambda: camera.rotation([]), "angles: 0 given; allowed are 1 to 3"),
+        (lambda: camera.rotation([1, 2, 3, 4]), "angles: 4 given"),
+        (lambda: camera.render(POINTS, np.eye(3), size=0), "image_size: 0 is out of range"),
+        (lambda: camera.render(POINTS, np.eye(3), point_size=0), "point_size: 0 is not allowed"),
+        (
+            lambda: camera.render(POINTS, np.eye(3), point_size=4),
+            r"point_size: 4 is not allowed; it is one of \(1, 2, 3\)",
+        ),
+        (lambda: camera.render(POINTS, np.eye(4)), r"rotation \(4, 4\) given; allowed are \(n, 3\) and \(3, 3\)"),
+        (lambda: camera.render(POINTS[:, :2], np.eye(3)), r"points \(700, 2\)"),
+    ],
+)
+def test_wrong_views_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,60 @@
+"""Each notebook through papermill at its smallest, one after another as a user runs them, and how they are stored."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import tiny
+
+from ofdb_core import __main__ as command
+from ofdb_core import experiment, record
+
+SMALL = {
+    "0_explore_ifs": {"points": 30_000, "image_size": 64},
+    "1_search_categories": {"categories": 3},
+    "2_render_2d": {"image_size": 32, "points": 500},
+    "4_pretrain": tiny.PRETRAIN,
+    "5_finetune": tiny.FINETUNE,
+    "6_report": {"title": "A small <run>"},
+}
+
+
+def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
+    out = params(**SMALL)
+    command.main(["tiny", "--out", str(out)])
+    entries = record.read(out)
+    assert list(entries) == list(experiment.STAGES)
+    assert all(entry["checks"] and all(check["holds"] for check in entry["checks"]) for entry in entries.values())
+    assert "published ones" in str(entries["1_search_categories"]["checks"])
+    page = (out / "report.html").read_text()
+    figures = [figure["file"] for entry in entries.values() for figure in entry["figures"]]
+    assert page.count("data:image/png;base64,") == len(figures) > 15
+    assert "A small &lt;run&gt;" in page
+    assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
+    capfd.readouterr()
+    command.main(["tiny", "--out", str(out)])
+    assert capfd.readouterr().out.count("skipped") == len(SMALL)
+
+
+@pytest.mark.parametrize("path", sorted(experiment.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_keep_the_house_rules(path):
+    notebook = json.loads(path.read_text())
+    cells = notebook["cells"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in cells if cell["cell_type"] == "code")
+    words = "".join(cells[0]["source"])
+    assert all(part in words for part in ("**Question.**", "**In:**", "**Out:**", "**Time:**"))
+    assert cells[1]["metadata"]["tags"] == ["parameters"]
+    assert all(len(cell["source"]) <= 15 for cell in cells[2:] if cell["cell_type"] == "code")
+    assert any("run.check(" in "".join(cell["source"]) for cell in cells[-5:])
+    assert cells[-1]["source"][-1] == "run.done()"
+
+
+def test_notebooks_are_stored_without_outputs():
+    keys = "metadata.papermill metadata.widgets cell.metadata.papermill"
+    paths = sorted(map(str, experiment.NOTEBOOKS.glob("*.ipynb")))
+    told = subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--verify", "--extra-keys", keys, *paths], capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stdout

@@ -1,0 +1,34 @@
+"""The smallest recipes and data that still train something, for the tests of everything around training."""
+
+import numpy as np
+import torch
+
+from ofdb_core import experiment, loading
+
+torch.set_num_threads(1)  # threads cost more than they save at this size
+
+VIT = {"patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
+QUICK = {"input_size": 16, "steps": 3, "warmup_steps": 1, "batch_size": 4, "workers": 0, "log_every": 1}
+PRETRAIN = {**QUICK, "model_options": VIT, "precision": "no", "drop_path": 0.0, "required_gain": 0.0}
+FINETUNE = {**QUICK, "precision": "no", "drop_path": 0.0, "shots": [2], "repeats": 2, "learning_rate": 0.1}
+
+
+def of(notebook, **values):
+    """The notebook's recipe: its defaults, and these values."""
+    defaults = {name: value for name, (value, _) in experiment.defaults(notebook).items()}
+    return experiment.STAGES[notebook].recipe.of({**defaults, **values})
+
+
+def pretrain(**values):
+    return of("4_pretrain", **{**PRETRAIN, **values})
+
+
+def finetune(**values):
+    return of("5_finetune", **{**FINETUNE, **values})
+
+
+def shades(n=8, classes=4):
+    """Images (n, 16, 16) of one shade a class: what any network can tell apart."""
+    labels = np.arange(n) % classes
+    pixels = np.broadcast_to((labels * (255 // classes)).astype(np.uint8)[:, None, None], (n, 16, 16))
+    return loading.Images(np.ascontiguousarray(pixels), labels, [f"shade {i}" for i in range(classes)])
