@@ -80,7 +80,7 @@ def training(runs, *, title, chance=None):
         axes[0, 1].plot(steps, [row["learning_rate"] for row in rows], linewidth=1, color=colour)
     if chance is not None:
         axes[0, 0].axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
-    axes[0, 0].set(xlabel="step", ylabel="loss (soft-target cross entropy, nats)")
+    axes[0, 0].set(xlabel="step", ylabel="loss (cross entropy, nats)")
     axes[0, 1].set(xlabel="step", ylabel="learning rate")
     axes[0, 0].legend(frameon=False, fontsize=8)
     return figure
@@ -102,8 +102,8 @@ def comparison(accuracies, *, ylabel, title):
         for x, value in zip(place, values, strict=True):
             axis.plot(np.full(len(value), x), value, ".", color="black", markersize=3)
     axis.set_xticks(np.arange(len(accuracies)), list(accuracies))
-    axis.set(ylabel=ylabel, ylim=(0, 108))
-    axis.legend(frameon=False, loc="lower right")
+    axis.set(ylabel=ylabel, ylim=(0, 120), yticks=range(0, 101, 20))
+    axis.legend(frameon=False, loc="upper left", ncols=len(names))
     return figure
 
 

@@ -1,0 +1,1 @@
+"""Speed and memory, measured against a plain baseline in the same run: `python -m benchmarks`."""

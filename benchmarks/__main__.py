@@ -1,0 +1,106 @@
+"""python -m benchmarks [case ...] [--sizes N ...] [--runs N]: a table, also as results/<case>.csv and in the README."""
+
+import argparse
+import datetime
+import multiprocessing
+import resource
+import statistics
+
+from benchmarks.cases import CASES
+from ofdb_core import record
+
+RESULTS = record.PROJECT / "results"
+HEADINGS = (
+    "case",
+    "size",
+    "runs",
+    "median_s",
+    "min_s",
+    "max_s",
+    "peak_mb",
+    "ms_each",
+    "baseline_ms_each",
+    "times_faster",
+)
+
+MARKS = ("<!-- benchmarks -->", "<!-- end -->")
+
+
+def _one(case, size):
+    """A measurement and the peak memory of this process, in MB."""
+    measured = CASES[case][0](size)
+    return measured, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(case, size, runs):
+    """The row of the table, from so many runs in processes of their own."""
+    found = []
+    for _ in range(runs):
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            found.append(process.apply(_one, (case, size)))
+    seconds = [measured.seconds for measured, _ in found]
+    each = statistics.median(seconds) / found[0][0].items
+    baselines = [measured.baseline for measured, _ in found if measured.baseline]
+    baseline = statistics.median(baselines) if baselines else None
+    return {
+        "case": case,
+        "size": size,
+        "runs": runs,
+        "median_s": f"{statistics.median(seconds):.4g}",
+        "min_s": f"{min(seconds):.4g}",
+        "max_s": f"{max(seconds):.4g}",
+        "peak_mb": round(max(memory for _, memory in found)),
+        "each": found[0][0].unit,
+        "ms_each": f"{each * 1000:.4g}",
+        "baseline_ms_each": f"{baseline * 1000:.4g}" if baseline else "",
+        "times_faster": f"{baseline / each:.4g}" if baseline else "",
+    }
+
+
+def table():
+    """The README's table, as text, from results/*.csv."""
+    names = ("case", "size", "median_s", "peak_mb", "ms_each", "baseline_ms_each", "times_faster")
+    lines = [
+        "| case | size | seconds (median) | peak memory, MB | ms for one | plain Python, ms for one | times faster |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    machines = set()
+    for path in sorted(RESULTS.glob("*.csv")):
+        for row in record.read_csv(path):
+            unit = {"ms_each": f" a {row['each']}"}
+            lines.append("| " + " | ".join(f"{row[name]}{unit.get(name, '')}" for name in names) + " |")
+            machines.add(row["machine"])
+    return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
+
+
+def write_readme():
+    """Put the table between its two marks in the README."""
+    path = record.PROJECT / "README.md"
+    before, _, rest = path.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    record.write_whole(path, f"{before}{MARKS[0]}\n{table()}\n{MARKS[1]}{after}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("cases", nargs="*", choices=[[], *CASES], metavar="case", help=", ".join(CASES))
+    parser.add_argument("--sizes", nargs="+", type=int, help="instead of each case's own sizes")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    about = {
+        "date": datetime.date.today().isoformat(),
+        "commit": record.commit(),
+        "machine": record.machine(),
+        "versions": " ".join(f"{name}={version}" for name, version in record.versions().items()),
+    }
+    print("  ".join(f"{name:>16}" for name in HEADINGS))
+    for case in options.cases or CASES:
+        rows = [measure(case, size, options.runs) for size in options.sizes or CASES[case][1]]
+        for row in rows:
+            print("  ".join(f"{row[name]:>16}" for name in HEADINGS), flush=True)
+        record.write_csv(RESULTS / f"{case}.csv", [{**row, **about} for row in rows])
+    write_readme()
+
+
+if __name__ == "__main__":
+    main()

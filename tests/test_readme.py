@@ -1,0 +1,41 @@
+"""What the README says is true: its code runs, its table is made from results/, what it names is there."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as benchmarks
+from ofdb_core import experiment, loading, record
+
+TEXT = (record.PROJECT / "README.md").read_text()
+
+
+def test_the_python_section_runs_and_draws_the_originals_pixels(tmp_path, monkeypatch):
+    code = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1]
+    assert len(code.splitlines()) <= 12
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    assert names["image"].shape == (362, 362, 3)
+    assert names["image"].dtype == np.uint8
+    assert names["pixels"].shape == (362, 362)
+    assert len(loading.Images.from_folder("data/images")) == 10
+
+
+def test_its_table_is_made_from_the_results():
+    between = TEXT.partition(benchmarks.MARKS[0])[2].partition(benchmarks.MARKS[1])[0]
+    assert between.strip() == benchmarks.table().strip()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)]+)\)|`((?:\w+|\.ci)/\w*)`", TEXT))))
+def test_what_it_names_is_there(path):
+    name = path[0] or path[1]
+    assert name.startswith("runs") or (record.PROJECT / name).exists()
+
+
+def test_its_experiments_and_notebooks_exist():
+    for experiment_name, notebooks in re.findall(r"^    \./run_all\.sh (\w[\w-]+)((?: \d_\w+)*)", TEXT, re.MULTILINE):
+        if experiment_name in ("list", "verify", "test", "lab"):
+            continue
+        assert set(notebooks.split()) <= set(experiment.notebooks(experiment_name))

@@ -1,0 +1,93 @@
+"""The shell command around it all: what it passes on, what it answers, and how it ends."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from ofdb_core import record
+
+COMMAND = record.PROJECT / "run_all.sh"
+
+
+@pytest.fixture
+def ready(tmp_path):
+    """Environment in which run_all.sh has nothing to set up: these tests' own Python as an active conda environment."""
+    import sys
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    return {**os.environ, "CONDA_PREFIX": str(tmp_path), "CONDA_DEFAULT_ENV": "ofdb-lab"}
+
+
+def call(ready, *words, **how):
+    return subprocess.run([COMMAND, *words], env=ready, capture_output=True, text=True, **how)
+
+
+def test_help_needs_no_environment():
+    told = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(word in told for word in ("--out DIR", "-p NAME VALUE", "list", "verify", "test", "lab"))
+
+
+def test_it_works_from_any_folder_and_passes_words_on(ready, tmp_path):
+    told = call(ready, "list", cwd=tmp_path)
+    assert told.returncode == 0
+    assert "quickstart: 0_explore_ifs" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["quickstrt"], "no such experiment (did you mean quickstart?)"),
+        (["-p", "categoris", "3"], "unknown parameter"),
+        (
+            ["quickstart", "2_render_2d", "-p", "draw", "dots"],
+            "draw: 'dots' is not allowed; allowed is one of patch_gray",
+        ),
+        (
+            ["quickstart", "5_finetune", "--out", "/tmp/nothing/here"],
+            "pretrain is missing or unfinished; run 4_pretrain first",
+        ),
+    ],
+)
+def test_mistakes_end_with_status_2_and_say_what_to_do(ready, words, message):
+    told = call(ready, *words)
+    assert told.returncode == 2
+    assert message in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_ctrl_c_ends_at_once_and_the_same_command_goes_on(ready, tmp_path):
+    words = ["2d-ofdb-1k", "1_search_categories", "--out", str(tmp_path / "out"), "-p", "categories", "150"]
+    with subprocess.Popen(
+        [COMMAND, *words],
+        env=ready,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while len(list(tmp_path.glob("out/categories/*.csv"))) < 5:
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        told = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert "the same command continues where it stopped" in told
+    assert "Traceback" not in told
+    again = call(ready, *words)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "holds: the first 100 files are the published ones" in again.stdout
+
+
+def test_conda_and_pip_install_the_same_pins():
+    conda = yaml.safe_load((record.PROJECT / "environment.yml").read_text())
+    assert {"pip": ["-r requirements.txt"]} in conda["dependencies"]
+    pins = [line for line in (record.PROJECT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert "-e ." in pins
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins if pin != "-e .")
