@@ -2,9 +2,10 @@
 
 import argparse
 import datetime
-import multiprocessing
-import resource
+import json
 import statistics
+import subprocess
+import sys
 
 from benchmarks.cases import CASES
 from ofdb_core import record
@@ -27,21 +28,20 @@ MARKS = ("<!-- benchmarks -->", "<!-- end -->")
 
 
 def _one(case, size):
-    """A measurement and the peak memory of this process, in MB."""
-    measured = CASES[case][0](size)
-    return measured, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """A measurement in a process of its own, as `cases` prints it; what goes wrong there is shown."""
+    words = [sys.executable, "-m", "benchmarks.cases", case, str(size)]
+    told = subprocess.run(words, cwd=record.PROJECT, capture_output=True, text=True)
+    if told.returncode:
+        sys.exit(f"{case} {size} failed:\n{told.stderr}")
+    return json.loads(told.stdout.splitlines()[-1])
 
 
 def measure(case, size, runs):
     """The row of the table, from so many runs in processes of their own."""
-    found = []
-    for _ in range(runs):
-        with multiprocessing.get_context("spawn").Pool(1) as process:
-            found.append(process.apply(_one, (case, size)))
-    seconds = [measured.seconds for measured, _ in found]
-    each = statistics.median(seconds) / found[0][0].items
-    baselines = [measured.baseline for measured, _ in found if measured.baseline]
-    baseline = statistics.median(baselines) if baselines else None
+    found = [_one(case, size) for _ in range(runs)]
+    seconds = [one["seconds"] for one in found]
+    each = statistics.median(seconds) / found[0]["items"]
+    baseline = statistics.median(one["baseline"] for one in found) if found[0]["baseline"] else None
     return {
         "case": case,
         "size": size,
@@ -49,8 +49,8 @@ def measure(case, size, runs):
         "median_s": f"{statistics.median(seconds):.4g}",
         "min_s": f"{min(seconds):.4g}",
         "max_s": f"{max(seconds):.4g}",
-        "peak_mb": round(max(memory for _, memory in found)),
-        "each": found[0][0].unit,
+        "peak_mb": round(max(one["peak_mb"] for one in found)),
+        "each": found[0]["unit"],
         "ms_each": f"{each * 1000:.4g}",
         "baseline_ms_each": f"{baseline * 1000:.4g}" if baseline else "",
         "times_faster": f"{baseline / each:.4g}" if baseline else "",
@@ -67,7 +67,7 @@ def table():
     machines = set()
     for path in sorted(RESULTS.glob("*.csv")):
         for row in record.read_csv(path):
-            unit = {"ms_each": f" a {row['each']}"}
+            unit = {"ms_each": f" ({row['each']})"}
             lines.append("| " + " | ".join(f"{row[name]}{unit.get(name, '')}" for name in names) + " |")
             machines.add(row["machine"])
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
@@ -98,7 +98,10 @@ def main():
         rows = [measure(case, size, options.runs) for size in options.sizes or CASES[case][1]]
         for row in rows:
             print("  ".join(f"{row[name]:>16}" for name in HEADINGS), flush=True)
-        record.write_csv(RESULTS / f"{case}.csv", [{**row, **about} for row in rows])
+        path, sizes = RESULTS / f"{case}.csv", [row["size"] for row in rows]
+        others = [row for row in (record.read_csv(path) if path.exists() else []) if row["size"] not in sizes]
+        rows = sorted([*others, *({**row, **about} for row in rows)], key=lambda row: row["size"])
+        record.write_csv(path, rows)
     write_readme()
 
 

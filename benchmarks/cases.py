@@ -1,15 +1,17 @@
-"""What is measured. Each function does a piece of real work of a given size and returns a `Measured`.
+"""What is measured: `python -m benchmarks.cases <case> <size>` prints one measurement and its peak memory as JSON.
 
-It runs in a process of its own (see __main__), so that its time and memory are its own. The baseline does a small part
-of the same work in the same process, and the two results are compared.
+Each function does a piece of real work of a given size, and the baseline does a small part of the same work in the
+same process; their results are compared. A process for each, so that its time and memory are its own.
 """
 
 import itertools
+import json
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +99,9 @@ CASES = {
     "render_2d": (render_2d, [1000]),
     "verify_2d": (verify_2d, [1000]),
 }
+
+if __name__ == "__main__":
+    name, size = sys.argv[1:]
+    measured = CASES[name][0](int(size))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({**asdict(measured), "peak_mb": peak}))

@@ -253,7 +253,17 @@ def save(model, path, facts):
     if missing := [name for name in FACTS if name not in facts]:
         raise ValueError(f"facts: {', '.join(missing)} missing; a checkpoint needs {', '.join(FACTS)}")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    record.write_whole(Path(path), safetensors.torch.save(tensors, {"format": "pt", METADATA: json.dumps(facts)}))
+    record.write_whole(
+        Path(path), _with_metadata(safetensors.torch.save(tensors), {"format": "pt", METADATA: json.dumps(facts)})
+    )
+
+
+def _with_metadata(data, metadata):
+    """The bytes of a safetensors file with metadata; the library itself would write its entries in a random order."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps({"__metadata__": metadata, **json.loads(data[8:end])}).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def facts(path):

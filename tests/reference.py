@@ -149,7 +149,7 @@ def _multiply(matrix, vector):
 
 
 def rotation(angles):
-    """Rows of float32, as glm.rotate makes them, with every term; angles: pairs of an axis (1 is Y, 2 is Z) and an angle."""
+    """Rows of float32, as glm.rotate makes them; angles: pairs of an axis (1 is Y, 2 is Z) and an angle."""
     matrix = [[F(i == j) for j in range(3)] for i in range(3)]
     for axis, angle in angles:
         c, s = F(math.cos(float(F(angle)))), F(math.sin(float(F(angle))))

@@ -12,7 +12,7 @@ from ofdb_core import __main__ as command
 from ofdb_core import experiment, record
 
 SMALL = {
-    "0_explore_ifs": {"points": 30_000, "image_size": 64},
+    "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
     "1_search_categories": {"categories": 3},
     "2_render_2d": {"image_size": 32, "points": 500},
     "4_pretrain": tiny.PRETRAIN,
@@ -55,6 +55,8 @@ def test_notebooks_are_stored_without_outputs():
     keys = "metadata.papermill metadata.widgets cell.metadata.papermill"
     paths = sorted(map(str, experiment.NOTEBOOKS.glob("*.ipynb")))
     told = subprocess.run(
-        [sys.executable, "-m", "nbstripout", "--verify", "--extra-keys", keys, *paths], capture_output=True, text=True
+        [sys.executable, "-m", "nbstripout", "--verify", "--keep-id", "--extra-keys", keys, *paths],
+        capture_output=True,
+        text=True,
     )
     assert told.returncode == 0, told.stdout
