@@ -6,16 +6,19 @@ is palette indices (S, S) uint8, 0 and 1, and its first row is OpenGL's bottom r
 down.
 """
 
+import functools
 import itertools
 import math
 
 import numpy as np
 
+from ofdb_core import model3d, raster, streams
 from ofdb_core.jit import kernel
 
 AXES = 3  # at most: a view is turned about Y, then Z, then Y again
 TILT = math.radians(30)  # that the original adds to every angle
 POINT_SIZES = (1, 2, 3)
+PALETTE = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)  # of the files: white points
 BEFORE, AFTER = 1, 2  # pixels beyond the edges that the square of a point may touch
 RUN = 256  # points projected at a time, so that their pixels stay in the cache
 
@@ -173,3 +176,25 @@ def name(category, index, model=0):
     """The original's file name of a view: the indices last about first, so f stands at the end."""
     numbers = "_".join(f"{k:03d}" for k in reversed(index))
     return f"{category:06d}/{category:06d}_{model:05d}_{numbers}.png"
+
+
+def files(models, *, seed, axes=1, views=12, size=224, point_size=1):
+    """Pairs of a file name and a function that makes its bytes: all views of models, which are (number, path) pairs.
+
+    The jitter of a category's views is drawn from the stream of (seed, category), in the order of `indices`.
+    """
+    order = indices(axes=axes, views=views)
+    cloud = functools.lru_cache(maxsize=16)(_ready)  # threads work on few models at a time, each of them many views
+
+    def make(path, index, jitter):
+        image = view(cloud(path), index, jitter, views=views, size=size, point_size=point_size)
+        return raster.png(image, PALETTE)
+
+    for category, path in models:
+        jitters = streams.jitter(axes * len(order), seed, category).reshape(-1, axes)
+        for index, jitter in zip(order, jitters, strict=True):
+            yield name(category, index), functools.partial(make, path, index, tuple(jitter))
+
+
+def _ready(path):
+    return np.asfortranarray(model3d.load(path), np.float32)

@@ -34,6 +34,8 @@ STAGES = {
     "0_explore_ifs": Stage(recipe.Explore),
     "1_search_categories": Stage(recipe.Search, writes=("categories",)),
     "2_render_2d": Stage(recipe.Render2D, reads=("categories",), writes=("images",)),
+    "3_render_3d": Stage(recipe.Render3D, writes=("categories3d", "models", "views")),
+    "3_render_visualatom": Stage(recipe.RenderVisualAtom, writes=("visualatom",)),
     "4_pretrain": Stage(recipe.Pretrain, reads=("images",), writes=("pretrain",)),
     "5_finetune": Stage(recipe.Finetune, reads=("pretrain",), writes=("finetune",)),
     "6_report": Stage(recipe.Report),

@@ -1,11 +1,16 @@
-"""Widgets: turn the coefficients of an IFS and see the fractal change."""
+"""Widgets: turn the coefficients of an IFS and see the fractal change; turn a 3D model and see it from all sides."""
+
+import os
+import subprocess
+import sys
 
 import ipywidgets as widgets
 import numpy as np
 
-from ofdb_core import chaos, ifs, raster, render2d, streams
+from ofdb_core import camera, chaos, ifs, raster, streams
 
 LETTERS = "abcdef"
+WIDE = widgets.Layout(width="330px")
 
 
 def knobs(system, *, points=50_000, size=400):
@@ -23,7 +28,7 @@ def knobs(system, *, points=50_000, size=400):
         now = rows.copy()
         now[:, :6] = [[slider.value for slider in line] for line in sliders]
         orbit = chaos.orbit(ifs.of_table(now).weighted(weight.value), u)
-        picture.value = render2d.png(raster.draw_indices(orbit, "point_gray", size), "point_gray")
+        picture.value = raster.png(raster.draw_indices(orbit, "point_gray", size), raster.palette("point_gray"))
         finite = np.isfinite(orbit).all()
         words.value = f"filling rate {raster.filling_rate(orbit):.3f}" if finite else "this system runs off to infinity"
 
@@ -41,8 +46,53 @@ def knobs(system, *, points=50_000, size=400):
     return widgets.HBox([widgets.VBox([weight, tabs, reset, words]), picture])
 
 
-def _slider(name, value):
-    layout = widgets.Layout(width="330px")
+def _slider(name, value, reach=1.5, step=0.01):
     return widgets.FloatSlider(
-        value, min=-1.5, max=1.5, step=0.01, description=name, readout_format=".2f", layout=layout
+        value, min=-reach, max=reach, step=step, description=name, readout_format=".2f", layout=WIDE
     )
+
+
+def turntable(points, *, size=400):
+    """A box with a slider for each of the camera's three turns, one for the size of a point, and what the camera sees.
+
+    points: (n, 3) float64 or float32, a model.
+    """
+    points = np.asfortranarray(points, np.float32)
+    picture = widgets.Image(format="png", width=size, height=size)
+    turns = [_slider(name, 0.0, 180.0, 1.0) for name in ("about Y (°)", "about Z (°)", "about Y (°)")]
+    pixels = widgets.IntSlider(1, min=1, max=3, description="point (px)", layout=WIDE)
+
+    def draw(_=None):
+        rotation = camera.rotation(np.radians([slider.value for slider in turns]))
+        image = camera.render(points, rotation, size=size, point_size=pixels.value)
+        picture.value = raster.png(image, camera.PALETTE)
+
+    for slider in (*turns, pixels):
+        slider.observe(draw, "value")
+    draw()
+    return widgets.HBox([widgets.VBox([*turns, pixels]), picture])
+
+
+PROBE = "import pyvista; pyvista.Plotter(off_screen=True).screenshot()"
+NO_OPENGL = (
+    "pyvista cannot draw here: no OpenGL library was found. Install one (Debian: apt-get install libegl1 "
+    "libgl1-mesa-dri) and run this cell again. The turntable above and the views need none."
+)
+
+
+def viewer(points):
+    """The model in pyvista, to turn with the mouse in JupyterLab; a picture where a notebook runs without a browser.
+
+    points: (n, 3). Without an OpenGL library VTK would crash the kernel, so a process of its own tries it first, and a
+    sentence says what to install.
+    """
+    from IPython.display import Markdown
+
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    if subprocess.run([sys.executable, "-c", PROBE], capture_output=True).returncode:
+        return Markdown(NO_OPENGL)
+    import pyvista
+
+    plotter = pyvista.Plotter(off_screen=True, window_size=(500, 500))
+    plotter.add_points(np.asarray(points), scalars=np.asarray(points)[:, 1], point_size=2, show_scalar_bar=False)
+    return plotter.show(jupyter_backend=os.environ.get("PYVISTA_JUPYTER_BACKEND", "html"), return_viewer=True)

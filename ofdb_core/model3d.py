@@ -4,12 +4,13 @@ The model is the orbit of the category's weighted system without its start, resc
 2023, after MV-FractalDB, Yamada et al., IROS 2021). It is shared as a PLY file, whose doubles hold it exactly.
 """
 
+import functools
 import re
 from pathlib import Path
 
 import numpy as np
 
-from ofdb_core import chaos
+from ofdb_core import chaos, streams
 from ofdb_core.cloud import defect, normalised
 
 FORMAT = "format binary_little_endian 1.0"
@@ -77,3 +78,23 @@ def _count(path, head, end, size):
 def name(category):
     """The original's file name of a model: the first of its category."""
     return f"{category:06d}/{category:06d}_0000.ply"
+
+
+def files(categories, *, seed, points, weight):
+    """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs; own streams."""
+
+    def make(category, system):
+        return ply(cloud(system, streams.choices(points, seed, category), weight=weight))
+
+    return ((name(category), functools.partial(make, category, system)) for category, system in categories)
+
+
+def defects(categories, *, seed, points, weight):
+    """Category number -> why it has no model, for those of the (number, IFS) pairs that have none."""
+    found = {}
+    for category, system in categories:
+        try:
+            cloud(system, streams.choices(points, seed, category), weight=weight)
+        except Degenerate as error:
+            found[category] = str(error)
+    return found

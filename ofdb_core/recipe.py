@@ -236,6 +236,36 @@ class Render2D(Recipe):
 
 
 @dataclass(frozen=True)
+class Render3D(Recipe):
+    """3_render_3d."""
+
+    categories: Annotated[int, Range(1, 999_999)]
+    search_seed: Annotated[int, Range(0, 2**32 - 1)]
+    search_points: Annotated[int, Range(3)]
+    variance: Annotated[float, Range(0, 0.9)]
+    degenerate: Literal["skip", "keep"]
+    points: Annotated[int, Range(3)]
+    weight: float | Annotated[list[float], Length(12, 12)]
+    axes: Annotated[int, Range(1, 3)]
+    views: Annotated[int, Range(1, 999)]
+    image_size: Annotated[int, Range(1, 4096)]
+    point_size: Annotated[int, Range(1, 3)]
+    workers: Whole
+
+
+@dataclass(frozen=True)
+class RenderVisualAtom(Recipe):
+    """3_render_visualatom."""
+
+    categories: Annotated[int, Range(1, 99_999)]
+    instances: Annotated[int, Range(1, 9_999)]
+    image_size: Annotated[int, Range(1, 4096)]
+    settings: Literal["published", "original"]
+    one_stream: bool
+    workers: Whole
+
+
+@dataclass(frozen=True)
 class Training(Recipe):
     """What pre-training and fine-tuning have in common: the loop, the optimizer and the augmentation."""
 

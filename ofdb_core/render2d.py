@@ -5,9 +5,6 @@ that choose the maps are the same for every image, as in the original; the patch
 """
 
 import functools
-import io
-
-from PIL import Image
 
 from ofdb_core import chaos, raster, streams
 
@@ -43,15 +40,6 @@ def rgb(system, *, draw="patch_gray", **how):
     return raster.palette(draw)[indices(system, draw=draw, **how)]
 
 
-def png(image, draw):
-    """Palette indices (H, W) as a PNG file's bytes, with that palette: a bit a pixel for gray, a byte for colour."""
-    picture, colours = Image.fromarray(image), raster.palette(draw)
-    picture.putpalette(colours.tobytes())
-    data = io.BytesIO()
-    picture.save(data, "PNG", bits=1 if len(colours) == 2 else 8, compress_level=1)
-    return data.getvalue()
-
-
 def name(category):
     """The original's file name: weight row 0, instance 0, not flipped."""
     return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
@@ -61,6 +49,6 @@ def files(categories, *, seed, draw, **how):
     """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs."""
 
     def make(category, system):
-        return png(indices(system, seed=seed, category=category, draw=draw, **how), draw)
+        return raster.png(indices(system, seed=seed, category=category, draw=draw, **how), raster.palette(draw))
 
     return ((name(category), functools.partial(make, category, system)) for category, system in categories)

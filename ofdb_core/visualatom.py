@@ -9,14 +9,13 @@ can be made alone. In the original one stream runs through all categories: `file
 """
 
 import functools
-import io
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from PIL import Image
 
+from ofdb_core import raster
 from ofdb_core.jit import kernel
 from ofdb_core.streams import Mersenne
 
@@ -27,6 +26,7 @@ PERMUTATION = (
     "84c0392df46eacdde23d883d03e27dc4"
 )
 GRADIENTS = np.array([-1 if bits & 8 else 1 + bits for bits in (int(digit, 16) for digit in PERMUTATION)], np.float32)
+GRAYS = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)  # the palette of the files
 REACH = 10_000.0  # the noise is taken at random places from 0 to this
 LIMITS = {  # file names have four digits for vertices and instances, five for categories; coordinates must not overflow
     "vertices": (Integral, 1, 9_999),
@@ -84,6 +84,7 @@ class Ranges:
 
 ORIGINAL = Ranges()
 PUBLISHED = Ranges(noise=(0.0, 4.0), width=(0.0, 0.1), radius=(10, 60))  # VisualAtom-1k: make_VisualAtom.sh
+SETTINGS = {"published": PUBLISHED, "original": ORIGINAL}
 
 
 @dataclass(frozen=True)
@@ -242,17 +243,6 @@ def image(number, instance, *, seed, size=512, ranges=ORIGINAL):
     return draw(atom, strokes(atom, Mersenne([seed, number, instance]), ranges), size)
 
 
-def png(image):
-    """An image (H, W) uint8 as the bytes of a PNG file.
-
-    With a palette (of all grays), since such files are not filtered: they are smaller here, and written twice as fast.
-    """
-    picture, data = Image.fromarray(image), io.BytesIO()
-    picture.putpalette(np.arange(256, dtype=np.uint8).repeat(3).tobytes())
-    picture.save(data, "PNG", compress_level=1)
-    return data.getvalue()
-
-
 def name(category, vertices, instance):
     """The original's file name."""
     return f"{category:05d}/vertex_{vertices:04d}_instance_{instance:04d}.png"
@@ -272,7 +262,7 @@ def files(categories, instances, *, seed, size=512, ranges=ORIGINAL, one_stream=
         return _in_one_stream(categories, instances, Mersenne([seed]), size, ranges)
 
     def make(number, instance):
-        return png(image(number, instance, seed=seed, size=size, ranges=ranges))
+        return raster.png(image(number, instance, seed=seed, size=size, ranges=ranges), GRAYS)
 
     return (
         (name(number, atom.vertices, instance), functools.partial(make, number, instance))
@@ -286,7 +276,7 @@ def _in_one_stream(categories, instances, stream, size, ranges):
     """The pairs of `files`: the random numbers are drawn in turn, here, and the images in any order, elsewhere."""
 
     def make(atom, strokes):
-        return png(draw(atom, strokes, size))
+        return raster.png(draw(atom, strokes, size), GRAYS)
 
     for number in categories:
         atom = sample(stream, ranges)

@@ -3,12 +3,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core import dataset, folder, ifs, render2d, search, torchvision_fix  # noqa: F401  (before torchvision)
+from ofdb_core import (
+    camera,
+    dataset,
+    folder,
+    ifs,
+    raster,
+    render2d,
+    search,
+    torchvision_fix,  # noqa: F401  (before torchvision)
+)
 
 EASY = {"seed": 3, "points": 2000, "filling_rate": 0.005}
 HOW = {"size": 48, "points": 1000, "weight": 0.2, "draw": "patch_gray"}
@@ -75,7 +85,7 @@ def test_images_have_the_originals_names_and_are_what_imagefolder_reads(tmp_path
 def test_a_png_file_decodes_to_the_drawn_rgb(tmp_path, categories, draw):
     system = dataset.load_categories(categories)[0][1]
     how = {**HOW, "draw": draw, "seed": 0, "category": 0}
-    (tmp_path / "a.png").write_bytes(render2d.png(render2d.indices(system, **how), draw))
+    (tmp_path / "a.png").write_bytes(raster.png(render2d.indices(system, **how), raster.palette(draw)))
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.mode == "P"
         assert (np.asarray(picture.convert("RGB")) == render2d.rgb(system, **how)).all()
@@ -111,7 +121,7 @@ def test_changed_categories_change_the_images(tmp_path, categories):
 
 
 def test_bad_requests_are_refused(tmp_path, categories):
-    with pytest.raises(FileNotFoundError, match="run 1_search_categories first"):
+    with pytest.raises(FileNotFoundError, match="search them first"):
         dataset.write_images(tmp_path / "images", tmp_path, **HOW)
     with pytest.raises(ValueError, match="categories: 13 is out of range"):
         dataset.write_images(tmp_path / "images", categories, categories=13, **HOW)
@@ -119,3 +129,93 @@ def test_bad_requests_are_refused(tmp_path, categories):
         dataset.write_categories(tmp_path / "c", categories=1, filling_rate=2)
     with pytest.raises(ValueError, match="points: 1 is out of range"):
         dataset.write_categories(tmp_path / "d", categories=1, points=1)
+
+
+MODEL = {"seed": 0, "points": 400, "weight": 0.4}
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """A folder with the categories, models and views of three 3D categories."""
+    root = tmp_path_factory.mktemp("space")
+    dataset.write_categories_3d(root / "c", categories=3, model=MODEL)
+    dataset.write_models(root / "m", root / "c", **MODEL)
+    dataset.write_views(root / "v", root / "m", views=4, size=32)
+    return root
+
+
+def test_3d_folders_have_the_originals_names_and_verify(space):
+    assert sorted(path.name for path in (space / "c").glob("*.csv")) == ["000000.csv", "000001.csv", "000002.csv"]
+    assert (space / "m" / "000002" / "000002_0000.ply").is_file()
+    views = sorted(path.name for path in (space / "v" / "000001").iterdir())
+    assert views == [f"000001_00000_{f:03d}.png" for f in range(4)]
+    assert [folder.verify(space / name) for name in "cmv"] == [[], [], []]
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_views_about_more_axes_are_named_by_all_indices(space, tmp_path, axes):
+    made = dataset.write_views(tmp_path / "v", space / "m", views=2, axes=axes, size=16)
+    assert len(made["files"]) == 3 * 2**axes
+    assert "000000/000000_00000_" + "_".join(["001"] * axes) + ".png" in made["files"]
+
+
+def test_3d_files_do_not_depend_on_workers_or_on_how_many_categories_there_are(space, tmp_path):
+    dataset.write_categories_3d(tmp_path / "c", categories=2, model=MODEL, workers=1)
+    dataset.write_models(tmp_path / "m", tmp_path / "c", workers=1, **MODEL)
+    made = dataset.write_views(tmp_path / "v", tmp_path / "m", views=4, size=32, workers=1)["files"]
+    assert made.items() <= folder.manifest(space / "v")["files"].items()
+
+
+def test_views_that_were_interrupted_go_on_and_give_the_same_bytes(space, tmp_path, monkeypatch):
+    calls, view = [], camera.view
+
+    def cut_off(*arguments, **named):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return view(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(camera, "view", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            dataset.write_views(tmp_path / "v", space / "m", views=4, size=32, workers=1)
+    assert "unfinished" in folder.verify(tmp_path / "v")[0]
+    dataset.write_views(tmp_path / "v", space / "m", views=4, size=32)
+    assert folder.digest(tmp_path / "v") == folder.digest(space / "v")
+
+
+DIVERGING = ifs.IFS(np.tile(np.eye(3) * 30.0, (2, 1, 1)), np.ones((2, 3)), np.full(2, 0.5))
+
+
+def test_a_category_without_a_model_is_skipped_or_kept_and_always_reported(space, tmp_path, monkeypatch, capsys):
+    real = search.candidates_3d
+
+    def spoilt(**rule):
+        """The candidates, where the second that is accepted runs off to infinity."""
+        accepted = 0
+        for candidate in real(**rule):
+            accepted += candidate.accepted
+            yield replace(candidate, system=DIVERGING) if candidate.accepted and accepted == 2 else candidate
+
+    monkeypatch.setattr(search, "candidates_3d", spoilt)
+    dataset.write_categories_3d(tmp_path / "skip", categories=2, model=MODEL)
+    assert "is skipped: no model with weight 0.4: its orbit does not stay finite" in capsys.readouterr().out
+    assert (tmp_path / "skip" / "000001.csv").read_bytes() == (space / "c" / "000002.csv").read_bytes()
+    dataset.write_categories_3d(tmp_path / "keep", categories=2)
+    made = dataset.write_models(tmp_path / "models", tmp_path / "keep", **MODEL)
+    assert list(made["files"]) == ["000000/000000_0000.ply"]
+    assert "does not stay finite" in made["missing"]["000001"]
+    assert "category 000001 is kept without a model" in capsys.readouterr().out
+
+
+def test_an_empty_folder_of_models_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no models"):
+        dataset.write_views(tmp_path / "v", tmp_path)
+
+
+def test_visualatom_folders_verify_and_hold_so_many_instances(tmp_path):
+    made = dataset.write_visualatom(tmp_path / "a", categories=3, instances=2, size=32, settings="published")
+    assert len(made["files"]) == 6
+    assert folder.verify(tmp_path / "a") == []
+    one = dataset.write_visualatom(tmp_path / "b", categories=2, size=32, settings="published", workers=1)
+    assert one["files"].items() <= made["files"].items()

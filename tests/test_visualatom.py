@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from ofdb_core import folder, visualatom
+from ofdb_core import folder, raster, visualatom
 from ofdb_core.streams import Mersenne
 from ofdb_core.visualatom import PUBLISHED, Atom, Ranges, Strokes
 
@@ -177,7 +177,7 @@ def test_names_are_the_originals():
 
 def test_a_png_file_decodes_to_the_image():
     image = np.arange(24 * 32, dtype=np.uint16).astype(np.uint8).reshape(24, 32)
-    assert (rgb(visualatom.png(image)) == image[..., None]).all()
+    assert (rgb(raster.png(image, visualatom.GRAYS)) == image[..., None]).all()
 
 
 @pytest.mark.parametrize("size", [1, 7, 224, 700])
