@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import plain
-from ofdb_core import dataset, folder, ifs, render2d, search
+from ofdb_core import camera, dataset, folder, ifs, model3d, render2d, search, streams, visualatom
 
 RELEASE = {"size": 362, "points": 200_000, "weight": 0.2}
 FIRST = 40  # candidates that the baseline judges
@@ -54,21 +54,30 @@ def import_package(_):
     return Measured(spent("ofdb_core"), 1, "import", spent("numpy"))
 
 
-def search_2d(categories):
-    """A search of so many categories, their CSV files included."""
-    fast = [candidate.score for candidate in itertools.islice(search.candidates_2d(), FIRST)]
-    slow, rates = _timed(plain.search, 1, 100_000, FIRST)
-    finite = np.isfinite(rates)
-    _same(np.array(fast)[finite], np.array(rates)[finite])
+def _search(categories, candidates, baseline, points):
+    fast = [candidate.score for candidate in itertools.islice(candidates(), FIRST)]
+    slow, scores = _timed(baseline, 1, points, FIRST)
+    finite = np.isfinite(scores) & np.isfinite(fast)
+    _same(np.round(np.array(fast)[finite], 9), np.round(scores[finite], 9))
 
     def whole(root):
-        for candidate in search.first(categories, search.candidates_2d()):
+        for candidate in search.first(categories, candidates()):
             ifs.save(candidate.system, Path(root) / f"{candidate.number}.csv")
         return candidate.number + 1
 
     with tempfile.TemporaryDirectory() as root:
-        seconds, candidates = _timed(whole, root)
-    return Measured(seconds, candidates, "candidate", slow / FIRST)
+        seconds, count = _timed(whole, root)
+    return Measured(seconds, count, "candidate", slow / FIRST)
+
+
+def search_2d(categories):
+    """A search of so many 2D categories, their CSV files included."""
+    return _search(categories, search.candidates_2d, plain.search, 100_000)
+
+
+def search_3d(categories):
+    """A search of so many 3D categories, their CSV files included."""
+    return _search(categories, search.candidates_3d, plain.search_3d, 10_000)
 
 
 def _images(root, images):
@@ -93,11 +102,48 @@ def verify_2d(images):
         return Measured(_timed(folder.verify, f"{root}/images")[0], images, "file")
 
 
+def views_3d(models):
+    """12 views of so many models of the released 3D-OFDB, PNG files and manifest included."""
+    with tempfile.TemporaryDirectory() as root:
+        dataset.write_categories_3d(f"{root}/categories", categories=models)
+        dataset.write_models(f"{root}/models", f"{root}/categories")
+        cloud = model3d.load(dataset.load_models(f"{root}/models")[0][1])
+        ours = camera.view(cloud, (0,), (0.0,))
+        slow, theirs = _timed(plain.view, cloud, np.pi / 6, 224)
+        _same(ours, theirs)
+        seconds, made = _timed(dataset.write_views, f"{root}/views", f"{root}/models")
+    return Measured(seconds, len(made["files"]), "view", slow)
+
+
+def models_3d(models):
+    """So many models, PLY files and manifest included."""
+    with tempfile.TemporaryDirectory() as root:
+        dataset.write_categories_3d(f"{root}/categories", categories=models)
+        seconds, _ = _timed(dataset.write_models, f"{root}/models", f"{root}/categories")
+    return Measured(seconds, models, "model")
+
+
+def render_visualatom(images):
+    """So many images of VisualAtom, one a category, PNG files and manifest included."""
+    stream = streams.Mersenne([1])
+    atom = visualatom.sample(stream)
+    strokes = visualatom.strokes(atom, stream)
+    slow, theirs = _timed(plain.contours, atom, strokes, 512)
+    _same(visualatom.draw(atom, strokes, 512), theirs)
+    with tempfile.TemporaryDirectory() as root:
+        seconds, _ = _timed(dataset.write_visualatom, f"{root}/images", categories=images, settings="published")
+    return Measured(seconds, images, "image", slow)
+
+
 CASES = {
     "import_package": (import_package, [1]),
     "search_2d": (search_2d, [250, 1000]),
     "render_2d": (render_2d, [1000]),
     "verify_2d": (verify_2d, [1000]),
+    "search_3d": (search_3d, [250, 1000]),
+    "models_3d": (models_3d, [1000]),
+    "views_3d": (views_3d, [1000]),
+    "render_visualatom": (render_visualatom, [1000]),
 }
 
 if __name__ == "__main__":
