@@ -50,6 +50,7 @@ def measure(case, size, runs):
         "min_s": f"{min(seconds):.4g}",
         "max_s": f"{max(seconds):.4g}",
         "peak_mb": round(max(one["peak_mb"] for one in found)),
+        "disk_mb": f"{found[0]['disk_mb']:.4g}" if found[0]["disk_mb"] else "",
         "each": found[0]["unit"],
         "ms_each": f"{each * 1000:.4g}",
         "baseline_ms_each": f"{baseline * 1000:.4g}" if baseline else "",
@@ -59,10 +60,10 @@ def measure(case, size, runs):
 
 def table():
     """The README's table, as text, from results/*.csv."""
-    names = ("case", "size", "median_s", "peak_mb", "ms_each", "baseline_ms_each", "times_faster")
+    names = ("case", "size", "median_s", "peak_mb", "disk_mb", "ms_each", "baseline_ms_each", "times_faster")
     lines = [
-        "| case | size | seconds (median) | peak memory, MB | ms for one | plain Python, ms for one | times faster |",
-        "|---|---|---|---|---|---|---|",
+        "| case | size | seconds (median) | peak MB | files, MB | ms for one | plain Python, ms for one | times faster |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     machines = set()
     for path in sorted(RESULTS.glob("*.csv")):

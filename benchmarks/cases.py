@@ -25,18 +25,23 @@ FIRST = 40  # candidates that the baseline judges
 
 @dataclass
 class Measured:
-    """seconds for so many items of a unit; baseline: seconds for one item."""
+    """seconds for so many items of a unit; baseline: seconds for one item; disk_mb: of the files that were written."""
 
     seconds: float
     items: int
     unit: str
     baseline: float | None = None
+    disk_mb: float | None = None
 
 
 def _timed(function, *arguments, **named):
     began = time.perf_counter()
     result = function(*arguments, **named)
     return time.perf_counter() - began, result
+
+
+def _size(root):
+    return sum(path.stat().st_size for path in Path(root).rglob("*") if path.is_file()) / 1e6
 
 
 def _same(ours, theirs):
@@ -92,7 +97,7 @@ def render_2d(images):
     slow, theirs = _timed(plain.render, system, **RELEASE, seed=0)
     _same(ours, theirs)
     with tempfile.TemporaryDirectory() as root:
-        return Measured(_images(root, images), images, "image", slow)
+        return Measured(_images(root, images), images, "image", slow, _size(f"{root}/images"))
 
 
 def verify_2d(images):
@@ -112,7 +117,7 @@ def views_3d(models):
         slow, theirs = _timed(plain.view, cloud, np.pi / 6, 224)
         _same(ours, theirs)
         seconds, made = _timed(dataset.write_views, f"{root}/views", f"{root}/models")
-    return Measured(seconds, len(made["files"]), "view", slow)
+        return Measured(seconds, len(made["files"]), "view", slow, _size(f"{root}/views"))
 
 
 def models_3d(models):
@@ -120,7 +125,7 @@ def models_3d(models):
     with tempfile.TemporaryDirectory() as root:
         dataset.write_categories_3d(f"{root}/categories", categories=models)
         seconds, _ = _timed(dataset.write_models, f"{root}/models", f"{root}/categories")
-    return Measured(seconds, models, "model")
+        return Measured(seconds, models, "model", disk_mb=_size(f"{root}/models"))
 
 
 def render_visualatom(images):
@@ -132,7 +137,7 @@ def render_visualatom(images):
     _same(visualatom.draw(atom, strokes, 512), theirs)
     with tempfile.TemporaryDirectory() as root:
         seconds, _ = _timed(dataset.write_visualatom, f"{root}/images", categories=images, settings="published")
-    return Measured(seconds, images, "image", slow)
+        return Measured(seconds, images, "image", slow, _size(f"{root}/images"))
 
 
 CASES = {
