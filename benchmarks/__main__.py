@@ -62,7 +62,7 @@ def table():
     """The README's table, as text, from results/*.csv."""
     names = ("case", "size", "median_s", "peak_mb", "disk_mb", "ms_each", "baseline_ms_each", "times_faster")
     lines = [
-        "| case | size | seconds (median) | peak MB | files, MB | ms for one | plain Python, ms for one | times faster |",
+        "| case | size | seconds (median) | peak MB | files, MB | ms for one | plain Python, ms | times faster |",
         "|---|---|---|---|---|---|---|---|",
     ]
     machines = set()
