@@ -13,7 +13,10 @@ The road of a data set, module by module (each is imported only when it is used)
     recipe    what a notebook may be told: names, types and ranges of its parameters
     record    what ran: parameters, versions, commit, hashes
     digits    a small real data set that travels with scikit-learn
+    samples   labelled images, one after another
     loading   images become batches, each a function of (seed, step)
+    networks  timm's models, checked before they are used
+    weights   networks as files
     train     one loop for pre-training and fine-tuning
     plot      figures
     explore   widgets

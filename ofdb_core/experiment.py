@@ -23,21 +23,20 @@ PARAMS = record.PROJECT / "params"
 
 @dataclass(frozen=True)
 class Stage:
-    """A notebook: the class of its parameters, and the folders it reads from the notebooks before it and writes."""
+    """A notebook: the class of its parameters, which knows what it reads, and the folders that it writes."""
 
     recipe: type
-    reads: tuple = ()
     writes: tuple = ()
 
 
 STAGES = {
     "0_explore_ifs": Stage(recipe.Explore),
     "1_search_categories": Stage(recipe.Search, writes=("categories",)),
-    "2_render_2d": Stage(recipe.Render2D, reads=("categories",), writes=("images",)),
+    "2_render_2d": Stage(recipe.Render2D, writes=("images",)),
     "3_render_3d": Stage(recipe.Render3D, writes=("categories3d", "models", "views")),
     "3_render_visualatom": Stage(recipe.RenderVisualAtom, writes=("visualatom",)),
-    "4_pretrain": Stage(recipe.Pretrain, reads=("images",), writes=("pretrain",)),
-    "5_finetune": Stage(recipe.Finetune, reads=("pretrain",), writes=("finetune",)),
+    "4_pretrain": Stage(recipe.Pretrain, writes=("pretrain",)),
+    "5_finetune": Stage(recipe.Finetune, writes=("finetune",)),
     "6_report": Stage(recipe.Report),
 }
 
@@ -122,7 +121,8 @@ def recipes(experiment, chosen, overrides, out):
     checked = {}
     for notebook in chosen:
         try:
-            checked[notebook] = STAGES[notebook].recipe.of(values[notebook])
+            kind = STAGES[notebook].recipe
+            checked[notebook] = kind.of(kind.located(values[notebook]))
         except recipe.RecipeError as error:
             problems += [f"{notebook}: {problem}" for problem in error.problems]
     if problems:
@@ -229,13 +229,8 @@ def _check_inputs(chosen, checked, out):
     """Refuse a notebook whose input neither lies in `out` nor is made by a notebook that runs before it."""
     made = set()
     for notebook in chosen:
-        for name in STAGES[notebook].reads:
-            given = (
-                getattr(checked[notebook], "data", None)
-                if name == "images"
-                else getattr(checked[notebook], "checkpoint", None)
-            )
-            if name not in made and not given and not (out / name / folder.MANIFEST).exists():
+        for name in checked[notebook].inputs():
+            if name not in made and not (out / name / folder.MANIFEST).exists():
                 maker = next(maker for maker, stage in STAGES.items() if name in stage.writes)
                 raise UsageError(f"{notebook}: {out / name} is missing or unfinished; run {maker} first")
         made |= set(STAGES[notebook].writes)

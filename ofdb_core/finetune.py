@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ofdb_core import digits, folder, loading, record, train
+from ofdb_core import digits, folder, loading, networks, record, samples, train, weights
 
 STARTS = ("pre-trained", "from scratch")
 
 
 def images_of(data):
-    """Training and test images, as `loading.Images`: scikit-learn's digits, or a folder's train/ and val/."""
+    """Training and test images, as `samples.Images`: scikit-learn's digits, or a folder's train/ and val/."""
     if data == "digits":
-        return [loading.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
-    train_images, test_images = (loading.Images.from_folder(Path(data) / part) for part in ("train", "val"))
+        return [samples.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
+    train_images, test_images = (samples.Images.from_folder(Path(data) / part) for part in ("train", "val"))
     if train_images.classes != test_images.classes:
         odd = sorted(set(train_images.classes) ^ set(test_images.classes))
         raise ValueError(f"{data}: train/ and val/ must hold the same classes; {odd[0]} is in one of them only")
@@ -69,7 +69,7 @@ def _compare(recipe, checkpoint, root, head):
 
 def _network(recipe, checkpoint, start, classes, seed):
     if start == "pre-trained":
-        return train.load(checkpoint, classes=classes, drop_path=recipe.drop_path, seed=seed)[0]
-    known = train.facts(checkpoint)
+        return weights.load(checkpoint, classes=classes, drop_path=recipe.drop_path, seed=seed)[0]
+    known = weights.facts(checkpoint)
     shape = {"options": known["options"], "input_size": known["input_size"]}
-    return train.build(known["model"], classes, **shape, drop_path=recipe.drop_path, seed=seed)
+    return networks.build(known["model"], classes, **shape, drop_path=recipe.drop_path, seed=seed)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ofdb_core import folder, loading, record, train
+from ofdb_core import folder, loading, networks, record, train, weights
 
 
 def pretrain(images, source, recipe, root):
-    """Train by a `recipe.Pretrain` on `loading.Images`; return the log's rows, predictions (n,) int64 and its speed.
+    """Train by a `recipe.Pretrain` on `samples.Images`; return the log's rows, predictions (n,) int64 and its speed.
 
     source: fingerprint of the images. A folder that holds the finished training of the same recipe, images and code is
     read instead.
@@ -30,13 +30,13 @@ def pretrain(images, source, recipe, root):
 
 def _train(images, recipe, root, head):
     how = {"options": recipe.model_options, "input_size": recipe.input_size}
-    model = train.build(recipe.model, len(images.classes), **how, drop_path=recipe.drop_path, seed=recipe.seed)
+    model = networks.build(recipe.model, len(images.classes), **how, drop_path=recipe.drop_path, seed=recipe.seed)
     log = train.fit(
         model, loading.Batches(images, recipe, seed=recipe.seed), recipe, seed=recipe.seed, title="pre-training"
     )
     predicted, _ = train.evaluate(model, images, recipe)
     facts = {"model": recipe.model, **how, "mean": recipe.mean, "std": recipe.std, "classes": images.classes}
-    train.save(model, root / "model.safetensors", facts)
+    weights.save(model, root / "model.safetensors", facts)
     record.write_csv(root / "log.csv", [{key: row[key] for key in train.LOGGED} for row in log])
     pairs = zip(images.labels.tolist(), predicted.tolist(), strict=True)
     record.write_csv(root / "predictions.csv", [{"label": label, "predicted": guess} for label, guess in pairs])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 DRAWS = ("patch_gray", "patch_color", "point_gray", "point_color")
+DATASETS = ("images", "views", "models", "visualatom")  # folders of an experiment that a network can be trained on
 
 
 class RecipeError(ValueError):
@@ -53,6 +54,7 @@ class Length:
         return f"of {self.low} entries" if self.low == self.high else f"of {self.low} to {self.high} entries"
 
 
+Place = Annotated[str, "a path"]  # or the name of something that is no file; see `located`
 Count = Annotated[int, Range(1)]
 Whole = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
@@ -121,6 +123,10 @@ def _problem(name, value, kind):
     return sentence
 
 
+def _is_file(value):
+    return isinstance(value, str) and Path(value).exists()
+
+
 def _is_number(text):
     try:
         return math.isfinite(float(text))
@@ -158,6 +164,10 @@ class Recipe:
         """Sentences about values that are allowed alone but not together."""
         return []
 
+    def inputs(self):
+        """The folders of the experiment that the notebook reads; other notebooks write them."""
+        return ()
+
     def check_possible(self):
         """Raise a ValueError for what only a slow look can tell (whether there is such a model), before work begins."""
 
@@ -183,6 +193,13 @@ class Recipe:
         if strange:
             raise RecipeError(f"{name}: unknown parameter{nearest(name, known)}" for name in strange)
         return cls.take(values)
+
+    @classmethod
+    def located(cls, values):
+        """The values with absolute paths for those that are a `Place` where something lies, seen from here."""
+        places = [name for name, kind in cls.kinds().items() if Place in (kind, *typing.get_args(kind))]
+        found = {name: str(Path(values[name]).resolve()) for name in places if _is_file(values.get(name))}
+        return {**values, **found}
 
     def values(self):
         """Field name -> value."""
@@ -233,6 +250,9 @@ class Render2D(Recipe):
     weight: float | Annotated[list[float], Length(6, 6)]
     draw: Literal[DRAWS]
     workers: Whole
+
+    def inputs(self):
+        return ("categories",)
 
 
 @dataclass(frozen=True)
@@ -303,7 +323,10 @@ class Training(Recipe):
             yield f"warmup_steps: {self.warmup_steps} leaves no step of the {self.steps} steps after the warm-up"
         if self.min_learning_rate > self.learning_rate:
             yield f"min_learning_rate: {self.min_learning_rate} is above learning_rate, {self.learning_rate}"
-        for name in ("crop_scale", "crop_ratio"):
+        yield from self._unsorted("crop_scale", "crop_ratio")
+
+    def _unsorted(self, *names):
+        for name in names:
             low, high = getattr(self, name)
             if low > high:
                 yield f"{name}: {[low, high]} must rise"
@@ -319,31 +342,44 @@ class Training(Recipe):
 class Pretrain(Training):
     """4_pretrain."""
 
-    data: str | None
+    data: Place
+    views: Literal["all", "one", "live"]
+    live_axes: Annotated[int, Range(1, 3)]
+    live_range: Annotated[float, Range(0, 360)]
+    live_jitter: Annotated[float, Range(0, 180)]
+    live_point_size: Annotated[list[int], Length(2, 2), Range(1, 3)]
+    live_points: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
     model: str
     model_options: dict
     required_gain: NotNegative
 
+    def inputs(self):
+        return (self.data,) if self.data in DATASETS else ()
+
     def conflicts(self):
         yield from super().conflicts()
-        if self.data is not None and not Path(self.data).is_dir():
-            yield f"data: {self.data!r} is no folder"
+        yield from self._unsorted("live_point_size", "live_points")
+        if self.data not in DATASETS and not Path(self.data).is_dir():
+            yield f"data: {self.data!r} is neither a folder nor one of {', '.join(DATASETS)}"
 
     def check_possible(self):
-        from ofdb_core import train
+        from ofdb_core import networks
 
         super().check_possible()
-        train.check_model(self.model, self.model_options, self.input_size, drop_path=self.drop_path)
+        networks.check_model(self.model, self.model_options, self.input_size, drop_path=self.drop_path)
 
 
 @dataclass(frozen=True)
 class Finetune(Training):
     """5_finetune."""
 
-    checkpoint: str | None
-    data: str
+    checkpoint: Place | None
+    data: Place
     shots: Annotated[list[int], Length(1, 8), Range(0)]
     repeats: Count
+
+    def inputs(self):
+        return () if self.checkpoint else ("pretrain",)
 
     def conflicts(self):
         yield from super().conflicts()

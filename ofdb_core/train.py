@@ -4,17 +4,12 @@ The loop asks a batch source (see loading) for the batch of each step; its resul
 and seed. Accelerate places it on the machine's device and in its precision; optimizer and schedule are timm's.
 """
 
-import json
 import os
-import re
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -22,64 +17,18 @@ from ofdb_core import loading, record, torchvision_fix  # noqa: F401  (before ti
 from ofdb_core.recipe import nearest
 
 # isort: split
-import timm
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import CosineLRScheduler
 
-FACTS = ("model", "options", "input_size", "mean", "std", "classes")  # of a checkpoint's network
-RESERVED = ("num_classes", "img_size", "drop_path_rate", "pretrained", "pretrained_cfg", "checkpoint_path", "cache_dir")
 LOGGED = ("step", "loss", "learning_rate")  # what of a log's row does not depend on the machine's speed
-METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
-
-
-def _create(name, classes, options, input_size, drop_path):
-    """A timm model; the arguments that not every model takes are left out where they say nothing."""
-    if not timm.is_model(name):
-        raise ValueError(f"model: {name!r} is not a timm model{nearest(name, timm.list_models())}")
-    if reserved := [option for option in options if option in RESERVED]:
-        raise ValueError(f"model_options: {reserved[0]} is not allowed; it is set by other parameters")
-    given = {"num_classes": classes, "img_size": input_size, **options}
-    if drop_path:
-        given["drop_path_rate"] = drop_path
-    while True:
-        try:
-            return timm.create_model(name, **given)
-        except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
-            strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-            if strange is None or strange[1] not in given:
-                told = f"model_options: {options} with input_size {input_size} do not make a {name}"
-                raise ValueError(f"{told} ({error})") from error
-            if strange[1] == "drop_path_rate":
-                told = f"{name} has no drop path, so it must be 0"
-                raise ValueError(f"drop_path: {drop_path} is not allowed; {told}") from error
-            if strange[1] != "img_size":
-                raise ValueError(f"model_options: {strange[1]} is no option of {name}") from error
-            del given["img_size"]  # a network without positions, such as a ResNet, takes any size
-
-
-def check_model(name, options, input_size, *, drop_path=0.0):
-    """Whether a model can be made and run, without memory or time for its weights; a ValueError says why not."""
-    with torch.device("meta"):
-        model = _create(name, 1, options, input_size, drop_path).eval()
-        try:
-            model(torch.zeros(1, 3, input_size, input_size))
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"input_size: {input_size} does not suit {name} with {options} ({error})") from error
 
 
 def check_optimizer(name):
     """A ValueError where timm has no optimizer of this name."""
     if name.lower() not in list_optimizers():
         raise ValueError(f"optimizer: {name!r} is not a timm optimizer{nearest(name, list_optimizers())}")
-
-
-def build(name, classes, *, options, input_size, drop_path=0.0, seed):
-    """A timm model with weights drawn from the seed; classes: their number; options: further arguments for timm."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return _create(name, classes, options, input_size, drop_path)
 
 
 def resolve_precision(wanted, device):
@@ -233,7 +182,7 @@ def speed(log):
 
 
 def evaluate(model, images, recipe):
-    """Predicted classes (n,) int64 and probabilities (n, C) float32 for loading.Images, in order, un-augmented."""
+    """Predicted classes (n,) int64 and probabilities (n, C) float32 for samples.Images, in order, un-augmented."""
     device = next(model.parameters()).device
     precision = resolve_precision(recipe.precision, device)
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -246,55 +195,3 @@ def evaluate(model, images, recipe):
     model.train(was_training)
     probabilities = torch.cat(found).numpy()
     return probabilities.argmax(axis=1), probabilities
-
-
-def save(model, path, facts):
-    """Write the weights as safetensors, whole or not at all, with `facts` (all of FACTS, or more) in its metadata."""
-    if missing := [name for name in FACTS if name not in facts]:
-        raise ValueError(f"facts: {', '.join(missing)} missing; a checkpoint needs {', '.join(FACTS)}")
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    record.write_whole(
-        Path(path), _with_metadata(safetensors.torch.save(tensors), {"format": "pt", METADATA: json.dumps(facts)})
-    )
-
-
-def _with_metadata(data, metadata):
-    """The bytes of a safetensors file with metadata; the library itself would write its entries in a random order."""
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.dumps({"__metadata__": metadata, **json.loads(data[8:end])}).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + data[end:]
-
-
-def facts(path):
-    """What `save` was told about a checkpoint's network; a ValueError where the file is missing, cut off or foreign."""
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such checkpoint")
-    try:
-        with safe_open(path, "pt") as file:
-            found = json.loads((file.metadata() or {})[METADATA])
-            return {**found, **{name: found[name] for name in FACTS}}
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a whole safetensors file ({error}); make it again") from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: a safetensors file, but without this project's facts ({error})") from error
-
-
-def load(path, *, classes=None, drop_path=0.0, seed=0):
-    """The network of a checkpoint, and the names of the weights that were not taken from it.
-
-    classes: the number that is wanted; where it is not the checkpoint's, the head is drawn from the seed as in `build`.
-    """
-    known = facts(path)
-    wanted = len(known["classes"]) if classes is None else classes
-    shape = {"options": known["options"], "input_size": known["input_size"]}
-    model = build(known["model"], wanted, **shape, drop_path=drop_path, seed=seed)
-    tensors, own = safetensors.torch.load_file(path), model.state_dict()
-    heads = model.pretrained_cfg["classifier"]
-    heads = tuple(f"{name}." for name in ([heads] if isinstance(heads, str) else heads))
-    fit = {name for name in own.keys() & tensors.keys() if own[name].shape == tensors[name].shape}
-    left = sorted((own.keys() | tensors.keys()) - fit)
-    if strange := [name for name in left if not name.startswith(heads) or wanted == len(known["classes"])]:
-        raise ValueError(f"{path}: {strange[0]} does not suit a {known['model']} with options {known['options']}")
-    model.load_state_dict({name: tensors[name] for name in fit}, strict=False)
-    return model, left

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import SHADES, folder_of, some_images
 
-from ofdb_core import loading, recipe
-
-SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
+from ofdb_core import loading, recipe, samples
 
 
 @pytest.fixture
@@ -43,11 +42,6 @@ PLAIN = {
 }
 
 
-def some_images(n=10, classes=5, shape=(24, 24)):
-    pixels = np.random.default_rng(1).integers(0, 256, (n, *shape), dtype=np.uint8)
-    return loading.Images(pixels, np.arange(n) % classes, range(classes))
-
-
 def batches(source, steps=5, workers=0, start=0):
     return [(x.clone(), y.clone()) for x, y in loading.prefetch(source, steps, start=start, workers=workers)]
 
@@ -56,13 +50,6 @@ def same(some, others):
     return len(some) == len(others) and all(
         torch.equal(a, b) for one, other in zip(some, others, strict=True) for a, b in zip(one, other, strict=True)
     )
-
-
-def folder_of(root, **files):
-    for name, picture in files.items():
-        (root / "a").mkdir(exist_ok=True)
-        picture.save(root / "a" / f"{name}.png")
-    return root
 
 
 def test_batches_do_not_depend_on_the_number_of_workers(rules):
@@ -180,7 +167,7 @@ def test_mix_probability_is_the_share_of_mixed_batches(rules):
 
 
 def test_normalisation_is_the_recipes(rules):
-    images = loading.Images(np.full((2, 16, 16), 255, np.uint8), [0, 1], "ab")
+    images = samples.Images(np.full((2, 16, 16), 255, np.uint8), [0, 1], "ab")
     how = rules(mean=[0.5, 0.4, 0.0], std=[0.5, 0.2, 2.0], batch_size=2, **PLAIN)
     expected = torch.tensor([1.0, 3.0, 0.5])
     shown = loading.Batches(images, how, seed=0).batch(0)[0]
@@ -205,7 +192,7 @@ def test_evaluation_goes_through_the_images_in_order(rules):
 def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):
     pixels = np.zeros((1, 32, 32), np.uint8)
     pixels[0, :4] = 255  # an edge that a crop of half the side leaves out
-    images = loading.Images(pixels, [0], "a")
+    images = samples.Images(pixels, [0], "a")
     shown = {
         share: next(loading.in_order(images, rules(crop_pct=share, interpolation="bilinear")))[0]
         for share in (0.5, 1.0)
@@ -214,63 +201,15 @@ def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):
     assert shown[0.5].max() == -1
 
 
-def test_files_of_the_same_pixels_are_the_same_in_every_mode(tmp_path):
-    binary = Image.fromarray((SHADES > 127).astype(np.uint8) * 127)
-    palette = Image.fromarray((SHADES > 127).astype(np.uint8))
-    palette.putpalette([0, 0, 0, 127, 127, 127])
-    folder_of(tmp_path, gray=binary, rgb=binary.convert("RGB"), palette=palette)
-    palette.save(tmp_path / "a" / "one_bit.png", bits=1)
-    images = loading.Images.from_folder(tmp_path)
-    expected = np.repeat(np.asarray(binary)[..., None], 3, axis=2)
-    assert len(images) == 4
-    for i in range(4):
-        assert np.array_equal(np.asarray(images.picture(i).convert("RGB")), expected)
-        assert images.pixels(i).shape == (30, 20)  # one channel
-
-
-def test_colour_stays_colour(tmp_path):
-    colours = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
-    images = loading.Images.from_folder(folder_of(tmp_path, x=Image.fromarray(colours)))
-    assert np.array_equal(images.pixels(0), colours)
-
-
-def test_sixteen_bit_gray_keeps_its_high_byte(tmp_path):
-    images = loading.Images.from_folder(folder_of(tmp_path, x=Image.fromarray(SHADES.astype(np.uint16) * 256 + 7)))
-    assert np.array_equal(images.pixels(0), SHADES)
-
-
 def test_files_give_the_batches_of_arrays(rules, tmp_path):
     images = some_images(n=4, classes=2)
     for i in range(4):
         (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
         Image.fromarray(images.pixels(i)).save(tmp_path / "ab"[i % 2] / f"{i}.png")
     order = [0, 2, 1, 3]  # class by class
-    arrays = loading.Images(images.items[order], images.labels[order], "ab")
-    sources = [loading.Batches(x, rules(), seed=0) for x in (arrays, loading.Images.from_folder(tmp_path))]
+    arrays = samples.Images(images.items[order], images.labels[order], "ab")
+    sources = [loading.Batches(x, rules(), seed=0) for x in (arrays, samples.Images.from_folder(tmp_path))]
     assert same(*[batches(source) for source in sources])
-
-
-def test_folders_are_sorted_and_hidden_files_left_out(tmp_path):
-    picture = Image.fromarray(SHADES)
-    for name in ("b/2.png", "b/10.JPG", "a/x.bmp", "a/.hidden.png", ".git/x.png", "b/.cache/x.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        picture.save(tmp_path / name)
-    (tmp_path / "manifest.json").write_text("{}")
-    (tmp_path / "a" / "notes.txt").write_text("x")
-    images = loading.Images.from_folder(tmp_path)
-    assert images.classes == ["a", "b"]
-    assert [path.name for path in images.items] == ["x.bmp", "10.JPG", "2.png"]
-    assert images.labels.tolist() == [0, 1, 1]
-
-
-def test_decoded_files_are_kept_up_to_the_budget(tmp_path, monkeypatch):
-    folder_of(tmp_path, **{name: Image.fromarray(SHADES) for name in "abc"})
-    read, decode = [], loading.decode
-    monkeypatch.setattr(loading, "decode", lambda path: read.append(path.stem) or decode(path))
-    images = loading.Images.from_folder(tmp_path, cache_bytes=2 * SHADES.nbytes)
-    for i in (0, 1, 2, 0, 1, 2):
-        images.pixels(i)
-    assert "".join(read) == "abcc"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "empty"])
@@ -282,50 +221,10 @@ def test_corrupt_image_is_named(rules, tmp_path, damage):
     path.write_bytes(
         {"truncated": data[: len(data) // 2], "flipped": flipped, "text": b"no image", "empty": b""}[damage]
     )
-    source = loading.Batches(loading.Images.from_folder(tmp_path), rules(), seed=0)
+    source = loading.Batches(samples.Images.from_folder(tmp_path), rules(), seed=0)
     for workers in (0, 1):
         with pytest.raises(ValueError, match=r"a/bad.png: cannot be read as an image .* restore or delete it"):
             batches(source, workers=workers)
-
-
-def test_folders_without_images_are_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere: no such folder"):
-        loading.Images.from_folder(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="has no class folders"):
-        loading.Images.from_folder(tmp_path)
-    folder_of(tmp_path, x=Image.fromarray(SHADES))
-    (tmp_path / "b").mkdir()
-    with pytest.raises(ValueError, match="b: holds no image"):
-        loading.Images.from_folder(tmp_path)
-
-
-def test_arrays_that_are_no_images_are_refused():
-    good = np.zeros((2, 4, 4), np.uint8)
-    for items, labels, words in [
-        (good.astype(float), [0, 1], "items: float64"),
-        (good[0], [0, 1], r"items: uint8 \(4, 4\) given"),
-        (good, [0], "labels: shape"),
-        (good, [0, 2], "labels: 0 to 2 given; allowed is 0 to 1"),
-        (good[:0], [], "items: empty"),
-    ]:
-        with pytest.raises(ValueError, match=words):
-            loading.Images(items, labels, "ab")
-
-
-def test_few_shots_are_drawn_for_each_class_by_the_seed():
-    images = some_images(n=50)
-    few, again, other = (images.few_shot(4, seed=seed) for seed in (1, 1, 2))
-    assert np.bincount(few.labels).tolist() == [4] * 5
-    assert np.array_equal(few.items, again.items)
-    assert not np.array_equal(few.items, other.items)
-    more = images.few_shot(6, seed=1)
-    assert {image.tobytes() for image in few.items} < {image.tobytes() for image in more.items}
-    assert len(images.few_shot(0, seed=1)) == 50
-
-
-def test_more_shots_than_images_are_refused():
-    with pytest.raises(ValueError, match="shots: 11 is out of range; class 0 has 10 images"):
-        some_images(n=50).few_shot(11, seed=0)
 
 
 INTERRUPTED = """

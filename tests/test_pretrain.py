@@ -1,7 +1,7 @@
 import pytest
 import tiny
 
-from ofdb_core import finetune, folder, pretrain, train
+from ofdb_core import finetune, folder, pretrain, train, weights
 
 
 def test_pretraining_leaves_a_checkpoint_a_log_and_predictions(tmp_path):
@@ -11,7 +11,7 @@ def test_pretraining_leaves_a_checkpoint_a_log_and_predictions(tmp_path):
     assert predicted.shape == (8,)
     assert speed["images_per_second"] > 0
     assert folder.verify(tmp_path / "a") == []
-    model, _ = train.load(tmp_path / "a" / "model.safetensors")
+    model, _ = weights.load(tmp_path / "a" / "model.safetensors")
     assert (train.evaluate(model, images, tiny.pretrain())[0] == predicted).all()
 
 
@@ -36,7 +36,7 @@ def test_a_training_that_was_cut_off_is_done_again(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "save", cut_off)
+        patch.setattr(weights, "save", cut_off)
         with pytest.raises(KeyboardInterrupt):
             pretrain.pretrain(tiny.shades(), "source", tiny.pretrain(), tmp_path / "a")
     assert "unfinished" in folder.verify(tmp_path / "a")[0]
@@ -76,7 +76,7 @@ def test_the_starts_differ_in_their_weights_and_share_their_new_head(checkpoint)
     ready, fresh = (finetune._network(settings, checkpoint, start, 10, 0).state_dict() for start in finetune.STARTS)
     assert ready["head.weight"].equal(fresh["head.weight"])
     assert not ready["blocks.0.mlp.fc1.weight"].equal(fresh["blocks.0.mlp.fc1.weight"])
-    assert ready["blocks.0.mlp.fc1.weight"].equal(train.load(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"])
+    assert ready["blocks.0.mlp.fc1.weight"].equal(weights.load(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"])
 
 
 def test_a_finished_comparison_is_kept_and_the_same_again(tmp_path, checkpoint, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from ofdb_core import experiment, loading, record
+from ofdb_core import experiment, record, samples
 
 TEXT = (record.PROJECT / "README.md").read_text()
 
@@ -20,7 +20,7 @@ def test_the_python_section_runs_and_draws_the_originals_pixels(tmp_path, monkey
     assert names["image"].shape == (362, 362, 3)
     assert names["image"].dtype == np.uint8
     assert names["pixels"].shape == (362, 362)
-    assert len(loading.Images.from_folder("data/images")) == 10
+    assert len(samples.Images.from_folder("data/images")) == 10
 
 
 def test_its_table_is_made_from_the_results():

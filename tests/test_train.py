@@ -1,16 +1,12 @@
 import numpy as np
 import pytest
-import safetensors.torch
 import tiny
 import torch
+from tiny import network, same
 
 from ofdb_core import loading, train
 
 PLAIN = {"mix_probability": 0.0, "auto_augment": None, "erasing": 0.0, "label_smoothing": 0.0}
-
-
-def network(classes=4, seed=0, **options):
-    return train.build("vit_tiny_patch16_224", classes, options={**tiny.VIT, **options}, input_size=16, seed=seed)
 
 
 def trained(settings, images=None, seed=0, model=None):
@@ -19,12 +15,8 @@ def trained(settings, images=None, seed=0, model=None):
     return model, rows
 
 
-def weights(model):
+def state_of(model):
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_training_learns_what_can_be_learned():
@@ -39,9 +31,9 @@ def test_training_learns_what_can_be_learned():
 def test_the_same_seed_gives_the_same_weights_whatever_the_workers():
     first, rows = trained(tiny.pretrain(drop_path=0.2))
     again, others = trained(tiny.pretrain(drop_path=0.2, workers=2))
-    assert same(weights(first), weights(again))
+    assert same(state_of(first), state_of(again))
     assert [row["loss"] for row in rows] == [row["loss"] for row in others]
-    assert not same(weights(first), weights(trained(tiny.pretrain(drop_path=0.2), seed=1)[0]))
+    assert not same(state_of(first), state_of(trained(tiny.pretrain(drop_path=0.2), seed=1)[0]))
 
 
 def test_training_leaves_the_callers_random_numbers_alone():
@@ -81,26 +73,6 @@ def test_a_loss_that_is_not_finite_names_step_rate_and_samples():
         train.fit(network(), source, settings, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "size", "drop_path", "message"),
-    [
-        ("vit_tny_patch16_224", {}, 224, 0.0, r"not a timm model \(did you mean vit_tiny_patch16_224"),
-        ("vit_tiny_patch16_224", {"patchsize": 4}, 224, 0.0, "model_options: patchsize is no option"),
-        ("vit_tiny_patch16_224", {"num_classes": 4}, 224, 0.0, "num_classes is not allowed"),
-        ("vit_tiny_patch16_224", {"embed_dim": 10, "num_heads": 3}, 224, 0.0, "do not make a"),
-        ("vit_tiny_patch16_224", {"patch_size": 32}, 16, 0.0, "input_size: 16 does not suit"),
-        ("vgg11", {}, 224, 0.1, "drop_path: 0.1 is not allowed"),
-    ],
-)
-def test_models_that_cannot_be_made_are_refused(name, options, size, drop_path, message):
-    with pytest.raises(ValueError, match=message):
-        train.check_model(name, options, size, drop_path=drop_path)
-
-
-def test_models_without_positions_take_any_size():
-    train.check_model("resnet10t", {}, 40)
-
-
 def test_an_unknown_optimizer_is_refused():
     with pytest.raises(ValueError, match=r"adamv.*did you mean adam"):
         train.check_optimizer("adamv")
@@ -122,44 +94,3 @@ def test_evaluation_is_in_order_and_gives_probabilities():
     assert probabilities.dtype == np.float32
     assert probabilities.sum(axis=1) == pytest.approx(1)
     assert (probabilities[0] == probabilities[4]).all()  # the same picture
-
-
-@pytest.fixture
-def saved(tmp_path):
-    facts = {
-        "model": "vit_tiny_patch16_224",
-        "options": tiny.VIT,
-        "input_size": 16,
-        "mean": [0.5] * 3,
-        "std": [0.5] * 3,
-    }
-    train.save(network(), tmp_path / "model.safetensors", {**facts, "classes": ["a", "b", "c", "d"]})
-    return tmp_path / "model.safetensors"
-
-
-def test_a_checkpoint_comes_back_as_it_was(saved):
-    model, left = train.load(saved)
-    assert left == []
-    assert same(weights(model), weights(network()))
-    assert train.facts(saved)["classes"] == ["a", "b", "c", "d"]
-
-
-def test_another_number_of_classes_gets_a_new_head(saved):
-    model, left = train.load(saved, classes=7, seed=3)
-    assert left == ["head.bias", "head.weight"]
-    assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 7)
-    assert torch.equal(model.head.weight, network(classes=7, seed=3).head.weight)
-    assert torch.equal(model.patch_embed.proj.weight, network().patch_embed.proj.weight)
-
-
-def test_bad_checkpoints_are_named(saved, tmp_path):
-    with pytest.raises(ValueError, match="no such checkpoint"):
-        train.facts(tmp_path / "none")
-    saved.write_bytes(saved.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
-        train.facts(saved)
-    saved.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
-    with pytest.raises(ValueError, match="without this project's facts"):
-        train.load(saved)
-    with pytest.raises(ValueError, match="facts: model, options"):
-        train.save(network(), saved, {})

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ofdb_core import experiment, loading
+from ofdb_core import experiment, networks, samples
 
 torch.set_num_threads(1)  # threads cost more than they save at this size
 
@@ -11,6 +11,8 @@ VIT = {"patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
 QUICK = {"input_size": 16, "steps": 3, "warmup_steps": 1, "batch_size": 4, "workers": 0, "log_every": 1}
 PRETRAIN = {**QUICK, "model_options": VIT, "precision": "no", "drop_path": 0.0, "required_gain": 0.0}
 FINETUNE = {**QUICK, "precision": "no", "drop_path": 0.0, "shots": [2], "repeats": 2, "learning_rate": 0.1}
+
+SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
 
 def of(notebook, **values):
@@ -31,4 +33,24 @@ def shades(n=8, classes=4):
     """Images (n, 16, 16) of one shade a class: what any network can tell apart."""
     labels = np.arange(n) % classes
     pixels = np.broadcast_to((labels * (255 // classes)).astype(np.uint8)[:, None, None], (n, 16, 16))
-    return loading.Images(np.ascontiguousarray(pixels), labels, [f"shade {i}" for i in range(classes)])
+    return samples.Images(np.ascontiguousarray(pixels), labels, [f"shade {i}" for i in range(classes)])
+
+
+def some_images(n=10, classes=5, shape=(24, 24)):
+    pixels = np.random.default_rng(1).integers(0, 256, (n, *shape), dtype=np.uint8)
+    return samples.Images(pixels, np.arange(n) % classes, range(classes))
+
+
+def folder_of(root, **files):
+    for name, picture in files.items():
+        (root / "a").mkdir(exist_ok=True)
+        picture.save(root / "a" / f"{name}.png")
+    return root
+
+
+def network(classes=4, seed=0, **options):
+    return networks.build("vit_tiny_patch16_224", classes, options={**VIT, **options}, input_size=16, seed=seed)
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

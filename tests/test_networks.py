@@ -1,0 +1,23 @@
+import pytest
+
+from ofdb_core import networks
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size", "drop_path", "message"),
+    [
+        ("vit_tny_patch16_224", {}, 224, 0.0, r"not a timm model \(did you mean vit_tiny_patch16_224"),
+        ("vit_tiny_patch16_224", {"patchsize": 4}, 224, 0.0, "model_options: patchsize is no option"),
+        ("vit_tiny_patch16_224", {"num_classes": 4}, 224, 0.0, "num_classes is not allowed"),
+        ("vit_tiny_patch16_224", {"embed_dim": 10, "num_heads": 3}, 224, 0.0, "do not make a"),
+        ("vit_tiny_patch16_224", {"patch_size": 32}, 16, 0.0, "input_size: 16 does not suit"),
+        ("vgg11", {}, 224, 0.1, "drop_path: 0.1 is not allowed"),
+    ],
+)
+def test_models_that_cannot_be_made_are_refused(name, options, size, drop_path, message):
+    with pytest.raises(ValueError, match=message):
+        networks.check_model(name, options, size, drop_path=drop_path)
+
+
+def test_models_without_positions_take_any_size():
+    networks.check_model("resnet10t", {}, 40)

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import SHADES, folder_of, some_images
+
+from ofdb_core import samples
+
+
+def test_files_of_the_same_pixels_are_the_same_in_every_mode(tmp_path):
+    binary = Image.fromarray((SHADES > 127).astype(np.uint8) * 127)
+    palette = Image.fromarray((SHADES > 127).astype(np.uint8))
+    palette.putpalette([0, 0, 0, 127, 127, 127])
+    folder_of(tmp_path, gray=binary, rgb=binary.convert("RGB"), palette=palette)
+    palette.save(tmp_path / "a" / "one_bit.png", bits=1)
+    images = samples.Images.from_folder(tmp_path)
+    expected = np.repeat(np.asarray(binary)[..., None], 3, axis=2)
+    assert len(images) == 4
+    for i in range(4):
+        assert np.array_equal(np.asarray(images.picture(i).convert("RGB")), expected)
+        assert images.pixels(i).shape == (30, 20)  # one channel
+
+
+def test_colour_stays_colour(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    images = samples.Images.from_folder(folder_of(tmp_path, x=Image.fromarray(colours)))
+    assert np.array_equal(images.pixels(0), colours)
+
+
+def test_sixteen_bit_gray_keeps_its_high_byte(tmp_path):
+    images = samples.Images.from_folder(folder_of(tmp_path, x=Image.fromarray(SHADES.astype(np.uint16) * 256 + 7)))
+    assert np.array_equal(images.pixels(0), SHADES)
+
+
+def test_folders_are_sorted_and_hidden_files_left_out(tmp_path):
+    picture = Image.fromarray(SHADES)
+    for name in ("b/2.png", "b/10.JPG", "a/x.bmp", "a/.hidden.png", ".git/x.png", "b/.cache/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture.save(tmp_path / name)
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    images = samples.Images.from_folder(tmp_path)
+    assert images.classes == ["a", "b"]
+    assert [path.name for path in images.items] == ["x.bmp", "10.JPG", "2.png"]
+    assert images.labels.tolist() == [0, 1, 1]
+
+
+def test_decoded_files_are_kept_up_to_the_budget(tmp_path, monkeypatch):
+    folder_of(tmp_path, **{name: Image.fromarray(SHADES) for name in "abc"})
+    read, decode = [], samples.decode
+    monkeypatch.setattr(samples, "decode", lambda path: read.append(path.stem) or decode(path))
+    images = samples.Images.from_folder(tmp_path, cache_bytes=2 * SHADES.nbytes)
+    for i in (0, 1, 2, 0, 1, 2):
+        images.pixels(i)
+    assert "".join(read) == "abcc"
+
+
+def test_folders_without_images_are_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        samples.Images.from_folder(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="has no class folders"):
+        samples.Images.from_folder(tmp_path)
+    folder_of(tmp_path, x=Image.fromarray(SHADES))
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ValueError, match="b: holds no image"):
+        samples.Images.from_folder(tmp_path)
+
+
+def test_arrays_that_are_no_images_are_refused():
+    good = np.zeros((2, 4, 4), np.uint8)
+    for items, labels, words in [
+        (good.astype(float), [0, 1], "items: float64"),
+        (good[0], [0, 1], r"items: uint8 \(4, 4\) given"),
+        (good, [0], "labels: shape"),
+        (good, [0, 2], "labels: 0 to 2 given; allowed is 0 to 1"),
+        (good[:0], [], "items: empty"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            samples.Images(items, labels, "ab")
+
+
+def test_few_shots_are_drawn_for_each_class_by_the_seed():
+    images = some_images(n=50)
+    few, again, other = (images.few_shot(4, seed=seed) for seed in (1, 1, 2))
+    assert np.bincount(few.labels).tolist() == [4] * 5
+    assert np.array_equal(few.items, again.items)
+    assert not np.array_equal(few.items, other.items)
+    more = images.few_shot(6, seed=1)
+    assert {image.tobytes() for image in few.items} < {image.tobytes() for image in more.items}
+    assert len(images.few_shot(0, seed=1)) == 50
+
+
+def test_more_shots_than_images_are_refused():
+    with pytest.raises(ValueError, match="shots: 11 is out of range; class 0 has 10 images"):
+        some_images(n=50).few_shot(11, seed=0)
