@@ -12,6 +12,7 @@ usage() {
 ./run_all.sh <experiment> [notebook ...]       all notebooks of params/<experiment>/, or only those named
     --out DIR                                  where results go (default: runs/<experiment>)
     -p NAME VALUE                              another value for a parameter (repeatable; notebook.NAME for one notebook)
+    --launch "OPTIONS"                         train in several processes, by options of accelerate launch
 ./run_all.sh list [experiment]                 the experiments; the parameters of one
 ./run_all.sh verify DIR                        missing, altered and extra files of a run or a data set
 ./run_all.sh test [pytest options]             the tests

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ofdb_core import experiment, folder, recipe
+from ofdb_core import execution, experiment, folder, recipe, signals
 
 
 def parser():
@@ -20,6 +20,12 @@ def parser():
         default=[],
         metavar=("NAME", "VALUE"),
         help="another value for a parameter, in every notebook that has it (or notebook.name for one)",
+    )
+    found.add_argument(
+        "--launch",
+        dest="options",
+        metavar="OPTIONS",
+        help="train in several processes, by these options of accelerate launch, as one word",
     )
     return found
 
@@ -64,7 +70,8 @@ def main(words):
         if len(options.names) != 1:
             raise experiment.UsageError("verify: give one folder")
         return 1 if check(options.names[0]) else 0
-    experiment.run(options.experiment, options.names, overrides=options.overrides, out=options.out)
+    how = {"overrides": options.overrides, "out": options.out, "options": options.options}
+    experiment.run(options.experiment, options.names, **how)
     return 0
 
 
@@ -74,9 +81,12 @@ if __name__ == "__main__":
     except (recipe.RecipeError, experiment.UsageError) as error:
         print(f"run_all.sh: nothing was run:\n{error}", file=sys.stderr)
         sys.exit(2)
-    except experiment.NotebookError as error:
+    except execution.NotebookError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(1)
+    except signals.Continued as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(signals.TO_BE_CONTINUED)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)

@@ -1,4 +1,7 @@
-"""An experiment: the notebooks for which params/<experiment>/ has a file, run in order by papermill.
+"""An experiment: the notebooks for which params/<experiment>/ has a file, run in order.
+
+A folder within an experiment's is a variant of it, as 2d-ofdb-1k/vit-base: it has all of the experiment's parameters
+and holds those that differ.
 
 All parameters of all notebooks are checked before the first one starts. A notebook that is done, and whose parameters,
 inputs and code are unchanged, is skipped.
@@ -7,15 +10,13 @@ inputs and code are unchanged, is skipped.
 import ast
 import contextlib
 import fcntl
-import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from ofdb_core import folder, recipe, record
+from ofdb_core import execution, folder, launch, recipe, record
 
 NOTEBOOKS = record.PROJECT / "notebooks"
 PARAMS = record.PROJECT / "params"
@@ -37,6 +38,7 @@ STAGES = {
     "3_render_visualatom": Stage(recipe.RenderVisualAtom, writes=("visualatom",)),
     "4_pretrain": Stage(recipe.Pretrain, writes=("pretrain",)),
     "5_finetune": Stage(recipe.Finetune, writes=("finetune",)),
+    "6_evaluate": Stage(recipe.Evaluate, writes=("evaluation",)),
     "6_report": Stage(recipe.Report),
 }
 
@@ -45,13 +47,9 @@ class UsageError(ValueError):
     """A command that cannot be carried out; the message says what to do."""
 
 
-class NotebookError(RuntimeError):
-    """A notebook that failed; the message names the notebook, the cell, the error and the half-run notebook."""
-
-
 def names():
-    """The experiments: folders of params/ that hold parameter files."""
-    return sorted({path.parent.name for path in PARAMS.glob("*/*.yaml")})
+    """The experiments and their variants: folders of params/ that hold parameter files."""
+    return sorted({path.parent.relative_to(PARAMS).as_posix() for path in PARAMS.glob("*/**/*.yaml")})
 
 
 def notebooks(experiment):
@@ -60,11 +58,17 @@ def notebooks(experiment):
         raise UsageError(
             f"{experiment}: no such experiment{recipe.nearest(experiment, names())}; there are {', '.join(names())}"
         )
-    found = sorted(path.stem for path in (PARAMS / experiment).glob("*.yaml"))
+    found = sorted({path.stem for place in _places(experiment) for path in place.glob("*.yaml")})
     for name in found:
         if name not in STAGES:
-            raise UsageError(f"params/{experiment}/{name}.yaml: no such notebook{recipe.nearest(name, STAGES)}")
+            raise UsageError(f"params/{experiment}: {name}.yaml: no such notebook{recipe.nearest(name, STAGES)}")
     return found
+
+
+def _places(experiment):
+    """The folders of an experiment's parameters: its own last, before it those of what it is a variant of."""
+    words = experiment.split("/")
+    return [PARAMS.joinpath(*words[: i + 1]) for i in range(len(words))]
 
 
 def defaults(notebook):
@@ -76,15 +80,20 @@ def defaults(notebook):
 
 
 def changes(experiment, notebook):
-    """Parameter name -> value, from params/<experiment>/<notebook>.yaml."""
-    name = f"{experiment}/{notebook}.yaml"
-    try:
-        found = yaml.safe_load((PARAMS / name).read_text())
-    except yaml.YAMLError as error:
-        raise UsageError(f"params/{name}: not YAML ({error})") from error
-    if not isinstance(found or {}, dict):
-        raise UsageError(f"params/{name}: must hold lines 'name: value'")
-    return found or {}
+    """Parameter name -> value, from params/<experiment>/<notebook>.yaml and those of what it is a variant of."""
+    changed = {}
+    for path in (place / f"{notebook}.yaml" for place in _places(experiment)):
+        if not path.exists():
+            continue
+        name = f"params/{path.relative_to(PARAMS)}"
+        try:
+            found = yaml.safe_load(path.read_text())
+        except yaml.YAMLError as error:
+            raise UsageError(f"{name}: not YAML ({error})") from error
+        if not isinstance(found or {}, dict):
+            raise UsageError(f"{name}: must hold lines 'name: value'")
+        changed |= found or {}
+    return changed
 
 
 def value_of(text):
@@ -156,63 +165,6 @@ def reason(notebook, checked, out):
     return None
 
 
-class _Echo:
-    """Prints what a running notebook prints, a line at a time (a progress bar rewrites its line; a log cannot)."""
-
-    def write(self, text):
-        for line in text.replace("\r", "\n").splitlines():
-            if line.strip():
-                print(f"    {line}")
-
-    def flush(self):
-        sys.stdout.flush()
-
-
-def execute(notebook, checked, out):
-    """Run one notebook into <out>/<notebook>.ipynb; NotebookError where a cell fails or the kernel dies."""
-    import papermill
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient.exceptions import DeadKernelError
-    from traitlets import default
-
-    class Kernel(AsyncKernelManager):
-        """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
-
-        @default("transport")
-        def _transport(self):
-            return "ipc"
-
-    result = out / f"{notebook}.ipynb"
-    os.environ.setdefault("TQDM_MININTERVAL", "5")
-    os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
-    try:
-        papermill.execute_notebook(
-            str(NOTEBOOKS / f"{notebook}.ipynb"),
-            str(result),
-            parameters=checked.values(),
-            kernel_name="python3",
-            kernel_manager_class=Kernel,
-            cwd=str(NOTEBOOKS),
-            progress_bar=False,
-            stdout_file=_Echo(),
-            stderr_file=_Echo(),
-            autosave_cell_every=2,
-            extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
-        )
-    except papermill.PapermillExecutionError as error:
-        code = error.source.strip().splitlines()[-1]
-        raise NotebookError(
-            f"{notebook}: cell {error.cell_index + 1} (In [{error.exec_count}]: {code}) failed\n"
-            f"{error.ename}: {error.evalue}\n"
-            f"the half-run notebook, with the traceback, is {result}"
-        ) from error
-    except DeadKernelError as error:
-        raise NotebookError(
-            f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
-            f"the half-run notebook is {result}"
-        ) from error
-
-
 @contextlib.contextmanager
 def _alone(out):
     """Hold an experiment's folder, so that two runs never write to it at once."""
@@ -247,8 +199,23 @@ def _check_possible(checked):
         raise recipe.RecipeError(problems)
 
 
-def run(experiment, only=(), *, overrides=(), out=None):
-    """Run an experiment's notebooks, or only some of them, into `out` (runs/<experiment> where it is None)."""
+def _launch(notebook, checked, out, options):
+    """Train by a notebook's script in several processes; the notebook then finds the training done."""
+    script = out / f"{notebook}.py"
+    launch.export(NOTEBOOKS / f"{notebook}.ipynb", checked.values(), script)
+    print(f"{notebook}: accelerate launch {options} {script}", flush=True)
+    try:
+        launch.run(script, options)
+    except launch.LaunchError as error:
+        raise execution.NotebookError(f"{notebook}: {error}") from error
+
+
+def run(experiment, only=(), *, overrides=(), out=None, options=None):
+    """Run an experiment's notebooks, or only some of them, into `out` (runs/<experiment> where it is None).
+
+    options: of `accelerate launch`, for the notebooks that train; where they are None and the machine has several GPUs,
+    all of these are used. On the machines of a cluster other than the first, only these trainings run.
+    """
     every = notebooks(experiment)
     for notebook in only:
         if notebook not in every:
@@ -260,6 +227,12 @@ def run(experiment, only=(), *, overrides=(), out=None):
     checked = recipes(experiment, chosen, overrides, out)
     _check_inputs(chosen, checked, out)
     _check_possible({notebook: wanted for notebook, wanted in checked.items() if reason(notebook, wanted, out)})
+    launched = [notebook for notebook in chosen if launch.is_launched(NOTEBOOKS / f"{notebook}.ipynb")]
+    options = options or (launch.automatic() if launched else None)
+    if options and launch.machine_rank(options):
+        for notebook in launched:
+            _launch(notebook, checked[notebook], out, options)
+        return
     began = time.time()
     with _alone(out):
         for notebook in chosen:
@@ -268,7 +241,10 @@ def run(experiment, only=(), *, overrides=(), out=None):
                 print(f"{notebook}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
                 continue
             print(f"{notebook}: runs ({why})", flush=True)
-            execute(notebook, checked[notebook], out)
+            if options and notebook in launched:
+                _launch(notebook, checked[notebook], out, options)
+            source, result = NOTEBOOKS / f"{notebook}.ipynb", out / f"{notebook}.ipynb"
+            execution.execute(source, checked[notebook].values(), result)
     print(f"{experiment}: {len(chosen)} notebooks in {time.time() - began:.0f} s; results are in {out}")
     if (out / "report.html").exists():
         print(f"{experiment}: open {out / 'report.html'}")

@@ -103,6 +103,16 @@ def _listed(root):
     return head, {name: hashed for hashed, name in pairs}
 
 
+def refuse_strangers(root):
+    """The files that an interrupted run left without noting them; others that are not this module's are an error."""
+    strange = sorted(_names(root) - _listed(root)[1].keys())
+    if strange and not (root / PART).exists():
+        raise FileExistsError(
+            f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder"
+        )
+    return strange
+
+
 def begin(root, head):
     """Clear what a run for `head` cannot use, and return name -> hash of the files that it can keep.
 
@@ -111,13 +121,8 @@ def begin(root, head):
     root.mkdir(parents=True, exist_ok=True)
     for left in root.rglob(".*.part"):  # half-written when a process was killed
         left.unlink()
-    interrupted = (root / PART).exists()
+    strange = refuse_strangers(root)
     made_from, listed = _listed(root)
-    strange = sorted(_names(root) - listed.keys())
-    if strange and not interrupted:
-        raise FileExistsError(
-            f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder"
-        )
     kept = {}
     for name in [*listed, *strange]:
         if _same(made_from, head) and name in listed and _holds(root / name, listed[name]):

@@ -3,25 +3,24 @@
 The training loop asks a batch source for the batch of step i: which process or worker makes it, and how many there are,
 changes nothing. Length is counted in steps. The samples come in a stream of permutations, one for each (seed, epoch),
 joined end to end and cut into batches: every sample is used equally often and no tail is dropped. Augmentation is
-timm's. A live renderer would be one more source with the same two methods, `ids` and `batch`.
+timm's. Whatever has `parts`, `places`, `ids` and `batch` as `Batches` has them is a batch source.
 """
 
 import contextlib
 import functools
 import random
-import signal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 
-from ofdb_core import torchvision_fix  # noqa: F401  (before timm)
+from ofdb_core import signals, torchvision_fix  # noqa: F401  (before timm)
 
 # isort: split
 from timm.data import auto_augment, create_transform
 
-ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed
+ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; droppath has one more
 
 
 def _to_rgb(picture):
@@ -68,7 +67,7 @@ def plain(recipe):
 
 
 @contextlib.contextmanager
-def _generators_kept():
+def generators_kept():
     """Give the global generators back as they were: timm's transforms draw from them, the caller's must not notice."""
     kept = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
     try:
@@ -113,34 +112,53 @@ def mix(images, targets, recipe, rng):
     return images, targets * share + targets[partner] * (1 - share)
 
 
+def parts(recipe, processes=1):
+    """Into how many equal parts each of so many processes cuts its share of a batch, so that its device can take one.
+
+    Samples are mixed in pairs, so each part is even then. A batch that cannot be cut is a ValueError.
+    """
+    size = recipe.batch_size
+    mixing = recipe.mix_probability > 0 and (recipe.mixup > 0 or recipe.cutmix > 0)
+    for count in range(1, size // processes + 1):
+        own = size // (processes * count)
+        whole = own * processes * count == size and (own % 2 == 0 or not mixing or own == size)
+        if whole and (not recipe.device_batch or own <= recipe.device_batch):
+            return count
+    even = ", each even because samples are mixed in pairs" if mixing else ""
+    most = f" of at most {recipe.device_batch} (device_batch)" if recipe.device_batch else ""
+    raise ValueError(f"batch_size: {size} cannot be cut into equal parts{most} for {processes} processes{even}")
+
+
 class Batches:
     """The training batches of images by a recipe: the batch source that the loop asks.
 
-    seed: of order, augmentation and mixing; process, processes: which equal part of each batch this one makes.
+    seed: of order, augmentation and mixing; process, processes: whose equal share of each batch this is. The share
+    comes in `parts` equal parts, one after another.
     """
 
     def __init__(self, images, recipe, *, seed, process=0, processes=1):
-        own = recipe.batch_size // processes
-        mixing = recipe.mix_probability > 0 and (recipe.mixup > 0 or recipe.cutmix > 0)
-        if own * processes != recipe.batch_size or (processes > 1 and mixing and own % 2):
-            even = ", each part even because samples are mixed in pairs" if mixing else ""
-            raise ValueError(f"batch_size: {recipe.batch_size} cannot be split over {processes} processes{even}")
         self.images, self.recipe, self.seed = images, recipe, seed
-        self._part = slice(process * own, (process + 1) * own)
+        self.parts = parts(recipe, processes)
+        self._own = recipe.batch_size // (processes * self.parts)
+        self._first = process * self.parts
         self._augment = augmentation(recipe)
 
-    def ids(self, step):
-        """The numbers of the samples in this process's part of the batch, (B,) int64."""
-        n, size = len(self.images), self.recipe.batch_size
-        places = range(step * size, (step + 1) * size)[self._part]
-        return np.array([_permutation(self.seed, place // n, n)[place % n] for place in places])
+    def places(self, part=0):
+        """Where in the whole batch the samples of a part stand, as a slice."""
+        return slice((self._first + part) * self._own, (self._first + part + 1) * self._own)
 
-    def batch(self, step):
+    def ids(self, step, part=0):
+        """The numbers of the samples in a part of the batch, (B,) int64."""
+        n, size = len(self.images), self.recipe.batch_size
+        numbers = range(step * size, (step + 1) * size)[self.places(part)]
+        return np.array([_permutation(self.seed, number // n, n)[number % n] for number in numbers])
+
+    def batch(self, step, part=0):
         """Images (B, 3, S, S) float32, normalised, and soft targets (B, C) float32."""
-        ids = self.ids(step)
+        ids, places = self.ids(step, part), self.places(part)
         words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(4 * self.recipe.batch_size)
-        with _generators_kept():
-            samples = [self._one(i, own) for i, own in zip(ids, words.reshape(-1, 4)[self._part].tolist(), strict=True)]
+        with generators_kept():
+            samples = [self._one(i, own) for i, own in zip(ids, words.reshape(-1, 4)[places].tolist(), strict=True)]
         targets = soft_targets(self.images.labels[ids], len(self.images.classes), self.recipe.label_smoothing)
         return mix(torch.stack(samples), targets, self.recipe, np.random.default_rng([self.seed, MIX, step]))
 
@@ -151,12 +169,28 @@ class Batches:
         return self._augment(self.images.picture(i, np.random.default_rng(words[3])))
 
 
-def in_order(images, recipe):
-    """Yield the un-augmented images in order, in batches: (B, 3, S, S) float32 and labels (B,) int64."""
-    transform = plain(recipe)
-    for first in range(0, len(images), recipe.batch_size):
-        ids = range(first, min(first + recipe.batch_size, len(images)))
-        yield torch.stack([transform(images.picture(i)) for i in ids]), torch.as_tensor(images.labels[list(ids)])
+class Plain:
+    """The un-augmented images in order, as a batch source; process, processes: whose share of the images this is."""
+
+    parts = 1
+
+    def __init__(self, images, recipe, *, process=0, processes=1):
+        self.images, self.size, self._transform = images, recipe.device_batch or recipe.batch_size, plain(recipe)
+        self._ids = range(process, len(images), processes)
+
+    def __len__(self):
+        return -(-len(self._ids) // self.size)
+
+    def ids(self, step, part=0):
+        """The numbers of the samples in a batch, (B,) int64; the last batch may be smaller."""
+        return np.array(self._ids[step * self.size : (step + 1) * self.size])
+
+    def batch(self, step, part=0):
+        """Images (B, 3, S, S) float32, normalised, and labels (B,) int64."""
+        ids = self.ids(step)
+        return torch.stack([self._transform(self.images.picture(i)) for i in ids]), torch.as_tensor(
+            self.images.labels[ids]
+        )
 
 
 def to_pixels(batch, recipe):
@@ -165,40 +199,42 @@ def to_pixels(batch, recipe):
     return (shown.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-class _Steps(Dataset):
-    """A source as a data set whose samples are the batches of the steps."""
+class _Parts(Dataset):
+    """A source as a data set whose samples are the parts of its batches."""
 
     def __init__(self, source):
         self.source = source
 
-    def __getitem__(self, step):
-        return self.source.batch(step)
+    def __getitem__(self, number):
+        return self.source.batch(*divmod(number, self.source.parts))
 
 
-def _leave_interrupts_to_the_main_process(_):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals_to_the_main_process(_):
+    signals.ignore()
 
 
-def prefetch(source, steps, *, start=0, workers=0, ahead=4, pin_memory=False):
-    """Yield the source's batches of the steps start..steps - 1, in order.
+def prefetch(source, steps, *, start=0, workers=0, ahead=4, device="cpu"):
+    """Yield the source's batches of the steps start..steps - 1, in order and part by part, on the device.
 
-    workers: processes that make them ahead of time, `ahead` batches each; 0 makes each batch here when it is asked for.
+    workers: processes that make them ahead of time, `ahead` parts each; 0 makes each part here when it is asked for.
     They live for the whole training, use one thread each and end when the iteration ends, however it ends.
     """
+    device = torch.device(device)
     batches = iter(
         DataLoader(
-            _Steps(source),
+            _Parts(source),
             batch_size=None,
-            sampler=range(start, steps),
+            sampler=range(start * source.parts, steps * source.parts),
             num_workers=workers,
             prefetch_factor=ahead if workers else None,
-            worker_init_fn=_leave_interrupts_to_the_main_process,
+            worker_init_fn=_leave_signals_to_the_main_process,
             generator=torch.Generator(),  # not the caller's, from which a loader draws a number
-            pin_memory=pin_memory,
+            pin_memory=device.type == "cuda",
         )
     )
     try:
-        yield from batches
+        for batch in batches:
+            yield tuple(tensor.to(device, non_blocking=True) for tensor in batch)
     finally:
         if workers:
             batches._shutdown_workers()

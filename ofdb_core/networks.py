@@ -13,13 +13,13 @@ import timm
 RESERVED = ("num_classes", "img_size", "drop_path_rate", "pretrained", "pretrained_cfg", "checkpoint_path", "cache_dir")
 
 
-def _create(name, classes, options, input_size, drop_path):
+def _create(name, classes, options, input_size, drop_path, channels=3):
     """A timm model; the arguments that not every model takes are left out where they say nothing."""
     if not timm.is_model(name):
         raise ValueError(f"model: {name!r} is not a timm model{nearest(name, timm.list_models())}")
     if reserved := [option for option in options if option in RESERVED]:
         raise ValueError(f"model_options: {reserved[0]} is not allowed; it is set by other parameters")
-    given = {"num_classes": classes, "img_size": input_size, **options}
+    given = {"num_classes": classes, "img_size": input_size, "in_chans": channels, **options}
     if drop_path:
         given["drop_path_rate"] = drop_path
     while True:
@@ -48,8 +48,26 @@ def check_model(name, options, input_size, *, drop_path=0.0):
             raise ValueError(f"input_size: {input_size} does not suit {name} with {options} ({error})") from error
 
 
-def build(name, classes, *, options, input_size, drop_path=0.0, seed):
+def build(name, classes, *, options, input_size, channels=3, drop_path=0.0, seed):
     """A timm model with weights drawn from the seed; classes: their number; options: further arguments for timm."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return _create(name, classes, options, input_size, drop_path)
+        return _create(name, classes, options, input_size, drop_path, channels)
+
+
+def heads(model):
+    """How the names of a model's head's parameters begin, as a tuple."""
+    names = model.pretrained_cfg["classifier"]
+    return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
+
+
+def freeze_trunk(model):
+    """Let only the head learn (a linear probe)."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(heads(model)))
+
+
+def trunk_learns(model):
+    """Whether anything but the head learns."""
+    own = heads(model)
+    return any(parameter.requires_grad for name, parameter in model.named_parameters() if not name.startswith(own))

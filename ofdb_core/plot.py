@@ -86,6 +86,32 @@ def training(runs, *, title, chance=None):
     return figure
 
 
+def accuracy(runs, *, title):
+    """Test accuracy over steps. runs: name -> rows with step and accuracy, a share in 0..1."""
+    figure, axes = _axes(1, 1, (6, 3), title)
+    for name, rows in runs.items():
+        values = [row["accuracy"] * 100 for row in rows]
+        axes[0, 0].plot([row["step"] for row in rows], values, marker="o", markersize=3, linewidth=1, label=name)
+    axes[0, 0].set(xlabel="step", ylabel="test accuracy (%)", ylim=(0, 105))
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def by_class(runs, *, title):
+    """Accuracy of each class, in the order of the first run's. runs: name -> rows with class and accuracy (0..1)."""
+    figure, axes = _axes(1, 1, (8, 3), title)
+    known = {name: [row for row in rows if row["accuracy"] != ""] for name, rows in runs.items()}
+    first = next(iter(known.values()))
+    order = sorted(range(len(first)), key=lambda i: first[i]["accuracy"])
+    for name, rows in known.items():
+        axes[0, 0].plot([rows[i]["accuracy"] * 100 for i in order], "o", markersize=4, label=name)
+    names = [str(first[i]["class"]) for i in order] if len(order) <= 40 else []
+    axes[0, 0].set_xticks(range(len(names)), names, rotation=0 if len(names) <= 10 else 90, fontsize=8)
+    axes[0, 0].set(xlabel=f"{len(order)} classes", ylabel="accuracy (%)", ylim=(0, 105))
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
 def comparison(accuracies, *, ylabel, title):
     """Bars of mean accuracy with standard deviation. accuracies: group -> name -> (n,) shares in 0..1, one a seed."""
     figure, axes = _axes(1, 1, (6, 3.4), title)

@@ -1,43 +1,51 @@
-"""Pre-training: a network learns to tell the categories of a data set apart, one rendered image for each.
+"""Pre-training: a network learns to tell the categories of a data set apart, one sample for each.
 
-What it leaves in its folder: model.safetensors (the last weights, as the original uses them), log.csv and
-predictions.csv (of the un-augmented images).
+What it leaves in <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones),
+log.csv and predictions.csv (of the un-augmented samples).
 """
 
 from pathlib import Path
 
 import numpy as np
+from accelerate import PartialState
 
-from ofdb_core import folder, loading, networks, record, train, weights
+from ofdb_core import checkpoint, evaluation, folder, loading, networks, processes, record, samples, train, weights
 
 
-def pretrain(images, source, recipe, root):
-    """Train by a `recipe.Pretrain` on `samples.Images`; return the log's rows, predictions (n,) int64 and its speed.
+def images_of(recipe):
+    """The samples of a `recipe.Pretrain`, and the fingerprint of where they lie."""
+    source = Path(recipe.out) / recipe.data
+    return samples.Images.from_folder(source), processes.shared(lambda: folder.fingerprint(source))
 
-    source: fingerprint of the images. A folder that holds the finished training of the same recipe, images and code is
-    read instead.
+
+def pretrain(recipe):
+    """Train by a `recipe.Pretrain` in its folder; return the log's rows, predictions (n,) int64 and its speed.
+
+    A folder that holds the finished training of the same recipe, samples and code is read instead, and an unfinished
+    one is gone on with. Every process of a training on several devices calls this.
     """
-    root = Path(root)
+    root, states = (Path(recipe.out) / name for name in ("pretrain", "checkpoints/pretrain"))
+    images, source = images_of(recipe)
     head = folder.header({**recipe.identity(), "source": source}, "pretrain")
-    if folder.is_current(root, head):
-        print(f"{root}: trained before and unchanged, kept")
-    else:
-        folder.begin(root, head)
-        _train(images, recipe, root, head)
+    processes.fill_once(root, head, lambda: _train(images, recipe, states, head), states=states)
     rows, found = record.read_csv(root / "log.csv"), record.read_csv(root / "predictions.csv")
     return rows, np.array([row["predicted"] for row in found]), folder.manifest(root)["notes"]
 
 
-def _train(images, recipe, root, head):
-    how = {"options": recipe.model_options, "input_size": recipe.input_size}
-    model = networks.build(recipe.model, len(images.classes), **how, drop_path=recipe.drop_path, seed=recipe.seed)
-    log = train.fit(
-        model, loading.Batches(images, recipe, seed=recipe.seed), recipe, seed=recipe.seed, title="pre-training"
-    )
-    predicted, _ = train.evaluate(model, images, recipe)
-    facts = {"model": recipe.model, **how, "mean": recipe.mean, "std": recipe.std, "classes": images.classes}
-    weights.save(model, root / "model.safetensors", facts)
-    record.write_csv(root / "log.csv", [{key: row[key] for key in train.LOGGED} for row in log])
+def _train(images, recipe, states, head):
+    store = checkpoint.open_store(states, head, recipe)
+    shape = {"options": recipe.model_options, "input_size": recipe.input_size, "channels": recipe.channels}
+    model = networks.build(recipe.model, len(images.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
+    state = PartialState()
+    share = {"process": state.process_index, "processes": state.num_processes}
+    source = loading.Batches(images, recipe, seed=recipe.seed, **share)
+    log = train.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store)
+    predicted, _ = evaluation.predict(model, images, recipe)
+    facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": images.classes}
     pairs = zip(images.labels.tolist(), predicted.tolist(), strict=True)
-    record.write_csv(root / "predictions.csv", [{"label": label, "predicted": guess} for label, guess in pairs])
-    folder.seal(root, head, notes=train.speed(log))
+    files = {
+        "model.safetensors": weights.to_bytes(model, facts),
+        "log.csv": record.csv_text([{key: row[key] for key in train.LOGGED} for row in log]),
+        "predictions.csv": record.csv_text([{"label": label, "predicted": guess} for label, guess in pairs]),
+    }
+    return files, train.speed(log)

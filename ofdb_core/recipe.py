@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 DRAWS = ("patch_gray", "patch_color", "point_gray", "point_color")
+UNSEEN = ("out", "workers", "data_root", "tracker", "save_steps", "save_minutes", "keep", "changed")  # in no result
 DATASETS = ("images", "views", "models", "visualatom")  # folders of an experiment that a network can be trained on
 
 
@@ -55,6 +56,7 @@ class Length:
 
 
 Place = Annotated[str, "a path"]  # or the name of something that is no file; see `located`
+Folder = Annotated[str, "a folder"]  # that need not be there yet
 Count = Annotated[int, Range(1)]
 Whole = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
@@ -121,10 +123,6 @@ def _problem(name, value, kind):
     if isinstance(value, str) and _is_number(value):
         sentence += f". The value is text: YAML reads a number only with a point, as in {_as_yaml_number(value)}"
     return sentence
-
-
-def _is_file(value):
-    return isinstance(value, str) and Path(value).exists()
 
 
 def _is_number(text):
@@ -196,18 +194,21 @@ class Recipe:
 
     @classmethod
     def located(cls, values):
-        """The values with absolute paths for those that are a `Place` where something lies, seen from here."""
-        places = [name for name, kind in cls.kinds().items() if Place in (kind, *typing.get_args(kind))]
-        found = {name: str(Path(values[name]).resolve()) for name in places if _is_file(values.get(name))}
-        return {**values, **found}
+        """The values with absolute paths for each `Folder`, and for each `Place` where something lies."""
+        found = dict(values)
+        for name, kind in cls.kinds().items():
+            arms, value = (kind, *typing.get_args(kind)), values.get(name)
+            if isinstance(value, str) and (Folder in arms or (Place in arms and Path(value).exists())):
+                found[name] = str(Path(value).resolve())
+        return found
 
     def values(self):
         """Field name -> value."""
         return dataclasses.asdict(self)
 
     def identity(self):
-        """The values that the results depend on: all but where they lie and how many workers make them."""
-        return {name: value for name, value in self.values().items() if name not in ("out", "workers")}
+        """The values that the results depend on: all but where they lie, who makes them and what is saved meanwhile."""
+        return {name: value for name, value in self.values().items() if name not in UNSEEN}
 
 
 def _check_search(self):
@@ -290,14 +291,20 @@ class Training(Recipe):
     """What pre-training and fine-tuning have in common: the loop, the optimizer and the augmentation."""
 
     input_size: Annotated[int, Range(8)]
+    channels: Literal[1, 3]
     steps: Count
     batch_size: Count
+    device_batch: Whole
+    reference_batch: Count
     optimizer: str
     learning_rate: Positive
     min_learning_rate: NotNegative
     warmup_learning_rate: NotNegative
     warmup_steps: Whole
     weight_decay: NotNegative
+    layer_decay: Annotated[float, Range(0, 1, above=True)]
+    clip_gradient: NotNegative
+    ema: Annotated[float, Range(0, 0.999999)]
     drop_path: Share
     label_smoothing: Share
     mixup: NotNegative
@@ -315,8 +322,15 @@ class Training(Recipe):
     auto_augment: str | None
     erasing: Share
     precision: Literal["auto", "no", "bf16", "fp16"]
+    compile: bool
+    gradient_checkpointing: bool
     workers: Whole
     log_every: Count
+    tracker: Literal["none", "tensorboard", "wandb"]
+    save_steps: Whole
+    save_minutes: NotNegative
+    keep: Count
+    changed: Literal["refuse", "continue", "restart"]
 
     def conflicts(self):
         if self.warmup_steps >= self.steps:
@@ -334,8 +348,7 @@ class Training(Recipe):
     def check_possible(self):
         from ofdb_core import train
 
-        train.check_optimizer(self.optimizer)
-        train.resolve_precision(self.precision, train.device())
+        train.check(self)
 
 
 @dataclass(frozen=True)
@@ -374,7 +387,15 @@ class Finetune(Training):
     """5_finetune."""
 
     checkpoint: Place | None
+    model: str | None
+    model_options: dict
     data: Place
+    data_root: Folder | None
+    starts: Annotated[list[Literal["pre-trained", "from scratch"]], Length(1, 2)]
+    head_only: bool
+    evaluate_every: Whole
+    knn: Whole
+    keep_weights: bool
     shots: Annotated[list[int], Length(1, 8), Range(0)]
     repeats: Count
 
@@ -387,6 +408,31 @@ class Finetune(Training):
             yield f"data: {self.data!r} is neither 'digits' nor a folder with train/ and val/"
         if self.checkpoint is not None and not Path(self.checkpoint).is_file():
             yield f"checkpoint: {self.checkpoint!r} is no file"
+
+
+@dataclass(frozen=True)
+class Evaluate(Recipe):
+    """6_evaluate."""
+
+    checkpoint: Place | None
+    model: str | None
+    model_options: dict
+    data: Place
+    data_root: Folder | None
+    input_size: Annotated[int, Range(8)] | None
+    channels: Literal[1, 3, None]
+    interpolation: Literal["bilinear", "bicubic"]
+    crop_pct: Annotated[float, Range(0, 1, above=True)]
+    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] | None
+    std: Annotated[list[float], Length(3, 3), Range(0, above=True)] | None
+    batch_size: Count
+    device_batch: Whole
+    knn: Whole
+    precision: Literal["auto", "no", "bf16", "fp16"]
+    workers: Whole
+
+    def inputs(self):
+        return (*(() if self.checkpoint else ("pretrain",)), *((self.data,) if self.data in DATASETS else ()))
 
 
 @dataclass(frozen=True)

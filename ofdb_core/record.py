@@ -50,13 +50,18 @@ def write_whole(path, data):
         ) from error
 
 
-def write_csv(path, rows):
-    """Write dictionaries of the same keys as a CSV file with a header, whole or not at all."""
+def csv_text(rows):
+    """Dictionaries of the same keys as the text of a CSV file with a header."""
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_whole(path, text.getvalue())
+    return text.getvalue()
+
+
+def write_csv(path, rows):
+    """Write dictionaries of the same keys as a CSV file with a header, whole or not at all."""
+    write_whole(path, csv_text(rows))
 
 
 def read_csv(path):

@@ -1,34 +1,60 @@
-"""One loop for pre-training and fine-tuning, with what stands around it: models, evaluation and checkpoints.
+"""One loop for pre-training and fine-tuning, on one device or many.
 
 The loop asks a batch source (see loading) for the batch of each step; its result is a function of model, source, recipe
-and seed. Accelerate places it on the machine's device and in its precision; optimizer and schedule are timm's.
+and seed, whatever the number of processes (to rounding) and interruptions (to the bit). Accelerate places it on the
+machine's devices and in its precision; optimizer, schedule and averaged weights are timm's.
 """
 
+import contextlib
 import os
+import random
+import shutil
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch.autograd.profiler import record_function
 from torch.nn import functional
 from tqdm import tqdm
 
-from ofdb_core import loading, record, torchvision_fix  # noqa: F401  (before timm and accelerate)
+from ofdb_core import droppath, loading, networks, signals, torchvision_fix  # noqa: F401  (before timm and accelerate)
 from ofdb_core.recipe import nearest
 
 # isort: split
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
+from accelerate.utils import is_tensorboard_available, is_wandb_available
 from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import CosineLRScheduler
+from timm.utils import ModelEmaV3
 
 LOGGED = ("step", "loss", "learning_rate")  # what of a log's row does not depend on the machine's speed
+AGREE_EVERY = 10  # steps between the questions whether any process was asked to stop, where there are several
+KINDS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Interrupted(KeyboardInterrupt):
+    """The training was asked to stop, and its state is saved: the same command goes on from there."""
 
 
 def check_optimizer(name):
     """A ValueError where timm has no optimizer of this name."""
     if name.lower() not in list_optimizers():
         raise ValueError(f"optimizer: {name!r} is not a timm optimizer{nearest(name, list_optimizers())}")
+
+
+def check(recipe):
+    """A ValueError where this machine cannot train as a `recipe.Training` says; for what a slow look is needed."""
+    check_optimizer(recipe.optimizer)
+    resolve_precision(recipe.precision, PartialState().device)
+    loading.parts(recipe)
+    trackers = {"none": True, "tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
+    if not trackers[recipe.tracker]:
+        raise ValueError(f"tracker: {recipe.tracker!r} needs a package; run: pip install {recipe.tracker}")
+    if recipe.compile and PartialState().device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+        raise ValueError("compile: true needs a C++ compiler on a CPU; install g++ or set compile to false")
 
 
 def resolve_precision(wanted, device):
@@ -48,16 +74,40 @@ def resolve_precision(wanted, device):
     return wanted
 
 
-def device():
-    """The device that accelerate trains on here."""
-    AcceleratorState._reset_state()  # a notebook may train twice, in two precisions; without this the second is refused
-    found = Accelerator().device
-    AcceleratorState._reset_state()
-    return found
+def autocast(recipe, device):
+    """The context in which a network computes in the recipe's precision."""
+    kind = KINDS.get(resolve_precision(recipe.precision, device))
+    return torch.autocast(torch.device(device).type, kind, enabled=kind is not None)
+
+
+def rates(recipe):
+    """Peak, last and first learning rate: those of the recipe, scaled from `reference_batch` to the batch size."""
+    scale = recipe.batch_size / recipe.reference_batch
+    return tuple(rate * scale for rate in (recipe.learning_rate, recipe.min_learning_rate, recipe.warmup_learning_rate))
 
 
 def _accelerator(recipe):
-    return Accelerator(mixed_precision=resolve_precision(recipe.precision, device()))
+    AcceleratorState._reset_state()  # a notebook may train twice, in two precisions; without this the second is refused
+    tracker = None if recipe.tracker == "none" else recipe.tracker
+    precision = resolve_precision(recipe.precision, PartialState().device)
+    return Accelerator(mixed_precision=precision, log_with=tracker, project_dir=str(Path(recipe.out) / "trackers"))
+
+
+def _optimizer(model, recipe):
+    """timm's optimizer and cosine schedule; the parameters that do not learn are left out."""
+    peak, last, first = rates(recipe)
+    decay = None if recipe.layer_decay == 1 else recipe.layer_decay
+    how = {"lr": peak, "weight_decay": recipe.weight_decay, "layer_decay": decay}
+    optimizer = create_optimizer_v2(model, opt=recipe.optimizer, **how)
+    schedule = CosineLRScheduler(
+        optimizer,
+        t_initial=recipe.steps,
+        lr_min=last,
+        warmup_t=recipe.warmup_steps,
+        warmup_lr_init=first,
+        t_in_epochs=False,
+    )
+    return optimizer, schedule
 
 
 def _suit(model, device):
@@ -67,108 +117,262 @@ def _suit(model, device):
             module.fused_attn = False
 
 
-def _progress(steps, start, title):
-    """A bar of steps; without a terminal (a log file) it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
-    often = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
-    return tqdm(total=steps, initial=start, desc=title, unit="step", mininterval=float(often), dynamic_ncols=True)
+def _seed(*key):
+    """Seed every global generator: what a network itself draws in a step is a function of (seed, step, process)."""
+    word = int(np.random.SeedSequence(key).generate_state(1)[0])
+    random.seed(word)
+    np.random.seed(word)
+    torch.manual_seed(word)
 
 
-class _Meter:
-    """The log: sums over the steps since the last row; losses stay on the device until a row needs them."""
+class _Log:
+    """The log: means over the steps since the last row; losses stay on the device until a row or a state needs them."""
 
-    def __init__(self, source):
-        self.source, self.rows, self.began = source, [], time.perf_counter()
-        self._restart(self.began)
+    def __init__(self, source, accelerator):
+        self.source, self.accelerator = source, accelerator
+        self.rows, self._losses, self._rates, self._pending, self._spent = [], [], [], [], 0.0
+        self._restart()
 
-    def _restart(self, now):
-        self.since, self.waited, self.images, self.losses, self.rates = now, 0.0, 0, [], []
+    def _restart(self):
+        self._since, self._waited, self._images = time.perf_counter(), 0.0, 0
 
     def add(self, loss, rate, images, waited):
-        self.losses.append(loss.detach())
-        self.rates.append(rate)
-        self.images += images
-        self.waited += waited
+        """Note a step: its loss in this process (a scalar on the device) and what it took."""
+        self._pending.append(loss)
+        self._rates.append(rate)
+        self._images += images
+        self._waited += waited
+
+    def settle(self, step):
+        """Turn the losses of the steps up to `step` into numbers, means of all processes; ValueError if not finite."""
+        if not self._pending:
+            return
+        losses = torch.stack(self._pending).float()
+        for i in np.flatnonzero(~np.isfinite(losses.cpu().numpy()))[:1]:
+            bad, rate = step - len(losses) + int(i), self._rates[len(self._losses) + int(i)]
+            ids = np.concatenate([self.source.ids(bad, part) for part in range(self.source.parts)])
+            raise ValueError(
+                f"the loss is {losses[i]} at step {bad + 1} (learning rate {rate:.3g}, samples {ids.tolist()}); lower "
+                "learning_rate, lengthen the warm-up, set clip_gradient or use precision 'no'"
+            )
+        self._losses += self.accelerator.reduce(losses, "mean").tolist()
+        self._pending = []
 
     def row(self, step):
-        """The row of the steps up to `step`; a ValueError where one of their losses is not finite."""
-        losses = torch.stack(self.losses).float().cpu().numpy()
-        if not np.isfinite(losses).all():
-            i = int(np.argmin(np.isfinite(losses)))
-            bad = step - len(losses) + 1 + i
-            raise ValueError(
-                f"the loss is {losses[i]} at step {bad} (learning rate {self.rates[i]:.3g}, samples "
-                f"{self.source.ids(bad - 1).tolist()}); lower learning_rate, lengthen the warm-up or use precision 'no'"
-            )
-        now = time.perf_counter()
-        spent = now - self.since
+        """Close the row of the steps up to `step` and return it."""
+        self.settle(step)
+        spent = time.perf_counter() - self._since
+        self._spent += spent
         self.rows.append(
             {
                 "step": step,
-                "loss": float(losses.mean()),
-                "learning_rate": self.rates[-1],
-                "images_per_second": self.images / spent,
-                "data_share": self.waited / spent,
-                "seconds": now - self.began,
+                "loss": float(np.mean(self._losses)),
+                "learning_rate": self._rates[-1],
+                "images_per_second": self._images * self.accelerator.num_processes / spent,
+                "data_share": self._waited / spent,
+                "seconds": self._spent,
             }
         )
-        self._restart(now)
+        self._losses, self._rates = [], []
+        self._restart()
         return self.rows[-1]
 
+    def state_dict(self):
+        return {"rows": self.rows, "losses": self._losses, "rates": self._rates, "spent": self._spent}
 
-def fit(model, source, recipe, *, seed, start=0, title="training"):
+    def load_state_dict(self, state):
+        self.rows, self._losses, self._rates = (list(state[name]) for name in ("rows", "losses", "rates"))
+        self._spent = state["spent"]
+
+
+class _Training:
+    """A model in training: everything that its next step depends on, and how a step is done."""
+
+    def __init__(self, model, source, recipe, seed, watch):
+        check_optimizer(recipe.optimizer)
+        self.model, self.source, self.recipe, self.seed, self.watch = model, source, recipe, seed, watch
+        self.accelerator = _accelerator(recipe)
+        device = self.accelerator.device
+        self.drops = droppath.DropPaths(model, seed=seed, batch_size=recipe.batch_size)
+        _suit(model, device)
+        if recipe.gradient_checkpointing:
+            model.set_grad_checkpointing(True)
+        optimizer, self.schedule = _optimizer(model, recipe)
+        self.average = ModelEmaV3(model, decay=recipe.ema) if recipe.ema else None
+        if self.average:
+            self.average.module.to(device)
+        self.network, self.optimizer = self.accelerator.prepare(model, optimizer)
+        if recipe.compile:
+            self.network.compile()
+        self.log = _Log(source, self.accelerator)
+        self.step = 0
+
+    def parts(self):
+        """What holds state, by name, in a checkpoint."""
+        found = {"model": self.model, "optimizer": self.optimizer, "log": self.log}
+        extra = {"scaler": self.accelerator.scaler, "ema": self.average and self.average.module, "watch": self.watch}
+        return {**found, **{name: part for name, part in extra.items() if part is not None}}
+
+    def save(self, store):
+        """Write the state after `step` steps.
+
+        The schedule and every random draw, so the order of the samples too, are functions of recipe, seed and step.
+        """
+        self.log.settle(self.step)
+        if not all(bool(tensor.isfinite().all()) for tensor in self.model.parameters()):
+            raise ValueError(f"the weights are not finite after step {self.step}; lower learning_rate")
+        if self.accelerator.is_main_process:
+            state = {name: part.state_dict() for name, part in self.parts().items()}
+            store.save(self.step, {"step": self.step, "seed": self.seed, "recipe": self.recipe.values(), **state})
+
+    def resume(self, state):
+        """Go on from a state of `save`; a ValueError where it is of another network, optimizer or length.
+
+        What the recipe says of the optimizer (its weight decay, for instance) holds, not what the state says.
+        """
+        rules = [dict(group) for group in self.optimizer.param_groups]
+        if state["step"] > self.recipe.steps:
+            raise ValueError(f"steps: {self.recipe.steps} are fewer than the {state['step']} that were trained already")
+        try:
+            for name, part in self.parts().items():
+                part.load_state_dict(state[name])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise ValueError(f"the state of step {state['step']} is of another training ({error})") from error
+        for group, rule in zip(self.optimizer.param_groups, rules, strict=True):
+            group.update({name: value for name, value in rule.items() if name != "params"})
+        self.step = state["step"]
+
+    def ready(self):
+        """Put the network into training mode; a trunk that does not learn stays as it is evaluated."""
+        self.network.train(networks.trunk_learns(self.model))
+
+    def advance(self, batches):
+        """Train one step; batches: an iterator over the parts of the source's batches."""
+        recipe, accelerator, parts = self.recipe, self.accelerator, self.source.parts
+        self.schedule.step_update(self.step)
+        _seed(self.seed, self.step, accelerator.process_index)
+        total, waited, count = 0.0, 0.0, 0
+        for part in range(parts):
+            asked = time.perf_counter()
+            with record_function("data"):
+                images, targets = next(batches)
+            waited += time.perf_counter() - asked
+            count += len(images)
+            self.drops.draw(self.step, self.source.places(part), accelerator.device)
+            last = part == parts - 1
+            with contextlib.nullcontext() if last else accelerator.no_sync(self.network):
+                with record_function("forward"):
+                    loss = functional.cross_entropy(self.network(images), targets) / parts
+                with record_function("backward"):
+                    accelerator.backward(loss)
+            total = total + loss.detach()
+        with record_function("optimizer"):
+            if recipe.clip_gradient:
+                accelerator.clip_grad_norm_(self.network.parameters(), recipe.clip_gradient)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            if self.average:
+                self.average.update(self.model)
+        rate = max(group["lr"] for group in self.optimizer.param_groups)  # with layer decay, that of the head
+        self.log.add(total, rate, count, waited)
+        self.step += 1
+
+    def evaluated(self):
+        """The network to evaluate and to keep: the one with averaged weights where there are such."""
+        return self.average.module if self.average else self.model
+
+    def agree(self, *wishes):
+        """Whether any process wishes each of some things; several processes ask each other now and then only."""
+        if self.accelerator.num_processes == 1:
+            return wishes
+        if self.step % AGREE_EVERY:
+            return (False,) * len(wishes)
+        votes = torch.tensor(wishes, dtype=torch.float32, device=self.accelerator.device)
+        return tuple(bool(vote) for vote in self.accelerator.reduce(votes, "sum").cpu())
+
+    def close(self):
+        """Give the model its own forward back, with the averaged weights where there are such."""
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
+        self.model._compiled_call_impl = None
+        if self.average:
+            self.model.load_state_dict(self.average.module.state_dict())
+
+
+def _bar(training, title):
+    """A bar of steps; without a terminal (a log file) it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
+    often = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
+    return tqdm(
+        total=training.recipe.steps,
+        initial=training.step,
+        desc=title,
+        unit="step",
+        mininterval=float(often),
+        dynamic_ncols=True,
+        disable=not training.accelerator.is_main_process,
+    )
+
+
+def fit(model, source, recipe, *, seed, title="training", store=None, watch=None):
     """Train the model in place for the recipe's steps; return the log, a row each `log_every` steps and at the end.
 
-    source: a batch source, as loading.Batches; seed: of what the model itself draws (drop path), each step anew; start:
-    the first step, of those that `recipe.steps` counts. A row has step (done so far), loss (mean since the row before),
-    learning_rate, images_per_second, data_share (of the time, spent waiting for data) and seconds. A loss that is not
-    finite is a ValueError that names step, learning rate and samples.
+    source: a batch source, as loading.Batches; seed: of what the model itself draws, each step anew; store: a
+    checkpoint.Store, whose newest state is gone on from, and which gets one each `save_steps` and `save_minutes`, at
+    the end, and when SIGINT, SIGTERM or SIGUSR1 asks to stop (then `Interrupted` is raised); watch: called as
+    watch(network, step) where watch.due(step), with a state of its own, as evaluation.Best.
+
+    A row has step (done so far), loss (mean since the row before), learning_rate, images_per_second, data_share (of the
+    time, spent waiting for data) and seconds. A loss that is not finite is a ValueError that names step, learning rate,
+    samples and the last good state. With `ema`, the model ends with the averaged weights.
     """
-    check_optimizer(recipe.optimizer)
-    accelerator = _accelerator(recipe)
-    optimizer = create_optimizer_v2(
-        model, opt=recipe.optimizer, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = CosineLRScheduler(
-        optimizer,
-        t_initial=recipe.steps,
-        lr_min=recipe.min_learning_rate,
-        warmup_t=recipe.warmup_steps,
-        warmup_lr_init=recipe.warmup_learning_rate,
-        t_in_epochs=False,
-    )
-    _suit(model, accelerator.device)
-    network, optimizer = accelerator.prepare(model, optimizer)
-    pinned = accelerator.device.type == "cuda"
-    batches = loading.prefetch(source, recipe.steps, start=start, workers=recipe.workers, pin_memory=pinned)
-    network.train()
-    meter = _Meter(source)
+    training = _Training(model, source, recipe, seed, watch)
+    if store and (state := store.newest()):
+        training.resume(state)
+        print(f"{title}: goes on from step {training.step} of {recipe.steps}")
+    print(f"{title}: peak learning rate {rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
+    training.accelerator.init_trackers(title, {name: str(value) for name, value in recipe.values().items()})
+    how = {"start": training.step, "workers": recipe.workers, "device": training.accelerator.device}
+    batches = loading.prefetch(source, recipe.steps, **how)
+    training.ready()
     try:
-        with torch.random.fork_rng(), _progress(recipe.steps, start, title) as bar:
-            for step in range(start, recipe.steps):
-                asked = time.perf_counter()
-                images, targets = next(batches)
-                waited = time.perf_counter() - asked
-                schedule.step_update(step)
-                torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
-                images = images.to(accelerator.device, non_blocking=True)
-                targets = targets.to(accelerator.device, non_blocking=True)
-                loss = functional.cross_entropy(network(images), targets)
-                accelerator.backward(loss)
-                optimizer.step()
-                optimizer.zero_grad()
-                meter.add(loss, optimizer.param_groups[0]["lr"], len(images), waited)
-                if (step + 1) % recipe.log_every == 0 or step + 1 == recipe.steps:
-                    row = meter.row(step + 1)
-                    bar.set_postfix_str(
-                        f"loss {row['loss']:.3f}, lr {row['learning_rate']:.1e}, "
-                        f"{row['images_per_second']:.0f} images/s, {row['data_share']:.0%} waiting",
-                        refresh=False,
-                    )
-                bar.update()
+        with signals.Stop() as stop, loading.generators_kept(), _bar(training, title) as bar:
+            _train(training, batches, stop, bar, store)
+    except ValueError as error:
+        kept = store.files()[-1:] if store else []
+        raise ValueError(f"{error} (the last good state: {kept[0] if kept else 'none was saved'})") from error
     finally:
         batches.close()
-        accelerator.unwrap_model(network, keep_fp32_wrapper=False)  # gives the model its own forward back
-    return meter.rows
+        training.close()
+    return training.log.rows
+
+
+def _train(training, batches, stop, bar, store):
+    recipe, saved = training.recipe, time.monotonic()
+    while training.step < recipe.steps:
+        training.advance(batches)
+        step = training.step
+        if step % recipe.log_every == 0 or step == recipe.steps:
+            row = training.log.row(step)
+            training.accelerator.log({name: row[name] for name in row if name != "step"}, step=step)
+            bar.set_postfix_str(
+                f"loss {row['loss']:.3f}, lr {row['learning_rate']:.1e}, "
+                f"{row['images_per_second']:.0f} images/s, {row['data_share']:.0%} waiting",
+                refresh=False,
+            )
+        bar.update()
+        if training.watch and training.watch.due(step):
+            training.watch(training.evaluated(), step)
+            training.ready()
+        late = recipe.save_minutes > 0 and time.monotonic() - saved > 60 * recipe.save_minutes
+        stopped, late = training.agree(stop.asked, late)
+        regular = recipe.save_steps > 0 and step % recipe.save_steps == 0
+        if store and (stopped or late or regular or step == recipe.steps):
+            training.save(store)
+            saved = time.monotonic()
+        if stopped:
+            kept = f"saved in {store.root}; the same command goes on from there" if store else "nothing is saved"
+            raise Interrupted(f"to be continued: stopped at step {step} of {recipe.steps}, {kept}")
 
 
 def speed(log):
@@ -179,19 +383,3 @@ def speed(log):
         key: float(np.average([row[key] for row in log], weights=spent)) for key in ("images_per_second", "data_share")
     }
     return {"seconds": round(seconds[-1], 1), **{key: round(value, 3) for key, value in means.items()}}
-
-
-def evaluate(model, images, recipe):
-    """Predicted classes (n,) int64 and probabilities (n, C) float32 for samples.Images, in order, un-augmented."""
-    device = next(model.parameters()).device
-    precision = resolve_precision(recipe.precision, device)
-    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    was_training, found = model.training, []
-    _suit(model, device)
-    model.eval()
-    with torch.inference_mode(), torch.autocast(device.type, kinds.get(precision), enabled=precision in kinds):
-        for batch, _ in loading.in_order(images, recipe):
-            found.append(model(batch.to(device)).float().softmax(dim=1).cpu())
-    model.train(was_training)
-    probabilities = torch.cat(found).numpy()
-    return probabilities.argmax(axis=1), probabilities

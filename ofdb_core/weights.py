@@ -12,14 +12,12 @@ FACTS = ("model", "options", "input_size", "mean", "std", "classes")  # of a che
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
 
 
-def save(model, path, facts):
-    """Write the weights as safetensors, whole or not at all, with `facts` (all of FACTS, or more) in its metadata."""
+def to_bytes(model, facts):
+    """The weights as the bytes of a safetensors file, with `facts` (all of FACTS, or more) in its metadata."""
     if missing := [name for name in FACTS if name not in facts]:
         raise ValueError(f"facts: {', '.join(missing)} missing; a checkpoint needs {', '.join(FACTS)}")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    record.write_whole(
-        Path(path), _with_metadata(safetensors.torch.save(tensors), {"format": "pt", METADATA: json.dumps(facts)})
-    )
+    return _with_metadata(safetensors.torch.save(tensors), {"format": "pt", METADATA: json.dumps(facts)})
 
 
 def _with_metadata(data, metadata):

@@ -8,7 +8,15 @@ from ofdb_core import experiment, networks, samples
 torch.set_num_threads(1)  # threads cost more than they save at this size
 
 VIT = {"patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
-QUICK = {"input_size": 16, "steps": 3, "warmup_steps": 1, "batch_size": 4, "workers": 0, "log_every": 1}
+QUICK = {
+    "input_size": 16,
+    "steps": 3,
+    "warmup_steps": 1,
+    "batch_size": 4,
+    "reference_batch": 4,
+    "workers": 0,
+    "log_every": 1,
+}
 PRETRAIN = {**QUICK, "model_options": VIT, "precision": "no", "drop_path": 0.0, "required_gain": 0.0}
 FINETUNE = {**QUICK, "precision": "no", "drop_path": 0.0, "shots": [2], "repeats": 2, "learning_rate": 0.1}
 
@@ -48,8 +56,9 @@ def folder_of(root, **files):
     return root
 
 
-def network(classes=4, seed=0, **options):
-    return networks.build("vit_tiny_patch16_224", classes, options={**VIT, **options}, input_size=16, seed=seed)
+def network(classes=4, seed=0, drop_path=0.0, **options):
+    how = {"options": {**VIT, **options}, "input_size": 16, "drop_path": drop_path, "seed": seed}
+    return networks.build("vit_tiny_patch16_224", classes, **how)
 
 
 def same(one, other):

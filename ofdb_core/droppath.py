@@ -1,0 +1,52 @@
+"""Drop path (stochastic depth, Huang et al., 2016) whose draws belong to the sample, not to the process at work.
+
+timm's layer draws from the process's generator, so the same batch, split over more processes or smaller parts, would
+drop other branches. Here the draws are a function of (seed, step, place in the batch).
+"""
+
+import numpy as np
+import torch
+from timm.layers import drop
+from torch import nn
+
+STREAM = 3  # of a seed's random streams: see loading
+
+
+class DropPath(nn.Module):
+    """In place of timm's layer: `scale` (B,), set before each forward, is 0 for a sample to drop, else 1 / keep."""
+
+    def __init__(self, replaced):
+        super().__init__()
+        self.rate, self.scale_by_keep, self.scale = replaced.drop_prob, replaced.scale_by_keep, None
+        self.train(replaced.training)
+
+    def forward(self, x):
+        """x: (B, ...); a network that regroups its batch within, so that B is another, draws as timm does."""
+        if not self.training or not self.rate:
+            return x
+        if self.scale is None or len(self.scale) != len(x):
+            return drop.drop_path(x, self.rate, True, self.scale_by_keep)
+        return x * self.scale.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+class DropPaths:
+    """All drop-path layers of a model, which are replaced; seed: of their draws; batch_size: of the whole batch."""
+
+    def __init__(self, model, *, seed, batch_size):
+        for parent in list(model.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, drop.DropPath):
+                    setattr(parent, name, DropPath(child))
+        self._layers = [module for module in model.modules() if isinstance(module, DropPath) and module.rate]
+        self._seed, self._batch_size = seed, batch_size
+
+    def draw(self, step, places, device):
+        """Set the layers for the samples at `places` (a slice) of the batch of a step."""
+        if not self._layers:
+            return
+        drawn = np.random.default_rng([self._seed, STREAM, step]).random((len(self._layers), self._batch_size))
+        keep = np.array([1 - layer.rate for layer in self._layers])[:, None]
+        kept = np.array([1 / (1 - layer.rate) if layer.scale_by_keep else 1 for layer in self._layers])[:, None]
+        scales = torch.as_tensor(((drawn < keep) * kept)[:, places], dtype=torch.float32, device=device)
+        for layer, scale in zip(self._layers, scales, strict=True):
+            layer.scale = scale

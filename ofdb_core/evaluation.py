@@ -1,0 +1,104 @@
+"""What a network can do: predictions, accuracy of each class, and what its features say to their nearest neighbours.
+
+Several processes share the images and all get the whole result.
+"""
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from sklearn.neighbors import KNeighborsClassifier
+
+from ofdb_core import loading, train
+
+
+def _outputs(model, images, recipe, function):
+    """What function(model, batch) -> (B, D) gives for all images, in order, un-augmented: (n, D) float32."""
+    state, device = PartialState(), next(model.parameters()).device
+    source = loading.Plain(images, recipe, process=state.process_index, processes=state.num_processes)
+    was_training, found = model.training, []
+    model.eval()
+    with torch.inference_mode(), train.autocast(recipe, device):
+        for batch, _ in loading.prefetch(source, len(source), workers=recipe.workers, device=device):
+            found.append(function(model, batch).float().cpu().numpy())
+    model.train(was_training)
+    own = np.concatenate(found)
+    if state.num_processes == 1:
+        return own
+    shares = gather_object([own])
+    whole = np.empty((len(images), own.shape[1]), np.float32)
+    for process, share in enumerate(shares):
+        whole[process :: state.num_processes] = share
+    return whole
+
+
+def predict(model, images, recipe):
+    """Predicted classes (n,) int64 and probabilities (n, C) float32 of the un-augmented images, in order."""
+    probabilities = _outputs(model, images, recipe, lambda model, batch: model.forward(batch).float().softmax(dim=1))
+    return probabilities.argmax(axis=1), probabilities
+
+
+def features(model, images, recipe):
+    """What the network's head is given, (n, D) float32, each of length 1."""
+
+    def pooled(model, batch):
+        return model.forward_head(model.forward_features(batch), pre_logits=True)
+
+    found = _outputs(model, images, recipe, pooled)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+
+
+def nearest_neighbours(model, train_images, images, recipe, neighbours):
+    """Predicted classes (n,) int64 by the vote of the training images with the most alike features (cosine)."""
+    known, asked = (features(model, some, recipe) for some in (train_images, images))
+    judge = KNeighborsClassifier(min(neighbours, len(known)), weights="distance")
+    return judge.fit(known, train_images.labels).predict(asked)
+
+
+def accuracy(predicted, labels):
+    """Share of the predictions that are right."""
+    return float(np.mean(np.asarray(predicted) == labels))
+
+
+def by_class(predicted, labels, classes):
+    """Rows with class, images and accuracy (None where a class has no image)."""
+    hits = np.asarray(predicted) == labels
+    rows = []
+    for label, name in enumerate(classes):
+        own = hits[np.asarray(labels) == label]
+        rows.append({"class": name, "images": len(own), "accuracy": float(own.mean()) if len(own) else None})
+    return rows
+
+
+class Best:
+    """Evaluates a network as it trains, each `every` steps and at the end, and keeps the weights of the best step.
+
+    rows: step and accuracy of each evaluation; best, last: predictions (n,) int64; weights: the best step's state.
+    """
+
+    def __init__(self, images, recipe, every):
+        self.images, self.recipe, self.every = images, recipe, every
+        self.rows, self.best, self.last, self.weights = [], None, None, None
+
+    def due(self, step):
+        """Whether there is an evaluation after so many steps."""
+        return step == self.recipe.steps or (self.every > 0 and step % self.every == 0)
+
+    def __call__(self, model, step):
+        self.last = predict(model, self.images, self.recipe)[0]
+        found = accuracy(self.last, self.images.labels)
+        if all(row["accuracy"] < found for row in self.rows):
+            self.best = self.last
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        self.rows.append({"step": step, "accuracy": found})
+
+    def state_dict(self):
+        tensors = {name: None if found is None else torch.as_tensor(found) for name, found in self._predictions()}
+        return {"rows": self.rows, "weights": self.weights, **tensors}
+
+    def load_state_dict(self, state):
+        self.rows, self.weights = list(state["rows"]), state["weights"]
+        self.best, self.last = (None if state[name] is None else state[name].numpy() for name in ("best", "last"))
+
+    def _predictions(self):
+        return ("best", self.best), ("last", self.last)

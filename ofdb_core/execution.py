@@ -1,0 +1,90 @@
+"""How one notebook is run: by papermill, in a kernel that is asked to save when the run is asked to stop."""
+
+import os
+import signal
+import sys
+
+from ofdb_core import signals
+
+
+class NotebookError(RuntimeError):
+    """A notebook that failed; the message names the notebook, the cell, the error and the half-run notebook."""
+
+
+class _Echo:
+    """Prints what a running notebook prints, a line at a time (a progress bar rewrites its line; a log cannot)."""
+
+    def write(self, text):
+        for line in text.replace("\r", "\n").splitlines():
+            if line.strip():
+                print(f"    {line}")
+
+    def flush(self):
+        sys.stdout.flush()
+
+
+def execute(source, parameters, result):
+    """Run a notebook file with these parameters (name -> value) and leave the executed one at `result`.
+
+    NotebookError where a cell fails or the kernel dies; signals.Continued where a training was asked to stop and saved
+    its state; KeyboardInterrupt where anything else was interrupted.
+    """
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient.exceptions import DeadKernelError
+    from traitlets import default
+
+    notebook, kernels = source.stem, []
+
+    class Kernel(AsyncKernelManager):
+        """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
+
+        async def post_start_kernel(self, **how):
+            await super().post_start_kernel(**how)
+            kernels.append(self.provisioner.pgid)
+
+        @default("transport")
+        def _transport(self):
+            return "ipc"
+
+    def stop():
+        if not kernels:
+            raise KeyboardInterrupt
+        print("stopping: a training saves its state first; Ctrl-C again ends it at once", flush=True)
+        os.killpg(kernels[0], signal.SIGINT)
+
+    os.environ.setdefault("TQDM_MININTERVAL", "5")
+    os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
+    with signals.Stop(stop) as stopped:
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(result),
+                parameters=parameters,
+                kernel_name="python3",
+                kernel_manager_class=Kernel,
+                cwd=str(source.parent),
+                progress_bar=False,
+                stdout_file=_Echo(),
+                stderr_file=_Echo(),
+                autosave_cell_every=2,
+                extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
+            )
+        except papermill.PapermillExecutionError as error:
+            if error.ename == "Interrupted":
+                raise signals.Continued(f"{notebook}: {error.evalue}") from error
+            if error.ename == "KeyboardInterrupt":
+                raise KeyboardInterrupt from error
+            code = error.source.strip().splitlines()[-1]
+            raise NotebookError(
+                f"{notebook}: cell {error.cell_index + 1} (In [{error.exec_count}]: {code}) failed\n"
+                f"{error.ename}: {error.evalue}\n"
+                f"the half-run notebook, with the traceback, is {result}"
+            ) from error
+        except DeadKernelError as error:
+            if stopped.asked:
+                raise KeyboardInterrupt from error
+            raise NotebookError(
+                f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
+                f"the half-run notebook is {result}"
+            ) from error

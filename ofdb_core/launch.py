@@ -1,0 +1,126 @@
+"""Training on several devices: a script exported from a notebook, which accelerate starts as every process.
+
+The script holds the notebook's cells that are tagged `parameters` or `launch`; the notebook itself, run afterwards,
+finds the training done and shows it. `python -m ofdb_core.launch <options> script.py` is the `accelerate launch`
+command, with this project's exit status and beside any torchvision.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import traceback
+
+from ofdb_core import record, signals
+
+TAG = "launch"  # of the cells that every process runs
+FIRST = "from ofdb_core import launch\n\nlaunch.begin()\n\n"
+QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # what accelerate would ask for
+
+
+class LaunchError(RuntimeError):
+    """A launched training that failed; each process has printed its own error."""
+
+
+def is_launched(source):
+    """Whether a notebook file has cells for several processes."""
+    return any(TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text())["cells"])
+
+
+def automatic():
+    """The options for all GPUs of this machine; None where it has one or none."""
+    import torch
+
+    count = torch.cuda.device_count()
+    return f"--multi_gpu --num_processes {count}" if count > 1 else None
+
+
+def machine_rank(options):
+    """Which of several machines the options are for; 0, the first, also runs the notebooks."""
+    words = [word for option in shlex.split(options) for word in option.split("=")]
+    return int(words[words.index("--machine_rank") + 1]) if "--machine_rank" in words else 0
+
+
+def export(source, parameters, path):
+    """Write the script of a notebook file with these parameters (name -> value)."""
+    import nbformat
+    from nbconvert import PythonExporter
+    from papermill.parameterize import parameterize_notebook
+
+    notebook = parameterize_notebook(nbformat.read(source, as_version=4), parameters)
+    wanted = {"parameters", "injected-parameters", TAG}
+    notebook.cells = [cell for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
+    body, _ = PythonExporter(exclude_input_prompt=True).from_notebook_node(notebook)
+    record.write_whole(path, FIRST + body)
+
+
+def run(script, options):
+    """Start the script in processes, by `accelerate launch` options, and wait for them.
+
+    Raises LaunchError where one fails, and `signals.Continued` where they were asked to stop and saved their state.
+    """
+    import torch
+
+    words = [sys.executable, "-m", "ofdb_core.launch", *QUIET, *shlex.split(options), str(script)]
+    cpu = {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
+    process = subprocess.Popen(words, env={**os.environ, **cpu}, start_new_session=True)
+
+    def stop():
+        print("stopping: the training saves its state first; Ctrl-C again ends it at once", flush=True)
+        os.killpg(process.pid, signals.STOPS[1])
+
+    try:
+        with signals.Stop(stop) as stopped:
+            status = process.wait()
+    except BaseException:
+        os.killpg(process.pid, 9)
+        raise
+    if status == signals.TO_BE_CONTINUED or (status and stopped.asked):
+        raise signals.Continued("the training was stopped and its state is saved; the same command goes on")
+    if status:
+        raise LaunchError(f"a process of {script} failed (status {status}); its own error is above")
+
+
+def begin():
+    """In every process, first: only the main one prints, and an error says which process it is of."""
+    process = int(os.environ.get("RANK", 0))
+    if process:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+
+    def tell(kind, error, trace):
+        from ofdb_core import train
+
+        if issubclass(kind, train.Interrupted):
+            print(f"process {process}: {error}", file=sys.stderr, flush=True)
+            os._exit(signals.TO_BE_CONTINUED)
+        text = "".join(traceback.format_exception(kind, error, trace))
+        print(f"process {process} of {os.environ.get('WORLD_SIZE', 1)} failed:\n{text}", file=sys.stderr, flush=True)
+
+    sys.excepthook = tell
+
+
+def main():
+    """`accelerate launch`, which ends with the status that its processes ended with."""
+    from ofdb_core import torchvision_fix  # noqa: F401  (before accelerate)
+
+    # isort: split
+    from accelerate.commands.launch import main as launch
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    with signals.Stop():  # a process that accelerate starts directly has the signal too, and is waited for
+        try:
+            launch()
+        except SignalException:
+            return signals.TO_BE_CONTINUED
+        except ChildFailedError as error:
+            statuses = {failure.exitcode for failure in error.failures.values()}
+            return signals.TO_BE_CONTINUED if signals.TO_BE_CONTINUED in statuses else 1
+        except subprocess.CalledProcessError as error:
+            return error.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

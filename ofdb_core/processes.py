@@ -1,0 +1,38 @@
+"""What several processes of one training do together: they share what one has found, and only the main one writes."""
+
+import shutil
+from pathlib import Path
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+from ofdb_core import folder, record
+
+
+def shared(function):
+    """What function() is in the main process, for all of them."""
+    state = PartialState()
+    return broadcast_object_list([function() if state.is_main_process else None])[0]
+
+
+def fill_once(root, head, make, *, states):
+    """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
+
+    head: see `folder.header`; make: called in every process, gives a dictionary name -> bytes or text, and notes for
+    the manifest; states: the folder of what make() keeps on disk while it works, removed once its files are written.
+    Until then the folder stays as it was.
+    """
+    root = Path(root)
+    if shared(lambda: folder.is_current(root, head)):
+        print(f"{root}: made before and unchanged, kept")
+    else:
+        folder.refuse_strangers(root)
+        files, notes = make()
+        if PartialState().is_main_process:
+            folder.begin(root, head)
+            for name, data in files.items():
+                record.write_whole(root / name, data)
+            folder.seal(root, head, notes)
+        PartialState().wait_for_everyone()
+    if PartialState().is_main_process:
+        shutil.rmtree(states, ignore_errors=True)

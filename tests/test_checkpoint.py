@@ -1,0 +1,111 @@
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from ofdb_core import checkpoint
+
+ABOUT = {"parameters": {"steps": 10, "learning_rate": 0.1}, "code": "abc"}
+
+
+def store(root, about=ABOUT, **how):
+    return checkpoint.Store(root / "states", about, **how)
+
+
+def filled(root, steps=(1, 2, 3), **how):
+    found = store(root, **how)
+    for step in steps:
+        found.save(step, {"step": step, "tensor": torch.full((4,), float(step)), "rows": [{"loss": 0.5, "name": "a"}]})
+    return found
+
+
+def test_the_newest_state_comes_back_as_it_was(tmp_path):
+    filled(tmp_path)
+    state = store(tmp_path).newest()
+    assert state["step"] == 3
+    assert torch.equal(state["tensor"], torch.full((4,), 3.0))
+    assert state["rows"] == [{"loss": 0.5, "name": "a"}]
+
+
+def test_without_states_there_is_none(tmp_path):
+    assert store(tmp_path).newest() is None
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_the_last_few_are_kept(tmp_path, keep):
+    files = filled(tmp_path, steps=(1, 5, 20, 100), keep=keep).files()
+    assert [int(path.name.partition("-")[0]) for path in files] == [1, 5, 20, 100][-keep:]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
+def test_a_damaged_state_is_named_and_the_one_before_it_used(tmp_path, capsys, damage):
+    path = filled(tmp_path).files()[-1]
+    data = path.read_bytes()
+    path.write_bytes({"truncated": data[:-9], "flipped": data[:200] + b"\x01\x02" + data[202:], "empty": b""}[damage])
+    found = store(tmp_path)
+    assert found.newest()["step"] == 2
+    assert f"{path}: damaged" in capsys.readouterr().out
+    found.save(3, {"step": 3})
+    assert path not in found.files()
+    assert found.newest() == {"step": 3}
+
+
+def test_only_damaged_states_are_none(tmp_path):
+    for path in filled(tmp_path).files():
+        path.write_bytes(b"")
+    assert store(tmp_path).newest() is None
+
+
+def test_other_parameters_are_refused_with_the_difference(tmp_path):
+    filled(tmp_path)
+    other = {"parameters": {"steps": 10, "learning_rate": 0.2, "new": 1}, "code": "abd"}
+    with pytest.raises(ValueError, match=r"learning_rate 0.1 -> 0.2; new None -> 1; code abc -> abd.*changed continue"):
+        store(tmp_path, other)
+    assert store(tmp_path).newest()["step"] == 3
+
+
+def test_other_parameters_continue_or_restart_when_told_to(tmp_path):
+    filled(tmp_path)
+    other = {**ABOUT, "parameters": {"steps": 20}}
+    assert store(tmp_path, other, changed="continue").newest()["step"] == 3
+    assert store(tmp_path, other, changed="restart").newest() is None
+
+
+def test_nothing_saved_yet_is_nothing_to_refuse(tmp_path):
+    filled(tmp_path).clear()
+    assert store(tmp_path, {**ABOUT, "code": "other"}).newest() is None
+
+
+def test_a_state_with_code_in_it_is_refused(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'executed'}",)
+
+    filled(tmp_path).save(4, {"step": 4, "hostile": Hostile()})
+    with pytest.raises(pickle.UnpicklingError, match="weights_only|Weights only"):
+        store(tmp_path).newest()
+    assert not (tmp_path / "executed").exists()
+
+
+FULL = """
+import resource, sys, torch
+from pathlib import Path
+from ofdb_core import checkpoint
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = checkpoint.Store(Path(sys.argv[1]), {"parameters": {}, "code": ""})
+store.save(1, {"step": 1, "x": torch.zeros(10)})
+store.save(2, {"step": 2, "x": torch.zeros(100_000)})
+"""
+
+
+def test_a_full_disk_leaves_the_older_states(tmp_path):
+    told = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "s")], capture_output=True, text=True)
+    assert told.returncode
+    assert "what was written before is kept" in told.stderr
+    found = checkpoint.Store(tmp_path / "s", {"parameters": {}, "code": ""})
+    assert found.newest()["step"] == 1
+    assert len(list((tmp_path / "s").iterdir())) == 2  # and about.json; no half-written file
