@@ -8,20 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ofdb_core import digits, folder, loading, networks, record, samples, train, weights
+from ofdb_core import folder, loading, networks, real, record, train, weights
 
 STARTS = ("pre-trained", "from scratch")
-
-
-def images_of(data):
-    """Training and test images, as `samples.Images`: scikit-learn's digits, or a folder's train/ and val/."""
-    if data == "digits":
-        return [samples.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
-    train_images, test_images = (samples.Images.from_folder(Path(data) / part) for part in ("train", "val"))
-    if train_images.classes != test_images.classes:
-        odd = sorted(set(train_images.classes) ^ set(test_images.classes))
-        raise ValueError(f"{data}: train/ and val/ must hold the same classes; {odd[0]} is in one of them only")
-    return [train_images, test_images]
 
 
 def compare(recipe, checkpoint, root):
@@ -31,9 +20,7 @@ def compare(recipe, checkpoint, root):
     training's column in predictions.csv. A folder that holds the same comparison, finished, is read instead.
     """
     root = Path(root)
-    source = {"checkpoint": record.sha256(checkpoint)}
-    if recipe.data != "digits":
-        source["data"] = folder.fingerprint(recipe.data)
+    source = {"checkpoint": record.sha256(checkpoint), "data": real.fingerprint(recipe.data)}
     head = folder.header({**recipe.identity(), **source}, "finetune")
     if folder.is_current(root, head):
         print(f"{root}: compared before and unchanged, kept")
@@ -44,7 +31,7 @@ def compare(recipe, checkpoint, root):
 
 
 def _compare(recipe, checkpoint, root, head):
-    train_images, test_images = images_of(recipe.data)
+    train_images, test_images = real.images_of(recipe.data, Path(recipe.out) / "data")
     results, logs, predictions, speeds = [], [], {"label": test_images.labels.tolist()}, {}
     for shots in recipe.shots:
         for repeat in range(recipe.repeats):
