@@ -26,17 +26,19 @@ BROKEN = (
 
 
 def is_archive(path):
-    """Whether a path is that of a file that `unpacked` takes, by its ending."""
-    return Path(path).name.lower().endswith(ENDINGS) and Path(path).is_file()
+    """Whether a path is that of a file that `unpacked` takes, by its name; a hidden one is not."""
+    path = Path(path)
+    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
 
 
 def unpacked(path, root):
     """The folder <root>/<name of the archive> with the archive's files, as a Path.
 
     It is filled as any folder here is: whole or not at all, continued after an interruption, and kept when it is
-    complete, unchanged and of the same archive (by SHA-256). What macOS adds is left out. A ValueError names the
-    archive if it is damaged, needs more room than the disk has, or holds an entry that must not be written: one that
-    leaves the folder, is a link or a device, or has the name of another.
+    complete, unchanged and of the same archive (by SHA-256). What macOS adds is left out, and a manifest at the top,
+    as the folder has its own. A ValueError names the archive if it is damaged, needs more room than the disk has, or
+    holds an entry that must not be written: one that leaves the folder, is a link or a device, or has the name of
+    another.
     """
     path, root = Path(path), Path(root)
     if not is_archive(path):

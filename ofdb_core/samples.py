@@ -41,8 +41,8 @@ def extensions():
 def unwrapped(root):
     """The folder below root that holds the class folders, or parts as train/: wrappers around it are looked through.
 
-    Published sets come as <name>/image/<class>/<file>. A wrapper holds one folder and no image, and that
-    folder holds folders and no image: a lone folder with images is a class.
+    Published sets come as <name>/image/<class>/<file>. A wrapper holds one folder and no image, and that folder holds
+    folders and no image: a lone folder with images is a class.
     """
     root = Path(root)
     while True:

@@ -206,8 +206,10 @@ def test_a_folder_of_the_users_is_not_touched(tmp_path):
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    (tmp_path / "x.rar").touch()
-    for name in ("x.rar", "nowhere.zip", ""):
+    names = ("x.rar", ".zip", "...zip", "._x.tar")  # without their endings two of them would be root and its parent
+    for name in names:
+        (tmp_path / name).touch()
+    for name in (*names, "nowhere.zip", ""):
         assert not archive.is_archive(tmp_path / name)
         with pytest.raises(ValueError, match=r"no such archive; allowed is a file that ends in \.zip, \.tar"):
             archive.unpacked(tmp_path / name, tmp_path)
