@@ -13,6 +13,9 @@ The road of a data set, module by module (each is imported only when it is used)
     recipe    what a notebook may be told: names, types and ranges of its parameters
     record    what ran: parameters, versions, commit, hashes
     digits    a small real data set that travels with scikit-learn
+    voc       the objects of PASCAL VOC 2012, cut out
+    archive   data sets in .zip and .tar files become folders
+    real      real images by name, or from the user's folder or archive
     samples   labelled images, one after another
     loading   images become batches, each a function of (seed, step)
     networks  timm's models, checked before they are used

@@ -63,14 +63,10 @@ def compare(recipe):
     """
     root, states = root_of(recipe), Path(recipe.out) / "checkpoints" / "finetune"
     images = images_of(recipe)
-    source = processes.shared(lambda: {"checkpoint": weights.fingerprint(recipe), **_data(recipe)})
-    head = folder.header({**recipe.identity(), **source}, "finetune")
+    source = processes.shared(lambda: [weights.fingerprint(recipe), real.fingerprint(recipe.data)])
+    head = folder.header({**recipe.identity(), "source": source}, "finetune")
     processes.fill_once(root, head, lambda: _compare(recipe, images, states, head), states=states)
     return record.read_csv(root / "results.csv")
-
-
-def _data(recipe):
-    return {"data": folder.fingerprint(recipe.data)} if Path(recipe.data).is_dir() else {}
 
 
 def _compare(recipe, images, states, head):

@@ -52,11 +52,14 @@ def digest(root):
 
 
 def fingerprint(root):
-    """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes."""
+    """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes.
+
+    Folders that are linked are part of it: a choice of classes is often made of links.
+    """
     root = Path(root)
     if (root / MANIFEST).exists():
         return digest(root)
-    sizes = {name: (root / name).stat().st_size for name in sorted(_names(root))}
+    sizes = {name: (root / name).stat().st_size for name in sorted(_names(root, followlinks=True))}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
 
 
@@ -66,11 +69,18 @@ def is_current(root, head):
     return found is not None and _same(found, head) and not verify(root)
 
 
-def _names(root):
+def is_own(name):
+    """Whether a name below a folder is one that this module keeps for itself and never counts among the files."""
+    return name in (MANIFEST, PART) or name.endswith(".part")
+
+
+def _names(root, *, followlinks=False):
     """The files below root, as names in its manifest; what this module keeps for itself is left out."""
-    paths = (Path(folder) / file for folder, _, files in os.walk(root) for file in files)
-    names = (path.relative_to(root).as_posix() for path in paths)
-    return {name for name in names if name not in (MANIFEST, PART) and not name.endswith(".part")}
+    names = set()
+    for where, _, files in os.walk(root, followlinks=followlinks):
+        below = "" if Path(where) == root else f"{Path(where).relative_to(root).as_posix()}/"
+        names.update(f"{below}{file}" for file in files if not is_own(f"{below}{file}"))
+    return names
 
 
 def verify(root):

@@ -403,9 +403,13 @@ class Finetune(Training):
         return () if self.checkpoint else ("pretrain",)
 
     def conflicts(self):
+        from ofdb_core import real
+
         yield from super().conflicts()
-        if self.data != "digits" and not all((Path(self.data) / part).is_dir() for part in ("train", "val")):
-            yield f"data: {self.data!r} is neither 'digits' nor a folder with train/ and val/"
+        try:
+            real.check(self.data)
+        except ValueError as error:
+            yield str(error)
         if self.checkpoint is not None and not Path(self.checkpoint).is_file():
             yield f"checkpoint: {self.checkpoint!r} is no file"
 

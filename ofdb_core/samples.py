@@ -4,6 +4,8 @@ A set of samples has `labels` (n,) int64, `classes` (their names) and `picture(i
 generator of that sample and step, for sets whose samples have many instances. Plain images have one and do not use it.
 """
 
+import functools
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 CACHE_BYTES = 2**30  # of decoded images that one process keeps
 
@@ -27,6 +29,51 @@ def decode(path):
         raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
     gray = (pixels == pixels[..., :1]).all()
     return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
+
+
+@functools.cache
+def extensions():
+    """The endings of image files, as ".png": of all formats whose pixels Pillow reads by itself (not .pdf, .mpg)."""
+    known = Image.registered_extensions()
+    return tuple(ending for ending, kind in known.items() if kind in Image.OPEN and kind not in NO_PIXELS)
+
+
+def unwrapped(root):
+    """The folder below root that holds the class folders, or parts as train/: wrappers around it are looked through.
+
+    Published sets come as <name>/image/<class>/<file>. A wrapper holds one folder and no image, and that folder holds
+    folders and no image: a lone folder with images is a class.
+    """
+    root = Path(root)
+    while True:
+        inside = _listed(root)
+        folders = [entry for entry in inside if entry.is_dir()]
+        if len(folders) != 1 or any(map(_is_image, inside)):
+            return root
+        below = _listed(folders[0])
+        if any(map(_is_image, below)) or not any(entry.is_dir() for entry in below):
+            return root
+        root /= folders[0].name
+
+
+def _listed(folder):
+    """What is in a folder, sorted by name, without what is hidden or left by macOS in an archive."""
+    with os.scandir(folder) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+    return sorted(shown, key=lambda entry: entry.name)
+
+
+def _is_image(entry):
+    return entry.name.lower().endswith(extensions()) and entry.is_file()
+
+
+def _images_in(folder):
+    """The paths of the images in a folder and the folders below it."""
+    for entry in _listed(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _images_in(entry.path)
+        elif _is_image(entry):
+            yield entry.path
 
 
 class Images:
@@ -52,18 +99,23 @@ class Images:
 
     @classmethod
     def from_folder(cls, root, *, cache_bytes=CACHE_BYTES):
-        """The images of <root>/<class>/<file>; classes and files are sorted by name, hidden ones are left out."""
+        """The images of <root>/<class>/<file>; classes and files are sorted by name, hidden ones are left out.
+
+        Folders around the class folders are looked through (see `unwrapped`). An image is any file whose ending is that
+        of a format that Pillow reads (see `extensions`). A ValueError names the folder that is missing or holds none.
+        """
         root = Path(root)
         if not root.is_dir():
             raise ValueError(f"{root}: no such folder; images are read from <folder>/<class>/<file>")
-        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        root = unwrapped(root)
+        folders = [root / entry.name for entry in _listed(root) if entry.is_dir()]
         if not folders:
             raise ValueError(f"{root}: has no class folders; images are read from <folder>/<class>/<file>")
         items, labels = [], []
         for label, folder in enumerate(folders):
-            found = sorted(path for path in folder.rglob("*") if _is_image(path, folder))
+            found = [Path(path) for path in _images_in(folder)]
             if not found:
-                raise ValueError(f"{folder}: holds no image; allowed are {', '.join(EXTENSIONS)}")
+                raise ValueError(f"{folder}: holds no image; allowed is what Pillow reads, as .png, .jpg or .webp")
             items += found
             labels += [label] * len(found)
         return cls(items, labels, [folder.name for folder in folders], cache_bytes=cache_bytes)
@@ -100,8 +152,3 @@ class Images:
         chosen = np.sort(np.concatenate(chosen))
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
         return Images(items, self.labels[chosen], self.classes, cache_bytes=self._budget)
-
-
-def _is_image(path, folder):
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in EXTENSIONS and not hidden and path.is_file()

@@ -136,3 +136,12 @@ def test_the_fingerprint_of_a_foreign_folder_changes_with_its_files(tmp_path):
     before = folder.fingerprint(tmp_path)
     (tmp_path / "b.jpg").write_text("1")
     assert folder.fingerprint(tmp_path) != before
+
+
+def test_the_fingerprint_of_a_choice_of_linked_folders_changes_with_their_files(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "chosen").mkdir()
+    (tmp_path / "chosen" / "a").symlink_to(tmp_path / "store")
+    before = folder.fingerprint(tmp_path / "chosen")
+    (tmp_path / "store" / "a.jpg").write_text("1")
+    assert folder.fingerprint(tmp_path / "chosen") != before

@@ -84,13 +84,3 @@ def test_a_finished_comparison_is_kept_and_the_same_again(tmp_path, checkpoint, 
         finetune.compare(tiny.finetune(), checkpoint, root)
     assert folder.digest(tmp_path / "f") == folder.digest(tmp_path / "g")
     assert capsys.readouterr().out.count("compared before and unchanged, kept") == 1
-
-
-def test_train_and_val_must_hold_the_same_classes(tmp_path):
-    from PIL import Image
-
-    for name in ("train/a", "train/b", "val/a", "val/c"):
-        (tmp_path / name).mkdir(parents=True)
-        Image.new("L", (8, 8)).save(tmp_path / name / "x.png")
-    with pytest.raises(ValueError, match=r"must hold the same classes; [bc] is in one of them only"):
-        finetune.images_of(tmp_path)

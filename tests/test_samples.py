@@ -44,6 +44,61 @@ def test_folders_are_sorted_and_hidden_files_left_out(tmp_path):
     assert images.labels.tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize("ending", ["jpg", "JPEG", "bmp", "webp", "gif", "tif", "tga", "ppm", "jp2", "sgi", "pcx"])
+def test_any_format_that_pillow_reads_is_an_image(tmp_path, ending):
+    (tmp_path / "a").mkdir()
+    Image.fromarray(SHADES // 128 * 255).save(tmp_path / "a" / f"x.{ending}")
+    images = samples.Images.from_folder(tmp_path)
+    assert images.pixels(0).shape[:2] == (30, 20)
+
+
+def test_what_is_no_image_is_left_out(tmp_path):
+    folder_of(tmp_path, x=Image.fromarray(SHADES))
+    for name in ("a.pdf", "b.mpg", "c.eps", "d.h5", "e.txt", "png", "f.mat"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "a" / "folder.png").mkdir()
+    assert [path.name for path in samples.Images.from_folder(tmp_path).items] == ["x.png"]
+
+
+def pictures(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(SHADES).save(root / name)
+    return root
+
+
+def test_files_are_in_the_order_of_their_paths(tmp_path):
+    names = ("a/b/1.png", "a/b-1.png", "a/b/c/2.png", "a/b.png", "a/a.png", "a/b/10.png")
+    images = samples.Images.from_folder(pictures(tmp_path, *names))
+    assert images.items == sorted(tmp_path / name for name in names)
+
+
+def test_linked_classes_and_files_are_read(tmp_path):
+    pictures(tmp_path / "store", "a/1.png", "b/1.png")
+    (tmp_path / "chosen" / "c").mkdir(parents=True)
+    (tmp_path / "chosen" / "b").symlink_to(tmp_path / "store" / "b")
+    (tmp_path / "chosen" / "c" / "2.png").symlink_to(tmp_path / "store" / "a" / "1.png")
+    (tmp_path / "chosen" / "c" / "lost.png").symlink_to(tmp_path / "nowhere")
+    images = samples.Images.from_folder(tmp_path / "chosen")
+    assert [path.relative_to(tmp_path / "chosen").as_posix() for path in images.items] == ["b/1.png", "c/2.png"]
+
+
+@pytest.mark.parametrize("wrapper", [".", "image", "2d-ofdb-1k/image"])
+def test_wrappers_are_looked_through(tmp_path, wrapper):
+    pictures(tmp_path / wrapper, "00000/x.png", "00001/x.png")
+    (tmp_path / "README.md").touch()
+    pictures(tmp_path, "__MACOSX/x.png", ".cache/x/x.png")
+    assert samples.unwrapped(tmp_path) == tmp_path / wrapper
+    assert samples.Images.from_folder(tmp_path).classes == ["00000", "00001"]
+
+
+@pytest.mark.parametrize("wrapper", [".", "image", "2d-ofdb-1k/image"])
+def test_a_lone_class_is_no_wrapper(tmp_path, wrapper):
+    pictures(tmp_path / wrapper, "00000/x.png")
+    (tmp_path / wrapper / "00000" / "notes").mkdir()
+    assert samples.Images.from_folder(tmp_path).classes == ["00000"]
+
+
 def test_decoded_files_are_kept_up_to_the_budget(tmp_path, monkeypatch):
     folder_of(tmp_path, **{name: Image.fromarray(SHADES) for name in "abc"})
     read, decode = [], samples.decode
