@@ -12,9 +12,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
-
-from ofdb_core import record
+from ofdb_core import processes, record
 
 ABOUT = "about.json"
 DIGITS = 16  # of the hash in a file's name
@@ -81,7 +79,7 @@ class Store:
 
 def open_store(root, about, recipe):
     """The store of a training by a `recipe.Training`; of several processes, the main one opens it first."""
-    with PartialState().main_process_first():
+    with processes.state().main_process_first():
         return Store(root, about, keep=recipe.keep, changed=recipe.changed)
 
 

@@ -5,30 +5,25 @@ Several processes share the images and all get the whole result.
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from sklearn.neighbors import KNeighborsClassifier
 
-from ofdb_core import loading, train
+from ofdb_core import loading, processes, train
 
 
 def _outputs(model, images, recipe, function):
     """What function(model, batch) -> (B, D) gives for all images, in order, un-augmented: (n, D) float32."""
-    state, device = PartialState(), next(model.parameters()).device
-    source = loading.Plain(images, recipe, process=state.process_index, processes=state.num_processes)
+    device, source = next(model.parameters()).device, loading.Plain(images, recipe, **processes.share())
     was_training, found = model.training, []
     model.eval()
     with torch.inference_mode(), train.autocast(recipe, device):
         for batch, _ in loading.prefetch(source, len(source), workers=recipe.workers, device=device):
             found.append(function(model, batch).float().cpu().numpy())
     model.train(was_training)
-    own = np.concatenate(found)
-    if state.num_processes == 1:
-        return own
-    shares = gather_object([own])
-    whole = np.empty((len(images), own.shape[1]), np.float32)
+    shares = gather_object([np.concatenate(found)])
+    whole = np.empty((len(images), shares[0].shape[1]), np.float32)
     for process, share in enumerate(shares):
-        whole[process :: state.num_processes] = share
+        whole[process :: len(shares)] = share
     return whole
 
 

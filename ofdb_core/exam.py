@@ -7,8 +7,6 @@ asked for, by its nearest neighbours) and classes.csv (accuracy of each class).
 import dataclasses
 from pathlib import Path
 
-from accelerate import PartialState
-
 from ofdb_core import evaluation, folder, processes, real, record, samples, weights
 from ofdb_core.recipe import DATASETS
 
@@ -20,7 +18,7 @@ def images_of(recipe):
     path = Path(recipe.out) / recipe.data
     if recipe.data in DATASETS or (path.is_dir() and not (path / "train").is_dir()):
         return None, samples.Images.from_folder(path)
-    with PartialState().main_process_first():
+    with processes.state().main_process_first():
         return real.images_of(recipe.data, recipe.data_root or record.PROJECT / "data")
 
 
@@ -60,7 +58,7 @@ def _files(recipe, train_images, images):
     model, left = weights.network_of(recipe)
     for line in left:
         print(line)
-    model.to(PartialState().device)
+    model.to(processes.state().device)
     known = weights.known(recipe).get("classes")
     found = {}
     if known is None or list(known) == images.classes:

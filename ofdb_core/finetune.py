@@ -10,8 +10,6 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelerate import PartialState
-
 from ofdb_core import checkpoint, evaluation, folder, loading, networks, processes, real, record, train, weights
 
 PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
@@ -49,7 +47,7 @@ def root_of(recipe):
 
 def images_of(recipe):
     """Training and test images of a recipe, as `samples.Images`; the main process fetches what is to be fetched."""
-    with PartialState().main_process_first():
+    with processes.state().main_process_first():
         return real.images_of(recipe.data, recipe.data_root or record.PROJECT / "data")
 
 
@@ -114,15 +112,14 @@ def _network(recipe, trial, images, test_images):
         networks.freeze_trunk(model)
     if not recipe.knn:
         return model, None
-    model.to(PartialState().device)
+    model.to(processes.state().device)
     predicted = evaluation.nearest_neighbours(model, images, test_images, recipe, recipe.knn)
     return model, evaluation.accuracy(predicted, test_images.labels)
 
 
 def _train(recipe, trial, model, images, store, watch):
-    state, seed = PartialState(), recipe.seed + trial.repeat
-    share = {"process": state.process_index, "processes": state.num_processes}
-    source = loading.Batches(images, recipe, seed=seed, **share)
+    seed = recipe.seed + trial.repeat
+    source = loading.Batches(images, recipe, seed=seed, **processes.share())
     return train.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
 
 

@@ -16,7 +16,7 @@ from ofdb_core import record, signals
 
 TAG = "launch"  # of the cells that every process runs
 FIRST = "from ofdb_core import launch\n\nlaunch.begin()\n\n"
-QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # what accelerate would ask for
+QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
 
 
 class LaunchError(RuntimeError):
@@ -44,11 +44,10 @@ def machine_rank(options):
 
 def export(source, parameters, path):
     """Write the script of a notebook file with these parameters (name -> value)."""
-    import nbformat
+    import papermill
     from nbconvert import PythonExporter
-    from papermill.parameterize import parameterize_notebook
 
-    notebook = parameterize_notebook(nbformat.read(source, as_version=4), parameters)
+    notebook = papermill.execute_notebook(str(source), None, parameters, prepare_only=True)
     wanted = {"parameters", "injected-parameters", TAG}
     notebook.cells = [cell for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
     body, _ = PythonExporter(exclude_input_prompt=True).from_notebook_node(notebook)
@@ -84,18 +83,19 @@ def run(script, options):
 
 def begin():
     """In every process, first: only the main one prints, and an error says which process it is of."""
+    signals.die_with_parent()
     process = int(os.environ.get("RANK", 0))
     if process:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
-    def tell(kind, error, trace):
+    def tell(kind, error, trace):  # on the real stderr: torch holds back what a hook prints until the hook is done
         from ofdb_core import train
 
         if issubclass(kind, train.Interrupted):
-            print(f"process {process}: {error}", file=sys.stderr, flush=True)
+            print(f"process {process}: {error}", file=sys.__stderr__, flush=True)
             os._exit(signals.TO_BE_CONTINUED)
         text = "".join(traceback.format_exception(kind, error, trace))
-        print(f"process {process} of {os.environ.get('WORLD_SIZE', 1)} failed:\n{text}", file=sys.stderr, flush=True)
+        print(f"process {process} of {os.environ.get('WORLD_SIZE', 1)} failed:\n{text}", file=sys.__stderr__, flush=True)
 
     sys.excepthook = tell
 
@@ -109,6 +109,7 @@ def main():
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    signals.die_with_parent()
     with signals.Stop():  # a process that accelerate starts directly has the signal too, and is waited for
         try:
             launch()

@@ -7,8 +7,6 @@ log.csv and predictions.csv (of the un-augmented samples).
 from pathlib import Path
 
 import numpy as np
-from accelerate import PartialState
-
 from ofdb_core import checkpoint, evaluation, folder, loading, networks, processes, record, samples, train, weights
 
 
@@ -36,9 +34,7 @@ def _train(images, recipe, states, head):
     store = checkpoint.open_store(states, head, recipe)
     shape = {"options": recipe.model_options, "input_size": recipe.input_size, "channels": recipe.channels}
     model = networks.build(recipe.model, len(images.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
-    state = PartialState()
-    share = {"process": state.process_index, "processes": state.num_processes}
-    source = loading.Batches(images, recipe, seed=recipe.seed, **share)
+    source = loading.Batches(images, recipe, seed=recipe.seed, **processes.share())
     log = train.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store)
     predicted, _ = evaluation.predict(model, images, recipe)
     facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": images.classes}

@@ -4,15 +4,24 @@ import shutil
 from pathlib import Path
 
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
 from ofdb_core import folder, record
 
 
+def state():
+    """Which process this is, of how many, on which device: accelerate's PartialState."""
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
+def share():
+    """This process's `process` and the number of `processes`, as a batch source takes them."""
+    return {"process": state().process_index, "processes": state().num_processes}
+
+
 def shared(function):
     """What function() is in the main process, for all of them."""
-    state = PartialState()
-    return broadcast_object_list([function() if state.is_main_process else None])[0]
+    return broadcast_object_list([function() if state().is_main_process else None])[0]
 
 
 def fill_once(root, head, make, *, states):
@@ -28,11 +37,11 @@ def fill_once(root, head, make, *, states):
     else:
         folder.refuse_strangers(root)
         files, notes = make()
-        if PartialState().is_main_process:
+        if state().is_main_process:
             folder.begin(root, head)
             for name, data in files.items():
                 record.write_whole(root / name, data)
             folder.seal(root, head, notes)
-        PartialState().wait_for_everyone()
-    if PartialState().is_main_process:
+        state().wait_for_everyone()
+    if state().is_main_process:
         shutil.rmtree(states, ignore_errors=True)

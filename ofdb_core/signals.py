@@ -1,6 +1,8 @@
 """Signals that ask a run to save and stop: Ctrl-C, a batch system's time limit (SIGTERM) or its warning (SIGUSR1)."""
 
+import ctypes
 import signal
+import sys
 import threading
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -35,6 +37,12 @@ class Stop:
     def __exit__(self, *_):
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def die_with_parent():
+    """End this process when the one that started it dies, however it dies (on Linux), so that nobody writes on alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def ignore():

@@ -19,11 +19,14 @@ from torch.autograd.profiler import record_function
 from torch.nn import functional
 from tqdm import tqdm
 
-from ofdb_core import droppath, loading, networks, signals, torchvision_fix  # noqa: F401  (before timm and accelerate)
+from ofdb_core import torchvision_fix  # noqa: F401  (before timm and accelerate)
+
+# isort: split
+from ofdb_core import droppath, loading, networks, processes, signals
 from ofdb_core.recipe import nearest
 
 # isort: split
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import is_tensorboard_available, is_wandb_available
 from timm.optim import create_optimizer_v2, list_optimizers
@@ -48,12 +51,12 @@ def check_optimizer(name):
 def check(recipe):
     """A ValueError where this machine cannot train as a `recipe.Training` says; for what a slow look is needed."""
     check_optimizer(recipe.optimizer)
-    resolve_precision(recipe.precision, PartialState().device)
+    resolve_precision(recipe.precision, processes.state().device)
     loading.parts(recipe)
     trackers = {"none": True, "tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
     if not trackers[recipe.tracker]:
         raise ValueError(f"tracker: {recipe.tracker!r} needs a package; run: pip install {recipe.tracker}")
-    if recipe.compile and PartialState().device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+    if recipe.compile and processes.state().device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise ValueError("compile: true needs a C++ compiler on a CPU; install g++ or set compile to false")
 
 
@@ -89,7 +92,7 @@ def rates(recipe):
 def _accelerator(recipe):
     AcceleratorState._reset_state()  # a notebook may train twice, in two precisions; without this the second is refused
     tracker = None if recipe.tracker == "none" else recipe.tracker
-    precision = resolve_precision(recipe.precision, PartialState().device)
+    precision = resolve_precision(recipe.precision, processes.state().device)
     return Accelerator(mixed_precision=precision, log_with=tracker, project_dir=str(Path(recipe.out) / "trackers"))
 
 

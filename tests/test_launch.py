@@ -1,0 +1,165 @@
+"""Training in processes of its own: one or two, killed, stopped, failing, and what comes out of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tiny
+from PIL import Image
+
+from ofdb_core import __main__ as command
+from ofdb_core import experiment, folder, launch, pretrain, record, signals
+
+SOURCE = experiment.NOTEBOOKS / "4_pretrain.ipynb"
+TWO = "--multi_gpu --num_processes 2"
+RULES = {"steps": 40, "batch_size": 8, "save_steps": 6, "log_every": 5, "keep": 3, "learning_rate": 1e-3}
+RULES |= {"drop_path": 0.2, "model_options": {**tiny.VIT, "depth": 3}, "ema": 0.9, "clip_gradient": 1.0}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder of eight categories of one image."""
+    root = tmp_path_factory.mktemp("data")
+    for i in range(8):
+        (root / f"{i:05d}").mkdir()
+        Image.fromarray(np.full((20, 20), 30 * i, np.uint8)).save(root / f"{i:05d}" / "x.png")
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The folder of the uninterrupted training in one process, as a function of the number of processes."""
+    made = {}
+
+    def train(processes):
+        if processes not in made:
+            out = tmp_path_factory.mktemp(f"whole{processes}")
+            finish(script_of(data, out), processes)
+            made[processes] = out / "pretrain"
+        return made[processes]
+
+    return train
+
+
+def script_of(data, out, **values):
+    script = out / "4_pretrain.py"
+    launch.export(SOURCE, tiny.pretrain(**{**RULES, **values}, data=data, out=str(out)).values(), script)
+    return script
+
+
+def words(script, processes):
+    how = ["-m", "ofdb_core.launch", *launch.QUIET, *TWO.split()] if processes == 2 else []
+    return [sys.executable, *how, str(script)]
+
+
+def start(script, processes, **how):
+    """A training in a session of its own, as run_all.sh starts it."""
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        words(script, processes), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how
+    )
+
+
+def finish(script, processes):
+    process = start(script, processes)
+    told, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    return told
+
+
+def wait_for_a_state(process, out):
+    while not list(out.glob("checkpoints/pretrain/*.pt")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def same_but_for_rounding(one, other, weights, loss):
+    a, b = (safetensors.torch.load_file(root / "model.safetensors") for root in (one, other))
+    assert max(float((a[name] - b[name]).abs().max()) for name in a) < weights
+    rows, others = (record.read_csv(root / "log.csv") for root in (one, other))
+    assert [row["step"] for row in rows] == [row["step"] for row in others]
+    assert max(abs(x["loss"] - y["loss"]) for x, y in zip(rows, others, strict=True)) < loss
+
+
+def test_two_processes_train_as_one_does_to_rounding(whole):
+    same_but_for_rounding(whole(1), whole(2), weights=1e-4, loss=1e-5)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_training_that_was_killed_ends_with_the_same_bytes(data, whole, tmp_path, processes):
+    script = script_of(data, tmp_path)
+    process = start(script, processes)
+    wait_for_a_state(process, tmp_path)
+    process.kill()
+    process.communicate()
+    time.sleep(1)  # the processes that it started die with it
+    before = list(tmp_path.glob("checkpoints/pretrain/*.pt"))
+    assert before
+    told = finish(script, processes)
+    assert "goes on from step" in told
+    assert folder.digest(tmp_path / "pretrain") == folder.digest(whole(processes))
+    assert not (tmp_path / "checkpoints" / "pretrain").exists()
+
+
+@pytest.mark.parametrize(
+    ("processes", "number"), [(1, signal.SIGTERM), (1, signal.SIGINT), (1, signal.SIGUSR1), (2, signal.SIGTERM)]
+)
+def test_a_training_that_is_asked_to_stop_saves_and_says_so(data, whole, tmp_path, processes, number):
+    script = script_of(data, tmp_path, save_steps=0)
+    process = start(script, processes)
+    while "peak learning rate" not in process.stdout.readline():
+        assert process.poll() is None, process.communicate()
+    time.sleep(0.2)
+    process.send_signal(number)
+    error = process.communicate(timeout=120)[1]
+    assert process.returncode == signals.TO_BE_CONTINUED, error
+    assert "to be continued: stopped at step" in error
+    assert "Traceback" not in error
+    assert len(list(tmp_path.glob("checkpoints/pretrain/*.pt"))) == 1
+    finish(script, processes)
+    assert folder.digest(tmp_path / "pretrain") == folder.digest(whole(processes))
+
+
+def test_a_process_that_fails_ends_the_run_with_its_own_error(data, tmp_path, capfd):
+    script = script_of(data, tmp_path)
+    script.write_text(
+        script.read_text() + "\nif int(__import__('os').environ['RANK']):\n    raise RuntimeError('mine')\n"
+    )
+    with pytest.raises(launch.LaunchError, match=r"a process of .*4_pretrain.py failed"):
+        launch.run(script, TWO)
+    error = capfd.readouterr().err
+    assert "process 1 of 2 failed" in error
+    assert "RuntimeError: mine" in error
+
+
+def test_a_notebook_shows_what_two_processes_trained(data, whole, params, capfd):
+    out = params(**{"4_pretrain": {**tiny.PRETRAIN, **RULES, "data": data}})
+    command.main(["tiny", "--out", str(out), "--launch", TWO])
+    told = capfd.readouterr().out
+    assert "accelerate launch --multi_gpu --num_processes 2" in told
+    assert "pretrain: made before and unchanged, kept" in told
+    assert record.read(out)["4_pretrain"]["checks"]
+    same_but_for_rounding(out / "pretrain", whole(1), weights=1e-4, loss=1e-5)
+
+
+def test_only_the_first_machine_runs_notebooks():
+    assert launch.machine_rank("--num_machines 2 --machine_rank 1") == 1
+    assert launch.machine_rank("--machine_rank=3") == 3
+    assert launch.machine_rank("--multi_gpu") == 0
+
+
+def test_changed_parameters_are_refused_and_told(data, tmp_path):
+    settings = tiny.pretrain(**RULES, data=data, out=str(tmp_path))
+    script = script_of(data, tmp_path)
+    process = start(script, 1)
+    wait_for_a_state(process, tmp_path)
+    process.kill()
+    process.communicate()
+    other = {**settings.values(), "weight_decay": 0.5}
+    with pytest.raises(ValueError, match=r"weight_decay 0.05 -> 0.5.*changed continue"):
+        pretrain.pretrain(type(settings).of(other))
