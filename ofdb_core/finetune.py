@@ -71,5 +71,5 @@ def _network(recipe, checkpoint, start, classes, seed):
     if start == "pre-trained":
         return weights.load(checkpoint, classes=classes, drop_path=recipe.drop_path, seed=seed)[0]
     known = weights.facts(checkpoint)
-    shape = {"options": known["options"], "input_size": known["input_size"]}
+    shape = {key: known[key] for key in ("options", "input_size", "channels")}
     return networks.build(known["model"], classes, **shape, drop_path=recipe.drop_path, seed=seed)

@@ -29,7 +29,7 @@ def pretrain(images, source, recipe, root):
 
 
 def _train(images, recipe, root, head):
-    how = {"options": recipe.model_options, "input_size": recipe.input_size}
+    how = {"options": recipe.model_options, "input_size": recipe.input_size, "channels": 3}
     model = networks.build(recipe.model, len(images.classes), **how, drop_path=recipe.drop_path, seed=recipe.seed)
     log = train.fit(
         model, loading.Batches(images, recipe, seed=recipe.seed), recipe, seed=recipe.seed, title="pre-training"
