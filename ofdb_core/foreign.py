@@ -73,11 +73,17 @@ def read(path):
     for _ in PLACES:  # a file might lead in circles
         inner = [found[place] for place in PLACES if isinstance(found, dict) and isinstance(found.get(place), dict)]
         found = inner[0] if inner else found
-    tensors = found.items() if isinstance(found, dict) else ()
-    tensors = {name: tensor for name, tensor in tensors if isinstance(name, str) and isinstance(tensor, torch.Tensor)}
+    entries = found.items() if isinstance(found, dict) else ()
+    tensors = {name: value for name, value in entries if isinstance(name, str) and _is_plain(value)}
     if not tensors:
         raise ValueError(f"{path}: holds no weights; they are looked for in the file itself and in {', '.join(PLACES)}")
     return named(tensors)
+
+
+def _is_plain(value):
+    """Whether it is a tensor whose numbers are there, one by one: not sparse, quantized or left away."""
+    dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return dense and value.device.type == "cpu" and not value.is_quantized
 
 
 def _refusal(path, error):

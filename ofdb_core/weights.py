@@ -52,12 +52,11 @@ def facts(path):
     """
     if (name := _published(path)) is not None:
         return _facts_of_timm(name)
-    _check_file(path)
-    with _opened(path) as file:
-        found = _facts_in(path, file)
-    if found is None:
-        raise ValueError(f"{path}: a safetensors file, but without this project's facts")
-    return found
+    if _is_safetensors(path):
+        with _opened(path) as file:
+            if found := _facts_in(path, file):
+                return found
+    raise ValueError(f"{path}: a file without this project's facts")
 
 
 def read(path):
@@ -67,19 +66,19 @@ def read(path):
     """
     if (name := _published(path)) is not None:
         return _fetched(name), _facts_of_timm(name)
-    _check_file(path)
-    with Path(path).open("rb") as file:
-        is_safetensors = Path(path).suffix == ".safetensors" or file.read(9)[8:] == b"{"
-    if not is_safetensors:
+    if not _is_safetensors(path):
         return foreign.read(path), None
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dictionary)
         return foreign.named(tensors), _facts_in(path, file)
 
 
-def _check_file(path):
+def _is_safetensors(path):
+    """Whether a file is one by its name or beginning, whole or not; a ValueError where there is no file."""
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such checkpoint")
+    with Path(path).open("rb") as file:
+        return Path(path).suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
 
 @contextmanager
@@ -169,7 +168,8 @@ def load(path, *, classes=None, model=None, options=None, input_size=None, chann
 
 def _fitted(tensors, outline, name, channels):
     """The weights with what timm itself does to those that it publishes: names of today, sizes and channels to suit."""
-    if "dist_token" in tensors and "dist_token" not in outline.state_dict():  # its position goes with it
+    wanted = outline.state_dict()
+    if "dist_token" in tensors and "dist_token" not in wanted:  # its position goes with it
         position = tensors["pos_embed"]
         tensors = {**tensors, "pos_embed": torch.cat([position[:, :1], position[:, 2:]], dim=1)}
     module = sys.modules[timm.models.model_entrypoint(name).__module__]
@@ -177,10 +177,10 @@ def _fitted(tensors, outline, name, channels):
     fitted = fit(dict(tensors), outline) if fit else dict(tensors)
     stems = outline.pretrained_cfg.get("first_conv") or ()
     for stem in [stems] if isinstance(stems, str) else stems:
-        weight, wanted = fitted.get(f"{stem}.weight"), outline.get_submodule(stem).weight
-        if weight is not None and weight.ndim == 4 and weight.shape[1] != wanted.shape[1]:
-            theirs = weight.shape[1] * channels // wanted.shape[1]
-            fitted[f"{stem}.weight"] = adapt_input_conv(channels, weight, base_chans=theirs)
+        old, new = fitted.get(f"{stem}.weight"), wanted.get(f"{stem}.weight")
+        if old is not None and new is not None and old.ndim == 4 and old.shape[1] != new.shape[1]:
+            theirs = old.shape[1] * channels // new.shape[1]
+            fitted[f"{stem}.weight"] = adapt_input_conv(channels, old, base_chans=theirs)
     return fitted
 
 

@@ -58,6 +58,16 @@ def test_timm_loads_a_checkpoint_as_it_is(saved):
         assert torch.equal(model.eval()(images), network().eval()(images))
 
 
+def test_a_network_with_another_first_layer_than_timms_comes_back(tmp_path):
+    options = {"stem_type": "deep", "stem_width": 8}
+    model = networks.build("resnet18", 4, options=options, input_size=32, seed=0)
+    facts = {"model": "resnet18", "options": options, "input_size": 32, "channels": 3, **NORM}
+    weights.save(model, tmp_path / "x.safetensors", facts)
+    again, left = weights.load(tmp_path / "x.safetensors")
+    assert left == []
+    assert same(again.state_dict(), model.state_dict())
+
+
 def test_the_same_network_gives_the_same_bytes(saved, tmp_path):
     weights.save(network(), tmp_path / "other.safetensors", FACTS)
     assert saved.read_bytes() == (tmp_path / "other.safetensors").read_bytes()
@@ -201,6 +211,8 @@ def test_bad_checkpoints_are_named(saved, tmp_path):
     saved.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
     with pytest.raises(ValueError, match="without this project's facts"):
         weights.facts(saved)
+    with pytest.raises(ValueError, match=r"x\.pth: a file without this project's facts"):
+        weights.facts(foreign(tmp_path / "x.pth", network().state_dict()))
     saved.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}, {weights.METADATA: "{}"}))
     for read in (weights.facts, weights.read, weights.load):
         with pytest.raises(ValueError, match="facts in it are not whole"):
