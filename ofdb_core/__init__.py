@@ -19,7 +19,9 @@ The road of a data set, module by module (each is imported only when it is used)
     samples   labelled images, one after another
     loading   images become batches, each a function of (seed, step)
     networks  timm's models, checked before they are used
+    foreign   the weights in the files of others
     weights   networks as files
+    card      what a checkpoint is, for those who get it
     train     one loop for pre-training and fine-tuning
     plot      figures
     explore   widgets

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 import torch
+
 from ofdb_core import processes, record
 
 ABOUT = "about.json"

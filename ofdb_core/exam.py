@@ -24,10 +24,8 @@ def images_of(recipe):
 
 def settings_of(recipe):
     """The recipe with what the checkpoint says in place of None."""
-    known = weights.known(recipe)
-    missing = [name for name in SEEN if getattr(recipe, name) is None and name not in known]
-    if missing:
-        raise ValueError(f"{missing[0]}: {weights.path_of(recipe)} does not say it; give it (-p {missing[0]} ...)")
+    path, asked = weights.asked(recipe)
+    known = weights.described(path, **asked)
     return dataclasses.replace(recipe, **{name: known[name] for name in SEEN if getattr(recipe, name) is None})
 
 
@@ -41,8 +39,9 @@ def examine(recipe):
     train_images, images = images_of(recipe)
     if recipe.knn and train_images is None:
         raise ValueError(f"knn: {recipe.data!r} has no training images to learn the neighbours from; set it to 0")
-    source = processes.shared(lambda: {"checkpoint": weights.fingerprint(recipe), "data": _fingerprint(recipe)})
-    head = folder.header({**settings.identity(), **source}, "exam")
+    path, _ = weights.asked(recipe)
+    source = processes.shared(lambda: [weights.fingerprint(path), _fingerprint(recipe)])
+    head = folder.header({**settings.identity(), "source": source}, "exam")
     processes.fill_once(
         root, head, lambda: _files(settings, train_images, images), states=root.with_name("checkpoints") / "evaluation"
     )
@@ -51,22 +50,23 @@ def examine(recipe):
 
 def _fingerprint(recipe):
     path = Path(recipe.out) / recipe.data
-    return folder.fingerprint(path) if path.is_dir() else recipe.data
+    return folder.fingerprint(path) if recipe.data in DATASETS else real.fingerprint(recipe.data)
 
 
 def _files(recipe, train_images, images):
-    model, left = weights.network_of(recipe)
+    path, asked = weights.asked(recipe)
+    known = weights.described(path, **asked).get("classes")
+    model, left = weights.load(path, **asked)
     for line in left:
         print(line)
     model.to(processes.state().device)
-    known = weights.known(recipe).get("classes")
     found = {}
-    if known is None or list(known) == images.classes:
+    if known == images.classes or (known is None and model.num_classes == len(images.classes)):
         found["head"] = evaluation.predict(model, images, recipe)[0]
     elif not recipe.knn:
         raise ValueError(
-            f"data: {recipe.data!r} has {len(images.classes)} classes ({images.classes[0]}, ...), the checkpoint "
-            f"{len(known)} others ({known[0]}, ...); fine-tune it first, or ask its neighbours (-p knn 20)"
+            f"data: {recipe.data!r} has {len(images.classes)} classes ({images.classes[0]}, ...), the checkpoint's head "
+            f"{model.num_classes} others; fine-tune it first, or ask its features' neighbours (-p knn 20)"
         )
     if recipe.knn:
         found["neighbours"] = evaluation.nearest_neighbours(model, train_images, images, recipe, recipe.knn)

@@ -61,7 +61,8 @@ def compare(recipe):
     """
     root, states = root_of(recipe), Path(recipe.out) / "checkpoints" / "finetune"
     images = images_of(recipe)
-    source = processes.shared(lambda: [weights.fingerprint(recipe), real.fingerprint(recipe.data)])
+    path, _ = weights.asked(recipe)
+    source = processes.shared(lambda: [weights.fingerprint(path), real.fingerprint(recipe.data)])
     head = folder.header({**recipe.identity(), "source": source}, "finetune")
     processes.fill_once(root, head, lambda: _compare(recipe, images, states, head), states=states)
     return record.read_csv(root / "results.csv")
@@ -98,15 +99,22 @@ def _compare(recipe, images, states, head):
     return {**files, **{f"{name}.csv": record.csv_text(rows) for name, rows in tables.items()}}, speeds
 
 
+def _shape(recipe):
+    path, asked = weights.asked(recipe)
+    found = weights.described(path, **asked)
+    return {name: found[name] for name in ("model", "options", "input_size", "channels")}
+
+
 def _network(recipe, trial, images, test_images):
     """The network that a training starts from, and the accuracy of its features' nearest neighbours, if asked for."""
     how = {"drop_path": recipe.drop_path, "seed": recipe.seed + trial.repeat}
     if trial.start == PRE_TRAINED:
-        model, left = weights.network_of(recipe, classes=len(images.classes), **how)
+        path, asked = weights.asked(recipe)
+        model, left = weights.load(path, classes=len(images.classes), **asked, **how)
         for line in left:
             print(f"{trial.name}: {line}")
     else:
-        shape = weights.shape_of(recipe)
+        shape = _shape(recipe)
         model = networks.build(shape.pop("model"), len(images.classes), **shape, **how)
     if recipe.head_only:
         networks.freeze_trunk(model)
@@ -125,7 +133,7 @@ def _train(recipe, trial, model, images, store, watch):
 
 def _weights(recipe, trial, model, watch, classes):
     """The last and the best weights of a training as files' bytes, by name."""
-    facts = {**weights.shape_of(recipe), "mean": recipe.mean, "std": recipe.std, "classes": classes}
+    facts = {**_shape(recipe), "mean": recipe.mean, "std": recipe.std, "classes": classes}
     last = weights.to_bytes(model, facts)
     model.load_state_dict(watch.weights)
     return {f"{trial.file}/last.safetensors": last, f"{trial.file}/best.safetensors": weights.to_bytes(model, facts)}

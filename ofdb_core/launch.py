@@ -95,7 +95,9 @@ def begin():
             print(f"process {process}: {error}", file=sys.__stderr__, flush=True)
             os._exit(signals.TO_BE_CONTINUED)
         text = "".join(traceback.format_exception(kind, error, trace))
-        print(f"process {process} of {os.environ.get('WORLD_SIZE', 1)} failed:\n{text}", file=sys.__stderr__, flush=True)
+        print(
+            f"process {process} of {os.environ.get('WORLD_SIZE', 1)} failed:\n{text}", file=sys.__stderr__, flush=True
+        )
 
     sys.excepthook = tell
 

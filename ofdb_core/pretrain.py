@@ -1,13 +1,26 @@
 """Pre-training: a network learns to tell the categories of a data set apart, one sample for each.
 
 What it leaves in <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones),
-log.csv and predictions.csv (of the un-augmented samples).
+its model card, log.csv and predictions.csv (of the un-augmented samples).
 """
 
 from pathlib import Path
 
 import numpy as np
-from ofdb_core import checkpoint, evaluation, folder, loading, networks, processes, record, samples, train, weights
+
+from ofdb_core import (
+    card,
+    checkpoint,
+    evaluation,
+    folder,
+    loading,
+    networks,
+    processes,
+    record,
+    samples,
+    train,
+    weights,
+)
 
 
 def images_of(recipe):
@@ -39,8 +52,14 @@ def _train(images, recipe, states, head):
     predicted, _ = evaluation.predict(model, images, recipe)
     facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": images.classes}
     pairs = zip(images.labels.tolist(), predicted.tolist(), strict=True)
+    results = {
+        "accuracy on its own categories": evaluation.accuracy(predicted, images.labels),
+        "last loss": log[-1]["loss"],
+    }
+    about = {"recipe": recipe.identity(), "data": head["parameters"]["source"], "results": results}
     files = {
         "model.safetensors": weights.to_bytes(model, facts),
+        "README.md": card.text(facts, file="model.safetensors", **about),
         "log.csv": record.csv_text([{key: row[key] for key in train.LOGGED} for row in log]),
         "predictions.csv": record.csv_text([{"label": label, "predicted": guess} for label, guess in pairs]),
     }

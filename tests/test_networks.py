@@ -1,4 +1,6 @@
 import pytest
+import tiny
+import torch
 
 from ofdb_core import networks
 
@@ -9,6 +11,7 @@ from ofdb_core import networks
         ("vit_tny_patch16_224", {}, 224, 0.0, r"not a timm model \(did you mean vit_tiny_patch16_224"),
         ("vit_tiny_patch16_224", {"patchsize": 4}, 224, 0.0, "model_options: patchsize is no option"),
         ("vit_tiny_patch16_224", {"num_classes": 4}, 224, 0.0, "num_classes is not allowed"),
+        ("vit_tiny_patch16_224", {"in_chans": 1}, 224, 0.0, "in_chans is not allowed"),
         ("vit_tiny_patch16_224", {"embed_dim": 10, "num_heads": 3}, 224, 0.0, "do not make a"),
         ("vit_tiny_patch16_224", {"patch_size": 32}, 16, 0.0, "input_size: 16 does not suit"),
         ("vgg11", {}, 224, 0.1, "drop_path: 0.1 is not allowed"),
@@ -21,3 +24,14 @@ def test_models_that_cannot_be_made_are_refused(name, options, size, drop_path, 
 
 def test_models_without_positions_take_any_size():
     networks.check_model("resnet10t", {}, 40)
+
+
+@pytest.mark.parametrize("name", ["hrnet_w18_small", "resnet10t"])
+def test_arguments_are_those_that_timm_takes(name):
+    assert networks.arguments(name, 3, options={}, input_size=64, channels=1) == {"num_classes": 3, "in_chans": 1}
+
+
+def test_networks_of_one_channel():
+    networks.check_model("vit_tiny_patch16_224", tiny.VIT, 16, channels=1)
+    model = networks.build("vit_tiny_patch16_224", 4, options=tiny.VIT, input_size=16, channels=1, seed=0)
+    assert model(torch.zeros(2, 1, 16, 16)).shape == (2, 4)

@@ -1,48 +1,279 @@
+import huggingface_hub
 import pytest
 import safetensors.torch
 import tiny
 import torch
+from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from tiny import network, same
 
-from ofdb_core import weights
+from ofdb_core import networks, weights  # (before timm)
+
+# isort: split
+import timm
+
+VIT = "vit_tiny_patch16_224"
+SWIN = "swin_tiny_patch4_window7_224"
+SMALL_SWIN = {"patch_size": 2, "embed_dim": 8, "depths": [1, 2], "num_heads": [1, 2], "window_size": 8}
+NORM = {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
+FACTS = {"model": VIT, "options": tiny.VIT, "input_size": 16, "channels": 3, **NORM}
 
 
 @pytest.fixture
 def saved(tmp_path):
-    facts = {
-        "model": "vit_tiny_patch16_224",
-        "options": tiny.VIT,
-        "input_size": 16,
-        "mean": [0.5] * 3,
-        "std": [0.5] * 3,
-    }
-    weights.save(network(), tmp_path / "model.safetensors", {**facts, "classes": ["a", "b", "c", "d"]})
+    weights.save(network(), tmp_path / "model.safetensors", FACTS)
     return tmp_path / "model.safetensors"
+
+
+def foreign(path, state):
+    torch.save({"model": state}, path)
+    return path
+
+
+def distilled(classes=4):
+    options = {**tiny.VIT, "depth": 1}
+    return networks.build("deit_tiny_distilled_patch16_224", classes, options=options, input_size=16, seed=0)
+
+
+def swin(input_size, classes=4, channels=3):
+    how = {"options": SMALL_SWIN, "input_size": input_size, "channels": channels}
+    return networks.build(SWIN, classes, **how, seed=0)
 
 
 def test_a_checkpoint_comes_back_as_it_was(saved):
     model, left = weights.load(saved)
     assert left == []
     assert same(model.state_dict(), network().state_dict())
-    assert weights.facts(saved)["classes"] == ["a", "b", "c", "d"]
+    assert weights.facts(saved) == FACTS
+    tensors, known = weights.read(saved)
+    assert same(tensors, network().state_dict())
+    assert known == FACTS
+
+
+def test_timm_loads_a_checkpoint_as_it_is(saved):
+    arguments = networks.arguments(VIT, 4, options=tiny.VIT, input_size=16)
+    model = timm.create_model(VIT, checkpoint_path=saved, **arguments)
+    assert same(model.state_dict(), network().state_dict())
+    images = torch.rand(2, 3, 16, 16)
+    with torch.inference_mode():
+        assert torch.equal(model.eval()(images), network().eval()(images))
+
+
+def test_a_network_with_another_first_layer_than_timms_comes_back(tmp_path):
+    options = {"stem_type": "deep", "stem_width": 8}
+    model = networks.build("resnet18", 4, options=options, input_size=32, seed=0)
+    facts = {"model": "resnet18", "options": options, "input_size": 32, "channels": 3, **NORM}
+    weights.save(model, tmp_path / "x.safetensors", facts)
+    again, left = weights.load(tmp_path / "x.safetensors")
+    assert left == []
+    assert same(again.state_dict(), model.state_dict())
+
+
+def test_the_same_network_gives_the_same_bytes(saved, tmp_path):
+    weights.save(network(), tmp_path / "other.safetensors", FACTS)
+    assert saved.read_bytes() == (tmp_path / "other.safetensors").read_bytes()
 
 
 def test_another_number_of_classes_gets_a_new_head(saved):
     model, left = weights.load(saved, classes=7, seed=3)
-    assert left == ["head.bias", "head.weight"]
+    assert left == [
+        "head.bias: 4 in the file, 7 wanted; drawn anew",
+        "head.weight: 4 x 16 in the file, 7 x 16 wanted; drawn anew",
+    ]
     assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 7)
     assert torch.equal(model.head.weight, network(classes=7, seed=3).head.weight)
     assert torch.equal(model.patch_embed.proj.weight, network().patch_embed.proj.weight)
 
 
+def test_positions_are_resized_to_another_input_size(saved):
+    model, left = weights.load(saved, input_size=24)
+    assert left == ["pos_embed: 1 x 17 x 16 in the file, 1 x 37 x 16 wanted; fitted"]
+    assert model(torch.zeros(1, 3, 24, 24)).shape == (1, 4)
+    assert torch.equal(model.pos_embed[:, 0], network().pos_embed[:, 0])  # the class token has no place
+    assert torch.equal(model.blocks[0].mlp.fc1.weight, network().blocks[0].mlp.fc1.weight)
+
+
+def test_the_windows_of_swin_are_resized_to_another_input_size(tmp_path):
+    path = foreign(tmp_path / "swin.pth", swin(16).state_dict())
+    model, left = weights.load(path, model=SWIN, options=SMALL_SWIN, input_size=8)
+    table = "attn.relative_position_bias_table"
+    assert left == [
+        f"layers.0.blocks.0.{table}: 225 x 1 in the file, 49 x 1 wanted; fitted",
+        f"layers.1.blocks.0.{table}: 49 x 2 in the file, 9 x 2 wanted; fitted",
+        f"layers.1.blocks.1.{table}: 49 x 2 in the file, 9 x 2 wanted; fitted",
+    ]
+    assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 4)
+
+
+def test_a_swin_of_the_authors_days_is_loaded(tmp_path):
+    """Its downsampling stands at the end of a stage, its head has no fc, and its masks are in the file."""
+    state = swin(16).state_dict()
+    old = {name.replace("layers.1.downsample", "layers.0.downsample"): tensor for name, tensor in state.items()}
+    old = {name.replace("head.fc.", "head."): tensor for name, tensor in old.items()}
+    path = foreign(tmp_path / "swin.pth", {**old, "layers.0.blocks.0.attn_mask": torch.zeros(4, 64, 64)})
+    model, left = weights.load(path, model=SWIN, options=SMALL_SWIN, input_size=16)
+    assert left == ["layers.0.blocks.0.attn_mask: 4 x 64 x 64 in the file, nothing wanted; left out"]
+    assert same(model.state_dict(), state)
+    model, left = weights.load(path, model=SWIN, options=SMALL_SWIN, input_size=16, classes=3)
+    assert [line.split(":")[0] for line in left] == ["head.fc.bias", "head.fc.weight", "layers.0.blocks.0.attn_mask"]
+
+
+def test_colour_and_grey_networks_learn_from_each_other(saved, tmp_path):
+    grey, left = weights.load(saved, channels=1)
+    assert left == ["patch_embed.proj.weight: 16 x 3 x 4 x 4 in the file, 16 x 1 x 4 x 4 wanted; fitted"]
+    images = torch.rand(2, 1, 16, 16)
+    weights.save(grey, tmp_path / "grey.safetensors", {**FACTS, "channels": 1})
+    assert weights.load(tmp_path / "grey.safetensors")[1] == []
+    colour, left = weights.load(tmp_path / "grey.safetensors", channels=3)
+    assert left == ["patch_embed.proj.weight: 16 x 1 x 4 x 4 in the file, 16 x 3 x 4 x 4 wanted; fitted"]
+    with torch.inference_mode():
+        outputs = [model.eval()(images.expand(-1, n, -1, -1)) for model, n in ((network(), 3), (grey, 1), (colour, 3))]
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-4, atol=1e-5)  # of grey images all think the same
+    torch.testing.assert_close(outputs[2], outputs[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_distilled_network_gives_a_plain_one_what_fits(tmp_path):
+    state = distilled().state_dict()
+    path = foreign(tmp_path / "deit.pth", state)
+    model, left = weights.load(path, model="deit_tiny_patch16_224", options=tiny.VIT, input_size=16)
+    assert left == [
+        "dist_token: 1 x 1 x 16 in the file, nothing wanted; left out",
+        "head_dist.bias: 4 in the file, nothing wanted; left out",
+        "head_dist.weight: 4 x 16 in the file, nothing wanted; left out",
+        "pos_embed: 1 x 18 x 16 in the file, 1 x 17 x 16 wanted; fitted",
+    ]
+    assert torch.equal(model.pos_embed[0], state["pos_embed"][0, [0, *range(2, 18)]])
+    assert torch.equal(model.head.weight, state["head.weight"])
+    again, left = weights.load(path, model="deit_tiny_distilled_patch16_224", options=tiny.VIT, input_size=16)
+    assert left == []
+    assert same(again.state_dict(), state)
+    left = weights.load(path, model="deit_tiny_distilled_patch16_224", options=tiny.VIT, input_size=16, classes=3)[1]
+    assert [line.split(":")[0] for line in left] == ["head.bias", "head.weight", "head_dist.bias", "head_dist.weight"]
+
+
+def test_a_plain_safetensors_file_needs_the_name_of_its_model(tmp_path):
+    path = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(network().state_dict(), path)
+    with pytest.raises(ValueError, match=r"model: .*does not say which network it holds; give its timm name"):
+        weights.load(path)
+    model, left = weights.load(path, model=VIT, options=tiny.VIT, input_size=16)
+    assert left == []
+    assert same(model.state_dict(), network().state_dict())
+
+
+def test_size_and_channels_of_a_file_without_facts_are_timms(tmp_path):
+    state = networks.build(VIT, 2, options={"depth": 1}, input_size=224, seed=0).state_dict()
+    model, left = weights.load(foreign(tmp_path / "x.pth", state), model=VIT, options={"depth": 1})
+    assert left == []
+    assert model.patch_embed.img_size == (224, 224)
+    assert model.num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (VIT, {**tiny.VIT, "depth": 2}, "blocks.1.attn.proj.bias: nothing in the file, 16 wanted"),
+        (VIT, {**tiny.VIT, "embed_dim": 32}, "blocks.0.attn.proj.bias: 16 in the file, 32 wanted"),
+        (VIT, {**tiny.VIT, "class_token": False, "global_pool": "avg"}, "not the weights of a vit_tiny"),
+        ("resnet10t", {}, "not the weights of a resnet10t"),
+        (SWIN, SMALL_SWIN, "not the weights of a swin_tiny"),
+        ("deit_tiny_distilled_patch16_224", tiny.VIT, "not the weights of a deit_tiny_distilled"),
+        ("vit_tny", {}, "model: 'vit_tny' is not a timm model"),
+    ],
+)
+def test_weights_of_another_network_are_refused(saved, tmp_path, model, options, message):
+    path = foreign(tmp_path / "x.pth", network().state_dict())
+    for file in (saved, path):
+        with pytest.raises(ValueError, match=message):
+            weights.load(file, model=model, options=options, input_size=16, classes=4)
+
+
+def test_a_deeper_network_is_not_cut_short(tmp_path):
+    path = foreign(tmp_path / "x.pth", network(depth=2).state_dict())
+    with pytest.raises(ValueError, match=r"x\.pth: not .*; blocks\.1\.attn\.proj\.bias: 16 in the file, nothing"):
+        weights.load(path, model=VIT, options=tiny.VIT, input_size=16)
+
+
+def test_weights_of_nothing_known_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"x\.pth: not the weights of .*blocks.0.attn.proj.bias: nothing in"):
+        weights.load(foreign(tmp_path / "x.pth", {"zz": torch.zeros(1)}), model=VIT, options=tiny.VIT, classes=2)
+
+
 def test_bad_checkpoints_are_named(saved, tmp_path):
-    with pytest.raises(ValueError, match="no such checkpoint"):
-        weights.facts(tmp_path / "none")
-    saved.write_bytes(saved.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
-        weights.facts(saved)
+    for read in (weights.facts, weights.read, weights.load):
+        with pytest.raises(ValueError, match="none: no such checkpoint"):
+            read(tmp_path / "none")
+    data = saved.read_bytes()
+    for size in (0, 4, 100, len(data) - 100):
+        saved.write_bytes(data[:size])
+        for read in (weights.facts, weights.read, weights.load):
+            with pytest.raises(ValueError, match=r"model\.safetensors: not a whole safetensors file"):
+                read(saved)
     saved.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
     with pytest.raises(ValueError, match="without this project's facts"):
-        weights.load(saved)
+        weights.facts(saved)
+    with pytest.raises(ValueError, match=r"x\.pth: a file without this project's facts"):
+        weights.facts(foreign(tmp_path / "x.pth", network().state_dict()))
+    saved.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}, {weights.METADATA: "{}"}))
+    for read in (weights.facts, weights.read, weights.load):
+        with pytest.raises(ValueError, match="facts in it are not whole"):
+            read(saved)
     with pytest.raises(ValueError, match="facts: model, options"):
         weights.save(network(), saved, {})
+
+
+@pytest.fixture
+def publisher(monkeypatch):
+    """timm's published weights without a network: those of the same model, drawn from seed 5."""
+    create = timm.create_model
+
+    def fetched(name, pretrained=False, **how):
+        if not pretrained:
+            return create(name, **how)
+        return networks.build(name, 1000, options={}, input_size=224, seed=5)
+
+    monkeypatch.setattr(timm, "create_model", fetched)
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: None)
+
+
+@pytest.mark.parametrize(("path", "how"), [("timm", {"model": "test_vit"}), ("timm:test_vit", {})])
+def test_timms_own_weights_are_taken(publisher, path, how):
+    model, left = weights.load(path, **how, classes=3, input_size=64)
+    assert [line.split(":")[0] for line in left] == ["head.bias", "head.weight", "pos_embed"]
+    published = networks.build("test_vit", 1000, options={}, input_size=224, seed=5)
+    assert torch.equal(model.blocks[0].mlp.fc1.weight, published.blocks[0].mlp.fc1.weight)
+    assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
+
+
+def test_what_timm_publishes_has_facts_too():
+    found = weights.facts("timm:resnet10t")
+    assert {**found, "classes": len(found["classes"])} == {
+        **{"model": "resnet10t", "options": {}, "input_size": 176, "channels": 3, "classes": 1000},
+        **{"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+    }
+
+
+@pytest.mark.parametrize("error", [HTTPError("no"), LocalEntryNotFoundError("no"), OfflineModeIsEnabled("no")])
+@pytest.mark.parametrize("place", ["asking", "fetching"])
+def test_without_a_network_the_published_weights_are_refused(monkeypatch, error, place):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "model_info", fails if place == "asking" else lambda *_, **__: None)
+    monkeypatch.setattr(timm, "create_model", fails)
+    with pytest.raises(ValueError, match=r"test_vit: timm's weights cannot be fetched here .*connect to a network"):
+        weights.load("timm:test_vit")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("timm", "model: '' is not a timm model"),
+        ("timm:test_vitt", r"is not a timm model \(did you mean test_vit"),
+        ("timm:test_vit.none", r"'test_vit.none' is not a timm model; with weights there are test_vit\.r160_in1k"),
+        ("timm:botnet50ts_256", "timm publishes no weights of this model"),
+    ],
+)
+def test_what_timm_does_not_publish_is_refused(path, message):
+    with pytest.raises(ValueError, match=message):
+        weights.load(path)
