@@ -344,6 +344,7 @@ class Pretrain(Training):
 
     data: Place
     views: Literal["all", "one", "live"]
+    live_size: Annotated[int, Range(1, 4096)]
     live_axes: Annotated[int, Range(1, 3)]
     live_range: Annotated[float, Range(0, 360)]
     live_jitter: Annotated[float, Range(0, 180)]
@@ -361,6 +362,8 @@ class Pretrain(Training):
         yield from self._unsorted("live_point_size", "live_points")
         if self.data not in DATASETS and not Path(self.data).is_dir():
             yield f"data: {self.data!r} is neither a folder nor one of {', '.join(DATASETS)}"
+        if self.data in DATASETS and (self.data == "models") != (self.views == "live"):
+            yield f"views: {self.views} does not suit data: {self.data}; models are rendered live, all others are images"
 
     def check_possible(self):
         from ofdb_core import networks

@@ -1,7 +1,8 @@
 """Labelled pictures: arrays or files, one sample after another; what the augmentation of training begins with.
 
 A set of samples has `labels` (n,) int64, `classes` (their names) and `picture(i, rng)`, a PIL image; rng is a NumPy
-generator of that sample and step, for sets whose samples have many instances. Plain images have one and do not use it.
+generator of that sample and step, for sets whose samples have many instances. Without it, as in evaluation, a picture
+is always the same. `Images` have one instance each, `OneOf` draws one of a category's files, `live.Models` renders one.
 """
 
 import struct
@@ -13,7 +14,7 @@ from PIL import Image
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-CACHE_BYTES = 2**30  # of decoded images that one process keeps
+CACHE_BYTES = 2**30  # of decoded images, or of models, that one process keeps
 
 
 def decode(path):
@@ -27,6 +28,47 @@ def decode(path):
         raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
     gray = (pixels == pixels[..., :1]).all()
     return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
+
+
+class Cache:
+    """Arrays that load(path) makes when they are first asked for, kept while `budget` bytes last."""
+
+    def __init__(self, load, budget):
+        self._load, self.budget, self._kept = load, budget, {}
+
+    def __getitem__(self, path):
+        if (array := self._kept.get(path)) is None:
+            array = self._load(path)
+            if array.nbytes <= self.budget:
+                self.budget -= array.nbytes
+                self._kept[path] = array
+        return array
+
+
+def class_files(root, extensions, what):
+    """Paths, labels and class names of <root>/<class>/<file>, sorted by name; hidden files are left out.
+
+    extensions: of the files, in lower case; what: such a file holds, for the errors.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder; {what}s are read from <folder>/<class>/<file>")
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not folders:
+        raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
+    paths, labels = [], []
+    for label, folder in enumerate(folders):
+        found = sorted(path for path in folder.rglob("*") if _is_one(path, folder, extensions))
+        if not found:
+            raise ValueError(f"{folder}: holds no {what}; allowed are {', '.join(extensions)}")
+        paths += found
+        labels += [label] * len(found)
+    return paths, labels, [folder.name for folder in folders]
+
+
+def _is_one(path, folder, extensions):
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in extensions and not hidden and path.is_file()
 
 
 class Images:
@@ -48,40 +90,19 @@ class Images:
             raise ValueError(
                 f"labels: {self.labels.min()} to {self.labels.max()} given; allowed is 0 to {len(self.classes) - 1}"
             )
-        self._cache, self._budget = {}, cache_bytes
+        self._decoded = Cache(decode, cache_bytes)
 
     @classmethod
     def from_folder(cls, root, *, cache_bytes=CACHE_BYTES):
-        """The images of <root>/<class>/<file>; classes and files are sorted by name, hidden ones are left out."""
-        root = Path(root)
-        if not root.is_dir():
-            raise ValueError(f"{root}: no such folder; images are read from <folder>/<class>/<file>")
-        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-        if not folders:
-            raise ValueError(f"{root}: has no class folders; images are read from <folder>/<class>/<file>")
-        items, labels = [], []
-        for label, folder in enumerate(folders):
-            found = sorted(path for path in folder.rglob("*") if _is_image(path, folder))
-            if not found:
-                raise ValueError(f"{folder}: holds no image; allowed are {', '.join(EXTENSIONS)}")
-            items += found
-            labels += [label] * len(found)
-        return cls(items, labels, [folder.name for folder in folders], cache_bytes=cache_bytes)
+        """The images of <root>/<class>/<file>: see `class_files`."""
+        return cls(*class_files(root, EXTENSIONS, "image"), cache_bytes=cache_bytes)
 
     def __len__(self):
         return len(self.items)
 
     def pixels(self, i):
         """Image i, (H, W) or (H, W, 3) uint8."""
-        if isinstance(self.items, np.ndarray):
-            return self.items[i]
-        if (kept := self._cache.get(i)) is not None:
-            return kept
-        pixels = decode(self.items[i])
-        if pixels.nbytes <= self._budget:
-            self._budget -= pixels.nbytes
-            self._cache[i] = pixels
-        return pixels
+        return self.items[i] if isinstance(self.items, np.ndarray) else self._decoded[self.items[i]]
 
     def picture(self, i, rng=None):
         """Image i as a PIL image, of one channel ("L") where it is gray and "RGB" otherwise; rng is not used."""
@@ -99,9 +120,39 @@ class Images:
             chosen.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
         chosen = np.sort(np.concatenate(chosen))
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
-        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._budget)
+        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget)
 
 
-def _is_image(path, folder):
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in EXTENSIONS and not hidden and path.is_file()
+class OneOf:
+    """A sample for each class of `Images`: one of the class's images, drawn anew each time; without rng, its first."""
+
+    def __init__(self, images):
+        self._images, self.classes, self.labels = images, images.classes, np.arange(len(images.classes))
+        counts = np.bincount(images.labels, minlength=len(self.labels))
+        self._members = np.split(np.argsort(images.labels, kind="stable"), np.cumsum(counts)[:-1])
+
+    def __len__(self):
+        return len(self.labels)
+
+    def picture(self, i, rng=None):
+        """An image of class i as a PIL image, as `Images.picture`."""
+        members = self._members[i]
+        return self._images.picture(members[0 if rng is None else rng.integers(len(members))])
+
+
+def of(recipe, root):
+    """The samples that a `recipe.Pretrain` asks for, from the folder root that its `data` names.
+
+    views all: every image is one; one: every category is one, see `OneOf`; live: every model is one, see `live.Models`.
+    """
+    models = any(Path(root).glob("*/*.ply"))
+    if recipe.views == "live" and not models:
+        raise ValueError(f"views: live renders models; {root} has none: run 3_render_3d and give data: models")
+    if recipe.views != "live" and models:
+        raise ValueError(f"views: {recipe.views} reads images; {root} has models (.ply): give views: live")
+    if models:
+        from ofdb_core import live  # has kernels, for which stored images do not wait
+
+        return live.Models(root, recipe)
+    images = Images.from_folder(root)
+    return OneOf(images) if recipe.views == "one" else images
