@@ -363,7 +363,7 @@ class Pretrain(Training):
         if self.data not in DATASETS and not Path(self.data).is_dir():
             yield f"data: {self.data!r} is neither a folder nor one of {', '.join(DATASETS)}"
         if self.data in DATASETS and (self.data == "models") != (self.views == "live"):
-            yield f"views: {self.views} does not suit data: {self.data}; models are rendered live, all others are images"
+            yield f"views: {self.views} does not suit data: {self.data}; only models are rendered live"
 
     def check_possible(self):
         from ofdb_core import networks

@@ -236,7 +236,7 @@ def test_a_folder_that_does_not_suit_is_refused(models, views, data, kind, words
     ("data", "kind"), [("models", "one"), ("models", "all"), ("views", "live"), ("images", "live")]
 )
 def test_views_and_data_that_do_not_suit_are_refused_before_anything_runs(data, kind):
-    with pytest.raises(recipe.RecipeError, match=f"views: {kind} does not suit data: {data}; models are rendered live"):
+    with pytest.raises(recipe.RecipeError, match=f"views: {kind} does not suit data: {data}; only models are rendered"):
         settings(data=data, views=kind)
 
 
