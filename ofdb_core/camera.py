@@ -183,12 +183,13 @@ def name(category, index, model=0):
     return f"{category:06d}/{category:06d}_{model:05d}_{numbers}.png"
 
 
-def files(models, *, seed, axes=1, views=12, size=224, point_size=1):
+def files(models, *, seed, axes=1, views=12, size=224, point_size=1, one_stream=False):
     """Pairs of a file name and a function that makes its bytes: all views of models, which are (number, path) pairs.
 
     The jitter of a category's views is drawn from the stream of (seed, category), in the order of `indices`.
+    one_stream: from Python's `random.seed(seed)`, one model after another, as in the original.
     """
-    order = indices(axes=axes, views=views)
+    order, stream = indices(axes=axes, views=views), streams.Mersenne([seed])
     cloud = functools.lru_cache(maxsize=16)(load)  # threads work on few models at a time, each of them many views
 
     def make(path, index, jitter):
@@ -196,6 +197,7 @@ def files(models, *, seed, axes=1, views=12, size=224, point_size=1):
         return raster.png(image, PALETTE)
 
     for category, path in models:
-        jitters = streams.jitter(axes * len(order), seed, category).reshape(-1, axes)
-        for index, jitter in zip(order, jitters, strict=True):
+        count = axes * len(order)
+        drawn = stream.uniform(-np.pi, np.pi, count) if one_stream else streams.jitter(count, seed, category)
+        for index, jitter in zip(order, drawn.reshape(-1, axes), strict=True):
             yield name(category, index), functools.partial(make, path, index, tuple(jitter))

@@ -270,7 +270,12 @@ class Render3D(Recipe):
     views: Annotated[int, Range(1, 999)]
     image_size: Annotated[int, Range(1, 4096)]
     point_size: Annotated[int, Range(1, 3)]
+    one_stream: bool
     workers: Whole
+
+    def conflicts(self):
+        if self.one_stream and self.degenerate == "skip":
+            yield "one_stream: True needs degenerate: keep; the original's order passes over no candidate"
 
 
 @dataclass(frozen=True)
