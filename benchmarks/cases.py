@@ -1,9 +1,11 @@
 """What is measured: `python -m benchmarks.cases <case> <size>` prints one measurement and its peak memory as JSON.
 
 Each function does a piece of real work of a given size, and the baseline does a small part of the same work in the
-same process; their results are compared. A process for each, so that its time and memory are its own.
+same process; their results are compared. A process for each, so that its time and memory are its own. What a case only
+reads is made before the clock starts and kept in runs/benchmarks/ for the next one.
 """
 
+import functools
 import itertools
 import json
 import resource
@@ -17,10 +19,25 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import plain
-from ofdb_core import camera, dataset, folder, ifs, model3d, render2d, search, streams, visualatom
+from ofdb_core import (
+    camera,
+    dataset,
+    experiment,
+    folder,
+    ifs,
+    recipe,
+    record,
+    render2d,
+    samples,
+    search,
+    streams,
+    visualatom,
+)
 
+KEPT = record.PROJECT / "runs" / "benchmarks"
 RELEASE = {"size": 362, "points": 200_000, "weight": 0.2}
 FIRST = 40  # candidates that the baseline judges
+MODELS = 1000  # that views are taken of, one after another, where only views are counted
 
 
 @dataclass
@@ -85,9 +102,38 @@ def search_3d(categories):
     return _search(categories, search.candidates_3d, plain.search_3d, 10_000)
 
 
-def _images(root, images):
-    dataset.write_categories(f"{root}/categories", categories=images)
-    return _timed(dataset.write_images, f"{root}/images", f"{root}/categories", draw="patch_gray", **RELEASE)[0]
+def search_3d_one_core(categories):
+    """The same with one thread."""
+    return _search(categories, functools.partial(search.candidates_3d, workers=1), plain.search_3d, 10_000)
+
+
+def _kept(name, write, *arguments, **named):
+    """The folder runs/benchmarks/<name>, which `write` makes unless it is complete and unchanged."""
+    write(KEPT / name, *arguments, **named)
+    return KEPT / name
+
+
+def _written(write, *arguments, **named):
+    """Seconds, number of files and MB that it takes to write a folder anew."""
+    with tempfile.TemporaryDirectory() as root:
+        seconds, made = _timed(write, root, *arguments, **named)
+        return seconds, len(made["files"]), _size(root)
+
+
+def _verified(root):
+    seconds, problems = _timed(folder.verify, root)
+    if problems:
+        raise RuntimeError(f"{root}: {problems[0]}")
+    return Measured(seconds, len(folder.manifest(root)["files"]), "file", disk_mb=_size(root))
+
+
+def _categories(count):
+    return _kept(f"categories-{count}", dataset.write_categories, categories=count)
+
+
+def _models(count):
+    found = _kept(f"categories3d-{count}", dataset.write_categories_3d, categories=count)
+    return _kept(f"models-{count}", dataset.write_models, found)
 
 
 def render_2d(images):
@@ -96,36 +142,68 @@ def render_2d(images):
     ours = render2d.rgb(system, **RELEASE)[..., 0]
     slow, theirs = _timed(plain.render, system, **RELEASE, seed=0)
     _same(ours, theirs)
-    with tempfile.TemporaryDirectory() as root:
-        return Measured(_images(root, images), images, "image", slow, _size(f"{root}/images"))
+    seconds, count, megabytes = _written(dataset.write_images, _categories(images), draw="patch_gray", **RELEASE)
+    return Measured(seconds, count, "image", slow, megabytes)
 
 
 def verify_2d(images):
     """Verifying a data set of so many images: every file read and hashed."""
-    with tempfile.TemporaryDirectory() as root:
-        _images(root, images)
-        return Measured(_timed(folder.verify, f"{root}/images")[0], images, "file")
-
-
-def views_3d(models):
-    """12 views of so many models of the released 3D-OFDB, PNG files and manifest included."""
-    with tempfile.TemporaryDirectory() as root:
-        dataset.write_categories_3d(f"{root}/categories", categories=models)
-        dataset.write_models(f"{root}/models", f"{root}/categories")
-        cloud = model3d.load(dataset.load_models(f"{root}/models")[0][1])
-        ours = camera.view(cloud, (0,), (0.0,))
-        slow, theirs = _timed(plain.view, cloud, np.pi / 6, 224)
-        _same(ours, theirs)
-        seconds, made = _timed(dataset.write_views, f"{root}/views", f"{root}/models")
-        return Measured(seconds, len(made["files"]), "view", slow, _size(f"{root}/views"))
+    found = _categories(images)
+    return _verified(_kept(f"images-{images}", dataset.write_images, found, draw="patch_gray", **RELEASE))
 
 
 def models_3d(models):
     """So many models, PLY files and manifest included."""
-    with tempfile.TemporaryDirectory() as root:
-        dataset.write_categories_3d(f"{root}/categories", categories=models)
-        seconds, _ = _timed(dataset.write_models, f"{root}/models", f"{root}/categories")
-        return Measured(seconds, models, "model", disk_mb=_size(f"{root}/models"))
+    found = _kept(f"categories3d-{models}", dataset.write_categories_3d, categories=models)
+    seconds, count, megabytes = _written(dataset.write_models, found)
+    return Measured(seconds, count, "model", disk_mb=megabytes)
+
+
+def _one_view(root):
+    """Seconds of the baseline for a view of the first model, which must be ours."""
+    cloud = camera.load(dataset.load_models(root)[0][1])
+    slow, theirs = _timed(plain.view, cloud, np.pi / 6, 224)
+    _same(camera.view(cloud, (0,), (0.0,)), theirs)
+    return slow
+
+
+def views_3d(models):
+    """12 views of so many models of the released 3D-OFDB, PNG files and manifest included."""
+    root = _models(models)
+    slow, (seconds, count, megabytes) = _one_view(root), _written(dataset.write_views, root)
+    return Measured(seconds, count, "view", slow, megabytes)
+
+
+def verify_3d(models):
+    """Verifying 12 views of so many models: every file read and hashed."""
+    return _verified(_kept(f"views-{models}", dataset.write_views, _models(models)))
+
+
+def view_3d(views):
+    """So many views alone: of models in memory, on one core, without a file."""
+    root = _models(MODELS)
+    clouds = [camera.load(path) for _, path in dataset.load_models(root)]
+
+    def draw():
+        for i in range(views):
+            camera.view(clouds[i % MODELS], (i % 12,), (0.0,))
+
+    return Measured(_timed(draw)[0], views, "view", _one_view(root))
+
+
+def live_3d(views):
+    """So many live views, as notebook 4 draws them by its own values, on one core, the first reading included.
+
+    The baseline draws all points, and no viewpoint.
+    """
+    root, values = _models(MODELS), {name: value for name, (value, _) in experiment.defaults("4_pretrain").items()}
+    found = samples.of(recipe.Pretrain.of({**values, "data": "models", "views": "live"}), root)
+
+    def draw():
+        for i in range(views):
+            found.picture(i % MODELS, np.random.default_rng(i))
+
+    return Measured(_timed(draw)[0], views, "view", _one_view(root))
 
 
 def render_visualatom(images):
@@ -135,9 +213,15 @@ def render_visualatom(images):
     strokes = visualatom.strokes(atom, stream)
     slow, theirs = _timed(plain.contours, atom, strokes, 512)
     _same(visualatom.draw(atom, strokes, 512), theirs)
-    with tempfile.TemporaryDirectory() as root:
-        seconds, _ = _timed(dataset.write_visualatom, f"{root}/images", categories=images, settings="published")
-        return Measured(seconds, images, "image", slow, _size(f"{root}/images"))
+    how = {"categories": images, "settings": "published"}
+    seconds, count, megabytes = _written(dataset.write_visualatom, **how)
+    return Measured(seconds, count, "image", slow, megabytes)
+
+
+def verify_visualatom(images):
+    """Verifying so many images of VisualAtom: every file read and hashed."""
+    how = {"categories": images, "settings": "published"}
+    return _verified(_kept(f"visualatom-{images}", dataset.write_visualatom, **how))
 
 
 CASES = {
@@ -146,9 +230,14 @@ CASES = {
     "render_2d": (render_2d, [1000]),
     "verify_2d": (verify_2d, [1000]),
     "search_3d": (search_3d, [250, 1000]),
+    "search_3d_one_core": (search_3d_one_core, [250]),
     "models_3d": (models_3d, [1000]),
     "views_3d": (views_3d, [1000]),
+    "verify_3d": (verify_3d, [1000]),
+    "view_3d": (view_3d, [10_000]),
+    "live_3d": (live_3d, [10_000]),
     "render_visualatom": (render_visualatom, [1000]),
+    "verify_visualatom": (verify_visualatom, [1000]),
 }
 
 if __name__ == "__main__":

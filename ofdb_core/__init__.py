@@ -6,8 +6,12 @@ The road of a data set, module by module (each is imported only when it is used)
     streams   every source of randomness
     chaos     the chaos game: a system and random numbers become points (n, d)
     raster    points become an image (H, W)
+    cloud     points in space become a cloud (n, 3), centred in a cube
     search    random systems become categories, as the original's search picks them
     render2d  an image of 2D-OFDB and its PNG file
+    model3d   a model of 3D-OFDB, a cloud, and its PLY file
+    camera    views of a model and their PNG files
+    visualatom  an image of VisualAtom and its PNG file
     folder    folders of results: written whole, resumed, verified
     dataset   the folders of a data set: categories and images
     recipe    what a notebook may be told: names, types and ranges of its parameters
@@ -17,6 +21,7 @@ The road of a data set, module by module (each is imported only when it is used)
     archive   data sets in .zip and .tar files become folders
     real      real images by name, or from the user's folder or archive
     samples   labelled images, one after another
+    live      labelled models, rendered from anywhere while training
     loading   images become batches, each a function of (seed, step)
     networks  timm's models, checked before they are used
     foreign   the weights in the files of others

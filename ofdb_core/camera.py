@@ -167,6 +167,11 @@ def render(points, rotation, *, size=224, point_size=1):
     return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
 
 
+def load(path):
+    """The points (n, 3) of a model's file as `render` takes them fastest: float32, each axis contiguous."""
+    return np.asfortranarray(model3d.load(path), np.float32)
+
+
 def view(points, index, jitter, *, views=12, size=224, point_size=1):
     """One stored view of points (n, 3), (size, size) uint8 of 0 and 1: see `stored` and `render`."""
     return render(points, stored(index, jitter, views=views), size=size, point_size=point_size)
@@ -178,23 +183,21 @@ def name(category, index, model=0):
     return f"{category:06d}/{category:06d}_{model:05d}_{numbers}.png"
 
 
-def files(models, *, seed, axes=1, views=12, size=224, point_size=1):
+def files(models, *, seed, axes=1, views=12, size=224, point_size=1, one_stream=False):
     """Pairs of a file name and a function that makes its bytes: all views of models, which are (number, path) pairs.
 
     The jitter of a category's views is drawn from the stream of (seed, category), in the order of `indices`.
+    one_stream: from Python's `random.seed(seed)`, one model after another, as in the original.
     """
-    order = indices(axes=axes, views=views)
-    cloud = functools.lru_cache(maxsize=16)(_ready)  # threads work on few models at a time, each of them many views
+    order, stream = indices(axes=axes, views=views), streams.Mersenne([seed])
+    cloud = functools.lru_cache(maxsize=16)(load)  # threads work on few models at a time, each of them many views
 
     def make(path, index, jitter):
         image = view(cloud(path), index, jitter, views=views, size=size, point_size=point_size)
         return raster.png(image, PALETTE)
 
     for category, path in models:
-        jitters = streams.jitter(axes * len(order), seed, category).reshape(-1, axes)
-        for index, jitter in zip(order, jitters, strict=True):
+        count = axes * len(order)
+        drawn = stream.uniform(-np.pi, np.pi, count) if one_stream else streams.jitter(count, seed, category)
+        for index, jitter in zip(order, drawn.reshape(-1, axes), strict=True):
             yield name(category, index), functools.partial(make, path, index, tuple(jitter))
-
-
-def _ready(path):
-    return np.asfortranarray(model3d.load(path), np.float32)

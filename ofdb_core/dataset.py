@@ -82,18 +82,21 @@ def write_images(root, categories_root, *, categories=None, seed=0, workers=0, *
     return folder.fill(root, head, files, total=len(systems), workers=workers)
 
 
-def write_models(root, categories_root, *, seed=0, points=10_000, weight=0.4, workers=0):
+def write_models(root, categories_root, *, seed=0, points=10_000, weight=0.4, one_stream=False, workers=0):
     """Write the model of each 3D category of a folder as a PLY file; return the manifest of the model folder.
 
     A category whose weighted system gives no model has no file; the manifest's `missing` says which and why.
+    one_stream: the random numbers in the original's order (see `model3d.files`).
     """
-    systems, how = load_categories(categories_root), {"seed": seed, "points": points, "weight": weight}
+    systems = load_categories(categories_root)
+    how = {"seed": seed, "points": points, "weight": weight, "one_stream": one_stream}
     missing = model3d.defects(systems, **how)
     for category, why in missing.items():
         print(f"category {category:06d} is kept without a model: {why}")
     head = folder.header({"source": folder.digest(categories_root), **how}, "model3d")
     head["missing"] = {f"{category:06d}": why for category, why in missing.items()}
-    files = model3d.files([pair for pair in systems if pair[0] not in missing], **how)
+    lacking = {model3d.name(category) for category in missing}
+    files = ((name, make) for name, make in model3d.files(systems, **how) if name not in lacking)
     return folder.fill(root, head, files, total=len(systems) - len(missing), workers=workers)
 
 
@@ -105,10 +108,13 @@ def load_models(root):
     return [(int(path.parent.name), path) for path in paths]
 
 
-def write_views(root, models_root, *, seed=0, axes=1, views=12, size=224, point_size=1, workers=0):
-    """Render views**axes views of each model of a folder; return the manifest of the folder of views."""
+def write_views(root, models_root, *, seed=0, axes=1, views=12, workers=0, **how):
+    """Render views**axes views of each model of a folder; return the manifest of the folder of views.
+
+    how: size, point_size and one_stream as for `camera.files`.
+    """
     models, source = load_models(models_root), folder.digest(models_root)
-    how = {"seed": seed, "axes": axes, "views": views, "size": size, "point_size": point_size}
+    how = {"seed": seed, "axes": axes, "views": views, **how}
     head = folder.header({"source": source, **how}, "camera")
     return folder.fill(root, head, camera.files(models, **how), total=len(models) * views**axes, workers=workers)
 

@@ -19,7 +19,7 @@ def images_of(recipe):
     if recipe.data in DATASETS or (path.is_dir() and not (path / "train").is_dir()):
         return None, samples.Images.from_folder(path)
     with processes.state().main_process_first():
-        return real.images_of(recipe.data, recipe.data_root or record.PROJECT / "data")
+        return real.images_of(recipe.data, real.root_of(recipe))
 
 
 def settings_of(recipe):

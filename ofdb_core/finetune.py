@@ -48,7 +48,7 @@ def root_of(recipe):
 def images_of(recipe):
     """Training and test images of a recipe, as `samples.Images`; the main process fetches what is to be fetched."""
     with processes.state().main_process_first():
-        return real.images_of(recipe.data, recipe.data_root or record.PROJECT / "data")
+        return real.images_of(recipe.data, real.root_of(recipe))
 
 
 def compare(recipe):

@@ -95,9 +95,8 @@ def begin():
             print(f"process {process}: {error}", file=sys.__stderr__, flush=True)
             os._exit(signals.TO_BE_CONTINUED)
         text = "".join(traceback.format_exception(kind, error, trace))
-        print(
-            f"process {process} of {os.environ.get('WORLD_SIZE', 1)} failed:\n{text}", file=sys.__stderr__, flush=True
-        )
+        of = os.environ.get("WORLD_SIZE", 1)
+        print(f"process {process} of {of} failed:\n{text}", file=sys.__stderr__, flush=True)
 
     sys.excepthook = tell
 

@@ -3,7 +3,8 @@
 The training loop asks a batch source for the batch of step i: which process or worker makes it, and how many there are,
 changes nothing. Length is counted in steps. The samples come in a stream of permutations, one for each (seed, epoch),
 joined end to end and cut into batches: every sample is used equally often and no tail is dropped. Augmentation is
-timm's. Whatever has `parts`, `places`, `ids` and `batch` as `Batches` has them is a batch source.
+timm's; a sample with many instances gets a generator of its own to draw one with (see `samples`). Whatever has
+`parts`, `places`, `ids` and `batch` as `Batches` has them is a batch source.
 """
 
 import contextlib

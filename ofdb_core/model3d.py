@@ -80,21 +80,33 @@ def name(category):
     return f"{category:06d}/{category:06d}_0000.ply"
 
 
-def files(categories, *, seed, points, weight):
-    """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs; own streams."""
-
-    def make(category, system):
-        return ply(cloud(system, streams.choices(points, seed, category), weight=weight))
-
-    return ((name(category), functools.partial(make, category, system)) for category, system in categories)
-
-
-def defects(categories, *, seed, points, weight):
-    """Category number -> why it has no model, for those of the (number, IFS) pairs that have none."""
-    found = {}
+def _draws(categories, seed, points, one_stream):
+    """A triple (number, IFS, u) for each (number, IFS) pair; u: the numbers that choose its maps."""
+    stream = streams.Mersenne(seed)
     for category, system in categories:
+        yield category, system, stream.random(points) if one_stream else streams.choices(points, seed, category)
+
+
+def files(categories, *, seed, points, weight, one_stream=False):
+    """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs.
+
+    one_stream: row i of the numbers of `RandomState(seed).random_sample((n, points))` chooses the maps of the i-th
+    category, as in the original; else each category has a stream of its own, and any of them can be made alone.
+    """
+
+    def make(system, u):
+        return ply(cloud(system, u, weight=weight))
+
+    draws = _draws(categories, seed, points, one_stream)
+    return ((name(category), functools.partial(make, system, u)) for category, system, u in draws)
+
+
+def defects(categories, *, seed, points, weight, one_stream=False):
+    """Category number -> why it has no model, for those of the (number, IFS) pairs that have none; as for `files`."""
+    found = {}
+    for category, system, u in _draws(categories, seed, points, one_stream):
         try:
-            cloud(system, streams.choices(points, seed, category), weight=weight)
+            cloud(system, u, weight=weight)
         except Degenerate as error:
             found[category] = str(error)
     return found

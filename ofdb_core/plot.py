@@ -47,7 +47,9 @@ def histogram(values, *, threshold, names, xlabel, ylabel, title, bins=60, log=T
     """How a score is distributed below and from a threshold; names: of those two parts."""
     figure, axes = _axes(1, 1, (7, 3), title)
     axis, values = axes[0, 0], np.asarray(values)
-    edges = np.linspace(min(values.min(), threshold), values.max(), bins + 1)
+    low, high = min(values.min(), threshold), max(values.max(), threshold)
+    width = (high - low) / bins or 1.0
+    edges = threshold + width * np.arange(-np.ceil((threshold - low) / width), np.ceil((high - threshold) / width) + 1)
     for name, part, colour in zip(
         names, (values[values < threshold], values[values >= threshold]), (FAINT, ACCENT), strict=True
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ofdb_core import (
+    archive,
     card,
     checkpoint,
     evaluation,
@@ -16,6 +17,7 @@ from ofdb_core import (
     loading,
     networks,
     processes,
+    real,
     record,
     samples,
     train,
@@ -26,7 +28,10 @@ from ofdb_core import (
 def images_of(recipe):
     """The samples of a `recipe.Pretrain`, and the fingerprint of where they lie."""
     source = Path(recipe.out) / recipe.data
-    return samples.Images.from_folder(source), processes.shared(lambda: folder.fingerprint(source))
+    if archive.is_archive(source):
+        with processes.state().main_process_first():
+            source = archive.unpacked(source, real.root_of(recipe))
+    return samples.of(recipe, source), processes.shared(lambda: folder.fingerprint(source))
 
 
 def pretrain(recipe):

@@ -53,6 +53,11 @@ def images_of(data, root):
     return _from_folder(archive.unpacked(data, root) if archive.is_archive(data) else data)
 
 
+def root_of(recipe):
+    """Where a recipe's downloaded and unpacked data lie."""
+    return Path(recipe.data_root) if recipe.data_root else record.PROJECT / "data"
+
+
 def fingerprint(data):
     """One hash of an archive, or of a folder's files; of a set known by name, whose bytes are checked, the name."""
     if data in NAMES:

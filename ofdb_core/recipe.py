@@ -271,7 +271,12 @@ class Render3D(Recipe):
     views: Annotated[int, Range(1, 999)]
     image_size: Annotated[int, Range(1, 4096)]
     point_size: Annotated[int, Range(1, 3)]
+    one_stream: bool
     workers: Whole
+
+    def conflicts(self):
+        if self.one_stream and self.degenerate == "skip":
+            yield "one_stream: True needs degenerate: keep; the original's order passes over no candidate"
 
 
 @dataclass(frozen=True)
@@ -356,7 +361,9 @@ class Pretrain(Training):
     """4_pretrain."""
 
     data: Place
+    data_root: Folder | None
     views: Literal["all", "one", "live"]
+    live_size: Annotated[int, Range(1, 4096)]
     live_axes: Annotated[int, Range(1, 3)]
     live_range: Annotated[float, Range(0, 360)]
     live_jitter: Annotated[float, Range(0, 180)]
@@ -370,16 +377,37 @@ class Pretrain(Training):
         return (self.data,) if self.data in DATASETS else ()
 
     def conflicts(self):
+        from ofdb_core import archive
+
         yield from super().conflicts()
         yield from self._unsorted("live_point_size", "live_points")
-        if self.data not in DATASETS and not Path(self.data).is_dir():
-            yield f"data: {self.data!r} is neither a folder nor one of {', '.join(DATASETS)}"
+        if self.data not in DATASETS and not (Path(self.data).is_dir() or archive.is_archive(self.data)):
+            yield f"data: {self.data!r} is neither a folder or archive nor one of {', '.join(DATASETS)}"
+        if self.data in DATASETS and (self.data == "models") != (self.views == "live"):
+            yield f"views: {self.views} does not suit data: {self.data}; only models are rendered live"
 
     def check_possible(self):
         from ofdb_core import networks
 
         super().check_possible()
-        networks.check_model(self.model, self.model_options, self.input_size, drop_path=self.drop_path)
+        shape = {"channels": self.channels, "drop_path": self.drop_path}
+        networks.check_model(self.model, self.model_options, self.input_size, **shape)
+
+
+def _no_checkpoint(path):
+    """The sentence that refuses a checkpoint, if it is to be refused."""
+    if path is not None and path.partition(":")[0] != "timm" and not Path(path).is_file():
+        yield f"checkpoint: {path!r} is neither a file nor timm:<model>"
+
+
+def _no_data(data):
+    """The sentence that refuses data of real images, if they are to be refused."""
+    from ofdb_core import real
+
+    try:
+        real.check(data)
+    except ValueError as error:
+        yield str(error)
 
 
 @dataclass(frozen=True)
@@ -403,15 +431,9 @@ class Finetune(Training):
         return () if self.checkpoint else ("pretrain",)
 
     def conflicts(self):
-        from ofdb_core import real
-
         yield from super().conflicts()
-        try:
-            real.check(self.data)
-        except ValueError as error:
-            yield str(error)
-        if self.checkpoint is not None and not Path(self.checkpoint).is_file():
-            yield f"checkpoint: {self.checkpoint!r} is no file"
+        yield from _no_checkpoint(self.checkpoint)
+        yield from _no_data(self.data)
 
 
 @dataclass(frozen=True)
@@ -434,6 +456,11 @@ class Evaluate(Recipe):
     knn: Whole
     precision: Literal["auto", "no", "bf16", "fp16"]
     workers: Whole
+
+    def conflicts(self):
+        yield from _no_checkpoint(self.checkpoint)
+        if self.data not in DATASETS and not Path(self.data).is_dir():
+            yield from _no_data(self.data)
 
     def inputs(self):
         return (*(() if self.checkpoint else ("pretrain",)), *((self.data,) if self.data in DATASETS else ()))

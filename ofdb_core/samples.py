@@ -1,7 +1,8 @@
 """Labelled pictures: arrays or files, one sample after another; what the augmentation of training begins with.
 
 A set of samples has `labels` (n,) int64, `classes` (their names) and `picture(i, rng)`, a PIL image; rng is a NumPy
-generator of that sample and step, for sets whose samples have many instances. Plain images have one and do not use it.
+generator of that sample and step, for sets whose samples have many instances. Without it, as in evaluation, a picture
+is always the same. `Images` have one instance each, `OneOf` draws one of a category's files, `live.Models` renders one.
 """
 
 import functools
@@ -15,7 +16,7 @@ from PIL import Image
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-CACHE_BYTES = 2**30  # of decoded images that one process keeps
+CACHE_BYTES = 2**30  # of decoded images, or of models, that one process keeps
 
 
 def decode(path):
@@ -38,20 +39,21 @@ def extensions():
     return tuple(ending for ending, kind in known.items() if kind in Image.OPEN and kind not in NO_PIXELS)
 
 
-def unwrapped(root):
+def unwrapped(root, endings=None):
     """The folder below root that holds the class folders, or parts as train/: wrappers around it are looked through.
 
-    Published sets come as <name>/image/<class>/<file>. A wrapper holds one folder and no image, and that folder holds
-    folders and no image: a lone folder with images is a class.
+    Published sets come as <name>/image/<class>/<file>. A wrapper holds one folder and no file that counts (endings: of
+    those, an image's where it is None), and that folder holds folders and no such file: a lone folder with files is a
+    class.
     """
-    root = Path(root)
+    root, endings = Path(root), tuple(endings or extensions())
     while True:
         inside = _listed(root)
         folders = [entry for entry in inside if entry.is_dir()]
-        if len(folders) != 1 or any(map(_is_image, inside)):
+        if len(folders) != 1 or any(_counts(entry, endings) for entry in inside):
             return root
         below = _listed(folders[0])
-        if any(map(_is_image, below)) or not any(entry.is_dir() for entry in below):
+        if any(_counts(entry, endings) for entry in below) or not any(entry.is_dir() for entry in below):
             return root
         root /= folders[0].name
 
@@ -63,17 +65,55 @@ def _listed(folder):
     return sorted(shown, key=lambda entry: entry.name)
 
 
-def _is_image(entry):
-    return entry.name.lower().endswith(extensions()) and entry.is_file()
+def _counts(entry, endings):
+    return entry.name.lower().endswith(endings) and entry.is_file()
 
 
-def _images_in(folder):
-    """The paths of the images in a folder and the folders below it."""
+def _files_in(folder, endings):
+    """The paths of the files in a folder and the folders below it."""
     for entry in _listed(folder):
         if entry.is_dir(follow_symlinks=False):
-            yield from _images_in(entry.path)
-        elif _is_image(entry):
+            yield from _files_in(entry.path, endings)
+        elif _counts(entry, endings):
             yield entry.path
+
+
+class Cache:
+    """Arrays that load(path) makes when they are first asked for, kept while `budget` bytes last."""
+
+    def __init__(self, load, budget):
+        self._load, self.budget, self._kept = load, budget, {}
+
+    def __getitem__(self, path):
+        if (array := self._kept.get(path)) is None:
+            array = self._load(path)
+            if array.nbytes <= self.budget:
+                self.budget -= array.nbytes
+                self._kept[path] = array
+        return array
+
+
+def class_files(root, what, endings):
+    """Paths, labels and class names of <root>/<class>/<file>; classes and files are sorted by name, hidden ones left out.
+
+    Folders around the class folders are looked through: see `unwrapped`. what: a file holds, for the errors, which name
+    a folder that is missing or holds none; endings: of the files, in lower case.
+    """
+    root, endings = Path(root), tuple(endings)
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder; {what}s are read from <folder>/<class>/<file>")
+    root = unwrapped(root, endings)
+    folders = [root / entry.name for entry in _listed(root) if entry.is_dir()]
+    if not folders:
+        raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
+    paths, labels = [], []
+    for label, folder in enumerate(folders):
+        found = [Path(path) for path in _files_in(folder, endings)]
+        if not found:
+            raise ValueError(f"{folder}: holds no {what}; allowed are {', '.join(sorted(endings))}")
+        paths += found
+        labels += [label] * len(found)
+    return paths, labels, [folder.name for folder in folders]
 
 
 class Images:
@@ -95,45 +135,19 @@ class Images:
             raise ValueError(
                 f"labels: {self.labels.min()} to {self.labels.max()} given; allowed is 0 to {len(self.classes) - 1}"
             )
-        self._cache, self._budget = {}, cache_bytes
+        self._decoded = Cache(decode, cache_bytes)
 
     @classmethod
     def from_folder(cls, root, *, cache_bytes=CACHE_BYTES):
-        """The images of <root>/<class>/<file>; classes and files are sorted by name, hidden ones are left out.
-
-        Folders around the class folders are looked through (see `unwrapped`). An image is any file whose ending is that
-        of a format that Pillow reads (see `extensions`). A ValueError names the folder that is missing or holds none.
-        """
-        root = Path(root)
-        if not root.is_dir():
-            raise ValueError(f"{root}: no such folder; images are read from <folder>/<class>/<file>")
-        root = unwrapped(root)
-        folders = [root / entry.name for entry in _listed(root) if entry.is_dir()]
-        if not folders:
-            raise ValueError(f"{root}: has no class folders; images are read from <folder>/<class>/<file>")
-        items, labels = [], []
-        for label, folder in enumerate(folders):
-            found = [Path(path) for path in _images_in(folder)]
-            if not found:
-                raise ValueError(f"{folder}: holds no image; allowed is what Pillow reads, as .png, .jpg or .webp")
-            items += found
-            labels += [label] * len(found)
-        return cls(items, labels, [folder.name for folder in folders], cache_bytes=cache_bytes)
+        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
+        return cls(*class_files(root, "image", extensions()), cache_bytes=cache_bytes)
 
     def __len__(self):
         return len(self.items)
 
     def pixels(self, i):
         """Image i, (H, W) or (H, W, 3) uint8."""
-        if isinstance(self.items, np.ndarray):
-            return self.items[i]
-        if (kept := self._cache.get(i)) is not None:
-            return kept
-        pixels = decode(self.items[i])
-        if pixels.nbytes <= self._budget:
-            self._budget -= pixels.nbytes
-            self._cache[i] = pixels
-        return pixels
+        return self.items[i] if isinstance(self.items, np.ndarray) else self._decoded[self.items[i]]
 
     def picture(self, i, rng=None):
         """Image i as a PIL image, of one channel ("L") where it is gray and "RGB" otherwise; rng is not used."""
@@ -151,4 +165,39 @@ class Images:
             chosen.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
         chosen = np.sort(np.concatenate(chosen))
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
-        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._budget)
+        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget)
+
+
+class OneOf:
+    """A sample for each class of `Images`: one of the class's images, drawn anew each time; without rng, its first."""
+
+    def __init__(self, images):
+        self._images, self.classes, self.labels = images, images.classes, np.arange(len(images.classes))
+        counts = np.bincount(images.labels, minlength=len(self.labels))
+        self._members = np.split(np.argsort(images.labels, kind="stable"), np.cumsum(counts)[:-1])
+
+    def __len__(self):
+        return len(self.labels)
+
+    def picture(self, i, rng=None):
+        """An image of class i as a PIL image, as `Images.picture`."""
+        members = self._members[i]
+        return self._images.picture(members[0 if rng is None else rng.integers(len(members))])
+
+
+def of(recipe, root):
+    """The samples that a `recipe.Pretrain` asks for, from the folder root that its `data` names.
+
+    views all: every image is one; one: every category is one, see `OneOf`; live: every model is one, see `live.Models`.
+    """
+    models = Path(root).is_dir() and any(unwrapped(root, [".ply"]).glob("*/*.ply"))
+    if recipe.views == "live" and not models:
+        raise ValueError(f"views: live renders models; {root} has none: run 3_render_3d and give data: models")
+    if recipe.views != "live" and models:
+        raise ValueError(f"views: {recipe.views} reads images; {root} has models (.ply): give views: live")
+    if models:
+        from ofdb_core import live  # has kernels, for which stored images do not wait
+
+        return live.Models(root, recipe)
+    images = Images.from_folder(root)
+    return OneOf(images) if recipe.views == "one" else images

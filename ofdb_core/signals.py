@@ -40,7 +40,7 @@ class Stop:
 
 
 def die_with_parent():
-    """End this process when the one that started it dies, however it dies (on Linux), so that nobody writes on alone."""
+    """End this process when the one that started it dies, however it dies (Linux), so that nobody writes on alone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 

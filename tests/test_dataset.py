@@ -14,6 +14,7 @@ from ofdb_core import (
     dataset,
     folder,
     ifs,
+    model3d,
     raster,
     render2d,
     search,
@@ -206,6 +207,14 @@ def test_a_category_without_a_model_is_skipped_or_kept_and_always_reported(space
     assert list(made["files"]) == ["000000/000000_0000.ply"]
     assert "does not stay finite" in made["missing"]["000001"]
     assert "category 000001 is kept without a model" in capsys.readouterr().out
+
+
+def test_a_category_without_a_model_keeps_its_row_of_the_one_stream(space, tmp_path):
+    systems = [system for _, system in dataset.load_categories(space / "c")]
+    how = {"seed": 0, "points": 400, "weight": 0.4, "one_stream": True}
+    alone, spoilt = (dict(model3d.files(enumerate([one, *systems[1:]]), **how)) for one in (systems[0], DIVERGING))
+    assert list(model3d.defects(enumerate([DIVERGING, *systems[1:]]), **how)) == [0]
+    assert [alone[model3d.name(i)]() for i in (1, 2)] == [spoilt[model3d.name(i)]() for i in (1, 2)]
 
 
 def test_an_empty_folder_of_models_is_refused(tmp_path):

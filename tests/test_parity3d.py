@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofdb_core import camera, ifs, model3d, search, streams
+from ofdb_core import camera, dataset, folder, ifs, model3d, samples, search, streams
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "3d.json").read_text())
 RUNS = {run["axes"]: run for run in GOLDEN["views"]}
@@ -56,6 +56,18 @@ def test_the_search_finds_the_originals_fifty_byte_for_byte(judged):
 
 def test_the_models_are_the_originals_points(models):
     assert [sha256(points.astype("<f8").tobytes()) for points in models] == GOLDEN["models"]
+
+
+def test_folders_in_the_originals_order_hold_its_models_and_views(tmp_path):
+    dataset.write_categories_3d(tmp_path / "c", categories=5)
+    dataset.write_models(tmp_path / "m", tmp_path / "c", seed=100, one_stream=True)
+    clouds = [model3d.load(path).astype("<f8").tobytes() for _, path in dataset.load_models(tmp_path / "m")]
+    assert [sha256(cloud) for cloud in clouds] == GOLDEN["models"]
+    dataset.write_views(tmp_path / "v", tmp_path / "m", seed=0, one_stream=True)
+    assert folder.verify(tmp_path / "v") == []
+    for name, lit, digest in RUNS[1]["images"]:
+        image = samples.decode(tmp_path / "v" / name[:6] / name) // 255
+        assert [image.sum(), sha256(rgb(image).tobytes())] == [lit, digest]
 
 
 @pytest.mark.parametrize("axes", RUNS)

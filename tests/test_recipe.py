@@ -1,4 +1,5 @@
 import pytest
+import tiny
 
 from ofdb_core import recipe
 
@@ -51,3 +52,18 @@ def test_all_problems_are_reported_at_once():
 def test_a_missing_parameter_is_named():
     with pytest.raises(recipe.RecipeError, match="seed: missing"):
         recipe.Search.take({"out": "o"})
+
+
+def test_the_originals_order_of_models_passes_over_no_candidate():
+    assert tiny.of("3_render_3d", one_stream=True, degenerate="keep").one_stream
+    with pytest.raises(recipe.RecipeError, match="one_stream: True needs degenerate: keep"):
+        tiny.of("3_render_3d", one_stream=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("views", 0), ("views", -1), ("image_size", 0), ("point_size", 4), ("axes", 0), ("points", 2), ("categories", 0)],
+)
+def test_views_that_cannot_be_drawn_are_refused(name, value):
+    with pytest.raises(recipe.RecipeError, match=f"{name}: {value} is out of range; allowed is a whole number, at lea"):
+        tiny.of("3_render_3d", **{name: value})
