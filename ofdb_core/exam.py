@@ -65,7 +65,7 @@ def _files(recipe, train_images, images):
         found["head"] = evaluation.predict(model, images, recipe)[0]
     elif not recipe.knn:
         raise ValueError(
-            f"data: {recipe.data!r} has {len(images.classes)} classes ({images.classes[0]}, ...), the checkpoint's head "
+            f"data: {recipe.data!r} has {len(images.classes)} classes ({images.classes[0]}, ...), the head "
             f"{model.num_classes} others; fine-tune it first, or ask its features' neighbours (-p knn 20)"
         )
     if recipe.knn:

@@ -28,6 +28,10 @@ def _to_rgb(picture):
     return picture.convert("RGB")
 
 
+def _to_gray(picture):
+    return picture.convert("L")
+
+
 def _posterize(picture, bits, **_):
     """timm's operation, which at its strongest keeps no bit: a black picture, where newer versions of Pillow refuse."""
     return ImageOps.posterize(picture, bits) if bits else Image.new(picture.mode, picture.size)
@@ -36,8 +40,20 @@ def _posterize(picture, bits, **_):
 auto_augment.NAME_TO_OP.update(Posterize=_posterize, PosterizeIncreasing=_posterize, PosterizeOriginal=_posterize)
 
 
+def _in_channels(chain, recipe):
+    """A chain of timm's transforms with gray just before the tensor, where the network has one channel."""
+    if recipe.channels == 1:
+        place = next(i for i, step in enumerate(chain.transforms) if "ToTensor" in type(step).__name__)
+        chain.transforms.insert(place, _to_gray)
+    return chain
+
+
+def _normalisation(recipe):
+    return {"mean": recipe.mean[: recipe.channels], "std": recipe.std[: recipe.channels]}
+
+
 def augmentation(recipe):
-    """timm's training transform: PIL image -> (3, S, S) float32, normalised; it draws from the global generators."""
+    """timm's training transform: PIL image -> (C, S, S) float32, normalised; it draws from the global generators."""
     chain = create_transform(
         recipe.input_size,
         is_training=True,
@@ -48,23 +64,21 @@ def augmentation(recipe):
         color_jitter=None,
         auto_augment=recipe.auto_augment,
         interpolation=recipe.interpolation,
-        mean=recipe.mean,
-        std=recipe.std,
         re_prob=recipe.erasing,
         re_mode="pixel",
+        **_normalisation(recipe),
     )
     chain.transforms.insert(1, _to_rgb)  # after the crop, which is cheaper on one channel
-    return chain
+    return _in_channels(chain, recipe)
 
 
 def plain(recipe):
-    """timm's evaluation transform: resize, crop the centre, normalise; PIL image -> (3, S, S) float32."""
+    """timm's evaluation transform: resize, crop the centre, normalise; PIL image -> (C, S, S) float32."""
     kind = "bicubic" if recipe.interpolation == "random" else recipe.interpolation
-    chain = create_transform(
-        recipe.input_size, interpolation=kind, mean=recipe.mean, std=recipe.std, crop_pct=recipe.crop_pct
-    )
+    how = {"interpolation": kind, "crop_pct": recipe.crop_pct, **_normalisation(recipe)}
+    chain = create_transform(recipe.input_size, **how)
     chain.transforms.insert(0, _to_rgb)
-    return chain
+    return _in_channels(chain, recipe)
 
 
 @contextlib.contextmanager
@@ -155,7 +169,7 @@ class Batches:
         return np.array([_permutation(self.seed, number // n, n)[number % n] for number in numbers])
 
     def batch(self, step, part=0):
-        """Images (B, 3, S, S) float32, normalised, and soft targets (B, C) float32."""
+        """Images (B, C, S, S) float32, normalised, and soft targets (B, C) float32."""
         ids, places = self.ids(step, part), self.places(part)
         words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(4 * self.recipe.batch_size)
         with generators_kept():
@@ -187,7 +201,7 @@ class Plain:
         return np.array(self._ids[step * self.size : (step + 1) * self.size])
 
     def batch(self, step, part=0):
-        """Images (B, 3, S, S) float32, normalised, and labels (B,) int64."""
+        """Images (B, C, S, S) float32, normalised, and labels (B,) int64."""
         ids = self.ids(step)
         return torch.stack([self._transform(self.images.picture(i)) for i in ids]), torch.as_tensor(
             self.images.labels[ids]
@@ -195,9 +209,10 @@ class Plain:
 
 
 def to_pixels(batch, recipe):
-    """A batch as the model sees it (B, 3, S, S) as pictures (B, S, S, 3) uint8; what normalisation left is undone."""
-    shown = batch * torch.tensor(recipe.std)[:, None, None] + torch.tensor(recipe.mean)[:, None, None]
-    return (shown.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    """A batch as the model sees it (B, C, S, S) as pictures (B, S, S, 3) uint8; what normalisation left is undone."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in _normalisation(recipe).values())
+    shown = ((batch * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
+    return shown.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 
 
 class _Parts(Dataset):

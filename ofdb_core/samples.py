@@ -94,7 +94,7 @@ class Cache:
 
 
 def class_files(root, what, endings):
-    """Paths, labels and class names of <root>/<class>/<file>; classes and files are sorted by name, hidden ones left out.
+    """Paths, labels and class names of <root>/<class>/<file>, sorted by name; hidden folders and files are left out.
 
     Folders around the class folders are looked through: see `unwrapped`. what: a file holds, for the errors, which name
     a folder that is missing or holds none; endings: of the files, in lower case.

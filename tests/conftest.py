@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import settings
 
-from ofdb_core import experiment
+from ofdb_core import experiment, torchvision_fix  # noqa: F401  (before any test imports timm)
 
 settings.register_profile("ours", deadline=None, derandomize=True)  # no timing, and the same cases in every run
 settings.load_profile("ours")

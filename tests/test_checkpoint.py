@@ -85,7 +85,7 @@ def test_a_state_with_code_in_it_is_refused(tmp_path):
             return os.system, (f"touch {tmp_path / 'executed'}",)
 
     filled(tmp_path).save(4, {"step": 4, "hostile": Hostile()})
-    with pytest.raises(pickle.UnpicklingError, match="weights_only|Weights only"):
+    with pytest.raises(pickle.UnpicklingError, match=r"weights_only|Weights only"):
         store(tmp_path).newest()
     assert not (tmp_path / "executed").exists()
 

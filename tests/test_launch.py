@@ -6,11 +6,9 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import safetensors.torch
 import tiny
-from PIL import Image
 
 from ofdb_core import __main__ as command
 from ofdb_core import experiment, folder, launch, pretrain, record, signals
@@ -24,11 +22,7 @@ RULES |= {"drop_path": 0.2, "model_options": {**tiny.VIT, "depth": 3}, "ema": 0.
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A folder of eight categories of one image."""
-    root = tmp_path_factory.mktemp("data")
-    for i in range(8):
-        (root / f"{i:05d}").mkdir()
-        Image.fromarray(np.full((20, 20), 30 * i, np.uint8)).save(root / f"{i:05d}" / "x.png")
-    return str(root)
+    return tiny.folder_of_shades(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

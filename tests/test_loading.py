@@ -24,7 +24,9 @@ def rules():
         **{"mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
         **{"crop_scale": [0.3, 1.0], "crop_ratio": [0.75, 1.3333], "interpolation": "bicubic", "crop_pct": 1.0},
         **{"mean": [0.5] * 3, "std": [0.5] * 3, "hflip": 0.5, "vflip": 0.5, "erasing": 0.5},
-        "auto_augment": "rand-m9-mstd0.5-inc1",
+        **{"auto_augment": "rand-m9-mstd0.5-inc1", "channels": 3, "device_batch": 0, "reference_batch": 512},
+        **{"layer_decay": 1.0, "clip_gradient": 0.0, "ema": 0.0, "compile": False, "gradient_checkpointing": False},
+        **{"tracker": "none", "save_steps": 0, "save_minutes": 0.0, "keep": 1, "changed": "refuse"},
     }
     return lambda **other: recipe.Training.of({**values, **other})
 
@@ -89,23 +91,50 @@ def test_every_sample_is_used_equally_often(rules, batch_size):
     assert not np.array_equal(ids[:10], ids[10:20])
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_split_the_batch_of_one(rules, processes):
-    images = some_images()
-    whole = loading.Batches(images, rules(batch_size=12), seed=2)
-    parts = [
-        loading.Batches(images, rules(batch_size=12), seed=2, process=i, processes=processes) for i in range(processes)
-    ]
-    for step in range(6):
-        for one, other in zip(whole.batch(step), zip(*[part.batch(step) for part in parts], strict=True), strict=True):
-            assert torch.equal(one, torch.cat(other))
+def whole_and_pieces(rules, processes, device_batch=0):
+    """A batch of twelve, and the same in pieces: each process's parts, one after another."""
+    images, how = some_images(), rules(batch_size=12, device_batch=device_batch)
+    sources = [loading.Batches(images, how, seed=2, process=i, processes=processes) for i in range(processes)]
+    pieces = [source.batch(3, part) for source in sources for part in range(source.parts)]
+    ids = np.concatenate([source.ids(3, part) for source in sources for part in range(source.parts)])
+    source = loading.Batches(images, rules(batch_size=12), seed=2)
+    return (*source.batch(3), source.ids(3)), (*(torch.cat(tensors) for tensors in zip(*pieces, strict=True)), ids)
 
 
-def test_a_batch_that_processes_cannot_share_is_refused(rules):
-    with pytest.raises(ValueError, match="batch_size: 6 cannot be split over 4 processes"):
-        loading.Batches(some_images(), rules(), seed=0, processes=4)
-    with pytest.raises(ValueError, match="batch_size: 6 cannot be split over 2 processes, each part even"):
-        loading.Batches(some_images(), rules(), seed=0, processes=2)
+@pytest.mark.parametrize(("processes", "device_batch"), [(2, 0), (3, 0), (1, 4), (2, 2), (1, 5)])
+def test_the_pieces_of_a_batch_make_the_whole(rules, processes, device_batch):
+    whole, pieces = whole_and_pieces(rules, processes, device_batch)
+    assert torch.equal(whole[0], pieces[0])
+    assert torch.equal(whole[1], pieces[1])
+    assert np.array_equal(whole[2], pieces[2])
+
+
+def test_a_share_is_cut_into_the_fewest_parts_that_fit(rules):
+    how = {"batch_size": 24, "mix_probability": 0.0}
+    assert [loading.parts(rules(**how, device_batch=most)) for most in (0, 24, 23, 8, 7, 1)] == [1, 1, 2, 3, 4, 24]
+    assert loading.parts(rules(batch_size=24, device_batch=3)) == 12  # mixed in pairs, so each part is even
+
+
+@pytest.mark.parametrize(("values", "processes"), [({}, 4), ({}, 2), ({"device_batch": 1}, 1)])
+def test_a_batch_that_cannot_be_cut_is_refused(rules, values, processes):
+    with pytest.raises(ValueError, match=r"batch_size: 6 cannot be cut into equal parts.*samples are mixed in pairs"):
+        loading.parts(rules(**values), processes)
+
+
+def test_a_network_of_one_channel_gets_gray_pictures(rules):
+    images = samples.Images(np.full((2, 16, 16, 3), (255, 0, 0), np.uint8), [0, 1], "ab")
+    how = rules(channels=1, mean=[0.0] * 3, std=[1.0] * 3, batch_size=2, **PLAIN)
+    shown = loading.Batches(images, how, seed=0).batch(0)[0]
+    assert shown.shape == (2, 1, 16, 16)
+    assert torch.allclose(shown, torch.tensor(76 / 255))
+    assert torch.allclose(loading.Plain(images, how).batch(0)[0], torch.tensor(76 / 255))
+    assert loading.to_pixels(shown, how).shape == (2, 16, 16, 3)
+
+
+def test_processes_share_the_images_to_evaluate(rules):
+    images = some_images(n=7)
+    shares = [loading.Plain(images, rules(), process=i, processes=3) for i in range(3)]
+    assert [source.ids(0).tolist() for source in shares] == [[0, 3, 6], [1, 4], [2, 5]]
 
 
 def test_the_callers_generators_are_left_alone(rules):
@@ -172,7 +201,7 @@ def test_normalisation_is_the_recipes(rules):
     expected = torch.tensor([1.0, 3.0, 0.5])
     shown = loading.Batches(images, how, seed=0).batch(0)[0]
     assert torch.allclose(shown.mean(dim=(0, 2, 3)), expected)
-    assert torch.allclose(next(loading.in_order(images, how))[0].mean(dim=(0, 2, 3)), expected)
+    assert torch.allclose(loading.Plain(images, how).batch(0)[0].mean(dim=(0, 2, 3)), expected)
     assert (loading.to_pixels(shown, how) == 255).all()
 
 
@@ -184,7 +213,8 @@ def test_strongest_augmentation_is_survived(rules):
 
 def test_evaluation_goes_through_the_images_in_order(rules):
     images = some_images(n=13, classes=4)
-    found = list(loading.in_order(images, rules(batch_size=5)))
+    source = loading.Plain(images, rules(batch_size=5))
+    found = list(loading.prefetch(source, len(source)))
     assert [len(x) for x, _ in found] == [5, 5, 3]
     assert torch.cat([y for _, y in found]).tolist() == images.labels.tolist()
 
@@ -194,7 +224,7 @@ def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):
     pixels[0, :4] = 255  # an edge that a crop of half the side leaves out
     images = samples.Images(pixels, [0], "a")
     shown = {
-        share: next(loading.in_order(images, rules(crop_pct=share, interpolation="bilinear")))[0]
+        share: loading.Plain(images, rules(crop_pct=share, interpolation="bilinear")).batch(0)[0]
         for share in (0.5, 1.0)
     }
     assert shown[1.0].max() > 0
@@ -228,12 +258,13 @@ def test_corrupt_image_is_named(rules, tmp_path, damage):
 
 
 INTERRUPTED = """
-import sys, time, numpy as np
+import sys, time, torch
 from ofdb_core import loading
 class Slow:
-    def batch(self, step):
+    parts = 1
+    def batch(self, step, part):
         time.sleep(0.01)
-        return np.zeros(3)
+        return [torch.zeros(3)]
 for step, _ in enumerate(loading.prefetch(Slow(), 10**9, workers=2)):
     if step == 2:
         print("working", flush=True)

@@ -1,86 +1,117 @@
+import subprocess
+import sys
+import tarfile
+
 import pytest
+import timm
 import tiny
+import torch
 
-from ofdb_core import finetune, folder, pretrain, train, weights
+from ofdb_core import evaluation, folder, launch, pretrain, record, train, weights
 
 
-def test_pretraining_leaves_a_checkpoint_a_log_and_predictions(tmp_path):
-    images = tiny.shades()
-    rows, predicted, speed = pretrain.pretrain(images, "source", tiny.pretrain(), tmp_path / "a")
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny.folder_of_shades(tmp_path_factory.mktemp("data") / "images")
+
+
+def settings(data, out, **values):
+    return tiny.pretrain(data=data, out=str(out), **values)
+
+
+def test_pretraining_leaves_a_checkpoint_its_card_a_log_and_predictions(data, tmp_path):
+    asked = settings(data, tmp_path)
+    rows, predicted, speed = pretrain.pretrain(asked)
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert predicted.shape == (8,)
     assert speed["images_per_second"] > 0
-    assert folder.verify(tmp_path / "a") == []
-    model, _ = weights.load(tmp_path / "a" / "model.safetensors")
-    assert (train.evaluate(model, images, tiny.pretrain())[0] == predicted).all()
+    root = tmp_path / "pretrain"
+    assert folder.verify(root) == []
+    model, left = weights.load(root / "model.safetensors")
+    assert left == []
+    images, source = pretrain.images_of(asked)
+    assert (evaluation.predict(model, images, asked)[0] == predicted).all()
+    card = (root / "README.md").read_text()
+    assert source in card
+    assert '"vit_tiny_patch16_224"' in card
 
 
-def test_the_same_recipe_gives_the_same_bytes_and_is_not_trained_twice(tmp_path, capsys):
-    first, second = tmp_path / "a", tmp_path / "b"
-    for root in (first, second, second):
-        pretrain.pretrain(tiny.shades(), "source", tiny.pretrain(), root)
-    assert folder.digest(first) == folder.digest(second)
-    assert capsys.readouterr().out.count("trained before and unchanged, kept") == 1
+def test_timm_loads_the_checkpoint_as_it_is(data, tmp_path):
+    pretrain.pretrain(settings(data, tmp_path))
+    path = tmp_path / "pretrain" / "model.safetensors"
+    how = {**tiny.VIT, "img_size": 16, "num_classes": 8}
+    model = timm.create_model("vit_tiny_patch16_224", checkpoint_path=str(path), **how).eval()
+    x = torch.rand(2, 3, 16, 16)
+    assert torch.equal(model(x), weights.load(path)[0].eval()(x))
 
 
-@pytest.mark.parametrize(("source", "values"), [("other", {}), ("source", {"seed": 1})])
-def test_another_recipe_or_source_is_trained_anew(tmp_path, source, values):
-    pretrain.pretrain(tiny.shades(), "source", tiny.pretrain(), tmp_path / "a")
-    before = (tmp_path / "a" / folder.MANIFEST).read_text()
-    pretrain.pretrain(tiny.shades(), source, tiny.pretrain(**values), tmp_path / "a")
-    assert (tmp_path / "a" / folder.MANIFEST).read_text() != before
+def test_the_same_recipe_gives_the_same_bytes_and_is_not_trained_twice(data, tmp_path, capsys):
+    for name in "abb":
+        pretrain.pretrain(settings(data, tmp_path / name))
+    assert folder.digest(tmp_path / "a" / "pretrain") == folder.digest(tmp_path / "b" / "pretrain")
+    assert capsys.readouterr().out.count("pretrain: made before and unchanged, kept") == 1
 
 
-def test_a_training_that_was_cut_off_is_done_again(tmp_path, monkeypatch):
+def test_another_recipe_or_other_images_are_trained_anew(data, tmp_path):
+    other = tiny.folder_of_shades(tmp_path / "other", n=6)
+    digests = set()
+    for asked in (settings(data, tmp_path), settings(data, tmp_path, seed=1), settings(other, tmp_path)):
+        pretrain.pretrain(asked)
+        digests.add(folder.digest(tmp_path / "pretrain"))
+    assert len(digests) == 3
+
+
+def test_a_training_that_ended_before_its_files_were_written_is_not_done_again(data, tmp_path, monkeypatch, capsys):
     def cut_off(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(weights, "save", cut_off)
+        patch.setattr(weights, "to_bytes", cut_off)
         with pytest.raises(KeyboardInterrupt):
-            pretrain.pretrain(tiny.shades(), "source", tiny.pretrain(), tmp_path / "a")
-    assert "unfinished" in folder.verify(tmp_path / "a")[0]
-    pretrain.pretrain(tiny.shades(), "source", tiny.pretrain(), tmp_path / "a")
-    assert folder.verify(tmp_path / "a") == []
+            pretrain.pretrain(settings(data, tmp_path))
+    assert not (tmp_path / "pretrain").exists()
+    pretrain.pretrain(settings(data, tmp_path))
+    assert "goes on from step 3 of 3" in capsys.readouterr().out
+    assert folder.verify(tmp_path / "pretrain") == []
+    assert not (tmp_path / "checkpoints" / "pretrain").exists()
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pretrain") / "a"
-    pretrain.pretrain(tiny.shades(), "source", tiny.pretrain(), root)
-    return root / "model.safetensors"
+def test_a_finished_training_stays_until_the_next_is_finished(data, tmp_path, monkeypatch):
+    pretrain.pretrain(settings(data, tmp_path))
+    digest = folder.digest(tmp_path / "pretrain")
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "speed", lambda log: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pretrain.pretrain(settings(data, tmp_path, seed=1))
+    assert folder.verify(tmp_path / "pretrain") == []
+    assert folder.digest(tmp_path / "pretrain") == digest
 
 
-def test_the_comparison_trains_both_starts_on_the_same_budget(tmp_path, checkpoint, monkeypatch):
-    seen = []
-    fit = train.fit
-
-    def watched(model, source, recipe, **how):
-        seen.append(
-            (source.images.labels.tolist(), [source.ids(step).tolist() for step in range(recipe.steps)], how["seed"])
-        )
-        return fit(model, source, recipe, **how)
-
-    monkeypatch.setattr(train, "fit", watched)
-    results = finetune.compare(tiny.finetune(shots=[1, 2]), checkpoint, tmp_path / "f")
-    assert [(row["shots"], row["repeat"], row["start"]) for row in results] == [
-        (shots, repeat, start) for shots in (1, 2) for repeat in (0, 1) for start in finetune.STARTS
-    ]
-    assert all(one == other for one, other in zip(seen[::2], seen[1::2], strict=True))
-    assert seen[0] != seen[2]
-    assert all(0 <= row["accuracy"] <= 1 for row in results)
+def test_a_folder_with_other_files_is_refused_before_the_training(data, tmp_path):
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain" / "mine.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"mine.txt, which is not this project's"):
+        pretrain.pretrain(settings(data, tmp_path))
+    assert not (tmp_path / "checkpoints").exists()
 
 
-def test_the_starts_differ_in_their_weights_and_share_their_new_head(checkpoint):
-    settings = tiny.finetune()
-    ready, fresh = (finetune._network(settings, checkpoint, start, 10, 0).state_dict() for start in finetune.STARTS)
-    assert ready["head.weight"].equal(fresh["head.weight"])
-    assert not ready["blocks.0.mlp.fc1.weight"].equal(fresh["blocks.0.mlp.fc1.weight"])
-    assert ready["blocks.0.mlp.fc1.weight"].equal(weights.load(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"])
+def test_an_archive_is_trained_on_as_its_folder_is(data, tmp_path):
+    archive = tmp_path / "ofdb.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(data, "2d-ofdb/image")
+    pretrain.pretrain(settings(str(archive), tmp_path / "a", data_root=str(tmp_path / "unpacked")))
+    pretrain.pretrain(settings(data, tmp_path / "b"))
+    one, other = (record.read_csv(tmp_path / name / "pretrain" / "log.csv") for name in "ab")
+    assert one == other
 
 
-def test_a_finished_comparison_is_kept_and_the_same_again(tmp_path, checkpoint, capsys):
-    for root in (tmp_path / "f", tmp_path / "g", tmp_path / "f"):
-        finetune.compare(tiny.finetune(), checkpoint, root)
-    assert folder.digest(tmp_path / "f") == folder.digest(tmp_path / "g")
-    assert capsys.readouterr().out.count("compared before and unchanged, kept") == 1
+def test_the_exported_script_has_the_parameters_and_no_figures(data, tmp_path):
+    script = tmp_path / "4_pretrain.py"
+    launch.export(launch.record.PROJECT / "notebooks" / "4_pretrain.ipynb", settings(data, tmp_path).values(), script)
+    text = script.read_text()
+    assert "pretrain.pretrain(settings)" in text
+    assert f'data = "{data}"' in text
+    assert "run.figure" not in text
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert folder.verify(tmp_path / "pretrain") == []

@@ -20,7 +20,7 @@ FACTS = {"model": VIT, "options": tiny.VIT, "input_size": 16, "channels": 3, **N
 
 @pytest.fixture
 def saved(tmp_path):
-    weights.save(network(), tmp_path / "model.safetensors", FACTS)
+    (tmp_path / "model.safetensors").write_bytes(weights.to_bytes(network(), FACTS))
     return tmp_path / "model.safetensors"
 
 
@@ -62,14 +62,14 @@ def test_a_network_with_another_first_layer_than_timms_comes_back(tmp_path):
     options = {"stem_type": "deep", "stem_width": 8}
     model = networks.build("resnet18", 4, options=options, input_size=32, seed=0)
     facts = {"model": "resnet18", "options": options, "input_size": 32, "channels": 3, **NORM}
-    weights.save(model, tmp_path / "x.safetensors", facts)
+    (tmp_path / "x.safetensors").write_bytes(weights.to_bytes(model, facts))
     again, left = weights.load(tmp_path / "x.safetensors")
     assert left == []
     assert same(again.state_dict(), model.state_dict())
 
 
 def test_the_same_network_gives_the_same_bytes(saved, tmp_path):
-    weights.save(network(), tmp_path / "other.safetensors", FACTS)
+    (tmp_path / "other.safetensors").write_bytes(weights.to_bytes(network(), FACTS))
     assert saved.read_bytes() == (tmp_path / "other.safetensors").read_bytes()
 
 
@@ -121,7 +121,7 @@ def test_colour_and_grey_networks_learn_from_each_other(saved, tmp_path):
     grey, left = weights.load(saved, channels=1)
     assert left == ["patch_embed.proj.weight: 16 x 3 x 4 x 4 in the file, 16 x 1 x 4 x 4 wanted; fitted"]
     images = torch.rand(2, 1, 16, 16)
-    weights.save(grey, tmp_path / "grey.safetensors", {**FACTS, "channels": 1})
+    (tmp_path / "grey.safetensors").write_bytes(weights.to_bytes(grey, {**FACTS, "channels": 1}))
     assert weights.load(tmp_path / "grey.safetensors")[1] == []
     colour, left = weights.load(tmp_path / "grey.safetensors", channels=3)
     assert left == ["patch_embed.proj.weight: 16 x 1 x 4 x 4 in the file, 16 x 3 x 4 x 4 wanted; fitted"]
@@ -218,7 +218,7 @@ def test_bad_checkpoints_are_named(saved, tmp_path):
         with pytest.raises(ValueError, match="facts in it are not whole"):
             read(saved)
     with pytest.raises(ValueError, match="facts: model, options"):
-        weights.save(network(), saved, {})
+        weights.to_bytes(network(), {})
 
 
 @pytest.fixture

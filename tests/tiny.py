@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from PIL import Image
 
 from ofdb_core import experiment, networks, samples
 
@@ -42,6 +43,14 @@ def shades(n=8, classes=4):
     labels = np.arange(n) % classes
     pixels = np.broadcast_to((labels * (255 // classes)).astype(np.uint8)[:, None, None], (n, 16, 16))
     return samples.Images(np.ascontiguousarray(pixels), labels, [f"shade {i}" for i in range(classes)])
+
+
+def folder_of_shades(root, n=8):
+    """A folder of n categories, each with one image of one shade; returns its path as text."""
+    for i in range(n):
+        (root / f"{i:05d}").mkdir(parents=True)
+        Image.fromarray(np.full((20, 20), i * (255 // n), np.uint8)).save(root / f"{i:05d}" / "x.png")
+    return str(root)
 
 
 def some_images(n=10, classes=5, shape=(24, 24)):

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import tiny
+from tiny import network, same
+
+from ofdb_core import evaluation, samples
+
+
+def test_predictions_are_in_order_and_probabilities_sum_to_one():
+    predicted, probabilities = evaluation.predict(network(), tiny.shades(10), tiny.pretrain())
+    assert predicted.shape == (10,)
+    assert predicted.dtype == np.int64
+    assert probabilities.shape == (10, 4)
+    assert probabilities.dtype == np.float32
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert (probabilities[0] == probabilities[4]).all()  # the same picture
+
+
+@pytest.mark.parametrize("values", [{"batch_size": 3}, {"workers": 2}, {"device_batch": 2}])
+def test_predictions_do_not_depend_on_batches_or_workers(values):
+    images = tiny.some_images()
+    whole = evaluation.predict(network(), images, tiny.pretrain(batch_size=10))[1]
+    assert evaluation.predict(network(), images, tiny.pretrain(**values))[1] == pytest.approx(whole, abs=1e-6)
+
+
+def test_features_have_length_one_and_the_width_of_the_network():
+    found = evaluation.features(network(), tiny.shades(), tiny.pretrain())
+    assert found.shape == (8, 16)
+    assert np.linalg.norm(found, axis=1) == pytest.approx(1)
+
+
+def test_neighbours_know_what_they_have_seen():
+    images = tiny.shades()
+    found = evaluation.nearest_neighbours(network(), images, images, tiny.pretrain(), neighbours=1)
+    assert (found == images.labels).all()
+    assert len(evaluation.nearest_neighbours(network(), images, images, tiny.pretrain(), neighbours=1000)) == 8
+
+
+def test_accuracy_by_class():
+    rows = evaluation.by_class([0, 1, 1, 1], np.array([0, 0, 1, 1]), ["a", "b", "c"])
+    assert rows == [
+        {"class": "a", "images": 2, "accuracy": 0.5},
+        {"class": "b", "images": 2, "accuracy": 1.0},
+        {"class": "c", "images": 0, "accuracy": None},
+    ]
+
+
+def test_the_best_is_the_first_of_equals_and_comes_back_from_a_state():
+    images = tiny.shades()
+    best = evaluation.Best(images, tiny.pretrain(steps=4), every=2)
+    assert [best.due(step) for step in range(1, 5)] == [False, True, False, True]
+    first, other = network(seed=1), network(seed=2)
+    best(first, 2)
+    best(first, 3)
+    assert [row["step"] for row in best.rows] == [2, 3]
+    assert same(best.weights, first.state_dict())
+    again = evaluation.Best(images, tiny.pretrain(), every=2)
+    again.load_state_dict(best.state_dict())
+    assert again.rows == best.rows
+    assert (again.best == best.best).all()
+    again(other, 4)
+    better = again.rows[-1]["accuracy"] > best.rows[0]["accuracy"]
+    assert same(again.weights, (other if better else first).state_dict())
+
+
+def test_evaluation_leaves_the_mode_of_the_network_alone():
+    for training in (True, False):
+        model = network().train(training)
+        evaluation.predict(model, samples.Images(np.zeros((2, 8, 8), np.uint8), [0, 1], "ab"), tiny.pretrain())
+        assert model.training is training
