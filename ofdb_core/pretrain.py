@@ -68,4 +68,4 @@ def _train(images, recipe, states, head):
         "log.csv": record.csv_text([{key: row[key] for key in train.LOGGED} for row in log]),
         "predictions.csv": record.csv_text([{"label": label, "predicted": guess} for label, guess in pairs]),
     }
-    return files, train.speed(log)
+    return files, {"processes": processes.state().num_processes, **train.speed(log)}

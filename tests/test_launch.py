@@ -81,6 +81,7 @@ def same_but_for_rounding(one, other, weights, loss):
 
 
 def test_two_processes_train_as_one_does_to_rounding(whole):
+    assert [folder.manifest(whole(n))["notes"]["processes"] for n in (1, 2)] == [1, 2]
     same_but_for_rounding(whole(1), whole(2), weights=1e-4, loss=1e-5)
 
 
