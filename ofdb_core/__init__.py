@@ -4,12 +4,18 @@ The road of a data set, module by module (each is imported only when it is used)
 
     ifs       an iterated function system: A (k, d, d), t (k, d), p (k,)
     streams   every source of randomness
+    bounds    whole numbers that are out of range
+    jit       compiled functions
     chaos     the chaos game: a system and random numbers become points (n, d)
-    raster    points become an image (H, W)
+    raster    points in the plane become an image (H, W)
+    cloud     points in space become a cloud, rescaled and centred
     search    random systems become categories, as the original's search picks them
     render2d  an image of 2D-OFDB and its PNG file
+    model3d   a model of 3D-OFDB and its PLY file
+    camera    a view of a model
+    visualatom  images of VisualAtom
     folder    folders of results: written whole, resumed, verified
-    dataset   the folders of a data set: categories and images
+    dataset   the folders of a data set: categories, models and images
     recipe    what a notebook may be told: names, types and ranges of its parameters
     record    what ran: parameters, versions, commit, hashes
     digits    a small real data set that travels with scikit-learn
@@ -17,7 +23,10 @@ The road of a data set, module by module (each is imported only when it is used)
     loading   images become batches, each a function of (seed, step)
     networks  timm's models, checked before they are used
     weights   networks as files
+    torchvision_fix  lets torchvision be imported beside a torch it was not built for
     train     one loop for pre-training and fine-tuning
+    pretrain  a network learns the categories of a data set
+    finetune  pre-trained and untrained networks learn real images
     plot      figures
     explore   widgets
     report    the figures and numbers of an experiment on one page

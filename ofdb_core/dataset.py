@@ -8,7 +8,7 @@ import functools
 import io
 from pathlib import Path
 
-from ofdb_core import camera, folder, ifs, model3d, render2d, search, visualatom
+from ofdb_core import bounds, camera, folder, ifs, model3d, render2d, search, visualatom
 
 
 def _csv(system):
@@ -41,6 +41,7 @@ def write_categories_3d(root, *, categories, seed=1, points=10_000, variance=0.0
     model: None, or seed, points and weight as for `model3d.files`: then a candidate whose weighted model diverges or
     degenerates is passed over, for the next one, and reported; so every category has a model.
     """
+    bounds.whole(1, categories=categories)
     rule = {"seed": seed, "points": points, "variance": variance}
     found = (candidate for candidate in search.candidates_3d(**rule, workers=workers) if candidate.accepted)
     head = folder.header({"categories": categories, **rule, "model": model}, "search")
@@ -64,8 +65,8 @@ def load_categories(root, first=None):
     paths = sorted(Path(root).glob("[0-9]*.csv"))
     if not paths:
         raise FileNotFoundError(f"{root}: holds no category files (00000.csv, ...); search them first")
-    if first is not None and first > len(paths):
-        raise ValueError(f"categories: {first} is out of range; {root} holds {len(paths)}")
+    if first is not None:
+        bounds.whole(1, len(paths), categories=first)
     return [(int(path.stem), ifs.load(path)) for path in paths[:first]]
 
 

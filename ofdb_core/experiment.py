@@ -7,6 +7,7 @@ inputs and code are unchanged, is skipped.
 import ast
 import contextlib
 import fcntl
+import json
 import os
 import sys
 import time
@@ -60,11 +61,12 @@ def notebooks(experiment):
         raise UsageError(
             f"{experiment}: no such experiment{recipe.nearest(experiment, names())}; there are {', '.join(names())}"
         )
-    found = sorted(path.stem for path in (PARAMS / experiment).glob("*.yaml"))
+    known = {f"{name}.yaml": name for name in STAGES}
+    found = sorted(path.name for path in (PARAMS / experiment).iterdir() if not path.name.startswith("."))
     for name in found:
-        if name not in STAGES:
-            raise UsageError(f"params/{experiment}/{name}.yaml: no such notebook{recipe.nearest(name, STAGES)}")
-    return found
+        if name not in known:
+            raise UsageError(f"params/{experiment}/{name}: named after no notebook{recipe.nearest(name, known)}")
+    return [known[name] for name in found]
 
 
 def defaults(notebook):
@@ -79,19 +81,21 @@ def changes(experiment, notebook):
     """Parameter name -> value, from params/<experiment>/<notebook>.yaml."""
     name = f"{experiment}/{notebook}.yaml"
     try:
-        found = yaml.safe_load((PARAMS / name).read_text())
-    except yaml.YAMLError as error:
+        found = yaml.safe_load((PARAMS / name).read_bytes()) or {}
+    except (yaml.YAMLError, ValueError, OSError) as error:
         raise UsageError(f"params/{name}: not YAML ({error})") from error
-    if not isinstance(found or {}, dict):
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise UsageError(f"params/{name}: must hold lines 'name: value'")
-    return found or {}
+    if "out" in found:
+        raise UsageError(f"params/{name}: out is not allowed here; give --out DIR")
+    return found
 
 
 def value_of(text):
     """The value of a `-p name text`: YAML, where 1e-4 is a number too."""
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: no such day as 2024-13-01
         return text
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
@@ -130,11 +134,21 @@ def recipes(experiment, chosen, overrides, out):
     return checked
 
 
+def _saved_whole(path):
+    """Whether a notebook was saved after its last cell: not cut off by a full disk or a killed process."""
+    try:
+        return bool(json.loads(path.read_bytes())["metadata"]["papermill"]["end_time"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def reason(notebook, checked, out):
     """Why a notebook must run, in words; None where it is done and parameters, inputs and code are unchanged."""
-    entry = record.read(out).get(notebook)
-    if entry is None or not (out / f"{notebook}.ipynb").exists():
+    entry, path = record.read(out).get(notebook), out / f"{notebook}.ipynb"
+    if entry is None or not path.exists():
         return "it has not run yet"
+    if not _saved_whole(path):
+        return f"{path.name} was not saved to its end"
     wanted, had = checked.identity(), entry["parameters"]
     changed = [name for name in wanted if wanted[name] != had.get(name)]
     if changed:
@@ -149,10 +163,8 @@ def reason(notebook, checked, out):
         problems = folder.verify(out / name)
         if problems or folder.digest(out / name) != digest:
             return f"{name} is not as it was written ({problems[0] if problems else 'another run wrote it'})"
-    for figure in entry["figures"]:
-        path = out / figure["file"]
-        if not path.exists() or record.sha256(path) != figure["sha256"]:
-            return f"{figure['file']} is missing or altered"
+    for name in record.altered_figures(out, entry):
+        return f"{name} is missing or altered"
     return None
 
 
@@ -216,8 +228,12 @@ def execute(notebook, checked, out):
 @contextlib.contextmanager
 def _alone(out):
     """Hold an experiment's folder, so that two runs never write to it at once."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise UsageError(f"{out}: nothing can be written here ({error.strerror}); give another --out") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -268,7 +284,14 @@ def run(experiment, only=(), *, overrides=(), out=None):
                 print(f"{notebook}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
                 continue
             print(f"{notebook}: runs ({why})", flush=True)
-            execute(notebook, checked[notebook], out)
-    print(f"{experiment}: {len(chosen)} notebooks in {time.time() - began:.0f} s; results are in {out}")
+            try:
+                execute(notebook, checked[notebook], out)
+            except OSError as error:  # not a cell's own, which is a NotebookError
+                raise NotebookError(
+                    f"{notebook}: stopped by the system ({error}); it may lack disk space or memory\n"
+                    f"what was written to {out} is kept, and the same command goes on from it"
+                ) from error
+    took, many = time.time() - began, "s" * (len(chosen) > 1)
+    print(f"{experiment}: {len(chosen)} notebook{many} in {took:.0f} s; results are in {out}")
     if (out / "report.html").exists():
         print(f"{experiment}: open {out / 'report.html'}")
