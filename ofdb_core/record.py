@@ -87,6 +87,12 @@ def _source(name):
     return (PROJECT / "ofdb_core" / f"{name}.py").read_text()
 
 
+def heading(notebook):
+    """The first line of a notebook, in which it says what it is about."""
+    cells = json.loads((PROJECT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+    return cells[0]["source"][0].lstrip("# ").strip()
+
+
 def _imports(tree):
     """The modules of ofdb_core that a syntax tree imports."""
     found = set()

@@ -31,7 +31,7 @@ def call(ready, *words, **how):
 
 def test_help_needs_no_environment():
     told = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(word in told for word in ("--out DIR", "-p NAME VALUE", "list", "verify", "test", "lab"))
+    assert all(word in told for word in ("--out DIR", "-p NAME VALUE", "list", "verify", "test", "lab", "status"))
 
 
 def test_it_works_from_any_folder_and_passes_words_on(ready, tmp_path):
