@@ -5,6 +5,7 @@ of images is one module with a function `files`; here it meets its folder.
 """
 
 import functools
+import hashlib
 import io
 from pathlib import Path
 
@@ -70,15 +71,22 @@ def load_categories(root, first=None):
     return [(int(path.stem), ifs.load(path)) for path in paths[:first]]
 
 
+def _hash_of(systems):
+    """One hash for (number, IFS) pairs: what is rendered, wherever the files came from."""
+    found = hashlib.sha256()
+    for number, system in systems:
+        found.update(f"{number} {ifs.table(system).shape} ".encode() + ifs.table(system).tobytes())
+    return found.hexdigest()
+
+
 def write_images(root, categories_root, *, categories=None, seed=0, workers=0, **how):
-    """Render one image for each 2D category of a folder; return the manifest of the image folder.
+    """Render one image for each 2D category of a folder (the original's will do); return the image folder's manifest.
 
     categories: the first so many, or all; how: size, points, weight and draw as for `render2d.indices`. The patches of
     an image depend on seed and category only, so any subset, order or number of workers gives the same files.
     """
     systems = load_categories(categories_root, categories)
-    source = folder.digest(categories_root)
-    head = folder.header({"source": source, "categories": len(systems), "seed": seed, **how}, "render2d")
+    head = folder.header({"source": _hash_of(systems), "seed": seed, **how}, "render2d")
     files = render2d.files(systems, seed=seed, **how)
     return folder.fill(root, head, files, total=len(systems), workers=workers)
 
@@ -92,7 +100,7 @@ def write_models(root, categories_root, *, seed=0, points=10_000, weight=0.4, wo
     missing = model3d.defects(systems, **how)
     for category, why in missing.items():
         print(f"category {category:06d} is kept without a model: {why}")
-    head = folder.header({"source": folder.digest(categories_root), **how}, "model3d")
+    head = folder.header({"source": _hash_of(systems), **how}, "model3d")
     head["missing"] = {f"{category:06d}": why for category, why in missing.items()}
     files = model3d.files([pair for pair in systems if pair[0] not in missing], **how)
     return folder.fill(root, head, files, total=len(systems) - len(missing), workers=workers)
