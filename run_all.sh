@@ -17,6 +17,9 @@ usage() {
 ./run_all.sh verify DIR                        missing, altered and extra files of a run or a data set
 ./run_all.sh test [pytest options]             the tests
 ./run_all.sh lab [jupyter options]             JupyterLab on the notebooks
+
+Ends with status 0: all done; 1: a notebook, a check or a file failed; 2: refused, before anything ran; 130: interrupted;
+75: a training was stopped and its state saved, and the same command goes on with it.
 TEXT
 }
 
@@ -52,10 +55,17 @@ set_up() {
         return
     fi
     python=$venv/bin/python
-    local base stamp
     base=$(find_python)
     stamp="$("$base" --version) $project $(cat "$project"/{requirements.txt,pyproject.toml} | sha256sum | cut -c1-16)"
-    [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ] && return
+    is_ready || install 9>"$project/.venv.lock"
+}
+
+is_ready() { [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ]; }
+
+# Makes .venv; of two that come at the same time, one waits and then finds it made. (Descriptor 9 is the lock.)
+install() {
+    flock 9
+    if is_ready; then return; fi
     echo "setting up .venv from requirements.txt (a few minutes, once) ..."
     make_venv "$base"
     (cd "$project" && "$python" -m pip install -qq --disable-pip-version-check -r requirements.txt) ||

@@ -4,8 +4,10 @@ The road of a data set, module by module (each is imported only when it is used)
 
     ifs       an iterated function system: A (k, d, d), t (k, d), p (k,)
     streams   every source of randomness
+    bounds    whole numbers that are out of range
+    jit       compiled functions
     chaos     the chaos game: a system and random numbers become points (n, d)
-    raster    points become an image (H, W)
+    raster    points in the plane become an image (H, W)
     cloud     points in space become a cloud (n, 3), centred in a cube
     search    random systems become categories, as the original's search picks them
     render2d  an image of 2D-OFDB and its PNG file
@@ -13,7 +15,7 @@ The road of a data set, module by module (each is imported only when it is used)
     camera    views of a model and their PNG files
     visualatom  an image of VisualAtom and its PNG file
     folder    folders of results: written whole, resumed, verified
-    dataset   the folders of a data set: categories and images
+    dataset   the folders of a data set: categories, models and images
     recipe    what a notebook may be told: names, types and ranges of its parameters
     record    what ran: parameters, versions, commit, hashes
     digits    a small real data set that travels with scikit-learn
@@ -27,7 +29,10 @@ The road of a data set, module by module (each is imported only when it is used)
     foreign   the weights in the files of others
     weights   networks as files
     card      what a checkpoint is, for those who get it
+    torchvision_fix  lets torchvision be imported beside a torch it was not built for
     train     one loop for pre-training and fine-tuning
+    pretrain  a network learns the categories of a data set
+    finetune  pre-trained and untrained networks learn real images
     plot      figures
     explore   widgets
     report    the figures and numbers of an experiment on one page

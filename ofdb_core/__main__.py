@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ofdb_core import execution, experiment, folder, recipe, signals
+from ofdb_core import execution, experiment, folder, recipe, record, signals
 
 
 def parser():
@@ -46,19 +46,21 @@ def show(names):
 
 
 def check(root):
-    """Verify every folder with a manifest at or below root; print the problems and return their number."""
-    root = Path(root)
-    found = sorted({path.parent for name in (folder.MANIFEST, folder.PART) for path in root.rglob(name)})
-    if not found:
+    """Verify every data folder and every run's figures at or below root; print the problems, return their number."""
+    root, told = Path(root), {}
+    for place in sorted({path.parent for name in (folder.MANIFEST, folder.PART) for path in root.rglob(name)}):
+        told[place] = folder.verify(place) or f"{len(folder.manifest(place)['files'])} files, all as written"
+    for path in sorted(root.rglob(record.FILE)):
+        entries = record.read(path.parent).values()
+        bad = [
+            f"{name}: missing or altered" for entry in entries for name in record.altered_figures(path.parent, entry)
+        ]
+        told[path] = bad or f"{sum(len(entry['figures']) for entry in entries)} figures, all as drawn"
+    if not told:
         raise experiment.UsageError(f"{root}: no manifest.json here or below; give a run's folder or a data set's")
-    problems = [(place, problem) for place in found for problem in folder.verify(place)]
-    for place in found:
-        bad = [problem for at, problem in problems if at == place]
-        print(
-            f"{place}: "
-            + ("\n  ".join(["", *bad]) if bad else f"{len(folder.manifest(place)['files'])} files, all as written")
-        )
-    return len(problems)
+    for place, problems in told.items():
+        print(f"{place}: {problems}" if isinstance(problems, str) else "\n  ".join([f"{place}:", *problems]))
+    return sum(len(problems) for problems in told.values() if not isinstance(problems, str))
 
 
 def main(words):
@@ -78,7 +80,7 @@ def main(words):
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (recipe.RecipeError, experiment.UsageError) as error:
+    except (recipe.RecipeError, experiment.UsageError, record.Unreadable) as error:
         print(f"run_all.sh: nothing was run:\n{error}", file=sys.stderr)
         sys.exit(2)
     except execution.NotebookError as error:

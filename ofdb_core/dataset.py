@@ -5,10 +5,11 @@ of images is one module with a function `files`; here it meets its folder.
 """
 
 import functools
+import hashlib
 import io
 from pathlib import Path
 
-from ofdb_core import camera, folder, ifs, model3d, render2d, search, visualatom
+from ofdb_core import bounds, camera, folder, ifs, model3d, render2d, search, visualatom
 
 
 def _csv(system):
@@ -41,6 +42,7 @@ def write_categories_3d(root, *, categories, seed=1, points=10_000, variance=0.0
     model: None, or seed, points and weight as for `model3d.files`: then a candidate whose weighted model diverges or
     degenerates is passed over, for the next one, and reported; so every category has a model.
     """
+    bounds.whole(1, categories=categories)
     rule = {"seed": seed, "points": points, "variance": variance}
     found = (candidate for candidate in search.candidates_3d(**rule, workers=workers) if candidate.accepted)
     head = folder.header({"categories": categories, **rule, "model": model}, "search")
@@ -64,20 +66,27 @@ def load_categories(root, first=None):
     paths = sorted(Path(root).glob("[0-9]*.csv"))
     if not paths:
         raise FileNotFoundError(f"{root}: holds no category files (00000.csv, ...); search them first")
-    if first is not None and first > len(paths):
-        raise ValueError(f"categories: {first} is out of range; {root} holds {len(paths)}")
+    if first is not None:
+        bounds.whole(1, len(paths), categories=first)
     return [(int(path.stem), ifs.load(path)) for path in paths[:first]]
 
 
+def _hash_of(systems):
+    """One hash for (number, IFS) pairs: what is rendered, wherever the files came from."""
+    found = hashlib.sha256()
+    for number, system in systems:
+        found.update(f"{number} {ifs.table(system).shape} ".encode() + ifs.table(system).tobytes())
+    return found.hexdigest()
+
+
 def write_images(root, categories_root, *, categories=None, seed=0, workers=0, **how):
-    """Render one image for each 2D category of a folder; return the manifest of the image folder.
+    """Render one image for each 2D category of a folder (the original's will do); return the image folder's manifest.
 
     categories: the first so many, or all; how: size, points, weight and draw as for `render2d.indices`. The patches of
     an image depend on seed and category only, so any subset, order or number of workers gives the same files.
     """
     systems = load_categories(categories_root, categories)
-    source = folder.digest(categories_root)
-    head = folder.header({"source": source, "categories": len(systems), "seed": seed, **how}, "render2d")
+    head = folder.header({"source": _hash_of(systems), "seed": seed, **how}, "render2d")
     files = render2d.files(systems, seed=seed, **how)
     return folder.fill(root, head, files, total=len(systems), workers=workers)
 
@@ -93,7 +102,7 @@ def write_models(root, categories_root, *, seed=0, points=10_000, weight=0.4, on
     missing = model3d.defects(systems, **how)
     for category, why in missing.items():
         print(f"category {category:06d} is kept without a model: {why}")
-    head = folder.header({"source": folder.digest(categories_root), **how}, "model3d")
+    head = folder.header({"source": _hash_of(systems), **how}, "model3d")
     head["missing"] = {f"{category:06d}": why for category, why in missing.items()}
     lacking = {model3d.name(category) for category in missing}
     files = ((name, make) for name, make in model3d.files(systems, **how) if name not in lacking)

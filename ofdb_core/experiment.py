@@ -10,6 +10,7 @@ inputs and code are unchanged, is skipped.
 import ast
 import contextlib
 import fcntl
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +59,13 @@ def notebooks(experiment):
         raise UsageError(
             f"{experiment}: no such experiment{recipe.nearest(experiment, names())}; there are {', '.join(names())}"
         )
-    found = sorted({path.stem for place in _places(experiment) for path in place.glob("*.yaml")})
+    known = {f"{name}.yaml": name for name in STAGES}
+    paths = [path for place in _places(experiment) for path in place.iterdir() if not path.name.startswith(".")]
+    found = sorted({path.name for path in paths if not path.is_dir()})
     for name in found:
-        if name not in STAGES:
-            raise UsageError(f"params/{experiment}: {name}.yaml: no such notebook{recipe.nearest(name, STAGES)}")
-    return found
+        if name not in known:
+            raise UsageError(f"params/{experiment}: {name}: named after no notebook{recipe.nearest(name, known)}")
+    return [known[name] for name in found]
 
 
 def _places(experiment):
@@ -83,24 +86,29 @@ def changes(experiment, notebook):
     """Parameter name -> value, from params/<experiment>/<notebook>.yaml and those of what it is a variant of."""
     changed = {}
     for path in (place / f"{notebook}.yaml" for place in _places(experiment)):
-        if not path.exists():
-            continue
-        name = f"params/{path.relative_to(PARAMS)}"
-        try:
-            found = yaml.safe_load(path.read_text())
-        except yaml.YAMLError as error:
-            raise UsageError(f"{name}: not YAML ({error})") from error
-        if not isinstance(found or {}, dict):
-            raise UsageError(f"{name}: must hold lines 'name: value'")
-        changed |= found or {}
+        if path.exists():
+            changed |= _read(path)
     return changed
+
+
+def _read(path):
+    name = path.relative_to(PARAMS.parent)
+    try:
+        found = yaml.safe_load(path.read_bytes()) or {}
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        raise UsageError(f"{name}: not YAML ({error})") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise UsageError(f"{name}: must hold lines 'name: value'")
+    if "out" in found:
+        raise UsageError(f"{name}: out is not allowed here; give --out DIR")
+    return found
 
 
 def value_of(text):
     """The value of a `-p name text`: YAML, where 1e-4 is a number too."""
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: no such day as 2024-13-01
         return text
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
@@ -139,11 +147,21 @@ def recipes(experiment, chosen, overrides, out):
     return checked
 
 
+def _saved_whole(path):
+    """Whether a notebook was saved after its last cell: not cut off by a full disk or a killed process."""
+    try:
+        return bool(json.loads(path.read_bytes())["metadata"]["papermill"]["end_time"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def reason(notebook, checked, out):
     """Why a notebook must run, in words; None where it is done and parameters, inputs and code are unchanged."""
-    entry = record.read(out).get(notebook)
-    if entry is None or not (out / f"{notebook}.ipynb").exists():
+    entry, path = record.read(out).get(notebook), out / f"{notebook}.ipynb"
+    if entry is None or not path.exists():
         return "it has not run yet"
+    if not _saved_whole(path):
+        return f"{path.name} was not saved to its end"
     wanted, had = checked.identity(), entry["parameters"]
     changed = [name for name in wanted if wanted[name] != had.get(name)]
     if changed:
@@ -158,18 +176,20 @@ def reason(notebook, checked, out):
         problems = folder.verify(out / name)
         if problems or folder.digest(out / name) != digest:
             return f"{name} is not as it was written ({problems[0] if problems else 'another run wrote it'})"
-    for figure in entry["figures"]:
-        path = out / figure["file"]
-        if not path.exists() or record.sha256(path) != figure["sha256"]:
-            return f"{figure['file']} is missing or altered"
+    for name in record.altered_figures(out, entry):
+        return f"{name} is missing or altered"
     return None
 
 
 @contextlib.contextmanager
 def _alone(out):
     """Hold an experiment's folder, so that two runs never write to it at once."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise UsageError(f"{out}: nothing can be written here ({error.strerror}); give another --out") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -241,10 +261,17 @@ def run(experiment, only=(), *, overrides=(), out=None, options=None):
                 print(f"{notebook}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
                 continue
             print(f"{notebook}: runs ({why})", flush=True)
-            if options and notebook in launched:
-                _launch(notebook, checked[notebook], out, options)
             source, result = NOTEBOOKS / f"{notebook}.ipynb", out / f"{notebook}.ipynb"
-            execution.execute(source, checked[notebook].values(), result)
-    print(f"{experiment}: {len(chosen)} notebooks in {time.time() - began:.0f} s; results are in {out}")
+            try:
+                if options and notebook in launched:
+                    _launch(notebook, checked[notebook], out, options)
+                execution.execute(source, checked[notebook].values(), result)
+            except OSError as error:  # not a cell's own, which is a NotebookError
+                raise execution.NotebookError(
+                    f"{notebook}: stopped by the system ({error}); it may lack disk space or memory\n"
+                    f"what was written to {out} is kept, and the same command goes on from it"
+                ) from error
+    took, many = time.time() - began, "s" * (len(chosen) > 1)
+    print(f"{experiment}: {len(chosen)} notebook{many} in {took:.0f} s; results are in {out}")
     if (out / "report.html").exists():
         print(f"{experiment}: open {out / 'report.html'}")

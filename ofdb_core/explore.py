@@ -30,7 +30,8 @@ def knobs(system, *, points=50_000, size=400):
         orbit = chaos.orbit(ifs.of_table(now).weighted(weight.value), u)
         picture.value = raster.png(raster.draw_indices(orbit, "point_gray", size), raster.palette("point_gray"))
         finite = np.isfinite(orbit).all()
-        words.value = f"filling rate {raster.filling_rate(orbit):.3f}" if finite else "this system runs off to infinity"
+        rate = f"filling rate {raster.filling_rate(orbit):.3f} with {points:,} points"
+        words.value = rate if finite else "this system runs off to infinity"
 
     def restore(_):
         weight.value = 1.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ofdb_core import record
+from ofdb_core import bounds, record
 
 MANIFEST, PART = "manifest.json", "manifest.part"
 
@@ -39,8 +39,8 @@ def manifest(root):
         found = json.loads(path.read_text())
         found["files"].items()
         return found
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a manifest ({error}); delete {root} and run again") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
+        raise record.Unreadable(f"{path}: not a manifest ({error}); delete {root} and run again") from error
 
 
 def digest(root):
@@ -85,12 +85,13 @@ def _names(root, *, followlinks=False):
 
 def verify(root):
     """Sentences about every missing, altered or extra file; none where the folder is what its manifest says."""
-    found = manifest(root)
+    try:
+        found = manifest(root)
+    except record.Unreadable as error:
+        return [str(error)]
     if found is None:
-        state = (
-            "unfinished: its notebook was interrupted; run it again" if (Path(root) / PART).exists() else "no manifest"
-        )
-        return [f"{root}: {state}"]
+        unfinished = (Path(root) / PART).exists()
+        return ["unfinished: its notebook was interrupted; run it again" if unfinished else f"no {MANIFEST}"]
     present, files = _names(root), found["files"]
     problems = [f"{name}: missing" for name in sorted(files.keys() - present)]
     problems += [f"{name}: not in the manifest" for name in sorted(present - files.keys())]
@@ -165,6 +166,7 @@ def fill(root, head, files, *, total, workers=0, label=""):
     same head are kept where their hashes hold; files made from something else are removed first. Where the folder is
     complete and made from the same head, nothing is done.
     """
+    bounds.whole(workers=workers)
     root, workers = Path(root), workers or os.cpu_count()
     if is_current(root, head):
         print(f"{root}: complete and unchanged, kept")

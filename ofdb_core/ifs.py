@@ -46,14 +46,14 @@ class IFS:
         weight: a number for `a` (the first entry of A) of every map, or one factor for each coefficient in CSV order:
         (6,) in 2D, (12,) in 3D. 2D-OFDB's release has 0.2 on `a`, 3D-OFDB's 0.4.
         """
-        factors = np.asarray(weight, float)
-        if factors.ndim == 0:
-            factors = np.r_[factors, np.ones(self.d * self.d + self.d - 1)]
-        if factors.shape != (self.d * self.d + self.d,):
-            raise ValueError(
-                f"weight: {weight!r} is not allowed; it is one number (for a) or {self.d * self.d + self.d} of them"
-            )
         square = self.d * self.d
+        factors = np.asarray(weight)
+        if factors.ndim == 0:
+            factors = np.r_[factors, np.ones(square + self.d - 1)]
+        if factors.shape != (square + self.d,) or factors.dtype.kind not in "iuf" or not np.isfinite(factors).all():
+            raise ValueError(
+                f"weight: {weight!r} is not allowed; it is one finite number (for a) or {square + self.d} of them"
+            )
         return IFS(self.A * factors[:square].reshape(self.d, self.d), self.t * factors[square:], self.p)
 
     def thresholds(self):

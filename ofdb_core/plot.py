@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
 
 ACCENT, OTHER, FAINT = "#1f6f8b", "#d1495b", "#b8b8b8"
 
@@ -15,15 +16,23 @@ def _axes(rows, columns, size, title=None):
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
+def _charts(columns, size, title):
+    """A figure and its `columns` axes for curves or bars: without the frame's upper and right side."""
+    figure, axes = _axes(1, columns, size, title)
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes[0]
+
+
 def sheet(images, *, titles=(), columns=8, size=1.3, title=None):
-    """A contact sheet of images, each (H, W) or (H, W, 3) uint8, row by row."""
-    columns = min(columns, len(images))
+    """A contact sheet of images, each (H, W) or (H, W, 3) uint8, in rows of equal length, at most `columns`."""
     rows = -(-len(images) // columns)
+    columns = -(-len(images) // rows)
     figure, axes = _axes(rows, columns, (size, size + (0.25 if len(titles) else 0.05)), title)
     for axis in axes.flat:
         axis.set_axis_off()
     for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        axis.imshow(image, cmap="gray", vmin=0, interpolation="nearest" if len(image) < 200 else "antialiased")
+        axis.imshow(image, cmap="gray", vmin=0)
         if len(titles):
             axis.set_title(titles[i], fontsize=8)
     return figure
@@ -31,39 +40,44 @@ def sheet(images, *, titles=(), columns=8, size=1.3, title=None):
 
 def maps(system):
     """What each map of a 2D system does to a square: its outline, and where its images land."""
-    figure, axes = _axes(1, len(system), (2.0, 2.2), "each map carries the dashed square to the filled one")
+    title = "each map carries the dashed square to the filled one, its lower edge to the red one"
+    figure, axes = _axes(1, len(system), (2.0, 2.2), title)
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
     for i, axis in enumerate(axes.flat):
         image = square @ system.A[i].T + system.t[i]
         axis.add_patch(Polygon(square, fill=False, linestyle="--", color=FAINT))
         axis.add_patch(Polygon(image, facecolor=ACCENT, alpha=0.6))
-        axis.add_patch(Polygon(image[:2], closed=False, color=OTHER, linewidth=2))  # the lower edge, to see turns
-        axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title=f"map {i}\np = {system.p[i]:.2f}")
+        axis.add_patch(Polygon(image[:2], closed=False, color=OTHER, linewidth=2))  # shows turns and mirrors
+        axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel="x", ylabel="y")
+        axis.set_title(f"map {i}, p = {system.p[i]:.2f}", fontsize=10)
         axis.tick_params(labelsize=7)
     return figure
 
 
-def histogram(values, *, threshold, names, xlabel, ylabel, title, bins=60, log=True):
-    """How a score is distributed below and from a threshold; names: of those two parts."""
-    figure, axes = _axes(1, 1, (7, 3), title)
-    axis, values = axes[0, 0], np.asarray(values)
+def histogram(values, *, threshold, names, xlabel, ylabel, title, log=True):
+    """How a score is distributed below and from a threshold, an edge of the bins; names: of those two parts."""
+    figure, (axis,) = _charts(1, (7, 3), title)
+    values = np.asarray(values)
     low, high = min(values.min(), threshold), max(values.max(), threshold)
-    width = (high - low) / bins or 1.0
-    edges = threshold + width * np.arange(-np.ceil((threshold - low) / width), np.ceil((high - threshold) / width) + 1)
+    width = (high - low or 1.0) / np.clip(2 * np.sqrt(len(values)), 10, 60)
+    edges = threshold + width * np.arange(np.floor((low - threshold) / width), np.ceil((high - threshold) / width) + 2)
     for name, part, colour in zip(
         names, (values[values < threshold], values[values >= threshold]), (FAINT, ACCENT), strict=True
     ):
         axis.hist(part, edges, color=colour, label=f"{name}: {len(part):,}")
     axis.axvline(threshold, color=OTHER, linestyle="--", label=f"threshold: {threshold}")
-    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    if log:
+        axis.set_yscale("log")
+    else:
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(frameon=False)
     return figure
 
 
 def line(x, y, *, xlabel, ylabel, title, slope=None):
     """Points and, where given, a straight line (slope, intercept) through them."""
-    figure, axes = _axes(1, 1, (5, 3.2), title)
-    axis = axes[0, 0]
+    figure, (axis,) = _charts(1, (5, 3.2), title)
     axis.plot(x, y, "o", color=ACCENT)
     if slope is not None:
         axis.plot(x, np.polyval(slope, x), color=OTHER, label=f"slope {slope[0]:.3f}")
@@ -72,63 +86,70 @@ def line(x, y, *, xlabel, ylabel, title, slope=None):
     return figure
 
 
+def _look(i):
+    """How the i-th of several curves looks: pre-trained and from scratch alternate in colour, their kinds in line."""
+    return {"color": (ACCENT, OTHER)[i % 2], "linestyle": ("-", "--", ":", "-.")[i // 2 % 4], "linewidth": 1.5}
+
+
 def training(runs, *, title, chance=None):
     """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate."""
-    figure, axes = _axes(1, 2, (5, 3), title)
+    figure, (loss, rate) = _charts(2, (5, 3.2), title)
     for i, (name, rows) in enumerate(runs.items()):
         steps = [row["step"] for row in rows]
-        colour = f"C{i}"
-        axes[0, 0].plot(steps, [row["loss"] for row in rows], label=name, linewidth=1, color=colour)
-        axes[0, 1].plot(steps, [row["learning_rate"] for row in rows], linewidth=1, color=colour)
+        loss.plot(steps, [row["loss"] for row in rows], label=name, **_look(i))
+        rate.plot(steps, [row["learning_rate"] for row in rows], **_look(i))
     if chance is not None:
-        axes[0, 0].axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
-    axes[0, 0].set(xlabel="step", ylabel="loss (cross entropy, nats)")
-    axes[0, 1].set(xlabel="step", ylabel="learning rate")
-    axes[0, 0].legend(frameon=False, fontsize=8)
+        loss.axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
+    loss.set(xlabel="step", ylabel="loss (cross entropy, nats)")
+    rate.set(xlabel="step", ylabel="learning rate")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
     return figure
 
 
 def accuracy(runs, *, title):
     """Test accuracy over steps. runs: name -> rows with step and accuracy, a share in 0..1."""
-    figure, axes = _axes(1, 1, (6, 3), title)
-    for name, rows in runs.items():
+    figure, (axis,) = _charts(1, (6.5, 3.4), title)
+    for i, (name, rows) in enumerate(runs.items()):
         values = [row["accuracy"] * 100 for row in rows]
-        axes[0, 0].plot([row["step"] for row in rows], values, marker="o", markersize=3, linewidth=1, label=name)
-    axes[0, 0].set(xlabel="step", ylabel="test accuracy (%)", ylim=(0, 105))
-    axes[0, 0].legend(frameon=False, fontsize=8)
+        axis.plot([row["step"] for row in rows], values, marker="o", markersize=3, label=name, **_look(i))
+    axis.set(xlabel="step", ylabel="test accuracy (%)", ylim=(0, 105))
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
 def by_class(runs, *, title):
     """Accuracy of each class, in the order of the first run's. runs: name -> rows with class and accuracy (0..1)."""
-    figure, axes = _axes(1, 1, (8, 3), title)
+    figure, (axis,) = _charts(1, (8, 3), title)
     known = {name: [row for row in rows if row["accuracy"] != ""] for name, rows in runs.items()}
     first = next(iter(known.values()))
     order = sorted(range(len(first)), key=lambda i: first[i]["accuracy"])
-    for name, rows in known.items():
-        axes[0, 0].plot([rows[i]["accuracy"] * 100 for i in order], "o", markersize=4, label=name)
-    names = [str(first[i]["class"]) for i in order] if len(order) <= 40 else []
-    axes[0, 0].set_xticks(range(len(names)), names, rotation=0 if len(names) <= 10 else 90, fontsize=8)
-    axes[0, 0].set(xlabel=f"{len(order)} classes", ylabel="accuracy (%)", ylim=(0, 105))
-    axes[0, 0].legend(frameon=False, fontsize=8)
+    for i, (name, rows) in enumerate(known.items()):
+        look = {**_look(i), "linestyle": "", "marker": "o", "markersize": 4}
+        axis.plot([rows[k]["accuracy"] * 100 for k in order], label=name, **look)
+    names = [str(first[k]["class"]) for k in order] if len(order) <= 40 else []
+    axis.set_xticks(range(len(names)), names, rotation=0 if len(names) <= 10 else 90, fontsize=8)
+    axis.set(xlabel=f"{len(order)} classes", ylabel="accuracy (%)", ylim=(0, 105))
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
 def comparison(accuracies, *, ylabel, title):
-    """Bars of mean accuracy with standard deviation. accuracies: group -> name -> (n,) shares in 0..1, one a seed."""
-    figure, axes = _axes(1, 1, (6, 3.4), title)
-    axis, names = axes[0, 0], list(next(iter(accuracies.values())))
+    """Bars of mean accuracy with standard deviation. accuracies: group -> name -> (n,) shares in 0..1, a dot each."""
+    figure, (axis,) = _charts(1, (6.5, 3.6), title)
+    names = list(next(iter(accuracies.values())))
     width = 0.8 / len(names)
     for i, name in enumerate(names):
         values = [np.asarray(group[name]) * 100 for group in accuracies.values()]
         place = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
         spread = [value.std(ddof=1) if len(value) > 1 else 0.0 for value in values]
-        bars = axis.bar(place, [value.mean() for value in values], width * 0.95, yerr=spread, capsize=3, label=name)
-        axis.bar_label(
-            bars, [f"{value.mean():.1f} ± {s:.1f}" for value, s in zip(values, spread, strict=True)], fontsize=8
-        )
-        for x, value in zip(place, values, strict=True):
-            axis.plot(np.full(len(value), x), value, ".", color="black", markersize=3)
+        look = {"color": (ACCENT, OTHER, FAINT)[i % 3], "label": name, "yerr": spread, "capsize": 3}
+        bars = axis.bar(place, [value.mean() for value in values], width * 0.95, **look)
+        labels = [f"{value.mean():.1f} ± {s:.1f}" for value, s in zip(values, spread, strict=True)]
+        axis.bar_label(bars, labels, fontsize=9, padding=5)
+        for x, value in zip(place, values, strict=True):  # beside the error bar, so that each is seen
+            axis.plot(
+                x + width * (0.2 + 0.15 * np.linspace(-1, 1, len(value))), value, ".", color="black", markersize=5
+            )
     axis.set_xticks(np.arange(len(accuracies)), list(accuracies))
     axis.set(ylabel=ylabel, ylim=(0, 120), yticks=range(0, 101, 20))
     axis.legend(frameon=False, loc="upper left", ncols=len(names))

@@ -9,6 +9,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from ofdb_core import bounds
 from ofdb_core.jit import kernel
 
 SIDE = 512  # pixels of the picture that a category is judged by, each side
@@ -151,8 +152,7 @@ def draw_indices(points, draw, size, masks=None, pad=PAD):
     kind, _, tint = draw.partition("_")
     if kind not in ("patch", "point") or tint not in ("gray", "color"):
         raise ValueError(f"draw: {draw!r} is not allowed; it is patch_gray, patch_color, point_gray or point_color")
-    if size <= 2 * pad:
-        raise ValueError(f"image_size: {size} leaves nothing between two pads of {pad} pixels")
+    bounds.whole(2 * pad + 1, 2**16 - 1, image_size=size)  # more than two pads; a coordinate has 16 bits
     pixels, image = to_pixels(points, size, pad), np.zeros((size + MARGIN, size + MARGIN), np.uint8)
     colours = len(palette(draw)) - 1
     if kind == "point":

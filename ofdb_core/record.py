@@ -29,6 +29,10 @@ class CheckError(AssertionError):
     """A notebook's check against an independent number did not hold."""
 
 
+class Unreadable(ValueError):
+    """A record or a manifest that is none any more; the message names it and says what to do."""
+
+
 def sha256(path):
     """Hex SHA-256 of a file."""
     with Path(path).open("rb") as file:
@@ -86,6 +90,12 @@ def _source(name):
         cells = json.loads(notebook.read_text())["cells"]
         return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     return (PROJECT / "ofdb_core" / f"{name}.py").read_text()
+
+
+def heading(notebook):
+    """The first line of a notebook, in which it says what it is about."""
+    cells = json.loads((PROJECT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+    return cells[0]["source"][0].lstrip("# ").strip()
 
 
 def _imports(tree):
@@ -155,8 +165,14 @@ def read(out):
         return {}
     try:
         return json.loads(path.read_text())["notebooks"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a record of a run ({error}); move it away and run again") from error
+    except (ValueError, KeyError, TypeError) as error:  # not JSON or not text, or JSON of something else
+        raise Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
+
+
+def altered_figures(out, entry):
+    """The files of an entry's figures that are missing or not as they were drawn."""
+    figures = {figure["file"]: figure["sha256"] for figure in entry["figures"]}
+    return [name for name in figures if not (out / name).is_file() or sha256(out / name) != figures[name]]
 
 
 def others(out, notebook):

@@ -6,7 +6,7 @@ that choose the maps are the same for every image, as in the original; the patch
 
 import functools
 
-from ofdb_core import chaos, raster, streams
+from ofdb_core import bounds, chaos, raster, streams
 
 
 @functools.lru_cache(maxsize=2)
@@ -30,6 +30,10 @@ def indices(
     weight: see `IFS.weighted`. seed: of the patches; with `category` the stream belongs to (seed, category), without it
     the patches are those of Python's `random.seed(seed)`, as in the original. choice_seed: of the map choices.
     """
+    if system.d != 2:
+        raise ValueError(f"system: {system.d} dimensions given; an image of 2D-OFDB has 2")
+    bounds.whole(2, points=points)
+    bounds.whole(high=bounds.SEEDS, seed=seed, choice_seed=choice_seed, category=category or 0)
     orbit = chaos.orbit(system.weighted(weight), _choices(points, choice_seed))
     masks = streams.patches(points, seed, category) if draw.startswith("patch") else None
     return raster.draw_indices(orbit, draw, size, masks)

@@ -12,10 +12,11 @@ import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
-from ofdb_core import chaos, cloud, ifs, raster, streams
+from ofdb_core import bounds, chaos, cloud, ifs, raster, streams
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def candidates(d, draws, score, passes, *, seed, workers=0):
     d: 2 or 3; draws: random numbers a candidate; score(points (draws, d)) -> float, passes(score) -> bool; workers:
     threads, 0 for one a core. The result does not depend on workers.
     """
+    bounds.whole(high=bounds.SEEDS, seed=seed)
+    bounds.whole(workers=workers)
     stream, numbers, turn, own = streams.Mersenne(seed), itertools.count(), threading.Lock(), threading.local()
 
     def pair():
@@ -59,11 +62,10 @@ def candidates(d, draws, score, passes, *, seed, workers=0):
 
 def check_rule(points, filling_rate):
     """Raise a ValueError where no orbit of so many points can fill that share of the picture: a search without end."""
-    if points < 2:
-        raise ValueError(f"points: {points!r} is out of range; an orbit has at least 2 points")
+    bounds.whole(2, points=points)
     within = (raster.SIDE - 2 * raster.PAD + 1) ** 2  # pixels that the points are scaled to
     reachable = min(points, within) / raster.SIDE**2
-    if not 0 <= filling_rate <= reachable:
+    if not (isinstance(filling_rate, Real) and 0 <= filling_rate <= reachable):
         raise ValueError(
             f"filling_rate: {filling_rate!r} is out of range; {points} points can light 0 to {reachable:.4f}"
         )
@@ -97,4 +99,5 @@ def candidates_3d(*, seed=1, points=10_000, variance=0.05, workers=0):
 
 def first(categories, found):
     """The first `categories` accepted candidates of a search, one after another."""
+    bounds.whole(1, categories=categories)
     return itertools.islice((candidate for candidate in found if candidate.accepted), categories)

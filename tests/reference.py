@@ -48,18 +48,18 @@ def _cast(value, span, size, pad):
     return int(scaled) if math.isfinite(scaled) else 0
 
 
-def draw(coordinates, size, masks=None):
-    """The image of dots, or of 3 x 3 masks, with values 0 and 1, first row on top."""
+def draw(coordinates, size, masks=None, colours=1):
+    """The image of dots, or of 3 x 3 masks: 0, or 1 + the dot's number modulo colours; first row on top."""
     image = [[0] * size for _ in range(size)]
     for i, (x, y) in enumerate(coordinates):
         if masks is None:
             if x < size and y < size:
-                image[y][x] = 1
+                image[y][x] = 1 + i % colours
             continue
         for bit, lit in enumerate(f"{masks[i]:09b}"):
             row, column = y + 1 + bit // 3, x + 1 + bit % 3
             if row < size and column < size:
-                image[row][column] = int(lit)
+                image[row][column] = int(lit) * (1 + i % colours)
     return np.array(image[::-1], np.uint8)
 
 

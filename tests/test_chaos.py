@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 import reference
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from ofdb_core import chaos, ifs, streams
 
@@ -15,6 +18,19 @@ def test_orbits_are_those_of_plain_python(d):
         assert points.shape == (2000, d)
         assert points.dtype == np.float64
         assert np.array_equal(points, plain, equal_nan=True)
+
+
+NUMBERS = st.floats(-2, 2) | st.sampled_from([0.0, -0.0, 1e200, -1e200, np.inf, np.nan])
+
+
+@given(st.sampled_from([2, 3]), st.integers(1, 4), st.data())
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
+def test_any_orbit_is_that_of_plain_python(d, k, data):
+    rows = data.draw(arrays(np.float64, (k, d * d + d + 1), elements=NUMBERS, fill=st.nothing()))
+    u = np.random.default_rng(k).random(40)
+    system = ifs.of_table(rows)
+    plain = reference.orbit(rows[:, :-1].tolist(), system.thresholds().tolist(), u.tolist(), d)
+    assert np.array_equal(chaos.orbit(system, u), plain, equal_nan=True)
 
 
 def test_a_number_above_every_threshold_repeats_the_point():

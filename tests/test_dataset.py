@@ -121,6 +121,20 @@ def test_changed_categories_change_the_images(tmp_path, categories):
     assert files(tmp_path / "images") != before
 
 
+def test_categories_of_others_are_rendered_and_an_altered_one_is_noticed(tmp_path, categories):
+    (tmp_path / "theirs").mkdir()
+    for path in sorted(categories.glob("*.csv"))[:3]:
+        (tmp_path / "theirs" / path.name).write_bytes(path.read_bytes())
+    dataset.write_images(tmp_path / "images", tmp_path / "theirs", **HOW)
+    before = files(tmp_path / "images")
+    dataset.write_images(tmp_path / "ours", categories, categories=3, **HOW)
+    assert files(tmp_path / "ours") == before
+    altered = tmp_path / "theirs" / "00001.csv"
+    altered.write_text(altered.read_text().replace("e-01", "e-02", 1))  # the same size
+    dataset.write_images(tmp_path / "images", tmp_path / "theirs", **HOW)
+    assert [name for name, digest in files(tmp_path / "images").items() if digest != before[name]] == [render2d.name(1)]
+
+
 def test_bad_requests_are_refused(tmp_path, categories):
     with pytest.raises(FileNotFoundError, match="search them first"):
         dataset.write_images(tmp_path / "images", tmp_path, **HOW)

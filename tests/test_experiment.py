@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +46,10 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
             {"1_search_categories": {"points": 500}},
             "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019",
         ),
-        ({"1_search_catgories": {}}, r"no such notebook \(did you mean 1_search_categories\?\)"),
+        ({"1_search_catgories": {}}, r"named after no notebook \(did you mean 1_search_categories\.yaml\?\)"),
+        ({"1_search_categories": "1: 2"}, "must hold lines"),
+        ({"1_search_categories": "when: 2024-13-01"}, "not YAML"),
+        ({"1_search_categories": {"out": "elsewhere"}}, "out is not allowed here; give --out DIR"),
         ({"1_search_categories": "a: [b"}, "not YAML"),
         ({"1_search_categories": "- a"}, "must hold lines"),
         ({"2_render_2d": {}}, "categories is missing or unfinished; run 1_search_categories first"),
@@ -56,6 +61,27 @@ def test_mistakes_in_parameter_files_are_refused_before_anything_runs(params, no
     with pytest.raises((recipe.RecipeError, experiment.UsageError), match=message):
         run("tiny", "--out", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["4_pretrain.yml", "notes.txt"])
+def test_a_file_of_params_that_would_not_be_read_is_refused(params, tmp_path, name):
+    out = params(**{"1_search_categories": SEARCH})
+    (tmp_path / "params" / "tiny" / name).touch()
+    with pytest.raises(experiment.UsageError, match=f"params/tiny/{name}: named after no notebook"):
+        run("tiny", "--out", out)
+    assert not out.exists()
+
+
+def test_a_parameter_file_that_is_no_text_is_refused(params, tmp_path):
+    out = params(**{"1_search_categories": SEARCH})
+    (tmp_path / "params" / "tiny" / "1_search_categories.yaml").write_bytes(b"\x80")
+    with pytest.raises(experiment.UsageError, match="not YAML"):
+        run("tiny", "--out", out)
+
+
+def test_an_empty_parameter_file_changes_nothing(params):
+    params(**{"1_search_categories": ""})
+    assert experiment.changes("tiny", "1_search_categories") == {}
 
 
 def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
@@ -126,6 +152,11 @@ def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
     next((out / "images").glob("*/*.png")).unlink()
     assert run("verify", out) == 1
     assert "missing" in capfd.readouterr().out
+    did(*FOUR, "-p", "seed", "1", "-p", "image_size", "24")
+    figure = next((out / "figures").iterdir())
+    figure.write_bytes(b"")
+    assert run("verify", out) == 1
+    assert f"figures/{figure.name}: missing or altered" in capfd.readouterr().out
 
 
 def test_the_record_says_what_ran(params):
@@ -174,12 +205,41 @@ def test_two_runs_never_share_a_folder(params):
         run("tiny", "--out", out)
 
 
-def test_a_broken_record_is_named(params):
+@pytest.mark.parametrize("junk", [b"", b"{}", b"[1]", b"\xff\xfe"])
+def test_a_broken_record_is_named(params, junk):
     out = params(**{"1_search_categories": SEARCH})
     out.mkdir()
-    (out / "record.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"record\.json: not a record"):
+    (out / "record.json").write_bytes(junk)
+    with pytest.raises(record.Unreadable, match=r"record\.json: not a record of a run .*; move it away and run again"):
         run("tiny", "--out", out)
+
+
+@pytest.mark.parametrize("below", [".", "deeper"])
+def test_a_folder_that_cannot_be_written_is_refused(params, tmp_path, below):
+    params(**{"1_search_categories": SEARCH})
+    (tmp_path / "file").touch()
+    with pytest.raises(experiment.UsageError, match=r"nothing can be written here .*; give another --out"):
+        run("tiny", "--out", tmp_path / "file" / below)
+
+
+def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, monkeypatch, capsys):
+    out = params(**{"6_report": {}})
+    run("tiny", "--out", out)
+    (out / "6_report.ipynb").write_bytes((out / "6_report.ipynb").read_bytes()[:500])
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("papermill.engines.write_ipynb", full)
+        with pytest.raises(
+            experiment.NotebookError, match=r"6_report: stopped by the system .*No space left on device"
+        ):
+            run("tiny", "--out", out)
+    assert "6_report: runs (6_report.ipynb was not saved to its end)" in capsys.readouterr().out
+    run("tiny", "--out", out)
+    run("tiny", "--out", out)
+    assert "6_report: done before" in capsys.readouterr().out
 
 
 def test_list_shows_experiments_and_their_parameters(capsys):

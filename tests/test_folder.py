@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 
 import pytest
 
@@ -116,10 +117,12 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
     assert folder.verify(tmp_path) == []
 
 
-def test_a_broken_manifest_is_named(tmp_path):
-    (tmp_path / folder.MANIFEST).write_text("{")
-    with pytest.raises(ValueError, match="not a manifest"):
-        folder.verify(tmp_path)
+@pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"files": []}', b"\xff\xfe"])
+def test_a_broken_manifest_is_named(tmp_path, junk):
+    (tmp_path / folder.MANIFEST).write_bytes(junk)
+    assert re.search(r"manifest\.json: not a manifest .*; delete .* and run again", folder.verify(tmp_path)[0])
+    with pytest.raises(record.Unreadable, match="not a manifest"):
+        folder.digest(tmp_path)
 
 
 def test_the_digest_depends_on_the_files_and_not_on_the_notes(tmp_path):

@@ -34,6 +34,9 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     figures = [figure["file"] for entry in entries.values() for figure in entry["figures"]]
     assert page.count("data:image/png;base64,") == len(figures) > 15
     assert "A small &lt;run&gt;" in page
+    assert page.index("from scratch on digits") < page.index("one a category") < page.index("<section")
+    assert re.findall(r'<section id="(\w+)">', page) == list(experiment.STAGES)
+    assert "1 · Which systems become categories?" in page
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
     capfd.readouterr()
     command.main(["tiny", "--out", str(out)])

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import ofdb_core
 from benchmarks import __main__ as benchmarks
 from ofdb_core import experiment, record, samples
 
@@ -32,6 +33,11 @@ def test_its_table_is_made_from_the_results():
 def test_what_it_names_is_there(path):
     name = path[0] or path[1]
     assert name.startswith("runs") or (record.PROJECT / name).exists()
+
+
+def test_the_map_of_the_package_names_every_module():
+    modules = {path.stem for path in (record.PROJECT / "ofdb_core").glob("[!_]*.py")}
+    assert set(re.findall(r"^    (\w+)  ", ofdb_core.__doc__, re.MULTILINE)) == modules
 
 
 def test_its_experiments_and_notebooks_exist():

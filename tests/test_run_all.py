@@ -31,7 +31,7 @@ def call(ready, *words, **how):
 
 def test_help_needs_no_environment():
     told = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(word in told for word in ("--out DIR", "-p NAME VALUE", "list", "verify", "test", "lab"))
+    assert all(word in told for word in ("--out DIR", "-p NAME VALUE", "list", "verify", "test", "lab", "status"))
 
 
 def test_it_works_from_any_folder_and_passes_words_on(ready, tmp_path):
@@ -53,6 +53,11 @@ def test_it_works_from_any_folder_and_passes_words_on(ready, tmp_path):
             ["quickstart", "5_finetune", "--out", "/tmp/nothing/here"],
             "pretrain is missing or unfinished; run 4_pretrain first",
         ),
+        (["quickstart", "-p", "seed"], "argument -p: expected 2 arguments"),
+        (["quickstart", "--out"], "argument --out: expected one argument"),
+        (["quickstart", "--oot", "here"], "unrecognized arguments: --oot"),
+        (["6_report", "--out", "/dev/null/here"], "no such experiment"),
+        (["quickstart", "6_report", "--out", "/dev/null/here"], "nothing can be written here (Not a directory)"),
     ],
 )
 def test_mistakes_end_with_status_2_and_say_what_to_do(ready, words, message):

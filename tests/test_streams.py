@@ -26,7 +26,9 @@ def test_mixed_draws_are_numpys():
 
 def test_a_list_is_seeded_as_pythons_random_is():
     generator = random.Random(7)
-    assert streams.Mersenne([7]).words(1500).tolist() == [generator.getrandbits(32) for _ in range(1500)]
+    stream = streams.Mersenne([7])
+    assert stream.words(1501).tolist() == [generator.getrandbits(32) for _ in range(1501)]
+    assert stream.random(1500).tolist() == [generator.random() for _ in range(1500)]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 12345])
