@@ -105,7 +105,7 @@ def test_an_environment_is_kept_while_the_pins_are_and_never_renewed_under_a_run
         path.write_text(text)
     program.chmod(0o755)
     alone = {name: value for name, value in os.environ.items() if name not in ("CONDA_DEFAULT_ENV", "PYTHONPATH")}
-    how = {"env": {**alone, "PYTHONPATH": str(tmp_path)}, "text": True, "stdout": subprocess.PIPE}
+    how = {"env": {**alone, "PYTHONPATH": str(tmp_path)}, "text": True, "stdout": subprocess.PIPE, "cwd": tmp_path}
 
     def lines(*words):
         return subprocess.run([program, *words], check=True, **how).stdout.splitlines()
