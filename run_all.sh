@@ -49,6 +49,7 @@ make_venv() {
 }
 
 # Sets $python: an active conda environment of environment.yml, or .venv, made or renewed when the pins have changed.
+# Every run holds .venv.lock (descriptor 9) while it lives, so .venv is never renewed under a run or by two at once.
 set_up() {
     if [ -n "${CONDA_PREFIX:-}" ] && [ "${CONDA_DEFAULT_ENV:-}" = ofdb-lab ]; then
         python="$CONDA_PREFIX/bin/python"
@@ -57,15 +58,18 @@ set_up() {
     python=$venv/bin/python
     base=$(find_python)
     stamp="$("$base" --version) $project $(cat "$project"/{requirements.txt,pyproject.toml} | sha256sum | cut -c1-16)"
-    is_ready || install 9>"$project/.venv.lock"
+    if [ ! -w "$project" ] && is_ready; then return; fi # nobody can renew it
+    exec 9>>"$venv.lock"
+    flock --shared 9
+    if is_ready; then return; fi
+    flock --nonblock 9 || { echo "waiting for another run to leave .venv ..." && flock 9; }
+    is_ready || install
+    flock --shared 9
 }
 
 is_ready() { [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ]; }
 
-# Makes .venv; of two that come at the same time, one waits and then finds it made. (Descriptor 9 is the lock.)
 install() {
-    flock 9
-    if is_ready; then return; fi
     echo "setting up .venv from requirements.txt (a few minutes, once) ..."
     make_venv "$base"
     (cd "$project" && "$python" -m pip install -qq --disable-pip-version-check -r requirements.txt) ||

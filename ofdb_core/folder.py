@@ -222,6 +222,6 @@ def seal(root, head, notes):
 
 def _finish(root, head, files):
     made = {**head, "files": dict(sorted(files.items()))}
-    record.write_whole(root / MANIFEST, json.dumps(made, indent=1) + "\n")
+    record.write_whole(root / MANIFEST, json.dumps(made, indent=1) + "\n", durable=True)
     (root / PART).unlink(missing_ok=True)
     return made

@@ -39,13 +39,20 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_whole(path, data):
-    """Write bytes or text so that the file appears whole or not at all, even if the process dies or the disk fills."""
+def write_whole(path, data, *, durable=False):
+    """Write bytes or text so that the file appears whole or not at all, even if the process dies or the disk fills.
+
+    durable: wait until it is on the disk, so that a power cut cannot empty it: for what says that others are complete.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        with part.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -239,5 +246,5 @@ class Run:
         notebooks = read(self.folder)
         notebooks[self.notebook] = self.entry
         text = json.dumps({"notebooks": dict(sorted(notebooks.items()))}, indent=1)
-        write_whole(self.folder / FILE, text + "\n")
+        write_whole(self.folder / FILE, text + "\n", durable=True)
         print(f"done in {self.entry['seconds']} s; the record is {self.folder / FILE}")

@@ -90,6 +90,37 @@ def test_ctrl_c_ends_at_once_and_the_same_command_goes_on(ready, tmp_path):
     assert "holds: the first 100 files are the published ones" in again.stdout
 
 
+PROGRAM = """import sys, time
+print("runs", *sys.argv[1:], flush=True)
+time.sleep(float(sys.argv[1]))
+print("ends", flush=True)
+"""
+
+
+def test_an_environment_is_kept_while_the_pins_are_and_never_renewed_under_a_run(tmp_path):
+    names = "run_all.sh", "requirements.txt", "pyproject.toml", "ofdb_core/__init__.py", "ofdb_core/__main__.py"
+    program, pins, project, package, main = (tmp_path / name for name in names)
+    package.parent.mkdir()
+    for path, text in ((pins, ""), (project, ""), (package, ""), (main, PROGRAM), (program, COMMAND.read_text())):
+        path.write_text(text)
+    program.chmod(0o755)
+    alone = {name: value for name, value in os.environ.items() if name not in ("CONDA_DEFAULT_ENV", "PYTHONPATH")}
+    how = {"env": {**alone, "PYTHONPATH": str(tmp_path)}, "text": True, "stdout": subprocess.PIPE, "cwd": tmp_path}
+
+    def lines(*words):
+        return subprocess.run([program, *words], check=True, **how).stdout.splitlines()
+
+    assert lines("0") == ["setting up .venv from requirements.txt (a few minutes, once) ...", "runs 0", "ends"]
+    assert lines("0") == ["runs 0", "ends"]
+    with subprocess.Popen([program, "3"], **how) as running:
+        assert running.stdout.readline() == "runs 3\n"
+        pins.write_text("# changed\n")
+        waited = lines("0")
+        assert running.poll() == 0
+    assert waited[0] == "waiting for another run to leave .venv ..."
+    assert waited[1].startswith("setting up .venv")
+
+
 def test_conda_and_pip_install_the_same_pins():
     conda = yaml.safe_load((record.PROJECT / "environment.yml").read_text())
     assert {"pip": ["-r requirements.txt"]} in conda["dependencies"]
