@@ -30,12 +30,20 @@ The road of a data set, module by module (each is imported only when it is used)
     weights   networks as files
     card      what a checkpoint is, for those who get it
     torchvision_fix  lets torchvision be imported beside a torch it was not built for
-    train     one loop for pre-training and fine-tuning
+    signals   what asks a run to save and stop
+    processes what several processes of one training do together
+    droppath  drop path whose draws belong to the sample
+    checkpoint  the state of a training on disk
+    train     one loop for pre-training and fine-tuning, on one device or many
+    evaluation  predictions, accuracies and neighbours
     pretrain  a network learns the categories of a data set
     finetune  pre-trained and untrained networks learn real images
+    exam      any checkpoint evaluated on any data set
     plot      figures
     explore   widgets
     report    the figures and numbers of an experiment on one page
+    execution  runs one notebook
+    launch    starts a notebook's training in several processes
     experiment  runs the notebooks of an experiment in order
 """
 

@@ -1,10 +1,13 @@
 """How one notebook is run: by papermill, in a kernel that is asked to save when the run is asked to stop."""
 
 import os
+import re
 import signal
 import sys
 
 from ofdb_core import signals
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
 
 
 class NotebookError(RuntimeError):
@@ -75,7 +78,8 @@ def execute(source, parameters, result):
                 raise signals.Continued(f"{notebook}: {error.evalue}") from error
             if error.ename == "KeyboardInterrupt":
                 raise KeyboardInterrupt from error
-            code = error.source.strip().splitlines()[-1]
+            marked = re.findall(r"^-+> \d+ (.*)$", ANSI.sub("", "\n".join(error.traceback)), re.MULTILINE)
+            code = (marked or error.source.strip().splitlines()[-1:])[0].strip()  # the cell's line that failed
             raise NotebookError(
                 f"{notebook}: cell {error.cell_index + 1} (In [{error.exec_count}]: {code}) failed\n"
                 f"{error.ename}: {error.evalue}\n"

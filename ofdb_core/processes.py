@@ -1,5 +1,6 @@
 """What several processes of one training do together: they share what one has found, and only the main one writes."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -45,3 +46,5 @@ def fill_once(root, head, make, *, states):
         state().wait_for_everyone()
     if state().is_main_process:
         shutil.rmtree(states, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it is not there, or another training has states in it
+            Path(states).parent.rmdir()
