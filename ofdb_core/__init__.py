@@ -31,7 +31,7 @@ The road of a data set, module by module (each is imported only when it is used)
     card      what a checkpoint is, for those who get it
     torchvision_fix  lets torchvision be imported beside a torch it was not built for
     signals   what asks a run to save and stop
-    processes what several processes of one training do together
+    processes  what several processes of one training do together
     droppath  drop path whose draws belong to the sample
     checkpoint  the state of a training on disk
     train     one loop for pre-training and fine-tuning, on one device or many

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ofdb_core import __main__ as command
-from ofdb_core import experiment, folder, recipe, record
+from ofdb_core import execution, experiment, folder, recipe, record
 
 SEARCH = {"categories": 3, "points": 500, "filling_rate": 0.0005}
 FOUR = ["-p", "1_search_categories.categories", "4"]
@@ -30,7 +30,10 @@ def test_a_notebook_has_exactly_the_parameters_of_its_recipe_with_a_comment_each
 
 @pytest.mark.parametrize("name", experiment.names())
 def test_every_experiment_of_the_project_is_valid(name, tmp_path):
-    assert experiment.recipes(name, experiment.notebooks(name), (), tmp_path)
+    notebooks = experiment.notebooks(name)
+    yours = [experiment.changes(name, notebook).get("data", "") for notebook in notebooks]
+    given = [("data", "digits")] if any(data.startswith("data/") for data in yours) else []  # to be given by the user
+    assert experiment.recipes(name, notebooks, given, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,7 @@ def test_mistakes_in_parameter_files_are_refused_before_anything_runs(params, no
 def test_a_file_of_params_that_would_not_be_read_is_refused(params, tmp_path, name):
     out = params(**{"1_search_categories": SEARCH})
     (tmp_path / "params" / "tiny" / name).touch()
-    with pytest.raises(experiment.UsageError, match=f"params/tiny/{name}: named after no notebook"):
+    with pytest.raises(experiment.UsageError, match=f"params/tiny: {name}: named after no notebook"):
         run("tiny", "--out", out)
     assert not out.exists()
 
@@ -184,6 +187,7 @@ FAILING = """{"cells": [
     ("code", "expected"),
     [
         ("1 / 0", ["cell 3 (In [3]: 1 / 0) failed", "ZeroDivisionError: division by zero"]),
+        ("x = 0\\nprint(\\n    1 / x\\n)", ["cell 3 (In [3]: 1 / x) failed"]),
         ("import os; os._exit(1)", ["kernel died"]),
     ],
 )
@@ -192,7 +196,7 @@ def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, m
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "6_report.ipynb").write_text(FAILING % code)
     monkeypatch.setattr(experiment, "NOTEBOOKS", tmp_path / "notebooks")
-    with pytest.raises(experiment.NotebookError) as error:
+    with pytest.raises(execution.NotebookError) as error:
         run("tiny", "--out", out)
     for text in ["6_report", str(out / "6_report.ipynb"), *expected]:
         assert text in str(error.value)
@@ -232,9 +236,7 @@ def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, m
 
     with monkeypatch.context() as patch:
         patch.setattr("papermill.engines.write_ipynb", full)
-        with pytest.raises(
-            experiment.NotebookError, match=r"6_report: stopped by the system .*No space left on device"
-        ):
+        with pytest.raises(execution.NotebookError, match=r"6_report: stopped by the system .*No space left on device"):
             run("tiny", "--out", out)
     assert "6_report: runs (6_report.ipynb was not saved to its end)" in capsys.readouterr().out
     run("tiny", "--out", out)
