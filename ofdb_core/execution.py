@@ -30,7 +30,7 @@ def execute(source, parameters, result):
     """Run a notebook file with these parameters (name -> value) and leave the executed one at `result`.
 
     NotebookError where a cell fails or the kernel dies; signals.Continued where a training was asked to stop and saved
-    its state; KeyboardInterrupt where anything else was interrupted.
+    its state, or a batch system ended the run; KeyboardInterrupt where anything else was interrupted by Ctrl-C.
     """
     import papermill
     from jupyter_client.manager import AsyncKernelManager
@@ -42,8 +42,8 @@ def execute(source, parameters, result):
     class Kernel(AsyncKernelManager):
         """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
 
-        async def post_start_kernel(self, **how):
-            await super().post_start_kernel(**how)
+        async def start_kernel(self, **how):
+            await super().start_kernel(**how)
             kernels.append(self.provisioner.pgid)
 
         @default("transport")
@@ -58,6 +58,16 @@ def execute(source, parameters, result):
 
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
+
+    def interrupted():
+        if stopped.asked and stopped.number != signal.SIGINT:
+            return signals.Continued(f"{notebook}: asked to stop; the same command goes on with what is done")
+        return KeyboardInterrupt()
+
+    def begin_cell(**_):  # between two cells a kernel does not hear of it
+        if stopped.asked:
+            raise interrupted()
+
     with signals.Stop(stop) as stopped:
         try:
             papermill.execute_notebook(
@@ -71,13 +81,14 @@ def execute(source, parameters, result):
                 stdout_file=_Echo(),
                 stderr_file=_Echo(),
                 autosave_cell_every=2,
+                on_cell_execute=begin_cell,
                 extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
             )
         except papermill.PapermillExecutionError as error:
             if error.ename == "Interrupted":
                 raise signals.Continued(f"{notebook}: {error.evalue}") from error
             if error.ename == "KeyboardInterrupt":
-                raise KeyboardInterrupt from error
+                raise interrupted() from error
             marked = re.findall(r"^-+> \d+ (.*)$", ANSI.sub("", "\n".join(error.traceback)), re.MULTILINE)
             code = (marked or error.source.strip().splitlines()[-1:])[0].strip()  # the cell's line that failed
             raise NotebookError(
@@ -87,8 +98,14 @@ def execute(source, parameters, result):
             ) from error
         except DeadKernelError as error:
             if stopped.asked:
-                raise KeyboardInterrupt from error
+                raise interrupted() from error
             raise NotebookError(
                 f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
                 f"the half-run notebook is {result}"
             ) from error
+        except RuntimeError as error:
+            if stopped.asked:  # so early that the kernel was not ready
+                raise interrupted() from error
+            raise
+        if stopped.asked:  # so late that the notebook came to its end
+            raise interrupted()

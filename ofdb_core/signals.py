@@ -4,6 +4,7 @@ import ctypes
 import signal
 import sys
 import threading
+import time
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 TO_BE_CONTINUED = 75  # the exit status of a run whose training is saved and not at its end (EX_TEMPFAIL of sysexits.h)
@@ -16,27 +17,44 @@ class Continued(Exception):
 class Stop:
     """While it is open, `asked` tells whether such a signal came; `then` is called at the first.
 
-    A second Ctrl-C interrupts at once. Outside the main thread, where Python handles no signals, it notes none.
+    Within another it knows what that one knows, and the other way round: nothing is forgotten between two trainings.
+    A second Ctrl-C interrupts at once; not one of the same second, which is the first on another way: batch systems
+    tell every process, and a process those that work for it. Outside the main thread, where Python handles no signals,
+    it notes none.
     """
 
+    _innermost = None
+
     def __init__(self, then=None):
-        self.asked, self._then, self._before = False, then, {}
+        self.number, self._then, self._before, self._first, self._outer = None, then, {}, 0.0, None
+
+    @property
+    def asked(self):
+        return self.number is not None
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in STOPS}
+            self._outer, Stop._innermost = Stop._innermost, self
+            if self._outer:
+                self.number, self._first = self._outer.number, self._outer._first
         return self
 
     def _note(self, number, _):
-        if self.asked and number == signal.SIGINT:
+        if self.asked and number == signal.SIGINT and time.monotonic() - self._first > 1:
             raise KeyboardInterrupt
-        first, self.asked = not self.asked, True
-        if first and self._then:
-            self._then()
+        if not self.asked:
+            self.number, self._first = number, time.monotonic()
+            if self._then:
+                self._then()
 
     def __exit__(self, *_):
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._before:
+            Stop._innermost = self._outer
+            if self._outer and not self._outer.asked:
+                self._outer.number, self._outer._first = self.number, self._first
 
 
 def die_with_parent():
