@@ -56,11 +56,11 @@ def _slider(name, value, reach=1.5, step=0.01):
 def turntable(points, *, size=400):
     """A box with a slider for each of the camera's three turns, one for the size of a point, and what the camera sees.
 
-    points: (n, 3) float64 or float32, a model.
+    The turns are numbered as the angles of `camera.rotation`. points: (n, 3) float64 or float32, a model.
     """
     points = np.asfortranarray(points, np.float32)
     picture = widgets.Image(format="png", width=size, height=size)
-    turns = [_slider(name, 0.0, 180.0, 1.0) for name in ("about Y (°)", "about Z (°)", "about Y (°)")]
+    turns = [_slider(name, 0.0, 180.0, 1.0) for name in ("1, about Y (°)", "2, about Z (°)", "3, about Y (°)")]
     pixels = widgets.IntSlider(1, min=1, max=3, description="point (px)", layout=WIDE)
 
     def draw(_=None):

@@ -35,6 +35,8 @@ def test_the_turntable_shows_another_side_for_each_turn():
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3))
     box = explore.turntable(points, size=64)
     (picture,) = all_of(box, widgets.Image)
+    names = [slider.description for slider in all_of(box, widgets.FloatSlider)]
+    assert names == ["1, about Y (°)", "2, about Z (°)", "3, about Y (°)"]
     seen = {picture.value}
     for slider in all_of(box, (widgets.FloatSlider, widgets.IntSlider)):
         slider.value = 2
