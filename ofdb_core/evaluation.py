@@ -12,32 +12,32 @@ from ofdb_core import loading, processes, train
 
 
 def _outputs(model, images, recipe, function):
-    """What function(model, batch) -> (B, D) gives for all images, in order, un-augmented: (n, D) float32."""
+    """What function(model, batch) -> (B, ...) gives for all images, in order, un-augmented: (n, ...), as an array."""
     device, source = next(model.parameters()).device, loading.Plain(images, recipe, **processes.share())
     was_training, found = model.training, []
     model.eval()
     with torch.inference_mode(), train.autocast(recipe, device):
         for batch, _ in loading.prefetch(source, len(source), workers=recipe.workers, device=device):
-            found.append(function(model, batch).float().cpu().numpy())
+            found.append(function(model, batch).cpu().numpy())
     model.train(was_training)
-    shares = gather_object([np.concatenate(found)])
-    whole = np.empty((len(images), shares[0].shape[1]), np.float32)
+    shares = gather_object([np.concatenate(found) if found else None])  # with few images some processes have none
+    whole = np.empty((len(images), *shares[0].shape[1:]), shares[0].dtype)
     for process, share in enumerate(shares):
-        whole[process :: len(shares)] = share
+        if share is not None:
+            whole[process :: len(shares)] = share
     return whole
 
 
 def predict(model, images, recipe):
-    """Predicted classes (n,) int64 and probabilities (n, C) float32 of the un-augmented images, in order."""
-    probabilities = _outputs(model, images, recipe, lambda model, batch: model.forward(batch).float().softmax(dim=1))
-    return probabilities.argmax(axis=1), probabilities
+    """Predicted classes (n,) int64 of the un-augmented images, in order."""
+    return _outputs(model, images, recipe, lambda model, batch: model.forward(batch).argmax(dim=1))
 
 
 def features(model, images, recipe):
     """What the network's head is given, (n, D) float32, each of length 1."""
 
     def pooled(model, batch):
-        return model.forward_head(model.forward_features(batch), pre_logits=True)
+        return model.forward_head(model.forward_features(batch), pre_logits=True).float()
 
     found = _outputs(model, images, recipe, pooled)
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
@@ -80,7 +80,7 @@ class Best:
         return step == self.recipe.steps or (self.every > 0 and step % self.every == 0)
 
     def __call__(self, model, step):
-        self.last = predict(model, self.images, self.recipe)[0]
+        self.last = predict(model, self.images, self.recipe)
         found = accuracy(self.last, self.images.labels)
         if all(row["accuracy"] < found for row in self.rows):
             self.best = self.last

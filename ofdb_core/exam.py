@@ -62,7 +62,7 @@ def _files(recipe, train_images, images):
     model.to(processes.state().device)
     found = {}
     if known == images.classes or (known is None and model.num_classes == len(images.classes)):
-        found["head"] = evaluation.predict(model, images, recipe)[0]
+        found["head"] = evaluation.predict(model, images, recipe)
     elif not recipe.knn:
         raise ValueError(
             f"data: {recipe.data!r} has {len(images.classes)} classes ({images.classes[0]}, ...), the head "

@@ -6,27 +6,35 @@ from tiny import network, same
 from ofdb_core import evaluation, samples
 
 
-def test_predictions_are_in_order_and_probabilities_sum_to_one():
-    predicted, probabilities = evaluation.predict(network(), tiny.shades(10), tiny.pretrain())
+def test_predictions_are_the_classes_of_the_images_in_order():
+    predicted = evaluation.predict(network(), tiny.some_images(), tiny.pretrain())
     assert predicted.shape == (10,)
     assert predicted.dtype == np.int64
-    assert probabilities.shape == (10, 4)
-    assert probabilities.dtype == np.float32
-    assert probabilities.sum(axis=1) == pytest.approx(1)
-    assert (probabilities[0] == probabilities[4]).all()  # the same picture
+    one_by_one = [evaluation.predict(network(), one, tiny.pretrain())[0] for one in singles(tiny.some_images())]
+    assert predicted.tolist() == one_by_one
+
+
+def singles(images):
+    return [samples.Images(images.items[i : i + 1], [0], images.classes) for i in range(len(images))]
 
 
 @pytest.mark.parametrize("values", [{"batch_size": 3}, {"workers": 2}, {"device_batch": 2}])
-def test_predictions_do_not_depend_on_batches_or_workers(values):
+def test_features_do_not_depend_on_batches_or_workers(values):
     images = tiny.some_images()
-    whole = evaluation.predict(network(), images, tiny.pretrain(batch_size=10))[1]
-    assert evaluation.predict(network(), images, tiny.pretrain(**values))[1] == pytest.approx(whole, abs=1e-6)
+    whole = evaluation.features(network(), images, tiny.pretrain(batch_size=10))
+    assert evaluation.features(network(), images, tiny.pretrain(**values)) == pytest.approx(whole, abs=1e-6)
 
 
 def test_features_have_length_one_and_the_width_of_the_network():
     found = evaluation.features(network(), tiny.shades(), tiny.pretrain())
     assert found.shape == (8, 16)
     assert np.linalg.norm(found, axis=1) == pytest.approx(1)
+
+
+def test_a_process_without_images_gets_what_the_others_found(monkeypatch):
+    monkeypatch.setattr(evaluation.processes, "share", lambda: {"process": 3, "processes": 4})
+    monkeypatch.setattr(evaluation, "gather_object", lambda mine: [np.array([3]), np.array([1]), None, *mine])
+    assert evaluation.predict(network(), tiny.some_images(2, classes=2), tiny.pretrain()).tolist() == [3, 1]
 
 
 def test_neighbours_know_what_they_have_seen():
