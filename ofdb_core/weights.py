@@ -43,16 +43,6 @@ def _with_metadata(data, metadata):
     return len(header).to_bytes(8, "little") + header + data[end:]
 
 
-def facts(path):
-    """What `save` was told about a checkpoint's network, or what timm says of one that it publishes (timm:<model>).
-
-    A ValueError where the file is missing, cut off or foreign.
-    """
-    if found := _known(path):
-        return found
-    raise ValueError(f"{path}: a file without this project's facts")
-
-
 def _known(path):
     """The facts of a file, or None where it has none."""
     if (name := _published(path)) is not None:
@@ -66,15 +56,16 @@ def _known(path):
 def described(path, *, model=None, **given):
     """The facts of a file with what is given, and not None, in their place.
 
-    A file of others has none; then they are what timm says of `model`, without the classes. A ValueError where no model
-    is given either.
+    A file of others has none; then they are what timm says of `model`. The names of the classes are only among those of
+    this project's files. A ValueError where a file has no facts and no model is given.
     """
     path = f"{PUBLISHED}:{model or ''}" if str(path) == PUBLISHED else path
     known = _known(path)
     if known is None and model is None:
         raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
-    if known is None:
-        known = {name: value for name, value in _facts_of_timm(model).items() if name != "classes"}
+    if known is None or _published(path) is not None:
+        known = _facts_of_timm(model if known is None else known["model"])
+        del known["classes"]  # timm counts them, no more
     return {**known, **{name: value for name, value in {"model": model, **given}.items() if value is not None}}
 
 

@@ -43,7 +43,7 @@ def test_a_checkpoint_comes_back_as_it_was(saved):
     model, left = weights.load(saved)
     assert left == []
     assert same(model.state_dict(), network().state_dict())
-    assert weights.facts(saved) == FACTS
+    assert weights.described(saved) == FACTS
     tensors, known = weights.read(saved)
     assert same(tensors, network().state_dict())
     assert known == FACTS
@@ -199,22 +199,21 @@ def test_weights_of_nothing_known_are_refused(tmp_path):
 
 
 def test_bad_checkpoints_are_named(saved, tmp_path):
-    for read in (weights.facts, weights.read, weights.load):
+    for read in (weights.described, weights.read, weights.load):
         with pytest.raises(ValueError, match="none: no such checkpoint"):
             read(tmp_path / "none")
     data = saved.read_bytes()
     for size in (0, 4, 100, len(data) - 100):
         saved.write_bytes(data[:size])
-        for read in (weights.facts, weights.read, weights.load):
+        for read in (weights.described, weights.read, weights.load):
             with pytest.raises(ValueError, match=r"model\.safetensors: not a whole safetensors file"):
                 read(saved)
     saved.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
-    with pytest.raises(ValueError, match="without this project's facts"):
-        weights.facts(saved)
-    with pytest.raises(ValueError, match=r"x\.pth: a file without this project's facts"):
-        weights.facts(foreign(tmp_path / "x.pth", network().state_dict()))
+    for path in (saved, foreign(tmp_path / "x.pth", network().state_dict())):
+        with pytest.raises(ValueError, match=f"{path.name} does not say which network it holds"):
+            weights.described(path)
     saved.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}, {weights.METADATA: "{}"}))
-    for read in (weights.facts, weights.read, weights.load):
+    for read in (weights.described, weights.read, weights.load):
         with pytest.raises(ValueError, match="facts in it are not whole"):
             read(saved)
     with pytest.raises(ValueError, match="facts: model, options"):
@@ -244,10 +243,10 @@ def test_timms_own_weights_are_taken(publisher, path, how):
     assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
 
 
-def test_what_timm_publishes_has_facts_too():
-    found = weights.facts("timm:resnet10t")
-    assert {**found, "classes": len(found["classes"])} == {
-        **{"model": "resnet10t", "options": {}, "input_size": 176, "channels": 3, "classes": 1000},
+@pytest.mark.parametrize(("path", "how"), [("timm", {"model": "resnet10t"}), ("timm:resnet10t", {})])
+def test_what_timm_publishes_has_facts_but_no_names_of_classes(path, how):
+    assert weights.described(path, **how) == {
+        **{"model": "resnet10t", "options": {}, "input_size": 176, "channels": 3},
         **{"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
     }
 
