@@ -208,11 +208,12 @@ def _check_inputs(chosen, checked, out):
         made |= set(STAGES[notebook].writes)
 
 
-def _check_possible(checked):
+def _check_possible(checked, processes):
     problems = []
     for notebook, wanted in checked.items():
         try:
             wanted.check_possible()
+            wanted.check_shared(processes)
         except ValueError as error:
             problems.append(f"{notebook}: {error}")
     if problems:
@@ -234,7 +235,8 @@ def run(experiment, only=(), *, overrides=(), out=None, options=None):
     """Run an experiment's notebooks, or only some of them, into `out` (runs/<experiment> where it is None).
 
     options: of `accelerate launch`, for the notebooks that train; where they are None and the machine has several GPUs,
-    all of these are used. On the machines of a cluster other than the first, only these trainings run.
+    these are used, as many as can share a batch equally. On the machines of a cluster other than the first, only these
+    trainings run: the folder `out` is one for all machines, and the first one has checked everything.
     """
     every = notebooks(experiment)
     for notebook in only:
@@ -245,14 +247,16 @@ def run(experiment, only=(), *, overrides=(), out=None, options=None):
     chosen = [notebook for notebook in every if not only or notebook in only]
     out = Path(out).resolve() if out else record.PROJECT / "runs" / experiment
     checked = recipes(experiment, chosen, overrides, out)
-    _check_inputs(chosen, checked, out)
-    _check_possible({notebook: wanted for notebook, wanted in checked.items() if reason(notebook, wanted, out)})
     launched = [notebook for notebook in chosen if launch.is_launched(NOTEBOOKS / f"{notebook}.ipynb")]
-    options = options or (launch.automatic() if launched else None)
     if options and launch.machine_rank(options):
         for notebook in launched:
-            _launch(notebook, checked[notebook], out, options)
+            if reason(notebook, checked[notebook], out):
+                _launch(notebook, checked[notebook], out, options)
         return
+    _check_inputs(chosen, checked, out)
+    todo = {notebook: wanted for notebook, wanted in checked.items() if reason(notebook, wanted, out)}
+    _check_possible(todo, launch.option(options or "", "num_processes", 1))
+    options = options or (launch.automatic([checked[notebook] for notebook in launched]) if launched else None)
     began = time.time()
     with _alone(out):
         for notebook in chosen:

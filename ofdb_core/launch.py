@@ -17,6 +17,7 @@ from ofdb_core import record, signals
 TAG = "launch"  # of the cells that every process runs
 FIRST = "from ofdb_core import launch\n\nlaunch.begin()\n\n"
 QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
+PATIENCE = "600"  # seconds that processes asked to stop have for their last step and its state; torch gives them 30
 
 
 class LaunchError(RuntimeError):
@@ -28,18 +29,35 @@ def is_launched(source):
     return any(TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text())["cells"])
 
 
-def automatic():
-    """The options for all GPUs of this machine; None where it has one or none."""
+def automatic(recipes):
+    """The options for the GPUs of this machine, as many as can share the recipes' batches; None for one or none."""
     import torch
 
     count = torch.cuda.device_count()
-    return f"--multi_gpu --num_processes {count}" if count > 1 else None
+    if count < 2:
+        return None
+    while not all(_can_share(recipe, count) for recipe in recipes):
+        count -= 1
+    return f"--multi_gpu --num_processes {count} --main_process_port 0" if count > 1 else None
+
+
+def _can_share(recipe, processes):
+    try:
+        recipe.check_shared(processes)
+    except ValueError:
+        return False
+    return True
+
+
+def option(options, name, default):
+    """The whole number that follows --name in `accelerate launch` options, or the default."""
+    words = [word for option in shlex.split(options) for word in option.split("=")]
+    return int(words[words.index(f"--{name}") + 1]) if f"--{name}" in words else default
 
 
 def machine_rank(options):
     """Which of several machines the options are for; 0, the first, also runs the notebooks."""
-    words = [word for option in shlex.split(options) for word in option.split("=")]
-    return int(words[words.index("--machine_rank") + 1]) if "--machine_rank" in words else 0
+    return option(options, "machine_rank", 0)
 
 
 def export(source, parameters, path):
@@ -75,8 +93,8 @@ def run(script, options):
     except BaseException:
         os.killpg(process.pid, 9)
         raise
-    if status == signals.TO_BE_CONTINUED or (status and stopped.asked):
-        raise signals.Continued("the training was stopped and its state is saved; the same command goes on")
+    if status == signals.TO_BE_CONTINUED or stopped.asked:
+        raise signals.Continued("the training was stopped; the same command goes on from the state that was saved last")
     if status:
         raise LaunchError(f"a process of {script} failed (status {status}); its own error is above")
 
@@ -111,6 +129,7 @@ def main():
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     signals.die_with_parent()
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", PATIENCE)
     with signals.Stop():  # a process that accelerate starts directly has the signal too, and is waited for
         try:
             launch()

@@ -1,6 +1,7 @@
 """What several processes of one training do together: they share what one has found, and only the main one writes."""
 
 import contextlib
+import datetime
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
 from ofdb_core import folder, record
 
+PATIENCE = datetime.timedelta(hours=6)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
+
 
 def state():
     """Which process this is, of how many, on which device: accelerate's PartialState."""
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=PATIENCE)
 
 
 def share():

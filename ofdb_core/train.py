@@ -34,7 +34,7 @@ from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
 
 LOGGED = ("step", "loss", "learning_rate")  # what of a log's row does not depend on the machine's speed
-AGREE_EVERY = 10  # steps between the questions whether any process was asked to stop, where there are several
+VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # how often several processes ask each other whether one was asked to stop
 KINDS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -52,7 +52,6 @@ def check(recipe):
     """A ValueError where this machine cannot train as a `recipe.Training` says; for what a slow look is needed."""
     check_optimizer(recipe.optimizer)
     resolve_precision(recipe.precision, processes.state().device)
-    loading.parts(recipe)
     trackers = {"none": True, "tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
     if not trackers[recipe.tracker]:
         raise ValueError(f"tracker: {recipe.tracker!r} needs a package; run: pip install {recipe.tracker}")
@@ -188,6 +187,29 @@ class _Log:
         self._spent = state["spent"]
 
 
+class _Vote:
+    """Whether any process wishes each of some things; several ask each other, which takes a moment, now and then only.
+
+    Called once a step by every process, it asks after as many steps as take VOTE_SECONDS, and VOTE_STEPS at most.
+    """
+
+    def __init__(self, accelerator):
+        self._accelerator, self._steps, self._every, self._since = accelerator, 0, 1, time.monotonic()
+
+    def __call__(self, *wishes):
+        if self._accelerator.num_processes == 1:
+            return wishes
+        self._steps += 1
+        if self._steps < self._every:
+            return (False,) * len(wishes)
+        spent = (time.monotonic() - self._since) / self._accelerator.num_processes
+        votes = torch.tensor([*wishes, spent], dtype=torch.float32, device=self._accelerator.device)
+        *votes, spent = self._accelerator.reduce(votes, "sum").tolist()  # the same numbers in every process
+        self._every = int(np.clip(VOTE_SECONDS * self._steps / max(spent, 1e-9), 1, VOTE_STEPS))
+        self._steps, self._since = 0, time.monotonic()
+        return tuple(bool(vote) for vote in votes)
+
+
 class _Training:
     """A model in training: everything that its next step depends on, and how a step is done."""
 
@@ -208,6 +230,7 @@ class _Training:
         if recipe.compile:
             self.network.compile()
         self.log = _Log(source, self.accelerator)
+        self.agree = _Vote(self.accelerator)
         self.step = 0
 
     def parts(self):
@@ -284,15 +307,6 @@ class _Training:
         """The network to evaluate and to keep: the one with averaged weights where there are such."""
         return self.average.module if self.average else self.model
 
-    def agree(self, *wishes):
-        """Whether any process wishes each of some things; several processes ask each other now and then only."""
-        if self.accelerator.num_processes == 1:
-            return wishes
-        if self.step % AGREE_EVERY:
-            return (False,) * len(wishes)
-        votes = torch.tensor(wishes, dtype=torch.float32, device=self.accelerator.device)
-        return tuple(bool(vote) for vote in self.accelerator.reduce(votes, "sum").cpu())
-
     def close(self):
         """Give the model its own forward back, with the averaged weights where there are such."""
         for tracker in self.accelerator.trackers:
@@ -303,8 +317,20 @@ class _Training:
             self.model.load_state_dict(self.average.module.state_dict())
 
 
+class _Lines:
+    """The standard error for a bar in a log file: a line each time, where a terminal draws over the one before."""
+
+    def write(self, text):
+        if text := text.replace("\r", "").strip():
+            sys.stderr.write(f"{text}\n")
+
+    def flush(self):
+        sys.stderr.flush()
+
+
 def _bar(training, title):
-    """A bar of steps; without a terminal (a log file) it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
+    """A bar of steps; without a terminal it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
+    in_notebook = "ipykernel" in sys.modules  # which has no terminal, but draws over a line as one does
     often = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
     return tqdm(
         total=training.recipe.steps,
@@ -313,12 +339,13 @@ def _bar(training, title):
         unit="step",
         mininterval=float(often),
         dynamic_ncols=True,
+        file=None if in_notebook or sys.stderr.isatty() else _Lines(),
         disable=not training.accelerator.is_main_process,
     )
 
 
 def fit(model, source, recipe, *, seed, title="training", store=None, watch=None):
-    """Train the model in place for the recipe's steps; return the log, a row each `log_every` steps and at the end.
+    """Train the model in place for the recipe's steps; return the log, a row for each `log_every` and for the ends.
 
     source: a batch source, as loading.Batches; seed: of what the model itself draws, each step anew; store: a
     checkpoint.Store, whose newest state is gone on from, and which gets one each `save_steps` and `save_minutes`, at
@@ -355,7 +382,7 @@ def _train(training, batches, stop, bar, store):
     while training.step < recipe.steps:
         training.advance(batches)
         step = training.step
-        if step % recipe.log_every == 0 or step == recipe.steps:
+        if step in (1, recipe.steps) or step % recipe.log_every == 0:
             row = training.log.row(step)
             training.accelerator.log({name: row[name] for name in row if name != "step"}, step=step)
             bar.set_postfix_str(
@@ -374,6 +401,7 @@ def _train(training, batches, stop, bar, store):
             training.save(store)
             saved = time.monotonic()
         if stopped:
+            training.accelerator.wait_for_everyone()  # none ends, and is the end of all, while the main one writes
             kept = f"saved in {store.root}; the same command goes on from there" if store else "nothing is saved"
             raise Interrupted(f"to be continued: stopped at step {step} of {recipe.steps}, {kept}")
 

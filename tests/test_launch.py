@@ -4,14 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import psutil
 import pytest
 import safetensors.torch
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core import experiment, folder, launch, pretrain, record, signals
+from ofdb_core import experiment, finetune, folder, launch, pretrain, recipe, record, signals
 
 SOURCE = experiment.NOTEBOOKS / "4_pretrain.ipynb"
 TWO = "--multi_gpu --num_processes 2"
@@ -120,6 +122,23 @@ def test_a_training_that_is_asked_to_stop_saves_and_says_so(data, whole, tmp_pat
     assert folder.digest(tmp_path / "pretrain") == folder.digest(whole(processes))
 
 
+def test_two_processes_fine_tune_a_head_and_evaluate_as_one_does(tmp_path, data):
+    how = {"checkpoint": None, "shots": [0], "repeats": 1, "steps": 6, "batch_size": 8, "evaluate_every": 3}
+    how |= {"head_only": True, "knn": 3, "ema": 0.5, "drop_path": 0.2}
+    found = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        pretrain.pretrain(tiny.pretrain(data=data, out=str(out)))
+        settings = tiny.finetune(**how, out=str(out))
+        script = out / "5_finetune.py"
+        launch.export(experiment.NOTEBOOKS / "5_finetune.ipynb", settings.values(), script)
+        finish(script, processes)
+        found.append(record.read_csv(finetune.root_of(settings) / "results.csv"))
+    for one, other in zip(*found, strict=True):
+        for name in ("accuracy", "best_accuracy", "knn"):
+            assert one[name] == pytest.approx(other[name], abs=0.01)
+
+
 def test_a_process_that_fails_ends_the_run_with_its_own_error(data, tmp_path, capfd):
     script = script_of(data, tmp_path)
     script.write_text(
@@ -146,6 +165,59 @@ def test_only_the_first_machine_runs_notebooks():
     assert launch.machine_rank("--num_machines 2 --machine_rank 1") == 1
     assert launch.machine_rank("--machine_rank=3") == 3
     assert launch.machine_rank("--multi_gpu") == 0
+
+
+def test_another_machine_trains_what_the_first_one_trains(data, params, monkeypatch):
+    out, ran = params(**{"4_pretrain": {**tiny.PRETRAIN, "data": data}}), []
+    monkeypatch.setattr(launch, "run", lambda script, options: ran.append(script.name))
+    away = ["tiny", "--out", str(out), "--launch", "--num_machines 2 --machine_rank 1 --num_processes 4"]
+    command.main(away)
+    assert ran == ["4_pretrain.py"]
+    assert not record.read(out)
+    command.main(["tiny", "--out", str(out)])
+    command.main(away)
+    assert ran == ["4_pretrain.py"]
+
+
+def test_a_batch_that_so_many_processes_cannot_share_is_refused_before_anything_runs(data, params):
+    out = params(**{"4_pretrain": {**tiny.PRETRAIN, "data": data}})
+    with pytest.raises(recipe.RecipeError, match=r"4_pretrain: batch_size: 4 cannot be cut .* for 3 processes"):
+        command.main(["tiny", "--out", str(out), "--launch", "--multi_gpu --num_processes 3"])
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("gpus", "used"), [(0, None), (1, None), (2, 2), (3, 2), (7, 4), (8, 8)])
+def test_as_many_gpus_are_used_as_can_share_the_batches(monkeypatch, gpus, used):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    found = launch.automatic([tiny.pretrain(batch_size=32), tiny.finetune(batch_size=48)])
+    assert found == (used and f"--multi_gpu --num_processes {used} --main_process_port 0")
+
+
+@pytest.mark.parametrize(("number", "everyone"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_a_notebook_that_is_stopped_saves_its_training_and_goes_on_with_it(data, params, capfd, number, everyone):
+    """By Ctrl-C, which a terminal sends to the command alone, or by a batch system, which tells every process."""
+    out = params(**{"4_pretrain": {**tiny.PRETRAIN, **RULES, "data": data}})
+    long = ["-p", "steps", "100000", "-p", "save_steps", "0"]
+
+    def stop():
+        for _ in range(1200):
+            if "peak learning rate" in capfd.readouterr().out:
+                break
+            time.sleep(0.1)
+        time.sleep(0.5)
+        others = psutil.Process().children(recursive=True) if everyone else []
+        for process in (*others, psutil.Process()):
+            process.send_signal(number)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    with pytest.raises(signals.Continued, match=r"to be continued: stopped at step .* saved in"):
+        command.main(["tiny", "--out", str(out), *long])
+    thread.join()
+    (state,) = out.glob("checkpoints/pretrain/*.pt")
+    step = int(state.name[:9])
+    command.main(["tiny", "--out", str(out), "-p", "steps", str(step + 2), "-p", "changed", "continue"])
+    assert f"goes on from step {step} of {step + 2}" in capfd.readouterr().out
 
 
 def test_changed_parameters_are_refused_and_told(data, tmp_path):

@@ -28,7 +28,7 @@ def test_training_learns_what_can_be_learned():
     model, rows = trained(settings)
     assert rows[0]["loss"] == pytest.approx(np.log(4), rel=0.2)
     assert rows[-1]["loss"] < 0.3
-    predicted, _ = evaluation.predict(model, tiny.shades(), settings)
+    predicted = evaluation.predict(model, tiny.shades(), settings)
     assert (predicted == tiny.shades().labels).all()
 
 
@@ -48,11 +48,40 @@ def test_training_leaves_the_callers_random_numbers_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_log_has_a_row_each_log_every_steps_and_at_the_end():
+def test_the_log_has_a_row_at_the_start_each_log_every_steps_and_at_the_end():
     _, rows = trained(tiny.pretrain(steps=5, log_every=2))
-    assert [row["step"] for row in rows] == [2, 4, 5]
+    assert [row["step"] for row in rows] == [1, 2, 4, 5]
+    assert [row["step"] for row in trained(tiny.pretrain(steps=3, log_every=100))[1]] == [1, 3]
     assert set(train.LOGGED) < rows[0].keys()
     assert all(row["images_per_second"] > 0 and 0 <= row["data_share"] <= 1 for row in rows)
+
+
+def test_progress_in_a_log_file_is_lines(capsys):
+    lines = train._Lines()
+    for text in ("\r  0%|   | 0/3", "\r 33%|#  | 1/3", "\n", ""):
+        lines.write(text)
+    assert capsys.readouterr().err == "0%|   | 0/3\n33%|#  | 1/3\n"
+
+
+@pytest.mark.parametrize(("seconds", "every"), [(5.0, 1), (0.5, 4), (0.001, 10)])
+def test_processes_ask_each_other_as_often_as_their_steps_allow(monkeypatch, seconds, every):
+    class Two:
+        """Two processes that take the same time, of which the other wishes nothing."""
+
+        num_processes, device, asked = 2, "cpu", 0
+
+        def reduce(self, votes, _):
+            self.asked += 1
+            return votes + votes * torch.tensor([0.0] * (len(votes) - 1) + [1.0])
+
+    clock, two = [0.0], Two()
+    monkeypatch.setattr(train.time, "monotonic", lambda: clock[0])
+    vote, heard = train._Vote(two), []
+    for step in range(1, 42):
+        clock[0] += seconds
+        heard += [step for wish in vote(step > 20, False) if wish]
+    assert two.asked == 1 + 40 // every
+    assert heard[0] <= 20 + every
 
 
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
