@@ -19,7 +19,7 @@ def text(facts, *, file, recipe, data, results):
     """The card as Markdown with a header for model hubs; it depends on nothing but its arguments.
 
     facts: of the checkpoint, as in `weights.FACTS`; file: the checkpoint's name beside the card; recipe: parameter ->
-    value; data: the hash of what the network learned from; results: name -> value, as accuracy or loss.
+    value; data: the hash, or the name, of what the network learned from; results: name -> value, as accuracy or loss.
     """
     name, size, channels, classes = (facts[key] for key in ("model", "input_size", "channels", "classes"))
     shape = {"options": facts["options"], "input_size": size, "channels": channels}
@@ -48,7 +48,7 @@ The file's metadata holds these facts and the names of the classes, in the order
 
 ## Data
 
-The network learned from the data with this SHA-256: `{data}`
+The network learned from the data with this SHA-256, or of this name: `{data}`
 """
 
 

@@ -3,14 +3,29 @@
 Both get the same recipe, images, order and augmentation; they differ in the weights that they start from. What it
 leaves in <out>/finetune: results.csv (a row a training), log.csv, evaluations.csv (accuracy on the way),
 predictions.csv (of all test images by each training), classes.csv (accuracy of each class) and, where they are kept,
-the last and the best weights of each training.
+the last and the best weights of each training with a model card.
 """
 
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from ofdb_core import checkpoint, evaluation, folder, loading, networks, processes, real, record, train, weights
+from torch import nn
+
+from ofdb_core import (
+    card,
+    checkpoint,
+    evaluation,
+    folder,
+    loading,
+    networks,
+    processes,
+    real,
+    record,
+    signals,
+    train,
+    weights,
+)
 
 PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
 
@@ -32,6 +47,16 @@ class Trial:
         return f"{self.start.replace(' ', '-')}_{self.shots or 'all'}_{self.repeat}"
 
 
+@dataclass(frozen=True)
+class Done:
+    """What came of a training: the model, its log, the evaluations on the way, and its row of results.csv."""
+
+    model: nn.Module
+    log: list
+    watch: evaluation.Best
+    row: dict
+
+
 def trials(recipe):
     """The trainings of a `recipe.Finetune`, in order."""
     order = itertools.product(
@@ -49,6 +74,16 @@ def images_of(recipe):
     """Training and test images of a recipe, as `samples.Images`; the main process fetches what is to be fetched."""
     with processes.state().main_process_first():
         return real.images_of(recipe.data, real.root_of(recipe))
+
+
+def check(recipe):
+    """A ValueError where a recipe's data or checkpoint cannot be used; what must be downloaded for that is."""
+    images, _ = images_of(recipe)
+    for shots in recipe.shots:
+        images.few_shot(shots, seed=recipe.seed)
+    if recipe.checkpoint:
+        path, asked = weights.asked(recipe)
+        weights.load(path, classes=len(images.classes), **asked, drop_path=recipe.drop_path)
 
 
 def compare(recipe):
@@ -69,34 +104,44 @@ def compare(recipe):
 
 
 def _compare(recipe, images, states, head):
-    train_images, test_images = images
     results, logs, evaluations, classes, speeds, files = [], [], [], [], {}, {}
+    _, test_images = images
     predictions = {"label": test_images.labels.tolist()}
-    for trial in trials(recipe):
-        few = train_images.few_shot(trial.shots, seed=recipe.seed + trial.repeat)
-        model, knn = _network(recipe, trial, few, test_images)
-        store = checkpoint.open_store(states / trial.file, head, recipe)
-        watch = evaluation.Best(test_images, recipe, recipe.evaluate_every)
-        log = _train(recipe, trial, model, few, store, watch)
-        best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
-        found = {"accuracy": watch.rows[-1]["accuracy"], "best_accuracy": best["accuracy"], "best_step": best["step"]}
-        print(
-            f"{trial.name}: {found['accuracy']:.1%} of {len(test_images)} test images"
-            + (f", at best {best['accuracy']:.1%} at step {best['step']}" if recipe.evaluate_every else "")
-        )
-        where = {"start": trial.start, "shots": trial.shots, "repeat": trial.repeat}
-        results.append({**where, **found, "knn": knn, "name": trial.name})
-        logs += [{"name": trial.name, **{key: row[key] for key in train.LOGGED}} for row in log]
-        evaluations += [{"name": trial.name, **row} for row in watch.rows]
-        predictions |= {trial.name: watch.last.tolist(), f"{trial.name} (best)": watch.best.tolist()}
-        by_class = evaluation.by_class(watch.last, test_images.labels, test_images.classes)
-        classes += [{"name": trial.name, **row} for row in by_class]
-        speeds[trial.name] = train.speed(log)
-        if recipe.keep_weights:
-            files |= _weights(recipe, trial, model, watch, few.classes)
+    with signals.Stop():  # between two trainings too: the next one saves and stops
+        for trial in trials(recipe):
+            done = _one(recipe, trial, images, checkpoint.open_store(states / trial.file, head, recipe))
+            watch = done.watch
+            results.append(done.row)
+            logs += [{"name": trial.name, **{key: row[key] for key in train.LOGGED}} for row in done.log]
+            evaluations += [{"name": trial.name, **row} for row in watch.rows]
+            predictions |= {trial.name: watch.last.tolist(), f"{trial.name} (best)": watch.best.tolist()}
+            by_class = evaluation.by_class(watch.last, test_images.labels, test_images.classes)
+            classes += [{"name": trial.name, **row} for row in by_class]
+            speeds[trial.name] = train.speed(done.log)
+            if recipe.keep_weights:
+                files |= _weights(recipe, trial, done, head)
     columns = [dict(zip(predictions, row, strict=True)) for row in zip(*predictions.values(), strict=True)]
     tables = {"results": results, "log": logs, "evaluations": evaluations, "classes": classes, "predictions": columns}
     return {**files, **{f"{name}.csv": record.csv_text(rows) for name, rows in tables.items()}}, speeds
+
+
+def _one(recipe, trial, images, store):
+    """Do one training of a comparison, or go on with it; returns what came of it."""
+    train_images, test_images = images
+    seed = recipe.seed + trial.repeat
+    few = train_images.few_shot(trial.shots, seed=seed)
+    model, knn = _network(recipe, trial, few, test_images)
+    watch = evaluation.Best(test_images, recipe, recipe.evaluate_every)
+    source = loading.Batches(few, recipe, seed=seed, **processes.share())
+    log = train.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
+    best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
+    found = {"accuracy": watch.rows[-1]["accuracy"], "best_accuracy": best["accuracy"], "best_step": best["step"]}
+    print(
+        f"{trial.name}: {found['accuracy']:.1%} of {len(test_images)} test images"
+        + (f", at best {best['accuracy']:.1%} at step {best['step']}" if recipe.evaluate_every else "")
+    )
+    where = {"start": trial.start, "shots": trial.shots, "repeat": trial.repeat}
+    return Done(model, log, watch, {**where, **found, "knn": knn, "name": trial.name})
 
 
 def _shape(recipe):
@@ -125,15 +170,20 @@ def _network(recipe, trial, images, test_images):
     return model, evaluation.accuracy(predicted, test_images.labels)
 
 
-def _train(recipe, trial, model, images, store, watch):
-    seed = recipe.seed + trial.repeat
-    source = loading.Batches(images, recipe, seed=seed, **processes.share())
-    return train.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
-
-
-def _weights(recipe, trial, model, watch, classes):
-    """The last and the best weights of a training as files' bytes, by name."""
-    facts = {**_shape(recipe), "mean": recipe.mean, "std": recipe.std, "classes": classes}
-    last = weights.to_bytes(model, facts)
-    model.load_state_dict(watch.weights)
-    return {f"{trial.file}/last.safetensors": last, f"{trial.file}/best.safetensors": weights.to_bytes(model, facts)}
+def _weights(recipe, trial, done, head):
+    """The last and the best weights of a training and their model card as files' bytes or text, by name."""
+    model, row = done.model, done.row
+    facts = {**_shape(recipe), "mean": recipe.mean, "std": recipe.std, "classes": done.watch.images.classes}
+    weights_hash, data = head["parameters"]["source"]
+    start = {"start": trial.start, "starting weights": weights_hash if trial.start == PRE_TRAINED else None}
+    results = {
+        "test accuracy of last.safetensors": row["accuracy"],
+        "test accuracy of best.safetensors": row["best_accuracy"],
+        "step of best.safetensors": row["best_step"],
+    }
+    files = {"last.safetensors": weights.to_bytes(model, facts)}
+    model.load_state_dict(done.watch.weights)
+    files["best.safetensors"] = weights.to_bytes(model, facts)
+    about = {"recipe": {**start, **recipe.identity()}, "data": data, "results": results}
+    files["README.md"] = card.text(facts, file="last.safetensors", **about)
+    return {f"{trial.file}/{name}": content for name, content in files.items()}

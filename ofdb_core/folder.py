@@ -54,9 +54,12 @@ def digest(root):
 def fingerprint(root):
     """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes.
 
-    Folders that are linked are part of it: a choice of classes is often made of links.
+    Of a file (an archive, a checkpoint) it is the file's own. Folders that are linked are part of it: a choice of
+    classes is often made of links.
     """
     root = Path(root)
+    if root.is_file():
+        return record.sha256(root)
     if (root / MANIFEST).exists():
         return digest(root)
     sizes = {name: (root / name).stat().st_size for name in sorted(_names(root, followlinks=True))}

@@ -54,7 +54,7 @@ def _train(images, recipe, states, head):
     model = networks.build(recipe.model, len(images.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
     source = loading.Batches(images, recipe, seed=recipe.seed, **processes.share())
     log = train.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store)
-    predicted, _ = evaluation.predict(model, images, recipe)
+    predicted = evaluation.predict(model, images, recipe)
     facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": images.classes}
     pairs = zip(images.labels.tolist(), predicted.tolist(), strict=True)
     results = {
@@ -69,3 +69,13 @@ def _train(images, recipe, states, head):
         "predictions.csv": record.csv_text([{"label": label, "predicted": guess} for label, guess in pairs]),
     }
     return files, {"processes": processes.state().num_processes, **train.speed(log)}
+
+
+def in_words(speed):
+    """What `pretrain` says about speed, as name -> value for a reader."""
+    return {
+        "processes": speed["processes"],
+        "training time": f"{speed['seconds']:,.0f} s",
+        "images a second": f"{speed['images_per_second']:,.0f}",
+        "share of time waiting for data": f"{speed['data_share']:.1%}",
+    }

@@ -13,21 +13,20 @@ import socket
 from pathlib import Path
 
 from ofdb_core import archive, folder, record, samples, voc
-from ofdb_core.recipe import nearest
+from ofdb_core.recipe import REAL, nearest
 
-NAMES = ("digits", "cifar10", "cifar100", "voc2012")
 PATIENCE = 10  # seconds that a server may be silent
 
 
 def check(data):
     """Raise a ValueError unless `images_of` can be asked for data; an archive is not looked into, which takes long."""
-    if data in NAMES or archive.is_archive(data):
+    if data in REAL or archive.is_archive(data):
         return
     if not Path(data).is_dir():
-        names, endings = ", ".join(NAMES), ", ".join(archive.ENDINGS)
+        names, endings = ", ".join(REAL), ", ".join(archive.ENDINGS)
         raise ValueError(
             f"data: {str(data)!r} is none of {names}, and no folder or archive ({endings}) with train/ and val/"
-            f"{nearest(str(data), NAMES)}"
+            f"{nearest(str(data), REAL)}"
         )
     _parts(data)
 
@@ -35,7 +34,7 @@ def check(data):
 def images_of(data, root):
     """The images to train on and those to test on, two `samples.Images` of the same classes.
 
-    data: one of NAMES, or the path of a folder or archive; root: the folder for what is downloaded, unpacked or cut
+    data: one of REAL, or the path of a folder or archive; root: the folder for what is downloaded, unpacked or cut
     out; it is made when it is needed. What is there already is not downloaded again. Only one process at a time may
     ask for the same data and root; the others read what it left. A ValueError says what is missing, and of a download
     that fails, what to put where by hand.
@@ -60,9 +59,7 @@ def root_of(recipe):
 
 def fingerprint(data):
     """One hash of an archive, or of a folder's files; of a set known by name, whose bytes are checked, the name."""
-    if data in NAMES:
-        return data
-    return record.sha256(data) if archive.is_archive(data) else folder.fingerprint(data)
+    return data if data in REAL else folder.fingerprint(data)
 
 
 def _parts(place):

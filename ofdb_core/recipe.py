@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 DRAWS = ("patch_gray", "patch_color", "point_gray", "point_color")
 UNSEEN = ("out", "workers", "data_root", "tracker", "save_steps", "save_minutes", "keep", "changed")  # in no result
 DATASETS = ("images", "views", "models", "visualatom")  # folders of an experiment that a network can be trained on
+REAL = ("digits", "cifar10", "cifar100", "voc2012")  # data sets of real images that are known by name
 
 
 class RecipeError(ValueError):
@@ -144,6 +145,11 @@ def nearest(word, known):
     return f" (did you mean {close[0]}?)" if close else ""
 
 
+def _is_place(value):
+    """Whether text for a `Place` is the path of something, and not the name of a data set."""
+    return value not in (*DATASETS, *REAL) and Path(value).exists()
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The checked parameters of a notebook; a subclass has a field, with type and range, for each."""
@@ -168,6 +174,9 @@ class Recipe:
 
     def check_possible(self):
         """Raise a ValueError for what only a slow look can tell (whether there is such a model), before work begins."""
+
+    def check_shared(self, processes):
+        """Raise a ValueError where so many processes cannot do the work together."""
 
     @classmethod
     def kinds(cls):
@@ -198,9 +207,15 @@ class Recipe:
         found = dict(values)
         for name, kind in cls.kinds().items():
             arms, value = (kind, *typing.get_args(kind)), values.get(name)
-            if isinstance(value, str) and (Folder in arms or (Place in arms and Path(value).exists())):
+            if isinstance(value, str) and (Folder in arms or (Place in arms and _is_place(value))):
                 found[name] = str(Path(value).resolve())
         return found
+
+    def reads(self):
+        """What the notebook reads: folders of the experiment, and files and folders of the user's."""
+        places = [name for name, kind in self.kinds().items() if Place in (kind, *typing.get_args(kind))]
+        given = [getattr(self, name) for name in places]
+        return (*self.inputs(), *(value for value in given if value and _is_place(value)))
 
     def values(self):
         """Field name -> value."""
@@ -355,6 +370,11 @@ class Training(Recipe):
 
         train.check(self)
 
+    def check_shared(self, processes):
+        from ofdb_core import loading
+
+        loading.parts(self, processes)
+
 
 @dataclass(frozen=True)
 class Pretrain(Training):
@@ -434,6 +454,12 @@ class Finetune(Training):
         yield from super().conflicts()
         yield from _no_checkpoint(self.checkpoint)
         yield from _no_data(self.data)
+
+    def check_possible(self):
+        from ofdb_core import finetune
+
+        super().check_possible()
+        finetune.check(self)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
+import os
+import signal
+
 import pytest
 import tiny
+from PIL import Image
 
-from ofdb_core import evaluation, finetune, folder, pretrain, record, train, weights
+from ofdb_core import evaluation, finetune, folder, loading, pretrain, record, train, weights
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,43 @@ def test_a_comparison_that_was_cut_off_goes_on_and_gives_the_same_bytes(settings
     assert folder.digest(finetune.root_of(settings())) == folder.digest(finetune.root_of(settings("whole")))
 
 
+@pytest.mark.parametrize("values", [{}, {"head_only": True, "ema": 0.5}])
+def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(settings, monkeypatch, values):
+    how = {"steps": 7, "evaluate_every": 2, "save_steps": 3, "repeats": 1, "learning_rate": 1.0, **values}
+    how["starts"] = ["pre-trained"]
+    finetune.compare(settings("whole", **how))
+    batch = loading.Batches.batch
+
+    def killed(source, step, part=0):
+        if step == 5:
+            raise RuntimeError("killed")
+        return batch(source, step, part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loading.Batches, "batch", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            finetune.compare(settings(**how))
+    finetune.compare(settings(**how))
+    assert folder.digest(finetune.root_of(settings())) == folder.digest(finetune.root_of(settings("whole")))
+
+
+def test_asked_to_stop_between_two_trainings_the_next_one_saves_and_stops(settings, monkeypatch, capsys):
+    network, calls = finetune._network, []
+
+    def asked(*words):
+        calls.append(words)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return network(*words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "_network", asked)
+        with pytest.raises(train.Interrupted, match="stopped at step 1 of 3, saved in"):
+            finetune.compare(settings())
+    finetune.compare(settings())
+    assert "from scratch, 2 a class, repeat 0: goes on from step 1 of 3" in capsys.readouterr().out
+
+
 def test_best_and_last_are_both_reported_and_kept(settings):
     asked = settings(evaluate_every=1, steps=6, repeats=1, starts=["pre-trained"], learning_rate=1.0)
     (row,) = finetune.compare(asked)
@@ -90,8 +131,12 @@ def test_best_and_last_are_both_reported_and_kept(settings):
     _, images = finetune.images_of(asked)
     for name in ("best", "last"):
         model, _ = weights.load(root / "pre-trained_2_0" / f"{name}.safetensors")
-        found = evaluation.accuracy(evaluation.predict(model, images, asked)[0], images.labels)
+        found = evaluation.accuracy(evaluation.predict(model, images, asked), images.labels)
         assert found == pytest.approx(row["best_accuracy" if name == "best" else "accuracy"])
+    about = (root / "pre-trained_2_0" / "README.md").read_text()
+    assert "checkpoint_path='last.safetensors'" in about
+    assert f"| test accuracy of best.safetensors | {row['best_accuracy']} |" in about
+    assert "of this name: `digits`" in about
     classes = record.read_csv(root / "classes.csv")
     assert sum(line["images"] for line in classes) == len(images)
     whole = sum(line["accuracy"] * line["images"] for line in classes) / len(images)
@@ -120,3 +165,35 @@ def test_another_input_size_and_channel_are_fitted(settings, capsys):
     told = capsys.readouterr().out
     assert "pos_embed: 1 x 17 x 16 in the file, 1 x 37 x 16 wanted; fitted" in told
     assert "head.weight: 8 x 16 in the file, 10 x 16 wanted; drawn anew" in told
+
+
+def tree(root, **files):
+    for name, count in files.items():
+        part, category = name.split("_")
+        (root / part / category).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            Image.new("L", (8, 8)).save(root / part / category / f"{i}.png")
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("files", "shots", "message"),
+    [
+        ({"train_a": 1, "train_b": 0, "val_a": 1, "val_b": 1}, 0, "train/b: holds no image"),
+        ({"train_a": 1, "train_b": 1, "val_a": 1}, 0, "must hold the same classes; b is in one of them only"),
+        ({"train_a": 1, "train_b": 2, "val_a": 1, "val_b": 1}, 2, "shots: 2 is out of range; class a has 1 images"),
+    ],
+)
+def test_data_that_cannot_be_used_are_refused_before_anything_runs(settings, tmp_path, files, shots, message):
+    data = tree(tmp_path / "photos", **files)
+    with pytest.raises(ValueError, match=message):
+        settings(data=data, shots=[shots]).check_possible()
+
+
+def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settings, tmp_path):
+    settings().check_possible()
+    (tmp_path / "x.pth").write_bytes(b"x" * 99)
+    with pytest.raises(ValueError, match="does not say which network it holds"):
+        settings(checkpoint=str(tmp_path / "x.pth")).check_possible()
+    with pytest.raises(ValueError, match="patch_size is no option of resnet10t"):
+        settings(model="resnet10t").check_possible()

@@ -95,7 +95,7 @@ def test_data_that_cannot_be_used_are_refused_before_anything_is_read(tmp_path):
         for refuse in (real.check, lambda data: real.images_of(data, tmp_path / "data")):
             with pytest.raises(ValueError, match=f"^data: .*{words}"):
                 refuse(data)
-    for data in real.NAMES:
+    for data in recipe.REAL:
         real.check(data)
 
 

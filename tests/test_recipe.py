@@ -67,3 +67,25 @@ def test_the_originals_order_of_models_passes_over_no_candidate():
 def test_views_that_cannot_be_drawn_are_refused(name, value):
     with pytest.raises(recipe.RecipeError, match=f"{name}: {value} is out of range; allowed is a whole number, at lea"):
         tiny.of("3_render_3d", **{name: value})
+
+
+def test_names_of_data_sets_are_no_paths_even_where_a_folder_has_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "images", "mine"):
+        (tmp_path / name).mkdir()
+    located = recipe.Finetune.located
+    assert located({"data": "digits", "checkpoint": "timm:test_vit", "data_root": "d"}) == {
+        **{"data": "digits", "checkpoint": "timm:test_vit", "data_root": str(tmp_path / "d")}
+    }
+    assert located({"data": "mine"}) == {"data": str(tmp_path / "mine")}
+    assert recipe.Pretrain.located({"data": "images"}) == {"data": "images"}
+
+
+def test_a_recipe_reads_the_users_files_beside_the_experiments_folders(tmp_path):
+    (tmp_path / "x.pth").touch()
+    (tmp_path / "train").mkdir()
+    (tmp_path / "val").mkdir()
+    given = {"checkpoint": str(tmp_path / "x.pth"), "data": str(tmp_path)}
+    assert tiny.finetune().reads() == ("pretrain",)
+    assert tiny.finetune(**given).reads() == (given["checkpoint"], given["data"])
+    assert tiny.of("6_evaluate", data="images").reads() == ("pretrain", "images")
