@@ -42,19 +42,20 @@ def execute(source, parameters, result):
     class Kernel(AsyncKernelManager):
         """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
 
-        async def post_start_kernel(self, **how):
-            await super().post_start_kernel(**how)
-            kernels.append(self.provisioner.pgid)
+        def __init__(self, **how):
+            super().__init__(**how)
+            kernels.append(self)
 
         @default("transport")
         def _transport(self):
             return "ipc"
 
     def stop():
-        if not kernels:
+        running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
+        if not running:
             raise KeyboardInterrupt
         print("stopping: a training saves its state first; Ctrl-C again ends it at once", flush=True)
-        os.killpg(kernels[0], signal.SIGINT)
+        os.killpg(running[0], signal.SIGINT)
 
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
