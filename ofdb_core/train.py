@@ -333,6 +333,10 @@ def fit(model, source, recipe, *, seed, title="training", store=None, watch=None
     if store and (state := store.newest()):
         training.resume(state)
         print(f"{title}: goes on from step {training.step} of {recipe.steps}")
+    if training.step != (first := processes.shared(lambda: training.step)):
+        raise ValueError(
+            f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
+        )
     print(f"{title}: peak learning rate {rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
     training.accelerator.init_trackers(title, {name: str(value) for name, value in recipe.values().items()})
     how = {"start": training.step, "workers": recipe.workers, "device": training.accelerator.device}
