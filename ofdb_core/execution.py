@@ -8,6 +8,7 @@ import sys
 from ofdb_core import signals
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
+PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
 
 
 class NotebookError(RuntimeError):
@@ -79,8 +80,8 @@ def execute(source, parameters, result):
                 raise signals.Continued(f"{notebook}: {error.evalue}") from error
             if error.ename == "KeyboardInterrupt":
                 raise KeyboardInterrupt from error
-            marked = re.findall(r"^-+> \d+ (.*)$", ANSI.sub("", "\n".join(error.traceback)), re.MULTILINE)
-            code = (marked or error.source.strip().splitlines()[-1:])[0].strip()  # the cell's line that failed
+            lines, places = error.source.splitlines(), re.findall(PLACE, ANSI.sub("", "\n".join(error.traceback)))
+            code = lines[int(places[-1]) - 1 if places else -1].strip()
             raise NotebookError(
                 f"{notebook}: cell {error.cell_index + 1} (In [{error.exec_count}]: {code}) failed\n"
                 f"{error.ename}: {error.evalue}\n"
