@@ -8,6 +8,7 @@ import sys
 from ofdb_core import signals
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
+PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
 
 
 class NotebookError(RuntimeError):
@@ -42,19 +43,20 @@ def execute(source, parameters, result):
     class Kernel(AsyncKernelManager):
         """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
 
-        async def start_kernel(self, **how):
-            await super().start_kernel(**how)
-            kernels.append(self.provisioner.pgid)
+        def __init__(self, **how):
+            super().__init__(**how)
+            kernels.append(self)
 
         @default("transport")
         def _transport(self):
             return "ipc"
 
     def stop():
-        if not kernels:
+        running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
+        if not running:
             raise KeyboardInterrupt
         print("stopping: a training saves its state first; Ctrl-C again ends it at once", flush=True)
-        os.killpg(kernels[0], signal.SIGINT)
+        os.killpg(running[0], signal.SIGINT)
 
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
@@ -89,8 +91,8 @@ def execute(source, parameters, result):
                 raise signals.Continued(f"{notebook}: {error.evalue}") from error
             if error.ename == "KeyboardInterrupt":
                 raise interrupted() from error
-            marked = re.findall(r"^-+> \d+ (.*)$", ANSI.sub("", "\n".join(error.traceback)), re.MULTILINE)
-            code = (marked or error.source.strip().splitlines()[-1:])[0].strip()  # the cell's line that failed
+            lines, places = error.source.splitlines(), re.findall(PLACE, ANSI.sub("", "\n".join(error.traceback)))
+            code = lines[int(places[-1]) - 1 if places else -1].strip()
             raise NotebookError(
                 f"{notebook}: cell {error.cell_index + 1} (In [{error.exec_count}]: {code}) failed\n"
                 f"{error.ename}: {error.evalue}\n"

@@ -341,7 +341,7 @@ class Training(Recipe):
     vflip: Share
     auto_augment: str | None
     erasing: Share
-    precision: Literal["auto", "no", "bf16", "fp16"]
+    precision: Literal["auto", "bf16", "fp16", "fp32"]
     compile: bool
     gradient_checkpointing: bool
     workers: Whole
@@ -480,7 +480,7 @@ class Evaluate(Recipe):
     batch_size: Count
     device_batch: Whole
     knn: Whole
-    precision: Literal["auto", "no", "bf16", "fp16"]
+    precision: Literal["auto", "bf16", "fp16", "fp32"]
     workers: Whole
 
     def conflicts(self):

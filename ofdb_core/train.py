@@ -60,15 +60,15 @@ def check(recipe):
 
 
 def resolve_precision(wanted, device):
-    """'no', 'bf16' or 'fp16' for a recipe's precision on a device; 'auto' is bf16 where the hardware has it."""
+    """'fp32', 'bf16' or 'fp16' for a recipe's precision on a device; 'auto' is bf16 where the hardware has it."""
     kind = torch.device(device).type
     if kind == "cuda":
         fast = ["bf16", "fp16"] if torch.cuda.is_bf16_supported(including_emulation=False) else ["fp16"]
     else:
         fast = ["bf16"] if kind == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else []
     if wanted == "auto":
-        return "bf16" if "bf16" in fast else "no"
-    possible = ["no", *fast] + ["bf16"] * (kind == "cpu" and not fast)  # slow there, but right
+        return "bf16" if "bf16" in fast else "fp32"
+    possible = ["fp32", *fast] + ["bf16"] * (kind == "cpu" and not fast)  # slow there, but right
     if wanted not in possible:
         raise ValueError(
             f"precision: {wanted!r} is not possible on this {kind}; allowed is auto, {', '.join(possible)}"
@@ -92,7 +92,8 @@ def _accelerator(recipe):
     AcceleratorState._reset_state()  # a notebook may train twice, in two precisions; without this the second is refused
     tracker = None if recipe.tracker == "none" else recipe.tracker
     precision = resolve_precision(recipe.precision, processes.state().device)
-    return Accelerator(mixed_precision=precision, log_with=tracker, project_dir=str(Path(recipe.out) / "trackers"))
+    mixed = "no" if precision == "fp32" else precision
+    return Accelerator(mixed_precision=mixed, log_with=tracker, project_dir=str(Path(recipe.out) / "trackers"))
 
 
 def _optimizer(model, recipe):
@@ -155,7 +156,7 @@ class _Log:
             ids = np.concatenate([self.source.ids(bad, part) for part in range(self.source.parts)])
             raise ValueError(
                 f"the loss is {losses[i]} at step {bad + 1} (learning rate {rate:.3g}, samples {ids.tolist()}); lower "
-                "learning_rate, lengthen the warm-up, set clip_gradient or use precision 'no'"
+                "learning_rate, lengthen the warm-up, set clip_gradient or use precision fp32"
             )
         self._losses += self.accelerator.reduce(losses, "mean").tolist()
         self._pending = []
@@ -360,6 +361,10 @@ def fit(model, source, recipe, *, seed, title="training", store=None, watch=None
     if store and (state := store.newest()):
         training.resume(state)
         print(f"{title}: goes on from step {training.step} of {recipe.steps}")
+    if training.step != (first := processes.shared(lambda: training.step)):
+        raise ValueError(
+            f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
+        )
     print(f"{title}: peak learning rate {rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
     training.accelerator.init_trackers(title, {name: str(value) for name, value in recipe.values().items()})
     how = {"start": training.step, "workers": recipe.workers, "device": training.accelerator.device}

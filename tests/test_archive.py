@@ -175,12 +175,12 @@ def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
     path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes([i]) for i in range(50)})
     written, write_whole = [], folder.record.write_whole
 
-    def watched(place, data):
+    def watched(place, data, **how):
         if place.suffix == ".png":
             if len(written) == 20:
                 raise KeyboardInterrupt
             written.append(place.name)
-        write_whole(place, data)
+        write_whole(place, data, **how)
 
     monkeypatch.setattr(folder.record, "write_whole", watched)
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,7 @@ def pretrained(tmp_path_factory):
 
 
 def asked(out, **values):
-    return tiny.of("6_evaluate", **{"out": str(out), "precision": "no", "workers": 0, **values})
+    return tiny.of("6_evaluate", **{"out": str(out), "precision": "fp32", "workers": 0, **values})
 
 
 def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_path, capsys):

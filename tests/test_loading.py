@@ -20,7 +20,7 @@ def rules():
     values = {
         **{"out": "runs", "seed": 0, "input_size": 16, "steps": 3, "batch_size": 6, "workers": 0, "log_every": 1},
         **{"optimizer": "adamw", "learning_rate": 1e-3, "min_learning_rate": 1e-5, "warmup_learning_rate": 1e-6},
-        **{"warmup_steps": 1, "weight_decay": 0.05, "drop_path": 0.0, "label_smoothing": 0.1, "precision": "no"},
+        **{"warmup_steps": 1, "weight_decay": 0.05, "drop_path": 0.0, "label_smoothing": 0.1, "precision": "fp32"},
         **{"mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
         **{"crop_scale": [0.3, 1.0], "crop_ratio": [0.75, 1.3333], "interpolation": "bicubic", "crop_pct": 1.0},
         **{"mean": [0.5] * 3, "std": [0.5] * 3, "hflip": 0.5, "vflip": 0.5, "erasing": 0.5},

@@ -19,7 +19,7 @@ SMALL = {
     "3_render_visualatom": {"categories": 2, "image_size": 64},
     "4_pretrain": tiny.PRETRAIN,
     "5_finetune": tiny.FINETUNE,
-    "6_evaluate": {"data": "images", "precision": "no", "workers": 0},
+    "6_evaluate": {"data": "images", "precision": "fp32", "workers": 0},
     "6_report": {"title": "A small <run>"},
 }
 

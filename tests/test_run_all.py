@@ -7,9 +7,10 @@ import subprocess
 import time
 
 import pytest
+import tiny
 import yaml
 
-from ofdb_core import record
+from ofdb_core import record, signals
 
 COMMAND = record.PROJECT / "run_all.sh"
 
@@ -127,3 +128,29 @@ def test_conda_and_pip_install_the_same_pins():
     pins = [line for line in (record.PROJECT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
     assert "-e ." in pins
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins if pin != "-e .")
+
+
+def test_a_training_that_is_asked_to_stop_is_saved_and_goes_on(ready, tmp_path):
+    values = {**tiny.PRETRAIN, "data": tiny.folder_of_shades(tmp_path / "data"), "steps": 600, "log_every": 50}
+    overrides = [word for name, value in values.items() for word in ("-p", name, yaml.safe_dump(value).strip(" .\n"))]
+    words = ["2d-ofdb-1k", "4_pretrain", "--out", str(tmp_path / "out"), *overrides]
+    with subprocess.Popen(
+        [COMMAND, *words],
+        env=ready,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        told = ""
+        while "peak learning rate" not in told:
+            told += (line := process.stdout.readline())
+            assert line, told
+        process.send_signal(signal.SIGTERM)
+        told += process.communicate(timeout=120)[0]
+    assert process.returncode == signals.TO_BE_CONTINUED, told
+    assert "4_pretrain: to be continued: stopped at step" in told
+    assert "Traceback" not in told
+    again = call(ready, *words)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "pre-training: goes on from step" in again.stdout

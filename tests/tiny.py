@@ -18,8 +18,8 @@ QUICK = {
     "workers": 0,
     "log_every": 1,
 }
-PRETRAIN = {**QUICK, "model_options": VIT, "precision": "no", "drop_path": 0.0, "required_gain": 0.0}
-FINETUNE = {**QUICK, "precision": "no", "drop_path": 0.0, "shots": [2], "repeats": 2, "learning_rate": 0.1}
+PRETRAIN = {**QUICK, "model_options": VIT, "precision": "fp32", "drop_path": 0.0, "required_gain": 0.0}
+FINETUNE = {**QUICK, "precision": "fp32", "drop_path": 0.0, "shots": [2], "repeats": 2, "learning_rate": 0.1}
 
 SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
