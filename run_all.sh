@@ -18,8 +18,8 @@ usage() {
 ./run_all.sh test [pytest options]             the tests
 ./run_all.sh lab [jupyter options]             JupyterLab on the notebooks
 
-Ends with status 0: all done; 1: a notebook, a check or a file failed; 2: refused, before anything ran; 130: interrupted;
-75: a training was stopped and its state saved, and the same command goes on with it.
+Ends with status 0: all done; 1: a notebook, a check or a file failed; 2: refused, before anything ran; 75: a training was
+stopped and its state saved, or a batch system ended the run; 130: Ctrl-C ended it. After both the same command goes on.
 TEXT
 }
 

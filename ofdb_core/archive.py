@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ofdb_core import folder, record
+from ofdb_core import folder
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 LARGEST = 2**30  # bytes of one file, which is held in memory
@@ -44,7 +44,7 @@ def unpacked(path, root):
     if not is_archive(path):
         raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
     target = root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))]
-    head = folder.header({"archive": record.sha256(path)}, "archive")
+    head = folder.header({"archive": folder.fingerprint(path)}, "archive")
     if folder.is_current(target, head):
         print(f"{target}: unpacked before and unchanged, kept")
         return target

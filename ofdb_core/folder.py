@@ -6,6 +6,7 @@ the files that it lists are kept if their hashes still hold, and the others are 
 <root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainer read.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -59,11 +60,18 @@ def fingerprint(root):
     """
     root = Path(root)
     if root.is_file():
-        return record.sha256(root)
+        about = root.stat()
+        return _hash(root, about.st_size, about.st_mtime_ns)
     if (root / MANIFEST).exists():
         return digest(root)
     sizes = {name: (root / name).stat().st_size for name in sorted(_names(root, followlinks=True))}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
+
+
+@functools.cache
+def _hash(path, *_):
+    """A file's SHA-256, counted once while its size and time stay: an archive may have a hundred gigabytes."""
+    return record.sha256(path)
 
 
 def is_current(root, head):

@@ -10,7 +10,7 @@ from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
 from ofdb_core import folder, record
 
-PATIENCE = datetime.timedelta(hours=6)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
+PATIENCE = datetime.timedelta(hours=2)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
 
 
 def state():
