@@ -1,12 +1,18 @@
-"""python -m benchmarks [case ...] [--sizes N ...] [--runs N]: a table, also as results/<case>.csv and in the README."""
+"""python -m benchmarks [case ...] [--sizes N ...] [--runs N]: tables, also as CSV in results/ and in the README.
+
+The kernels' cases are in `cases`, a file of results each; those of training in `training`, results/training.csv.
+"""
 
 import argparse
 import datetime
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
+from benchmarks import training
 from benchmarks.cases import CASES
 from ofdb_core import record
 
@@ -24,21 +30,34 @@ HEADINGS = (
     "times_faster",
 )
 
+TRAINING_HEADINGS = (
+    "case",
+    "device",
+    "precision",
+    "batch",
+    "workers",
+    "ofdb_steps_per_s",
+    "timm_steps_per_s",
+    "times_faster",
+)
+KEY = ("case", "device", "size", "batch")  # a measurement replaces the one of the same work
 MARKS = ("<!-- benchmarks -->", "<!-- end -->")
+TRAINING_MARKS = ("<!-- training -->", "<!-- end training -->")
 
 
-def _one(case, size):
-    """A measurement in a process of its own, as `cases` prints it; what goes wrong there is shown."""
-    words = [sys.executable, "-m", "benchmarks.cases", case, str(size)]
-    told = subprocess.run(words, cwd=record.PROJECT, capture_output=True, text=True)
+def _one(module, *words, **environment):
+    """A measurement in a process of its own, as `module` prints it; what goes wrong there is shown."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, words)]
+    how = {"cwd": record.PROJECT, "env": {**os.environ, **environment}}
+    told = subprocess.run(command, capture_output=True, text=True, **how)
     if told.returncode:
-        sys.exit(f"{case} {size} failed:\n{told.stderr}")
+        sys.exit(f"{' '.join(command[3:])} failed:\n{told.stderr}")
     return json.loads(told.stdout.splitlines()[-1])
 
 
 def measure(case, size, runs):
     """The row of the table, from so many runs in processes of their own."""
-    found = [_one(case, size) for _ in range(runs)]
+    found = [_one("cases", case, size) for _ in range(runs)]
     seconds = [one["seconds"] for one in found]
     each = statistics.median(seconds) / found[0]["items"]
     baseline = statistics.median(one["baseline"] for one in found) if found[0]["baseline"] else None
@@ -58,8 +77,40 @@ def measure(case, size, runs):
     }
 
 
+def measure_training(case, batch, runs):
+    """The row of the table of training: so many runs with each trainer, in turns, and a profiled one.
+
+    The first run of a trainer compiles from nothing, and the others find what it left.
+    """
+    found = {trainer: [] for trainer in training.TRAINERS}
+    with tempfile.TemporaryDirectory() as root:
+        caches = {trainer: {"TORCHINDUCTOR_CACHE_DIR": f"{root}/{trainer}"} for trainer in found}
+        for _ in range(runs):
+            for trainer, cache in caches.items():
+                found[trainer].append(_one("training", case, batch, trainer, "speed", **cache))
+        shares = {
+            trainer: _one("training", case, batch, trainer, "shares", CUDA_LAUNCH_BLOCKING="1", **cache)
+            for trainer, cache in caches.items()
+        }
+    one = found["ofdb"][0]
+    row = {"case": case, "device": one["device"], "precision": one["precision"], "batch": batch}
+    row |= {"workers": one["workers"], "steps": one["steps"], "runs": runs}
+    speeds = {trainer: [run["steps_per_s"] for run in rounds] for trainer, rounds in found.items()}
+    for trainer, rounds in found.items():
+        row |= {
+            f"{trainer}_steps_per_s": f"{statistics.median(speeds[trainer]):.4g}",
+            f"{trainer}_min": f"{min(speeds[trainer]):.4g}",
+            f"{trainer}_max": f"{max(speeds[trainer]):.4g}",
+            f"{trainer}_first_step_s": f"{rounds[0]['first_step_s']:.4g}",
+            f"{trainer}_peak_mb": round(max(run["peak_mb"] for run in rounds)),
+            **{f"{trainer}_{part}": f"{share:.3f}" for part, share in shares[trainer].items()},
+        }
+    ratio = statistics.median(speeds["ofdb"]) / statistics.median(speeds["timm"])
+    return {**row, "times_faster": f"{ratio:.4g}"}
+
+
 def table():
-    """The README's table, as text, from results/*.csv."""
+    """The README's table of the kernels, as text, from results/*.csv."""
     names = ("case", "size", "median_s", "peak_mb", "disk_mb", "ms_each", "baseline_ms_each", "times_faster")
     lines = [
         "| case | size | seconds (median) | peak MB | files, MB | ms for one | plain Python, ms | times faster |",
@@ -67,25 +118,71 @@ def table():
     ]
     machines = set()
     for path in sorted(RESULTS.glob("*.csv")):
-        for row in record.read_csv(path):
+        for row in record.read_csv(path) if path.stem in CASES else []:
             unit = {"ms_each": f" ({row['each']})"}
             lines.append("| " + " | ".join(f"{row[name]}{unit.get(name, '')}" for name in names) + " |")
             machines.add(row["machine"])
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
 
 
+def _percent(row, trainer):
+    return " / ".join(f"{row[f'{trainer}_{part}']:.0%}" for part in training.PARTS)
+
+
+def training_table():
+    """The README's table of training, as text, from results/training.csv; what that lacks was not measured."""
+    parts = " / ".join(training.PARTS)
+    lines = [
+        f"| case | device | batch | steps/s | timm, steps/s | {parts} | timm: {parts} | first step, s | peak MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    path, machines = RESULTS / "training.csv", set()
+    rows = record.read_csv(path) if path.exists() else []
+    for kind in ("CPU", "GPU"):
+        for case, (_, _, batches) in training.CASES.items():
+            found = [row for row in rows if row["case"] == case and (row["device"] == "CPU") == (kind == "CPU")]
+            if not found:
+                lines.append(f"| {case} | {kind} | {batches[kind]} | not measured |" + " |" * 5)
+            for row in found:
+                machines.add(row["machine"])
+                cells = [case, f"{row['device']}, {row['precision']}", row["batch"]]
+                cells += [row["ofdb_steps_per_s"], row["timm_steps_per_s"]]
+                cells += [_percent(row, "ofdb"), _percent(row, "timm"), row["ofdb_first_step_s"], row["ofdb_peak_mb"]]
+                lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
+
+
 def write_readme():
-    """Put the table between its two marks in the README."""
+    """Put each table between its two marks in the README."""
     path = record.PROJECT / "README.md"
-    before, _, rest = path.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    record.write_whole(path, f"{before}{MARKS[0]}\n{table()}\n{MARKS[1]}{after}")
+    text = path.read_text()
+    for (first, last), made in ((MARKS, table()), (TRAINING_MARKS, training_table())):
+        before, _, rest = text.partition(first)
+        _, _, after = rest.partition(last)
+        text = f"{before}{first}\n{made}\n{last}{after}"
+    record.write_whole(path, text)
+
+
+def _print(cells):
+    print("  ".join(f"{cell:>16}" for cell in cells), flush=True)
+
+
+def _keep(path, rows):
+    """Write rows into a file of results, beside those of other work."""
+
+    def key(row):
+        return tuple(row.get(name) for name in KEY)
+
+    new = {key(row) for row in rows}
+    others = [row for row in (record.read_csv(path) if path.exists() else []) if key(row) not in new]
+    record.write_csv(path, sorted([*others, *rows], key=key))
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=[[], *CASES], metavar="case", help=", ".join(CASES))
-    parser.add_argument("--sizes", nargs="+", type=int, help="instead of each case's own sizes")
+    every = [*CASES, *training.CASES]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", choices=[[], *every], metavar="case", help=", ".join(every))
+    parser.add_argument("--sizes", nargs="+", type=int, help="instead of each case's own; of training: the batch")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     about = {
@@ -94,15 +191,20 @@ def main():
         "machine": record.machine(),
         "versions": " ".join(f"{name}={version}" for name, version in record.versions().items()),
     }
-    print("  ".join(f"{name:>16}" for name in HEADINGS))
-    for case in options.cases or CASES:
-        rows = [measure(case, size, options.runs) for size in options.sizes or CASES[case][1]]
-        for row in rows:
-            print("  ".join(f"{row[name]:>16}" for name in HEADINGS), flush=True)
-        path, sizes = RESULTS / f"{case}.csv", [row["size"] for row in rows]
-        others = [row for row in (record.read_csv(path) if path.exists() else []) if row["size"] not in sizes]
-        rows = sorted([*others, *({**row, **about} for row in rows)], key=lambda row: row["size"])
-        record.write_csv(path, rows)
+    heading = ()
+    for case in options.cases or every:
+        if case in CASES:
+            names, measured, sizes, file = HEADINGS, measure, CASES[case][1], case
+        else:
+            sizes = [training.CASES[case][2][training.KIND]]
+            names, measured, file = TRAINING_HEADINGS, measure_training, "training"
+        if names != heading:
+            heading = names
+            _print(heading)
+        for size in options.sizes or sizes:
+            row = measured(case, size, options.runs)
+            _print(row[name] for name in heading)
+            _keep(RESULTS / f"{file}.csv", [{**row, **about}])
     write_readme()
 
 

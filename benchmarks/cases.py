@@ -136,6 +136,11 @@ def _models(count):
     return _kept(f"models-{count}", dataset.write_models, found)
 
 
+def released(count):
+    """The folder of so many images of the released 2D-OFDB."""
+    return _kept(f"images-{count}", dataset.write_images, _categories(count), draw="patch_gray", **RELEASE)
+
+
 def render_2d(images):
     """Rendering so many images of the released 2D-OFDB, PNG files and manifest included."""
     system = next(search.first(1, search.candidates_2d())).system
@@ -148,8 +153,7 @@ def render_2d(images):
 
 def verify_2d(images):
     """Verifying a data set of so many images: every file read and hashed."""
-    found = _categories(images)
-    return _verified(_kept(f"images-{images}", dataset.write_images, found, draw="patch_gray", **RELEASE))
+    return _verified(released(images))
 
 
 def models_3d(models):

@@ -1,4 +1,4 @@
-"""What the README says is true: its code runs, its table is made from results/, what it names is there."""
+"""What the README says is true: its code runs, its tables are made from results/, what it names is there."""
 
 import re
 
@@ -24,9 +24,20 @@ def test_the_python_section_runs_and_draws_the_originals_pixels(tmp_path, monkey
     assert len(samples.Images.from_folder("data/images")) == 10
 
 
-def test_its_table_is_made_from_the_results():
-    between = TEXT.partition(benchmarks.MARKS[0])[2].partition(benchmarks.MARKS[1])[0]
-    assert between.strip() == benchmarks.table().strip()
+@pytest.mark.parametrize(
+    ("marks", "table"),
+    [(benchmarks.MARKS, benchmarks.table), (benchmarks.TRAINING_MARKS, benchmarks.training_table)],
+)
+def test_its_tables_are_made_from_the_results(marks, table):
+    between = TEXT.partition(marks[0])[2].partition(marks[1])[0]
+    assert between.strip() == table().strip()
+
+
+def test_its_table_of_training_says_what_was_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmarks, "RESULTS", tmp_path)
+    lines = [line for line in benchmarks.training_table().splitlines() if line.startswith("| train_")]
+    assert len(lines) == 2 * len(benchmarks.training.CASES)
+    assert all("not measured" in line for line in lines)
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)]+)\)|`((?:\w+|\.ci)/\w*)`", TEXT))))

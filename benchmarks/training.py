@@ -1,0 +1,172 @@
+"""What training costs: `python -m benchmarks.training <case> <batch> <trainer> <pass>` prints one measurement as JSON.
+
+A case is a network, eager or compiled, on 1,000 images of the released 2D-OFDB with the published recipe. It is trained
+by the project's loop (trainer `ofdb`) and by timm's loader, mixing and training step with the same settings (`timm`).
+Pass `speed` times the steps that follow a warm-up, in which workers start and the network is compiled; pass `shares`
+says where their time goes: it is profiled and, with CUDA_LAUNCH_BLOCKING=1, waits for each kernel.
+"""
+
+import contextlib
+import itertools
+import json
+import resource
+import sys
+import time
+
+import torch
+from torch.autograd.profiler import record_function
+
+from benchmarks import cases
+from ofdb_core import experiment, loading, networks, processes, recipe, samples, train
+
+# isort: split
+from timm.data import FastCollateMixup, ImageDataset, create_loader
+from timm.loss import SoftTargetCrossEntropy
+from timm.optim import create_optimizer_v2
+
+PARTS = ("data", "forward", "backward", "optimizer")  # of a step, as train.fit marks them
+KIND = "GPU" if torch.cuda.is_available() else "CPU"
+WARM = {"CPU": 6, "GPU": 40}[KIND]  # steps, enough to use up what the workers make ahead of time
+TIMED = {"CPU": 10, "GPU": 100}[KIND]
+WORKERS = {"CPU": 1, "GPU": 8}[KIND]  # the notebook's own number, and that of the published experiments
+
+
+class Clock:
+    """Times the first step, and within a context the steps after WARM up to the last; a `watch` of train.fit."""
+
+    def __init__(self, last, context):
+        self.last, self.context, self.began = last, context, time.perf_counter()
+
+    def due(self, step):
+        return step in (1, WARM, self.last)
+
+    def __call__(self, network, step):
+        if KIND == "GPU":
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        if step == 1:
+            self.first_step = now - self.began
+        elif step == WARM:
+            self.context.__enter__()
+            self.mark = time.perf_counter()
+        else:
+            self.seconds = now - self.mark
+            self.context.__exit__(None, None, None)
+
+
+def _network(images, how):
+    shape = {"options": how.model_options, "input_size": how.input_size, "drop_path": how.drop_path}
+    return networks.build(how.model, len(images.classes), **shape, seed=how.seed)
+
+
+def by_ofdb(root, how, clock):
+    """Train with the project's loop."""
+    images = samples.of(how, root)
+    source = loading.Batches(images, how, seed=how.seed)
+    train.fit(_network(images, how), source, how, seed=how.seed, watch=clock)
+
+
+def by_timm(root, how, clock):
+    """Train as timm's own script does, with its loader that keeps the workers busy from epoch to epoch."""
+    device = processes.state().device
+    network = _network(samples.of(how, root), how).to(device)
+    optimizer = create_optimizer_v2(network, opt=how.optimizer, lr=train.rates(how)[0], weight_decay=how.weight_decay)
+    mixing = FastCollateMixup(
+        mixup_alpha=how.mixup,
+        cutmix_alpha=how.cutmix,
+        prob=how.mix_probability,
+        switch_prob=how.mix_switch,
+        label_smoothing=how.label_smoothing,
+        num_classes=network.num_classes,
+    )
+    loader = create_loader(
+        ImageDataset(str(root)),
+        (3, how.input_size, how.input_size),
+        how.batch_size,
+        is_training=True,
+        scale=how.crop_scale,
+        ratio=how.crop_ratio,
+        hflip=how.hflip,
+        vflip=how.vflip,
+        auto_augment=how.auto_augment,
+        interpolation=how.interpolation,
+        re_prob=how.erasing,
+        re_mode="pixel",
+        mean=how.mean,
+        std=how.std,
+        num_workers=how.workers,
+        collate_fn=mixing,
+        pin_memory=device.type == "cuda",
+        device=device,
+        use_multi_epochs_loader=True,
+    )
+    if how.compile:
+        network = torch.compile(network)
+    batches, loss_of = itertools.chain.from_iterable(itertools.repeat(loader)), SoftTargetCrossEntropy()
+    network.train()
+    for step in range(1, how.steps + 1):
+        with record_function("data"):
+            images, targets = next(batches)
+        with record_function("forward"), train.autocast(how, device):
+            loss = loss_of(network(images), targets)
+        with record_function("backward"):
+            loss.backward()
+        with record_function("optimizer"):
+            optimizer.step()
+            optimizer.zero_grad()
+        if clock.due(step):
+            clock(network, step)
+
+
+def recipe_of(case, batch):
+    """The published recipe of a case, as long as it is measured."""
+    name, compiled, _ = CASES[case]
+    values = {parameter: value for parameter, (value, _) in experiment.defaults("4_pretrain").items()}
+    short = {"steps": WARM + TIMED, "warmup_steps": 1, "log_every": WARM + TIMED}
+    ours = {**short, "batch_size": batch, "workers": WORKERS, "compile": compiled}
+    return recipe.Pretrain.of({**values, **experiment.changes(name, "4_pretrain"), **ours})
+
+
+def _peak_mb():
+    if KIND == "GPU":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def speed(trainer, root, how):
+    """Steps a second, seconds until the first step is done, and peak memory: of the GPU where there is one."""
+    clock = Clock(how.steps, contextlib.nullcontext())
+    TRAINERS[trainer](root, how, clock)
+    return {
+        "device": torch.cuda.get_device_name() if KIND == "GPU" else "CPU",
+        "precision": train.resolve_precision(how.precision, processes.state().device),
+        "workers": how.workers,
+        "steps": how.steps - WARM,
+        "steps_per_s": (how.steps - WARM) / clock.seconds,
+        "first_step_s": clock.first_step,
+        "peak_mb": _peak_mb(),
+    }
+
+
+def shares(trainer, root, how):
+    """The share of each part in the time of the steps."""
+    profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU])
+    clock = Clock(how.steps, profiler)
+    TRAINERS[trainer](root, how, clock)
+    spent = {event.key: event.cpu_time_total / 1e6 for event in profiler.key_averages()}
+    return {part: spent[part] / clock.seconds for part in PARTS}
+
+
+TRAINERS = {"ofdb": by_ofdb, "timm": by_timm}
+PASSES = {"speed": speed, "shares": shares}
+BATCHES = {"tiny": {"CPU": 32, "GPU": 256}, "base": {"CPU": 8, "GPU": 128}}
+CASES = {  # the experiment whose recipe it is, whether the network is compiled, and the batch on each kind of device
+    "train_tiny": ("2d-ofdb-1k", False, BATCHES["tiny"]),
+    "train_tiny_compiled": ("2d-ofdb-1k", True, BATCHES["tiny"]),
+    "train_base": ("2d-ofdb-1k/vit-base", False, BATCHES["base"]),
+    "train_base_compiled": ("2d-ofdb-1k/vit-base", True, BATCHES["base"]),
+}
+
+if __name__ == "__main__":
+    case, batch, trainer, measured = sys.argv[1:]
+    print(json.dumps(PASSES[measured](trainer, cases.released(1000), recipe_of(case, int(batch)))))
