@@ -16,7 +16,8 @@ The road of a data set, module by module (each is imported only when it is used)
     visualatom  an image of VisualAtom and its PNG file
     folder    folders of results: written whole, resumed, verified
     dataset   the folders of a data set: categories, models and images
-    recipe    what a notebook may be told: names, types and ranges of its parameters
+    kinds     what a parameter may be: types, ranges, and the sentence that refuses a value
+    recipe    what each notebook may be told: its parameters
     record    what ran: parameters, versions, commit, hashes
     digits    a small real data set that travels with scikit-learn
     voc       the objects of PASCAL VOC 2012, cut out
@@ -34,6 +35,7 @@ The road of a data set, module by module (each is imported only when it is used)
     processes  what several processes of one training do together
     droppath  drop path whose draws belong to the sample
     checkpoint  the state of a training on disk
+    progress  what a training tells: its log and its bar
     train     one loop for pre-training and fine-tuning, on one device or many
     evaluation  predictions, accuracies and neighbours
     pretrain  a network learns the categories of a data set

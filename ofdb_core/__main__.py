@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ofdb_core import execution, experiment, folder, recipe, record, signals
+from ofdb_core.kinds import describe
 
 
 def parser():
@@ -40,7 +41,7 @@ def show(names):
             for parameter, (value, comment) in experiment.defaults(notebook).items():
                 mark = "*" if parameter in changed else " "
                 value = changed.get(parameter, value)
-                print(f"  {mark} {parameter} = {value!r:<24} {comment} [{recipe.describe(kinds[parameter])}]")
+                print(f"  {mark} {parameter} = {value!r:<24} {comment} [{describe(kinds[parameter])}]")
     if names:
         print("\n  * set by the experiment; the others are the notebook's own")
 

@@ -12,7 +12,7 @@ from ofdb_core.jit import kernel
 
 @kernel
 def _choices(thresholds, u):
-    """(n,) uint8: the first map j with u <= thresholds[j]; k where there is none."""
+    """(n,) uint8: the first map j with u <= thresholds[j], which never fall or are all NaN; k where there is none."""
     choices = np.zeros(len(u), np.uint8)
     for threshold in thresholds:  # the outer loop, so that the inner one runs over contiguous numbers
         for i in range(len(u)):

@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 
 from ofdb_core import execution, folder, launch, recipe, record
+from ofdb_core.kinds import nearest
 
 NOTEBOOKS = record.PROJECT / "notebooks"
 PARAMS = record.PROJECT / "params"
@@ -57,14 +58,14 @@ def notebooks(experiment):
     """The notebooks of an experiment, in order."""
     if experiment not in names():
         raise UsageError(
-            f"{experiment}: no such experiment{recipe.nearest(experiment, names())}; there are {', '.join(names())}"
+            f"{experiment}: no such experiment{nearest(experiment, names())}; there are {', '.join(names())}"
         )
     known = {f"{name}.yaml": name for name in STAGES}
     paths = [path for place in _places(experiment) for path in place.iterdir() if not path.name.startswith(".")]
     found = sorted({path.name for path in paths if not path.is_dir()})
     for name in found:
         if name not in known:
-            raise UsageError(f"params/{experiment}: {name}: named after no notebook{recipe.nearest(name, known)}")
+            raise UsageError(f"params/{experiment}: {name}: named after no notebook{nearest(name, known)}")
     return [known[name] for name in found]
 
 
@@ -132,7 +133,7 @@ def recipes(experiment, chosen, overrides, out):
         takers = [taker for taker in chosen if short in known[taker] and notebook in ("", taker)]
         if not takers or short == "out":
             every = {parameter for taker in chosen for parameter in known[taker]} - {"out"}
-            problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{recipe.nearest(short, every)}")
+            problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{nearest(short, every)}")
         for taker in takers:
             values[taker][short] = value_of(text)
     checked = {}
@@ -242,7 +243,7 @@ def run(experiment, only=(), *, overrides=(), out=None, options=None):
     for notebook in only:
         if notebook not in every:
             raise UsageError(
-                f"{notebook}: no notebook of {experiment}{recipe.nearest(notebook, every)}; it has {', '.join(every)}"
+                f"{notebook}: no notebook of {experiment}{nearest(notebook, every)}; it has {', '.join(every)}"
             )
     chosen = [notebook for notebook in every if not only or notebook in only]
     out = Path(out).resolve() if out else record.PROJECT / "runs" / experiment

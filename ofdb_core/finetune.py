@@ -20,6 +20,7 @@ from ofdb_core import (
     loading,
     networks,
     processes,
+    progress,
     real,
     record,
     signals,
@@ -112,12 +113,12 @@ def _compare(recipe, images, states, head):
             done = _one(recipe, trial, images, checkpoint.open_store(states / trial.file, head, recipe))
             watch = done.watch
             results.append(done.row)
-            logs += [{"name": trial.name, **{key: row[key] for key in train.LOGGED}} for row in done.log]
+            logs += [{"name": trial.name, **{key: row[key] for key in progress.LOGGED}} for row in done.log]
             evaluations += [{"name": trial.name, **row} for row in watch.rows]
             predictions |= {trial.name: watch.last.tolist(), f"{trial.name} (best)": watch.best.tolist()}
             by_class = evaluation.by_class(watch.last, test_images.labels, test_images.classes)
             classes += [{"name": trial.name, **row} for row in by_class]
-            speeds[trial.name] = train.speed(done.log)
+            speeds[trial.name] = progress.speed(done.log)
             if recipe.keep_weights:
                 files |= _weights(recipe, trial, done, head)
     columns = [dict(zip(predictions, row, strict=True)) for row in zip(*predictions.values(), strict=True)]

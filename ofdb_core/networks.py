@@ -5,7 +5,7 @@ import re
 import torch
 
 from ofdb_core import torchvision_fix  # noqa: F401  (before timm)
-from ofdb_core.recipe import nearest
+from ofdb_core.kinds import nearest
 
 # isort: split
 import timm

@@ -17,6 +17,7 @@ from ofdb_core import (
     loading,
     networks,
     processes,
+    progress,
     real,
     record,
     samples,
@@ -65,10 +66,10 @@ def _train(images, recipe, states, head):
     files = {
         "model.safetensors": weights.to_bytes(model, facts),
         "README.md": card.text(facts, file="model.safetensors", **about),
-        "log.csv": record.csv_text([{key: row[key] for key in train.LOGGED} for row in log]),
+        "log.csv": record.csv_text([{key: row[key] for key in progress.LOGGED} for row in log]),
         "predictions.csv": record.csv_text([{"label": label, "predicted": guess} for label, guess in pairs]),
     }
-    return files, {"processes": processes.state().num_processes, **train.speed(log)}
+    return files, {"processes": processes.state().num_processes, **progress.speed(log)}
 
 
 def in_words(speed):

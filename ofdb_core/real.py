@@ -13,7 +13,8 @@ import socket
 from pathlib import Path
 
 from ofdb_core import archive, folder, record, samples, voc
-from ofdb_core.recipe import REAL, nearest
+from ofdb_core.kinds import nearest
+from ofdb_core.recipe import REAL
 
 PATIENCE = 10  # seconds that a server may be silent
 

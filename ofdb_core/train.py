@@ -9,7 +9,6 @@ import contextlib
 import os
 import random
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -17,13 +16,12 @@ import numpy as np
 import torch
 from torch.autograd.profiler import record_function
 from torch.nn import functional
-from tqdm import tqdm
 
 from ofdb_core import torchvision_fix  # noqa: F401  (before timm and accelerate)
 
 # isort: split
-from ofdb_core import droppath, loading, networks, processes, signals
-from ofdb_core.recipe import nearest
+from ofdb_core import droppath, loading, networks, processes, progress, signals
+from ofdb_core.kinds import nearest
 
 # isort: split
 from accelerate import Accelerator
@@ -33,7 +31,6 @@ from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
 
-LOGGED = ("step", "loss", "learning_rate")  # what of a log's row does not depend on the machine's speed
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # how often several processes ask each other whether one was asked to stop
 KINDS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -128,66 +125,6 @@ def _seed(*key):
     torch.manual_seed(word)
 
 
-class _Log:
-    """The log: means over the steps since the last row; losses stay on the device until a row or a state needs them."""
-
-    def __init__(self, source, accelerator):
-        self.source, self.accelerator = source, accelerator
-        self.rows, self._losses, self._rates, self._pending, self._spent = [], [], [], [], 0.0
-        self._restart()
-
-    def _restart(self):
-        self._since, self._waited, self._images = time.perf_counter(), 0.0, 0
-
-    def add(self, loss, rate, images, waited):
-        """Note a step: its loss in this process (a scalar on the device) and what it took."""
-        self._pending.append(loss)
-        self._rates.append(rate)
-        self._images += images
-        self._waited += waited
-
-    def settle(self, step):
-        """Turn the losses of the steps up to `step` into numbers, means of all processes; ValueError if not finite."""
-        if not self._pending:
-            return
-        losses = torch.stack(self._pending).float()
-        for i in np.flatnonzero(~np.isfinite(losses.cpu().numpy()))[:1]:
-            bad, rate = step - len(losses) + int(i), self._rates[len(self._losses) + int(i)]
-            ids = np.concatenate([self.source.ids(bad, part) for part in range(self.source.parts)])
-            raise ValueError(
-                f"the loss is {losses[i]} at step {bad + 1} (learning rate {rate:.3g}, samples {ids.tolist()}); lower "
-                "learning_rate, lengthen the warm-up, set clip_gradient or use precision fp32"
-            )
-        self._losses += self.accelerator.reduce(losses, "mean").tolist()
-        self._pending = []
-
-    def row(self, step):
-        """Close the row of the steps up to `step` and return it."""
-        self.settle(step)
-        spent = time.perf_counter() - self._since
-        self._spent += spent
-        self.rows.append(
-            {
-                "step": step,
-                "loss": float(np.mean(self._losses)),
-                "learning_rate": self._rates[-1],
-                "images_per_second": self._images * self.accelerator.num_processes / spent,
-                "data_share": self._waited / spent,
-                "seconds": self._spent,
-            }
-        )
-        self._losses, self._rates = [], []
-        self._restart()
-        return self.rows[-1]
-
-    def state_dict(self):
-        return {"rows": self.rows, "losses": self._losses, "rates": self._rates, "spent": self._spent}
-
-    def load_state_dict(self, state):
-        self.rows, self._losses, self._rates = (list(state[name]) for name in ("rows", "losses", "rates"))
-        self._spent = state["spent"]
-
-
 class _Vote:
     """Whether any process wishes each of some things; several ask each other, which takes a moment, now and then only.
 
@@ -230,7 +167,7 @@ class _Training:
         self.network, self.optimizer = self.accelerator.prepare(model, optimizer)
         if recipe.compile:
             self.network.compile()
-        self.log = _Log(source, self.accelerator)
+        self.log = progress.Log(source, self.accelerator)
         self.agree = _Vote(self.accelerator)
         self.step = 0
 
@@ -318,33 +255,6 @@ class _Training:
             self.model.load_state_dict(self.average.module.state_dict())
 
 
-class _Lines:
-    """The standard error for a bar in a log file: a line each time, where a terminal draws over the one before."""
-
-    def write(self, text):
-        if text := text.replace("\r", "").strip():
-            sys.stderr.write(f"{text}\n")
-
-    def flush(self):
-        sys.stderr.flush()
-
-
-def _bar(training, title):
-    """A bar of steps; without a terminal it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
-    in_notebook = "ipykernel" in sys.modules  # which has no terminal, but draws over a line as one does
-    often = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
-    return tqdm(
-        total=training.recipe.steps,
-        initial=training.step,
-        desc=title,
-        unit="step",
-        mininterval=float(often),
-        dynamic_ncols=True,
-        file=None if in_notebook or sys.stderr.isatty() else _Lines(),
-        disable=not training.accelerator.is_main_process,
-    )
-
-
 def fit(model, source, recipe, *, seed, title="training", store=None, watch=None):
     """Train the model in place for the recipe's steps; return the log, a row for each `log_every` and for the ends.
 
@@ -371,7 +281,7 @@ def fit(model, source, recipe, *, seed, title="training", store=None, watch=None
     batches = loading.prefetch(source, recipe.steps, **how)
     training.ready()
     try:
-        with signals.Stop() as stop, loading.generators_kept(), _bar(training, title) as bar:
+        with signals.Stop() as stop, loading.generators_kept(), progress.bar(training, title) as bar:
             _train(training, batches, stop, bar, store)
     except ValueError as error:
         kept = store.files()[-1:] if store else []
@@ -409,13 +319,3 @@ def _train(training, batches, stop, bar, store):
             training.accelerator.wait_for_everyone()  # none ends, and is the end of all, while the main one writes
             kept = f"saved in {store.root}; the same command goes on from there" if store else "nothing is saved"
             raise Interrupted(f"to be continued: stopped at step {step} of {recipe.steps}, {kept}")
-
-
-def speed(log):
-    """What a log says about speed: seconds, images a second and the share of the time spent waiting for data."""
-    seconds = [row["seconds"] for row in log]
-    spent = np.diff([0.0, *seconds])
-    means = {
-        key: float(np.average([row[key] for row in log], weights=spent)) for key in ("images_per_second", "data_share")
-    }
-    return {"seconds": round(seconds[-1], 1), **{key: round(value, 3) for key, value in means.items()}}

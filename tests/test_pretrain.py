@@ -7,7 +7,7 @@ import timm
 import tiny
 import torch
 
-from ofdb_core import evaluation, folder, launch, pretrain, record, train, weights
+from ofdb_core import evaluation, folder, launch, pretrain, record, weights
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_finished_training_stays_until_the_next_is_finished(data, tmp_path, mo
     pretrain.pretrain(settings(data, tmp_path))
     digest = folder.digest(tmp_path / "pretrain")
     with monkeypatch.context() as patch:
-        patch.setattr(train, "speed", lambda log: 1 / 0)
+        patch.setattr(pretrain.progress, "speed", lambda log: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             pretrain.pretrain(settings(data, tmp_path, seed=1))
     assert folder.verify(tmp_path / "pretrain") == []

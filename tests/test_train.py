@@ -6,7 +6,7 @@ import tiny
 import torch
 from tiny import network, same
 
-from ofdb_core import checkpoint, evaluation, loading, networks, train
+from ofdb_core import checkpoint, evaluation, loading, networks, progress, train
 
 PLAIN = {"mix_probability": 0.0, "auto_augment": None, "erasing": 0.0, "label_smoothing": 0.0}
 
@@ -52,12 +52,12 @@ def test_the_log_has_a_row_at_the_start_each_log_every_steps_and_at_the_end():
     _, rows = trained(tiny.pretrain(steps=5, log_every=2))
     assert [row["step"] for row in rows] == [1, 2, 4, 5]
     assert [row["step"] for row in trained(tiny.pretrain(steps=3, log_every=100))[1]] == [1, 3]
-    assert set(train.LOGGED) < rows[0].keys()
+    assert set(progress.LOGGED) < rows[0].keys()
     assert all(row["images_per_second"] > 0 and 0 <= row["data_share"] <= 1 for row in rows)
 
 
 def test_progress_in_a_log_file_is_lines(capsys):
-    lines = train._Lines()
+    lines = progress._Lines()
     for text in ("\r  0%|   | 0/3", "\r 33%|#  | 1/3", "\n", ""):
         lines.write(text)
     assert capsys.readouterr().err == "0%|   | 0/3\n33%|#  | 1/3\n"
@@ -247,8 +247,8 @@ def test_a_training_that_ended_early_goes_on_to_the_same_weights_and_log(tmp_pat
     source = loading.Batches(tiny.shades(), settings, seed=0)
     others = train.fit(again, source, settings, seed=0, store=store(tmp_path, settings))
     assert same(state_of(whole), state_of(again))
-    assert [[row[key] for key in train.LOGGED] for row in rows] == [
-        [row[key] for key in train.LOGGED] for row in others
+    assert [[row[key] for key in progress.LOGGED] for row in rows] == [
+        [row[key] for key in progress.LOGGED] for row in others
     ]
 
 
