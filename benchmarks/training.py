@@ -9,7 +9,6 @@ says where their time goes: it is profiled and, with CUDA_LAUNCH_BLOCKING=1, wai
 import contextlib
 import itertools
 import json
-import resource
 import sys
 import time
 
@@ -130,7 +129,7 @@ def recipe_of(case, batch):
 def _peak_mb():
     if KIND == "GPU":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return cases.peak_mb()
 
 
 def speed(trainer, root, how):
