@@ -14,9 +14,10 @@ import tempfile
 
 from benchmarks import training
 from benchmarks.cases import CASES
-from ofdb_core import record
+from ofdb_core.base import files, provenance
+from ofdb_core.data import tables
 
-RESULTS = record.PROJECT / "results"
+RESULTS = provenance.PROJECT / "results"
 HEADINGS = (
     "case",
     "size",
@@ -48,7 +49,7 @@ TRAINING_MARKS = ("<!-- training -->", "<!-- end training -->")
 def _one(module, *words, **environment):
     """A measurement in a process of its own, as `module` prints it; what goes wrong there is shown."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, words)]
-    how = {"cwd": record.PROJECT, "env": {**os.environ, **environment}}
+    how = {"cwd": provenance.PROJECT, "env": {**os.environ, **environment}}
     told = subprocess.run(command, capture_output=True, text=True, **how)
     if told.returncode:
         sys.exit(f"{' '.join(command[3:])} failed:\n{told.stderr}")
@@ -118,7 +119,7 @@ def table():
     ]
     machines = set()
     for path in sorted(RESULTS.glob("*.csv")):
-        for row in record.read_csv(path) if path.stem in CASES else []:
+        for row in tables.read(path) if path.stem in CASES else []:
             unit = {"ms_each": f" ({row['each']})"}
             lines.append("| " + " | ".join(f"{row[name]}{unit.get(name, '')}" for name in names) + " |")
             machines.add(row["machine"])
@@ -137,7 +138,7 @@ def training_table():
         "|---|---|---|---|---|---|---|---|---|",
     ]
     path, machines = RESULTS / "training.csv", set()
-    rows = record.read_csv(path) if path.exists() else []
+    rows = tables.read(path) if path.exists() else []
     for kind in ("CPU", "GPU"):
         for case, (_, _, batches) in training.CASES.items():
             found = [row for row in rows if row["case"] == case and (row["device"] == "CPU") == (kind == "CPU")]
@@ -154,13 +155,13 @@ def training_table():
 
 def write_readme():
     """Put each table between its two marks in the README."""
-    path = record.PROJECT / "README.md"
+    path = provenance.PROJECT / "README.md"
     text = path.read_text()
     for (first, last), made in ((MARKS, table()), (TRAINING_MARKS, training_table())):
         before, _, rest = text.partition(first)
         _, _, after = rest.partition(last)
         text = f"{before}{first}\n{made}\n{last}{after}"
-    record.write_whole(path, text)
+    files.write_whole(path, text)
 
 
 def _print(cells):
@@ -174,8 +175,8 @@ def _keep(path, rows):
         return tuple(row.get(name) for name in KEY)
 
     new = {key(row) for row in rows}
-    others = [row for row in (record.read_csv(path) if path.exists() else []) if key(row) not in new]
-    record.write_csv(path, sorted([*others, *rows], key=key))
+    others = [row for row in (tables.read(path) if path.exists() else []) if key(row) not in new]
+    tables.write(path, sorted([*others, *rows], key=key))
 
 
 def main():
@@ -187,9 +188,9 @@ def main():
     options = parser.parse_args()
     about = {
         "date": datetime.date.today().isoformat(),
-        "commit": record.commit(),
-        "machine": record.machine(),
-        "versions": " ".join(f"{name}={version}" for name, version in record.versions().items()),
+        "commit": provenance.commit(),
+        "machine": provenance.machine(),
+        "versions": " ".join(f"{name}={version}" for name, version in provenance.versions().items()),
     }
     heading = ()
     for case in options.cases or every:

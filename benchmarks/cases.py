@@ -19,22 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import plain
-from ofdb_core import (
-    camera,
-    dataset,
-    experiment,
-    folder,
-    ifs,
-    recipe,
-    record,
-    render2d,
-    samples,
-    search,
-    streams,
-    visualatom,
-)
+from ofdb_core.base import folder, provenance
+from ofdb_core.families import fractal_2d, fractal_3d, registry, visual_atom
+from ofdb_core.formulas import camera, contours, ifs, search, streams
+from ofdb_core.run import parameter_files
+from ofdb_core.stages import recipes
 
-KEPT = record.PROJECT / "runs" / "benchmarks"
+KEPT = provenance.PROJECT / "runs" / "benchmarks"
 RELEASE = {"size": 362, "points": 200_000, "weight": 0.2}
 FIRST = 40  # candidates that the baseline judges
 MODELS = 1000  # that views are taken of, one after another, where only views are counted
@@ -134,26 +125,26 @@ def _verified(root):
 
 
 def _categories(count):
-    return _kept(f"categories-{count}", dataset.write_categories, categories=count)
+    return _kept(f"categories-{count}", fractal_2d.write_categories, categories=count)
 
 
 def _models(count):
-    found = _kept(f"categories3d-{count}", dataset.write_categories_3d, categories=count)
-    return _kept(f"models-{count}", dataset.write_models, found)
+    found = _kept(f"categories3d-{count}", fractal_3d.write_categories, categories=count)
+    return _kept(f"models-{count}", fractal_3d.write_models, found)
 
 
 def released(count):
     """The folder of so many images of the released 2D-OFDB."""
-    return _kept(f"images-{count}", dataset.write_images, _categories(count), draw="patch_gray", **RELEASE)
+    return _kept(f"images-{count}", fractal_2d.write_images, _categories(count), draw="patch_gray", **RELEASE)
 
 
 def render_2d(images):
     """Rendering so many images of the released 2D-OFDB, PNG files and manifest included."""
     system = next(search.first(1, search.candidates_2d())).system
-    ours = render2d.rgb(system, **RELEASE)[..., 0]
+    ours = fractal_2d.rgb(system, **RELEASE)[..., 0]
     slow, theirs = _timed(plain.render, system, **RELEASE, seed=0)
     _same(ours, theirs)
-    seconds, count, megabytes = _written(dataset.write_images, _categories(images), draw="patch_gray", **RELEASE)
+    seconds, count, megabytes = _written(fractal_2d.write_images, _categories(images), draw="patch_gray", **RELEASE)
     return Measured(seconds, count, "image", slow, megabytes)
 
 
@@ -164,14 +155,14 @@ def verify_2d(images):
 
 def models_3d(models):
     """So many models, PLY files and manifest included."""
-    found = _kept(f"categories3d-{models}", dataset.write_categories_3d, categories=models)
-    seconds, count, megabytes = _written(dataset.write_models, found)
+    found = _kept(f"categories3d-{models}", fractal_3d.write_categories, categories=models)
+    seconds, count, megabytes = _written(fractal_3d.write_models, found)
     return Measured(seconds, count, "model", disk_mb=megabytes)
 
 
 def _one_view(root):
     """Seconds of the baseline for a view of the first model, which must be ours."""
-    cloud = camera.load(dataset.load_models(root)[0][1])
+    cloud = fractal_3d.load_points(fractal_3d.load_models(root)[0][1])
     slow, theirs = _timed(plain.view, cloud, np.pi / 6, 224)
     _same(camera.view(cloud, (0,), (0.0,)), theirs)
     return slow
@@ -180,19 +171,19 @@ def _one_view(root):
 def views_3d(models):
     """12 views of so many models of the released 3D-OFDB, PNG files and manifest included."""
     root = _models(models)
-    slow, (seconds, count, megabytes) = _one_view(root), _written(dataset.write_views, root)
+    slow, (seconds, count, megabytes) = _one_view(root), _written(fractal_3d.write_views, root)
     return Measured(seconds, count, "view", slow, megabytes)
 
 
 def verify_3d(models):
     """Verifying 12 views of so many models: every file read and hashed."""
-    return _verified(_kept(f"views-{models}", dataset.write_views, _models(models)))
+    return _verified(_kept(f"views-{models}", fractal_3d.write_views, _models(models)))
 
 
 def view_3d(views):
     """So many views alone: of models in memory, on one core, without a file."""
     root = _models(MODELS)
-    clouds = [camera.load(path) for _, path in dataset.load_models(root)]
+    clouds = [fractal_3d.load_points(path) for _, path in fractal_3d.load_models(root)]
 
     def draw():
         for i in range(views):
@@ -206,8 +197,8 @@ def live_3d(views):
 
     The baseline draws all points, and no viewpoint.
     """
-    root, values = _models(MODELS), {name: value for name, (value, _) in experiment.defaults("4_pretrain").items()}
-    found = samples.of(recipe.Pretrain.of({**values, "data": "models", "views": "live"}), root)
+    root, values = _models(MODELS), {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    found = registry.samples(recipes.Pretrain.of({**values, "data": "models", "views": "live"}), root)
 
     def draw():
         for i in range(views):
@@ -219,19 +210,19 @@ def live_3d(views):
 def render_visualatom(images):
     """So many images of VisualAtom, one a category, PNG files and manifest included."""
     stream = streams.Mersenne([1])
-    atom = visualatom.sample(stream)
-    strokes = visualatom.strokes(atom, stream)
-    slow, theirs = _timed(plain.contours, atom, strokes, 512)
-    _same(visualatom.draw(atom, strokes, 512), theirs)
+    atom = contours.sample(stream)
+    strokes = contours.strokes(atom, stream)
+    slow, theirs = _timed(plain.draw_contours, atom, strokes, 512)
+    _same(contours.draw(atom, strokes, 512), theirs)
     how = {"categories": images, "settings": "published"}
-    seconds, count, megabytes = _written(dataset.write_visualatom, **how)
+    seconds, count, megabytes = _written(visual_atom.write_images, **how)
     return Measured(seconds, count, "image", slow, megabytes)
 
 
 def verify_visualatom(images):
     """Verifying so many images of VisualAtom: every file read and hashed."""
     how = {"categories": images, "settings": "published"}
-    return _verified(_kept(f"visualatom-{images}", dataset.write_visualatom, **how))
+    return _verified(_kept(f"visualatom-{images}", visual_atom.write_images, **how))
 
 
 CASES = {

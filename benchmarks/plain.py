@@ -6,7 +6,7 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ofdb_core import ifs, visualatom
+from ofdb_core.formulas import contours, ifs
 
 
 def orbit(system, u):
@@ -98,12 +98,12 @@ def noise(x):
     single = np.float32
     x, cell = single(x) - single(math.floor(x)), math.floor(x)
     fade = x * x * x * (x * (x * single(6) - single(15)) + single(10))
-    before, after = (single(visualatom.GRADIENTS[corner % 256]) for corner in (cell, cell + 1))
+    before, after = (single(contours.GRADIENTS[corner % 256]) for corner in (cell, cell + 1))
     before, after = before * x, after * (x - single(1))
     return float((before + fade * (after - before)) * single(0.4))
 
 
-def contours(atom, strokes, size):
+def draw_contours(atom, strokes, size):
     """An image (size, size) uint8 of an atom, line by line with Pillow."""
     canvas, angle = Image.new("L", (size, size)), math.pi * 2 / atom.vertices
     pen, centre = ImageDraw.Draw(canvas), (size + strokes.shift) / 2

@@ -16,7 +16,11 @@ import torch
 from torch.autograd.profiler import record_function
 
 from benchmarks import cases
-from ofdb_core import experiment, loading, networks, processes, recipe, samples, train
+from ofdb_core.data import batches
+from ofdb_core.families import registry
+from ofdb_core.run import parameter_files
+from ofdb_core.stages import recipes
+from ofdb_core.training import loop, networks, optimizer, precision, processes
 
 # isort: split
 from timm.data import FastCollateMixup, ImageDataset, create_loader
@@ -60,16 +64,17 @@ def _network(images, how):
 
 def by_ofdb(root, how, clock):
     """Train with the project's loop."""
-    images = samples.of(how, root)
-    source = loading.Batches(images, how, seed=how.seed)
-    train.fit(_network(images, how), source, how, seed=how.seed, watch=clock)
+    images = registry.samples(how.data, root, how)
+    source = batches.Batches(images, how, seed=how.seed)
+    loop.fit(_network(images, how), source, how, seed=how.seed, watch=clock)
 
 
 def by_timm(root, how, clock):
     """Train as timm's own script does, with its loader that keeps the workers busy from epoch to epoch."""
     device = processes.state().device
-    network = _network(samples.of(how, root), how).to(device)
-    optimizer = create_optimizer_v2(network, opt=how.optimizer, lr=train.rates(how)[0], weight_decay=how.weight_decay)
+    network = _network(registry.samples(how.data, root, how), how).to(device)
+    rate = optimizer.rates(how)[0]
+    stepper = create_optimizer_v2(network, opt=how.optimizer, lr=rate, weight_decay=how.weight_decay)
     mixing = FastCollateMixup(
         mixup_alpha=how.mixup,
         cutmix_alpha=how.cutmix,
@@ -93,7 +98,7 @@ def by_timm(root, how, clock):
         re_mode="pixel",
         mean=how.mean,
         std=how.std,
-        num_workers=how.workers,
+        num_workers=how.loader_workers,
         collate_fn=mixing,
         pin_memory=device.type == "cuda",
         device=device,
@@ -101,18 +106,18 @@ def by_timm(root, how, clock):
     )
     if how.compile:
         network = torch.compile(network)
-    batches, loss_of = itertools.chain.from_iterable(itertools.repeat(loader)), SoftTargetCrossEntropy()
+    stream, loss_of = itertools.chain.from_iterable(itertools.repeat(loader)), SoftTargetCrossEntropy()
     network.train()
     for step in range(1, how.steps + 1):
         with record_function("data"):
-            images, targets = next(batches)
-        with record_function("forward"), train.autocast(how, device):
+            images, targets = next(stream)
+        with record_function("forward"), precision.autocast(how.precision, device):
             loss = loss_of(network(images), targets)
         with record_function("backward"):
             loss.backward()
         with record_function("optimizer"):
-            optimizer.step()
-            optimizer.zero_grad()
+            stepper.step()
+            stepper.zero_grad()
         if clock.due(step):
             clock(network, step)
 
@@ -120,10 +125,10 @@ def by_timm(root, how, clock):
 def recipe_of(case, batch):
     """The published recipe of a case, as long as it is measured."""
     name, compiled, _ = CASES[case]
-    values = {parameter: value for parameter, (value, _) in experiment.defaults("4_pretrain").items()}
+    values = {parameter: value for parameter, (value, _) in parameter_files.defaults("4_pretrain").items()}
     short = {"steps": WARM + TIMED, "warmup_steps": 1, "log_every": WARM + TIMED}
     ours = {**short, "batch_size": batch, "workers": WORKERS, "compile": compiled}
-    return recipe.Pretrain.of({**values, **experiment.changes(name, "4_pretrain"), **ours})
+    return recipes.Pretrain.of({**values, **parameter_files.changes(name, "4_pretrain"), **ours})
 
 
 def _peak_mb():
@@ -138,7 +143,7 @@ def speed(trainer, root, how):
     TRAINERS[trainer](root, how, clock)
     return {
         "device": torch.cuda.get_device_name() if KIND == "GPU" else "CPU",
-        "precision": train.resolve_precision(how.precision, processes.state().device),
+        "precision": precision.resolve(how.precision, processes.state().device),
         "workers": how.workers,
         "steps": how.steps - WARM,
         "steps_per_s": (how.steps - WARM) / clock.seconds,

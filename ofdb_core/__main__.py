@@ -4,11 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from ofdb_core import execution, experiment, folder, recipe, record, signals
-from ofdb_core.kinds import describe
+from ofdb_core.base import files, folder, parameters, record, signals
+from ofdb_core.base.values import describe
+from ofdb_core.run import experiment, notebook, parameter_files, road
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
+    """The words that the command takes."""
     found = argparse.ArgumentParser(prog="run_all.sh", allow_abbrev=False)
     found.add_argument("experiment", help="a folder of params/, or list, or verify")
     found.add_argument("names", nargs="*", metavar="notebook", help="run only these, for instance 2_render_2d")
@@ -31,24 +33,26 @@ def parser():
     return found
 
 
-def show(names):
+def show(names: list[str]) -> None:
     """Print the experiments and their notebooks, or the parameters of the named experiments."""
-    for name in names or experiment.names():
-        print(f"{name}: {' '.join(experiment.notebooks(name))}")
-        for notebook in experiment.notebooks(name) if names else ():
-            changed, kinds = experiment.changes(name, notebook), experiment.STAGES[notebook].recipe.kinds()
-            print(f"\n  {notebook}")
-            for parameter, (value, comment) in experiment.defaults(notebook).items():
-                mark = "*" if parameter in changed else " "
-                value = changed.get(parameter, value)
-                print(f"  {mark} {parameter} = {value!r:<24} {comment} [{describe(kinds[parameter])}]")
+    for name in names or parameter_files.names():
+        print(f"{name}: {' '.join(parameter_files.notebooks(name))}")
+        for stage in parameter_files.notebooks(name) if names else ():
+            changed, kinds = parameter_files.settings(name, stage), road.stages()[stage].parameters.kinds()
+            print(f"\n  {stage}")
+            for parameter, (value, comment) in parameter_files.defaults(stage).items():
+                mark, origin = " ", ""
+                if parameter in changed:
+                    mark, value, origin = "*", changed[parameter].value, f" <- {changed[parameter].origin}"
+                print(f"  {mark} {parameter} = {value!r:<24} {comment} [{describe(kinds[parameter])}]{origin}")
     if names:
-        print("\n  * set by the experiment; the others are the notebook's own")
+        print("\n  * set by the file behind the arrow; the others are the notebook's own")
 
 
-def check(root):
+def check(root: str | Path) -> int:
     """Verify every data folder and every run's figures at or below root; print the problems, return their number."""
-    root, told = Path(root), {}
+    root = Path(root)
+    told: dict[Path, str | list[str]] = {}
     for place in sorted({path.parent for name in (folder.MANIFEST, folder.PART) for path in root.rglob(name)}):
         told[place] = folder.verify(place) or f"{len(folder.manifest(place)['files'])} files, all as written"
     for path in sorted(root.rglob(record.FILE)):
@@ -58,33 +62,34 @@ def check(root):
         ]
         told[path] = bad or f"{sum(len(entry['figures']) for entry in entries)} figures, all as drawn"
     if not told:
-        raise experiment.UsageError(f"{root}: no manifest.json here or below; give a run's folder or a data set's")
+        raise parameter_files.UsageError(f"{root}: no manifest.json here or below; give a run's folder or a data set's")
     for place, problems in told.items():
         print(f"{place}: {problems}" if isinstance(problems, str) else "\n  ".join([f"{place}:", *problems]))
     return sum(len(problems) for problems in told.values() if not isinstance(problems, str))
 
 
-def main(words):
+def main(words: list[str]) -> int:
     options = parser().parse_args(words)
     if options.experiment == "list":
         show(options.names)
         return 0
     if options.experiment == "verify":
         if len(options.names) != 1:
-            raise experiment.UsageError("verify: give one folder")
+            raise parameter_files.UsageError("verify: give one folder")
         return 1 if check(options.names[0]) else 0
-    how = {"overrides": options.overrides, "out": options.out, "options": options.options}
-    experiment.run(options.experiment, options.names, **how)
+    experiment.run(
+        options.experiment, options.names, overrides=options.overrides, out=options.out, options=options.options
+    )
     return 0
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (recipe.RecipeError, experiment.UsageError, record.Unreadable) as error:
+    except (parameters.ParameterError, parameter_files.UsageError, files.Unreadable) as error:
         print(f"run_all.sh: nothing was run:\n{error}", file=sys.stderr)
         sys.exit(2)
-    except execution.NotebookError as error:
+    except notebook.NotebookError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(1)
     except signals.Continued as error:

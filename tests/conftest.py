@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import settings
 
-from ofdb_core import experiment, torchvision_fix  # noqa: F401  (before any test imports timm)
+from ofdb_core.run import parameter_files
 
 settings.register_profile("ours", deadline=None, derandomize=True)  # no timing, and the same cases in every run
 settings.load_profile("ours")
@@ -12,7 +12,7 @@ settings.load_profile("ours")
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     """A function that makes an experiment `tiny` from notebook -> parameters, in a params folder of its own."""
-    monkeypatch.setattr(experiment, "PARAMS", tmp_path / "params")
+    monkeypatch.setattr(parameter_files, "PARAMS", tmp_path / "params")
 
     def make(**notebooks):
         folder = tmp_path / "params" / "tiny"

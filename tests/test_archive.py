@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core import archive, folder, samples
+from ofdb_core.base import folder
+from ofdb_core.data import archive, samples
 
 FILES = {"set/image/a/1.png": b"one", "set/image/b/1.png": b"two" * 999, "set/image/b/2.png": b""}
 

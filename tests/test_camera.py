@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ofdb_core import camera, streams
+from ofdb_core.families import fractal_3d
+from ofdb_core.formulas import camera, streams
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.uniform(-1, 1, (700, 3))
@@ -132,10 +133,10 @@ def test_indices_have_f_vary_fastest_and_names_have_it_last():
     cube = camera.indices(axes=3, views=3)
     assert len(set(cube)) == 27
     assert cube[1] == (1, 0, 0)
-    names = [camera.name(2, index) for index in cube]
+    names = [fractal_3d.view_name(2, index) for index in cube]
     assert names == sorted(names)
-    assert camera.name(12, (7,)) == "000012/000012_00000_007.png"
-    assert camera.name(2, (2, 1, 0)) == "000002/000002_00000_000_001_002.png"
+    assert fractal_3d.view_name(12, (7,)) == "000012/000012_00000_007.png"
+    assert fractal_3d.view_name(2, (2, 1, 0)) == "000002/000002_00000_000_001_002.png"
 
 
 def test_another_jitter_is_another_view():

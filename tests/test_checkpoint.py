@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from ofdb_core import checkpoint
+from ofdb_core.training import checkpoint
 
 ABOUT = {"parameters": {"steps": 10, "learning_rate": 0.1}, "code": "abc"}
 

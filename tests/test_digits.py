@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ofdb_core import digits
+from ofdb_core.data import digits
 
 
 def test_scale_is_0_to_255():

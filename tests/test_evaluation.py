@@ -3,7 +3,8 @@ import pytest
 import tiny
 from tiny import network, same
 
-from ofdb_core import evaluation, samples
+from ofdb_core.data import samples
+from ofdb_core.training import evaluation
 
 
 def test_predictions_are_the_classes_of_the_images_in_order():

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from ofdb_core import __main__ as command
-from ofdb_core import execution, experiment, folder, recipe, record
+from ofdb_core.base import files, folder, parameters, provenance
+from ofdb_core.run import experiment, notebook, parameter_files, road
 
 SEARCH = {"categories": 3, "points": 500, "filling_rate": 0.0005}
 FOUR = ["-p", "1_search_categories.categories", "4"]
@@ -19,21 +20,21 @@ def run(*words):
     return command.main([*map(str, words)])
 
 
-@pytest.mark.parametrize("notebook", experiment.STAGES)
+@pytest.mark.parametrize("notebook", road.stages())
 def test_a_notebook_has_exactly_the_parameters_of_its_recipe_with_a_comment_each(notebook):
-    found = experiment.defaults(notebook)
+    found = parameter_files.defaults(notebook)
     assert list(found) == list(dict.fromkeys(found))
-    assert set(found) == set(experiment.STAGES[notebook].recipe.kinds())
+    assert set(found) == set(road.stages()[notebook].parameters.kinds())
     assert all(comment for _, comment in found.values())
-    experiment.STAGES[notebook].recipe.of({name: value for name, (value, _) in found.items()})
+    road.stages()[notebook].parameters.of({name: value for name, (value, _) in found.items()})
 
 
-@pytest.mark.parametrize("name", experiment.names())
+@pytest.mark.parametrize("name", parameter_files.names())
 def test_every_experiment_of_the_project_is_valid(name, tmp_path):
-    notebooks = experiment.notebooks(name)
-    yours = [experiment.changes(name, notebook).get("data", "") for notebook in notebooks]
+    notebooks = parameter_files.notebooks(name)
+    yours = [parameter_files.changes(name, notebook).get("data", "") for notebook in notebooks]
     given = [("data", "digits")] if any(data.startswith("data/") for data in yours) else []  # to be given by the user
-    assert experiment.recipes(name, notebooks, given, tmp_path)
+    assert parameter_files.checked(name, notebooks, given, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
 )
 def test_mistakes_in_parameter_files_are_refused_before_anything_runs(params, notebooks, message):
     out = params(**notebooks)
-    with pytest.raises((recipe.RecipeError, experiment.UsageError), match=message):
+    with pytest.raises((parameters.ParameterError, parameter_files.UsageError), match=message):
         run("tiny", "--out", out)
     assert not out.exists()
 
@@ -70,7 +71,7 @@ def test_mistakes_in_parameter_files_are_refused_before_anything_runs(params, no
 def test_a_file_of_params_that_would_not_be_read_is_refused(params, tmp_path, name):
     out = params(**{"1_search_categories": SEARCH})
     (tmp_path / "params" / "tiny" / name).touch()
-    with pytest.raises(experiment.UsageError, match=f"params/tiny: {name}: named after no notebook"):
+    with pytest.raises(parameter_files.UsageError, match=f"params/tiny: {name}: named after no notebook"):
         run("tiny", "--out", out)
     assert not out.exists()
 
@@ -78,20 +79,20 @@ def test_a_file_of_params_that_would_not_be_read_is_refused(params, tmp_path, na
 def test_a_parameter_file_that_is_no_text_is_refused(params, tmp_path):
     out = params(**{"1_search_categories": SEARCH})
     (tmp_path / "params" / "tiny" / "1_search_categories.yaml").write_bytes(b"\x80")
-    with pytest.raises(experiment.UsageError, match="not YAML"):
+    with pytest.raises(parameter_files.UsageError, match="not YAML"):
         run("tiny", "--out", out)
 
 
 def test_an_empty_parameter_file_changes_nothing(params):
     params(**{"1_search_categories": ""})
-    assert experiment.changes("tiny", "1_search_categories") == {}
+    assert parameter_files.changes("tiny", "1_search_categories") == {}
 
 
 def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
     out = params(
         **{"1_search_categories": SEARCH, "2_render_2d": RENDER, "4_pretrain": {"model": "vit_tny_patch16_224"}}
     )
-    with pytest.raises(recipe.RecipeError, match=r"vit_tny_patch16_224.*vit_tiny_patch16_224"):
+    with pytest.raises(parameters.ParameterError, match=r"vit_tny_patch16_224.*vit_tiny_patch16_224"):
         run("tiny", "--out", out)
     assert not (out / "categories").exists()
 
@@ -112,13 +113,13 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
 )
 def test_mistakes_on_the_command_line_are_refused_before_anything_runs(params, words, message):
     out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER})
-    with pytest.raises((recipe.RecipeError, experiment.UsageError), match=message):
+    with pytest.raises((parameters.ParameterError, parameter_files.UsageError), match=message):
         run(*words, *([] if words[0] == "verify" else ["--out", out]))
     assert not out.exists()
 
 
 def test_overrides_are_read_as_yaml_and_numbers():
-    assert [experiment.value_of(text) for text in ("3", "1e-4", "null", "[1, 2]", "abc", "true", "{a: 1}")] == [
+    assert [parameter_files.value_of(text) for text in ("3", "1e-4", "null", "[1, 2]", "abc", "true", "{a: 1}")] == [
         3,
         1e-4,
         None,
@@ -168,7 +169,7 @@ def test_the_record_says_what_ran(params):
     entry = json.loads((out / "record.json").read_text())["notebooks"]["1_search_categories"]
     assert entry["parameters"]["categories"] == 3
     assert entry["versions"]["numpy"]
-    assert entry["code"] == record.code_version("1_search_categories")
+    assert entry["code"] == provenance.code_version("1_search_categories")
     assert entry["writes"] == {"categories": folder.digest(out / "categories")}
     assert all(check["holds"] for check in entry["checks"])
     assert {"commit", "machine", "started", "seconds"} <= entry.keys()
@@ -196,7 +197,7 @@ def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, m
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "6_report.ipynb").write_text(FAILING % code)
     monkeypatch.setattr(experiment, "NOTEBOOKS", tmp_path / "notebooks")
-    with pytest.raises(execution.NotebookError) as error:
+    with pytest.raises(notebook.NotebookError) as error:
         run("tiny", "--out", out)
     for text in ["6_report", str(out / "6_report.ipynb"), *expected]:
         assert text in str(error.value)
@@ -205,7 +206,7 @@ def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, m
 
 def test_two_runs_never_share_a_folder(params):
     out = params(**{"1_search_categories": SEARCH})
-    with experiment._alone(out), pytest.raises(experiment.UsageError, match="another run is at work"):
+    with experiment._alone(out), pytest.raises(parameter_files.UsageError, match="another run is at work"):
         run("tiny", "--out", out)
 
 
@@ -214,7 +215,7 @@ def test_a_broken_record_is_named(params, junk):
     out = params(**{"1_search_categories": SEARCH})
     out.mkdir()
     (out / "record.json").write_bytes(junk)
-    with pytest.raises(record.Unreadable, match=r"record\.json: not a record of a run .*; move it away and run again"):
+    with pytest.raises(files.Unreadable, match=r"record\.json: not a record of a run .*; move it away and run again"):
         run("tiny", "--out", out)
 
 
@@ -222,7 +223,7 @@ def test_a_broken_record_is_named(params, junk):
 def test_a_folder_that_cannot_be_written_is_refused(params, tmp_path, below):
     params(**{"1_search_categories": SEARCH})
     (tmp_path / "file").touch()
-    with pytest.raises(experiment.UsageError, match=r"nothing can be written here .*; give another --out"):
+    with pytest.raises(parameter_files.UsageError, match=r"nothing can be written here .*; give another --out"):
         run("tiny", "--out", tmp_path / "file" / below)
 
 
@@ -236,7 +237,7 @@ def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, m
 
     with monkeypatch.context() as patch:
         patch.setattr("papermill.engines.write_ipynb", full)
-        with pytest.raises(execution.NotebookError, match=r"6_report: stopped by the system .*No space left on device"):
+        with pytest.raises(notebook.NotebookError, match=r"6_report: stopped by the system .*No space left on device"):
             run("tiny", "--out", out)
     assert "6_report: runs (6_report.ipynb was not saved to its end)" in capsys.readouterr().out
     run("tiny", "--out", out)

@@ -5,7 +5,10 @@ import pytest
 import tiny
 from PIL import Image
 
-from ofdb_core import evaluation, finetune, folder, loading, pretrain, record, train, weights
+from ofdb_core.base import folder
+from ofdb_core.data import batches, tables
+from ofdb_core.stages import finetune, pretrain
+from ofdb_core.training import evaluation, loop, weights
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +25,14 @@ def settings(checkpoint, tmp_path):
 
 
 def test_the_comparison_trains_both_starts_on_the_same_budget(settings, monkeypatch):
-    seen, fit = [], train.fit
+    seen, fit = [], loop.fit
 
     def watched(model, source, recipe, **how):
         ids = [source.ids(step).tolist() for step in range(recipe.steps)]
         seen.append((source.images.labels.tolist(), ids, how["seed"]))
         return fit(model, source, recipe, **how)
 
-    monkeypatch.setattr(train, "fit", watched)
+    monkeypatch.setattr(loop, "fit", watched)
     results = finetune.compare(settings(shots=[1, 2]))
     assert [(row["shots"], row["repeat"], row["start"]) for row in results] == [
         (shots, repeat, start) for shots in (1, 2) for repeat in (0, 1) for start in finetune.STARTS
@@ -64,7 +67,7 @@ def test_a_finished_comparison_is_kept_and_the_same_again(settings, capsys):
 
 def test_a_comparison_that_was_cut_off_goes_on_and_gives_the_same_bytes(settings, monkeypatch, capsys):
     finetune.compare(settings("whole"))
-    fit, calls = train.fit, []
+    fit, calls = loop.fit, []
 
     def cut_off(*words, **how):
         calls.append(how["title"])
@@ -73,7 +76,7 @@ def test_a_comparison_that_was_cut_off_goes_on_and_gives_the_same_bytes(settings
         return fit(*words, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "fit", cut_off)
+        patch.setattr(loop, "fit", cut_off)
         with pytest.raises(KeyboardInterrupt):
             finetune.compare(settings())
     capsys.readouterr()
@@ -87,7 +90,7 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
     how = {"steps": 7, "evaluate_every": 2, "save_steps": 3, "repeats": 1, "learning_rate": 1.0, **values}
     how["starts"] = ["pre-trained"]
     finetune.compare(settings("whole", **how))
-    batch = loading.Batches.batch
+    batch = batches.Batches.batch
 
     def killed(source, step, part=0):
         if step == 5:
@@ -95,7 +98,7 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
         return batch(source, step, part)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loading.Batches, "batch", killed)
+        patch.setattr(batches.Batches, "batch", killed)
         with pytest.raises(RuntimeError, match="killed"):
             finetune.compare(settings(**how))
     finetune.compare(settings(**how))
@@ -113,7 +116,7 @@ def test_asked_to_stop_between_two_trainings_the_next_one_saves_and_stops(settin
 
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "_network", asked)
-        with pytest.raises(train.Interrupted, match="stopped at step 1 of 3, saved in"):
+        with pytest.raises(signals.Interrupted, match="stopped at step 1 of 3, saved in"):
             finetune.compare(settings())
     finetune.compare(settings())
     assert "from scratch, 2 a class, repeat 0: goes on from step 1 of 3" in capsys.readouterr().out
@@ -123,7 +126,7 @@ def test_best_and_last_are_both_reported_and_kept(settings):
     asked = settings(evaluate_every=1, steps=6, repeats=1, starts=["pre-trained"], learning_rate=1.0)
     (row,) = finetune.compare(asked)
     root = finetune.root_of(asked)
-    evaluations = record.read_csv(root / "evaluations.csv")
+    evaluations = tables.read(root / "evaluations.csv")
     assert [line["step"] for line in evaluations] == [1, 2, 3, 4, 5, 6]
     assert row["accuracy"] == evaluations[-1]["accuracy"]
     assert row["best_accuracy"] == max(line["accuracy"] for line in evaluations)
@@ -137,7 +140,7 @@ def test_best_and_last_are_both_reported_and_kept(settings):
     assert "checkpoint_path='last.safetensors'" in about
     assert f"| test accuracy of best.safetensors | {row['best_accuracy']} |" in about
     assert "of this name: `digits`" in about
-    classes = record.read_csv(root / "classes.csv")
+    classes = tables.read(root / "classes.csv")
     assert sum(line["images"] for line in classes) == len(images)
     whole = sum(line["accuracy"] * line["images"] for line in classes) / len(images)
     assert whole == pytest.approx(row["accuracy"])

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ofdb_core import folder, record
+from ofdb_core.base import files, folder
 
 
 def head(**parameters):
@@ -29,7 +29,7 @@ def test_a_filled_folder_has_its_files_and_a_manifest_that_verifies(tmp_path):
     found = fill(tmp_path / "a", ["x/1.txt", "2.txt"], size=3)
     assert found == folder.manifest(tmp_path / "a")
     assert list(found["files"]) == ["2.txt", "x/1.txt"]
-    assert found["files"]["2.txt"] == record.sha256(tmp_path / "a" / "2.txt")
+    assert found["files"]["2.txt"] == files.sha256(tmp_path / "a" / "2.txt")
     assert found["parameters"] == {"size": 3}
     assert found["versions"]["numpy"]
     assert folder.verify(tmp_path / "a") == []
@@ -88,7 +88,7 @@ def test_a_failure_keeps_what_was_written_and_the_next_run_goes_on(tmp_path):
 
 def test_a_line_that_was_cut_off_is_made_again(tmp_path):
     fill(tmp_path, ["1.txt", "2.txt"])
-    lines = [json.dumps(head()), f"{record.sha256(tmp_path / '1.txt')} 1.txt", record.sha256(tmp_path / "2.txt")[:9]]
+    lines = [json.dumps(head()), f"{files.sha256(tmp_path / '1.txt')} 1.txt", files.sha256(tmp_path / "2.txt")[:9]]
     (tmp_path / folder.PART).write_text("\n".join(lines))
     (tmp_path / folder.MANIFEST).unlink()
     made = []
@@ -112,7 +112,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match=r"cannot write .*2\.txt \(No space left on device\)"):
-            record.write_whole(tmp_path / "2.txt", "text")
+            files.write_whole(tmp_path / "2.txt", "text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.txt", "manifest.json"]
     assert folder.verify(tmp_path) == []
 
@@ -121,7 +121,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
 def test_a_broken_manifest_is_named(tmp_path, junk):
     (tmp_path / folder.MANIFEST).write_bytes(junk)
     assert re.search(r"manifest\.json: not a manifest .*; delete .* and run again", folder.verify(tmp_path)[0])
-    with pytest.raises(record.Unreadable, match="not a manifest"):
+    with pytest.raises(files.Unreadable, match="not a manifest"):
         folder.digest(tmp_path)
 
 

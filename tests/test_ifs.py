@@ -4,7 +4,7 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofdb_core import ifs, streams
+from ofdb_core.formulas import ifs, streams
 
 
 @pytest.mark.parametrize(("d", "columns"), [(2, 7), (3, 13)])

@@ -13,7 +13,10 @@ import safetensors.torch
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core import experiment, finetune, folder, launch, pretrain, recipe, record, signals
+from ofdb_core.base import folder, parameters, record, signals
+from ofdb_core.data import tables
+from ofdb_core.run import experiment, launch
+from ofdb_core.stages import finetune, pretrain
 
 SOURCE = experiment.NOTEBOOKS / "4_pretrain.ipynb"
 TWO = "--multi_gpu --num_processes 2"
@@ -77,7 +80,7 @@ def wait_for_a_state(process, out):
 def same_but_for_rounding(one, other, weights, loss):
     a, b = (safetensors.torch.load_file(root / "model.safetensors") for root in (one, other))
     assert max(float((a[name] - b[name]).abs().max()) for name in a) < weights
-    rows, others = (record.read_csv(root / "log.csv") for root in (one, other))
+    rows, others = (tables.read(root / "log.csv") for root in (one, other))
     assert [row["step"] for row in rows] == [row["step"] for row in others]
     assert max(abs(x["loss"] - y["loss"]) for x, y in zip(rows, others, strict=True)) < loss
 
@@ -133,7 +136,7 @@ def test_two_processes_fine_tune_a_head_and_evaluate_as_one_does(tmp_path, data)
         script = out / "5_finetune.py"
         launch.export(experiment.NOTEBOOKS / "5_finetune.ipynb", settings.values(), script)
         finish(script, processes)
-        found.append(record.read_csv(finetune.root_of(settings) / "results.csv"))
+        found.append(tables.read(finetune.root_of(settings) / "results.csv"))
     for one, other in zip(*found, strict=True):
         for name in ("accuracy", "best_accuracy", "knn"):
             assert one[name] == pytest.approx(other[name], abs=0.01)
@@ -181,7 +184,7 @@ def test_another_machine_trains_what_the_first_one_trains(data, params, monkeypa
 
 def test_a_batch_that_so_many_processes_cannot_share_is_refused_before_anything_runs(data, params):
     out = params(**{"4_pretrain": {**tiny.PRETRAIN, "data": data}})
-    with pytest.raises(recipe.RecipeError, match=r"4_pretrain: batch_size: 4 cannot be cut .* for 3 processes"):
+    with pytest.raises(parameters.ParameterError, match=r"4_pretrain: batch_size: 4 cannot be cut .* for 3 processes"):
         command.main(["tiny", "--out", str(out), "--launch", "--multi_gpu --num_processes 3"])
     assert not out.exists()
 

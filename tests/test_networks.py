@@ -2,7 +2,7 @@ import pytest
 import tiny
 import torch
 
-from ofdb_core import networks
+from ofdb_core.training import networks
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core import experiment, record
+from ofdb_core.base import record
+from ofdb_core.run import experiment, road
 
 SMALL = {
     "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
@@ -28,7 +29,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     out = params(**SMALL)
     command.main(["tiny", "--out", str(out)])
     entries = record.read(out)
-    assert list(entries) == list(experiment.STAGES)
+    assert list(entries) == list(road.stages())
     assert all(entry["checks"] and all(check["holds"] for check in entry["checks"]) for entry in entries.values())
     assert "published ones" in str(entries["1_search_categories"]["checks"])
     page = (out / "report.html").read_text()
@@ -36,7 +37,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     assert page.count("data:image/png;base64,") == len(figures) > 15
     assert "A small &lt;run&gt;" in page
     assert page.index("from scratch on digits") < page.index("one a category") < page.index("<section")
-    assert re.findall(r'<section id="(\w+)">', page) == list(experiment.STAGES)
+    assert re.findall(r'<section id="(\w+)">', page) == list(road.stages())
     assert "1 · Which systems become categories?" in page
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
     capfd.readouterr()

@@ -5,7 +5,8 @@ import io
 
 import pytest
 
-from ofdb_core import ifs, render2d, search
+from ofdb_core.families import fractal_2d
+from ofdb_core.formulas import ifs, search
 
 FIRST = {
     1: "2fe76fe188a5ea3084890f576a74d92b6316f71e3e15785c7dc70458f448d34b",
@@ -59,4 +60,4 @@ PIXELS += [
 
 @pytest.mark.parametrize(("category", "how", "known"), PIXELS)
 def test_the_renderer_makes_the_originals_pixels(thousand, category, how, known):
-    assert hashlib.sha256(render2d.rgb(thousand[category].system, **how).tobytes()).hexdigest() == known
+    assert hashlib.sha256(fractal_2d.rgb(thousand[category].system, **how).tobytes()).hexdigest() == known

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofdb_core import camera, dataset, folder, ifs, model3d, samples, search, streams
+from ofdb_core.base import folder
+from ofdb_core.data import ply, samples
+from ofdb_core.families import fractal_3d
+from ofdb_core.formulas import camera, ifs, point_cloud, search, streams
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "3d.json").read_text())
 RUNS = {run["axes"]: run for run in GOLDEN["views"]}
@@ -39,7 +42,7 @@ def judged():
 @pytest.fixture(scope="module")
 def models(judged):
     systems = [candidate.system for candidate in search.first(len(GOLDEN["models"]), judged)]
-    return [model3d.cloud(*pair) for pair in zip(systems, streams.choices(50_000, 100).reshape(5, -1), strict=True)]
+    return [point_cloud.model(*pair) for pair in zip(systems, streams.choices(50_000, 100).reshape(5, -1), strict=True)]
 
 
 def test_the_search_finds_the_originals_fifty_byte_for_byte(judged):
@@ -59,11 +62,11 @@ def test_the_models_are_the_originals_points(models):
 
 
 def test_folders_in_the_originals_order_hold_its_models_and_views(tmp_path):
-    dataset.write_categories_3d(tmp_path / "c", categories=5)
-    dataset.write_models(tmp_path / "m", tmp_path / "c", seed=100, one_stream=True)
-    clouds = [model3d.load(path).astype("<f8").tobytes() for _, path in dataset.load_models(tmp_path / "m")]
+    fractal_3d.write_categories(tmp_path / "c", categories=5)
+    fractal_3d.write_models(tmp_path / "m", tmp_path / "c", seed=100, one_stream=True)
+    clouds = [ply.load(path).astype("<f8").tobytes() for _, path in fractal_3d.load_models(tmp_path / "m")]
     assert [sha256(cloud) for cloud in clouds] == GOLDEN["models"]
-    dataset.write_views(tmp_path / "v", tmp_path / "m", seed=0, one_stream=True)
+    fractal_3d.write_views(tmp_path / "v", tmp_path / "m", seed=0, one_stream=True)
     assert folder.verify(tmp_path / "v") == []
     for name, lit, digest in RUNS[1]["images"]:
         image = samples.decode(tmp_path / "v" / name[:6] / name) // 255
@@ -77,7 +80,7 @@ def test_the_views_are_the_originals_pixels(models, axes):
     jitter = streams.jitter(len(wanted) * axes, 0).reshape(-1, axes)
     for (category, index), u, known in zip(wanted, jitter, run["images"], strict=True):
         image = camera.view(models[category], index, u, views=run["views"])
-        assert [camera.name(category, index).split("/")[1], image.sum(), sha256(rgb(image).tobytes())] == known
+        assert [fractal_3d.view_name(category, index).split("/")[1], image.sum(), sha256(rgb(image).tobytes())] == known
 
 
 @pytest.mark.parametrize(("size", "point_size", "factor", "lit", "known"), GOLDEN["mesa"])

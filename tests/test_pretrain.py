@@ -7,7 +7,11 @@ import timm
 import tiny
 import torch
 
-from ofdb_core import evaluation, folder, launch, pretrain, record, weights
+from ofdb_core.base import folder
+from ofdb_core.data import tables
+from ofdb_core.run import launch
+from ofdb_core.stages import pretrain
+from ofdb_core.training import evaluation, weights
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +105,15 @@ def test_an_archive_is_trained_on_as_its_folder_is(data, tmp_path):
         file.add(data, "2d-ofdb/image")
     pretrain.pretrain(settings(str(archive), tmp_path / "a", data_root=str(tmp_path / "unpacked")))
     pretrain.pretrain(settings(data, tmp_path / "b"))
-    one, other = (record.read_csv(tmp_path / name / "pretrain" / "log.csv") for name in "ab")
+    one, other = (tables.read(tmp_path / name / "pretrain" / "log.csv") for name in "ab")
     assert one == other
 
 
 def test_the_exported_script_has_the_parameters_and_no_figures(data, tmp_path):
     script = tmp_path / "4_pretrain.py"
-    launch.export(launch.record.PROJECT / "notebooks" / "4_pretrain.ipynb", settings(data, tmp_path).values(), script)
+    launch.export(
+        launch.provenance.PROJECT / "notebooks" / "4_pretrain.ipynb", settings(data, tmp_path).values(), script
+    )
     text = script.read_text()
     assert "pretrain.pretrain(settings)" in text
     assert f'data = "{data}"' in text

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ofdb_core import chaos, ifs, raster, render2d, streams
+from ofdb_core.families import fractal_2d
+from ofdb_core.formulas import chaos_game, ifs, raster, streams
 
 NUMBERS = st.floats(-100, 100, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0])
 
@@ -13,7 +14,7 @@ NUMBERS = st.floats(-100, 100, width=32) | st.sampled_from([np.nan, np.inf, -np.
 def orbit_of(seed, n=3000):
     stream = streams.Mersenne(seed)
     system = ifs.sample(stream)
-    return chaos.orbit(system, stream.random(n))
+    return chaos_game.orbit(system, stream.random(n))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -63,12 +64,12 @@ SPECIAL = {
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid", "ignore:divide")
 def test_systems_that_make_no_fractal_are_drawn_as_in_plain_python(about):
     system, u = SPECIAL[about], streams.choices(3000)
-    points = chaos.orbit(system, u)
+    points = chaos_game.orbit(system, u)
     rows = ifs.table(system)[:, :6].tolist()
     plain = reference.orbit(rows, system.thresholds().tolist(), u.tolist(), 2)
     assert np.array_equal(points, plain, equal_nan=True)
     compare_with_plain_python(points, 64)
-    assert render2d.rgb(system, size=64, points=3000).shape == (64, 64, 3)
+    assert fractal_2d.rgb(system, size=64, points=3000).shape == (64, 64, 3)
     assert raster.filling_rate(points) < 0.2
 
 

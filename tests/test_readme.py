@@ -7,9 +7,11 @@ import pytest
 
 import ofdb_core
 from benchmarks import __main__ as benchmarks
-from ofdb_core import experiment, record, samples
+from ofdb_core.base import provenance
+from ofdb_core.data import samples
+from ofdb_core.run import parameter_files
 
-TEXT = (record.PROJECT / "README.md").read_text()
+TEXT = (provenance.PROJECT / "README.md").read_text()
 
 
 def test_the_python_section_runs_and_draws_the_originals_pixels(tmp_path, monkeypatch):
@@ -43,11 +45,11 @@ def test_its_table_of_training_says_what_was_not_measured(tmp_path, monkeypatch)
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)]+)\)|`((?:\w+|\.ci)/\w*)`", TEXT))))
 def test_what_it_names_is_there(path):
     name = path[0] or path[1]
-    assert name.startswith(("runs", "data")) or (record.PROJECT / name).exists()  # a run makes those two
+    assert name.startswith(("runs", "data")) or (provenance.PROJECT / name).exists()  # a run makes those two
 
 
 def test_the_map_of_the_package_names_every_module():
-    modules = {path.stem for path in (record.PROJECT / "ofdb_core").glob("[!_]*.py")}
+    modules = {path.stem for path in (provenance.PROJECT / "ofdb_core").glob("[!_]*.py")}
     assert set(re.findall(r"^    (\w+)  ", ofdb_core.__doc__, re.MULTILINE)) == modules
 
 
@@ -55,4 +57,4 @@ def test_its_experiments_and_notebooks_exist():
     for experiment_name, notebooks in re.findall(r"^    \./run_all\.sh (\w[\w-]+)((?: \d_\w+)*)", TEXT, re.MULTILINE):
         if experiment_name in ("list", "verify", "test", "lab"):
             continue
-        assert set(notebooks.split()) <= set(experiment.notebooks(experiment_name))
+        assert set(notebooks.split()) <= set(parameter_files.notebooks(experiment_name))

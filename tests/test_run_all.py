@@ -10,9 +10,9 @@ import pytest
 import tiny
 import yaml
 
-from ofdb_core import record, signals
+from ofdb_core.base import provenance, signals
 
-COMMAND = record.PROJECT / "run_all.sh"
+COMMAND = provenance.PROJECT / "run_all.sh"
 
 
 @pytest.fixture
@@ -123,9 +123,11 @@ def test_an_environment_is_kept_while_the_pins_are_and_never_renewed_under_a_run
 
 
 def test_conda_and_pip_install_the_same_pins():
-    conda = yaml.safe_load((record.PROJECT / "environment.yml").read_text())
+    conda = yaml.safe_load((provenance.PROJECT / "environment.yml").read_text())
     assert {"pip": ["-r requirements.txt"]} in conda["dependencies"]
-    pins = [line for line in (record.PROJECT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = [
+        line for line in (provenance.PROJECT / "requirements.txt").read_text().splitlines() if not line.startswith("#")
+    ]
     assert "-e ." in pins
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins if pin != "-e .")
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from tiny import SHADES, folder_of, some_images
 
-from ofdb_core import samples
+from ofdb_core.data import samples
 
 
 def test_files_of_the_same_pixels_are_the_same_in_every_mode(tmp_path):

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ofdb_core import chaos, cloud, ifs, search, streams
+from ofdb_core.formulas import chaos_game, ifs, point_cloud, search, streams
 
 EASY = {"seed": 3, "points": 500, "variance": 0.01}
 
@@ -16,10 +16,10 @@ def test_candidates_in_space_are_drawn_one_after_another_and_judged_without_thei
     stream = streams.Mersenne(3)
     for number, candidate in enumerate(found(60)):
         system = ifs.sample(stream, 3)
-        points = chaos.orbit(system, stream.random(500))[1:]
+        points = chaos_game.orbit(system, stream.random(500))[1:]
         assert candidate.number == number
         assert (ifs.table(candidate.system) == ifs.table(system)).all()
-        assert np.array_equal(candidate.score, cloud.variance(points), equal_nan=True)
+        assert np.array_equal(candidate.score, point_cloud.variance(points), equal_nan=True)
         assert candidate.accepted == (candidate.score > 0.01)
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ofdb_core import signals
+from ofdb_core.base import signals
 
 
 @pytest.mark.parametrize("number", signals.STOPS)

@@ -6,7 +6,7 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofdb_core import streams
+from ofdb_core.formulas import streams
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 2000), max_size=5))

@@ -6,7 +6,7 @@ import torch
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from tiny import network, same
 
-from ofdb_core import networks, weights  # (before timm)
+from ofdb_core.training import networks, weights  # (before timm)
 
 # isort: split
 import timm

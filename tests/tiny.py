@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ofdb_core import experiment, networks, samples
+from ofdb_core.data import samples
+from ofdb_core.run import parameter_files, road
+from ofdb_core.training import networks
 
 torch.set_num_threads(1)  # threads cost more than they save at this size
 
@@ -15,7 +17,7 @@ QUICK = {
     "warmup_steps": 1,
     "batch_size": 4,
     "reference_batch": 4,
-    "workers": 0,
+    "loader_workers": 0,
     "log_every": 1,
 }
 PRETRAIN = {**QUICK, "model_options": VIT, "precision": "fp32", "drop_path": 0.0, "required_gain": 0.0}
@@ -26,8 +28,8 @@ SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
 def of(notebook, **values):
     """The notebook's recipe: its defaults, and these values."""
-    defaults = {name: value for name, (value, _) in experiment.defaults(notebook).items()}
-    return experiment.STAGES[notebook].recipe.of({**defaults, **values})
+    defaults = {name: value for name, (value, _) in parameter_files.defaults(notebook).items()}
+    return road.stages()[notebook].parameters.of({**defaults, **values})
 
 
 def pretrain(**values):

@@ -1,0 +1,259 @@
+"""Folders of results with a manifest: written whole, continued after an interruption, verified file by file.
+
+manifest.json holds what the folder was made from (parameters, code version, package versions) and the SHA-256 of every
+file. While a folder is being filled the same facts stand in manifest.part, one line a file; after an interruption
+the files that it lists are kept if their hashes still hold, and the others are made again. A data set folder is
+<root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainer read.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ofdb_core.base import provenance, values
+from ofdb_core.base.files import Unreadable, sha256, write_whole
+
+MANIFEST, PART = "manifest.json", "manifest.part"
+
+Header = dict[str, Any]  # parameters, code and versions
+Manifest = dict[str, Any]  # a header with the files: name -> SHA-256
+
+
+def header(parameters: dict[str, Any], *functions: Callable) -> Header:
+    """What a folder is made from; it is made anew when parameters or the code of the functions change."""
+    return {"parameters": parameters, "code": provenance.code_version(*functions), "versions": provenance.versions()}
+
+
+def _same(one: Header, other: Header) -> bool:
+    return all(one.get(key) == other.get(key) for key in ("parameters", "code"))
+
+
+def manifest(root: str | Path) -> Manifest | None:
+    """The manifest of a complete folder; None where there is none."""
+    path = Path(root) / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        found["files"].items()
+        return found
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
+        raise Unreadable(f"{path}: not a manifest ({error}); delete {root} and run again") from error
+
+
+def digest(root: str | Path) -> str:
+    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished."""
+    found = manifest(root)
+    if found is None:
+        raise FileNotFoundError(f"{root}: no finished data here; run the notebook that writes it first")
+    return hashlib.sha256(json.dumps(found["files"], sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(root: str | Path) -> str:
+    """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes.
+
+    Of a file (an archive, a checkpoint) it is the file's own. Folders that are linked are part of it: a choice of
+    classes is often made of links.
+    """
+    root = Path(root)
+    if root.is_file():
+        about = root.stat()
+        return _hash(root, about.st_size, about.st_mtime_ns)
+    if (root / MANIFEST).exists():
+        return digest(root)
+    sizes = {name: (root / name).stat().st_size for name in sorted(_names(root, followlinks=True))}
+    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
+
+
+@functools.cache
+def _hash(path: Path, *_: int) -> str:
+    """A file's SHA-256, counted once while its size and time stay: an archive may have a hundred gigabytes."""
+    return sha256(path)
+
+
+def is_current(root: str | Path, head: Header) -> bool:
+    """Whether the folder is complete, made from `head`, and passes `verify`."""
+    found = manifest(root)
+    return found is not None and _same(found, head) and not verify(root)
+
+
+def made_by(root: str | Path, parameters: dict[str, Any]) -> str | None:
+    """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`."""
+    found = manifest(root)
+    current = found is not None and found.get("parameters") == parameters and not verify(root)
+    return found["code"] if found and current else None
+
+
+def is_own(name: str) -> bool:
+    """Whether a name below a folder is one that this module keeps for itself and never counts among the files."""
+    return name in (MANIFEST, PART) or name.endswith(".part")
+
+
+def _names(root: str | Path, *, followlinks: bool = False) -> set[str]:
+    """The files below root, as names in its manifest; what this module keeps for itself is left out."""
+    names = set()
+    for where, _, files in os.walk(root, followlinks=followlinks):
+        below = "" if Path(where) == root else f"{Path(where).relative_to(root).as_posix()}/"
+        names.update(f"{below}{file}" for file in files if not is_own(f"{below}{file}"))
+    return names
+
+
+def verify(root: str | Path) -> list[str]:
+    """Sentences about every missing, altered or extra file; none where the folder is what its manifest says."""
+    try:
+        found = manifest(root)
+    except Unreadable as error:
+        return [str(error)]
+    if found is None:
+        unfinished = (Path(root) / PART).exists()
+        return ["unfinished: its notebook was interrupted; run it again" if unfinished else f"no {MANIFEST}"]
+    present, files = _names(root), found["files"]
+    problems = [f"{name}: missing" for name in sorted(files.keys() - present)]
+    problems += [f"{name}: not in the manifest" for name in sorted(present - files.keys())]
+    altered = [name for name in sorted(files.keys() & present) if sha256(Path(root) / name) != files[name]]
+    return problems + [f"{name}: altered" for name in altered]
+
+
+def _listed(root: Path) -> tuple[Header, dict[str, str]]:
+    """What the folder was made from, and name -> hash of its files, from its manifest or an interrupted run's lines."""
+    found = manifest(root)
+    if found:
+        return found, found["files"]
+    part = root / PART
+    first, *lines = part.read_text().splitlines() or [""] if part.is_file() else [""]
+    try:
+        head = json.loads(first)
+    except json.JSONDecodeError:  # there is none, or it was killed before the first line was whole
+        return {}, {}
+    pairs = [line.split(" ", 1) for line in lines if line.count(" ") == 1]
+    return head, {name: hashed for hashed, name in pairs}
+
+
+def refuse_strangers(root: Path) -> list[str]:
+    """The files that an interrupted run left without noting them; others that are not this module's are an error."""
+    strange = sorted(_names(root) - _listed(root)[1].keys())
+    if strange and not (root / PART).exists():
+        raise FileExistsError(
+            f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder"
+        )
+    return strange
+
+
+def begin(root: Path, head: Header) -> dict[str, str]:
+    """Clear what a run for `head` cannot use, and return name -> hash of the files that it can keep.
+
+    Only this module's own files are removed; in a complete folder any other file is an error.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.rglob(".*.part"):  # half-written when a process was killed
+        left.unlink()
+    strange = refuse_strangers(root)
+    made_from, listed = _listed(root)
+    kept = {}
+    for name in [*listed, *strange]:
+        if _same(made_from, head) and name in listed and _holds(root / name, listed[name]):
+            kept[name] = listed[name]
+        else:
+            _remove(root, name)
+    lines = "".join(f"{hashed} {name}\n" for name, hashed in kept.items())
+    write_whole(root / PART, json.dumps(head) + "\n" + lines)
+    (root / MANIFEST).unlink(missing_ok=True)
+    return kept
+
+
+def _remove(root: Path, name: str) -> None:
+    """Remove a file, and its folder where nothing else is in it."""
+    path = root / name
+    path.unlink(missing_ok=True)
+    if path.parent != root and path.parent.is_dir() and not any(path.parent.iterdir()):
+        path.parent.rmdir()
+
+
+def _holds(path: Path, hashed: str) -> bool:
+    return path.is_file() and sha256(path) == hashed
+
+
+def fill(
+    root: str | Path,
+    head: Header,
+    files: Iterable[tuple[str, Callable[[], bytes]]],
+    *,
+    total: int,
+    workers: int = 0,
+    label: str = "",
+) -> Manifest:
+    """Make the files of a folder, in threads; return its manifest.
+
+    head: see `header`; files: pairs of a name and a function without arguments that returns its bytes; total: their
+    number, for the progress line; workers: threads, 0 for one a core. Files of an earlier, interrupted run with the
+    same head are kept where their hashes hold; files made from something else are removed first. Where the folder is
+    complete and made from the same head, nothing is done.
+    """
+    values.whole(workers=workers)
+    root, workers = Path(root), workers or os.cpu_count()
+    if is_current(root, head):
+        print(f"{root}: complete and unchanged, kept")
+        return manifest(root)
+    kept, done = begin(root, head), {}
+
+    with (
+        (root / PART).open("a") as lines,
+        tqdm(total=total, desc=label or root.name, unit="file") as bar,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        running, one_by_one = deque(), threading.Lock()
+
+        def note(name: str, hashed: str, line: str) -> None:
+            with one_by_one:
+                done[name] = hashed
+                lines.write(line)
+                lines.flush()
+                bar.update()
+
+        def make(name: str, function: Callable[[], bytes]) -> None:
+            data = function()
+            write_whole(root / name, data)
+            hashed = hashlib.sha256(data).hexdigest()
+            note(name, hashed, f"{hashed} {name}\n")
+
+        try:
+            for name, function in files:
+                if name in kept:
+                    note(name, kept[name], "")  # its line is there
+                    continue
+                running.append(pool.submit(make, name, function))
+                if len(running) > 2 * workers:
+                    running.popleft().result()
+            for future in running:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for name in kept.keys() - done.keys():  # of an earlier run with more files
+        _remove(root, name)
+    return _finish(root, head, done)
+
+
+def seal(root: str | Path, head: Header, notes: dict[str, Any]) -> Manifest:
+    """Write the manifest of a folder whose files are all there (a training's); return it.
+
+    notes: what is worth keeping but differs from run to run, as its speed; no part of the folder's digest.
+    """
+    root = Path(root)
+    return _finish(root, {**head, "notes": notes}, {name: sha256(root / name) for name in _names(root)})
+
+
+def _finish(root: Path, head: Header, files: dict[str, str]) -> Manifest:
+    made = {**head, "files": dict(sorted(files.items()))}
+    write_whole(root / MANIFEST, json.dumps(made, indent=1) + "\n", durable=True)
+    (root / PART).unlink(missing_ok=True)
+    return made

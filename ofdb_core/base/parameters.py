@@ -1,0 +1,143 @@
+"""Parameters of a notebook: the name, type and range of each, checked whole when they are made.
+
+The values themselves stand in the notebook's `parameters` cell (with a comment each) and in params/<experiment>/, which
+holds only what an experiment changes. A class of parameters is put together from groups, by inheritance: a function
+takes the group that it needs, and a notebook and `-p` see one flat list.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from ofdb_core.base.values import SEEDS, Folder, Place, Range, nearest, problem
+
+
+class ParameterError(ValueError):
+    """Parameters that cannot be used; `problems` holds one sentence for each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def setting(default: Any, comment: str) -> Any:
+    """A field with its default and a comment, for parameters whose notebook does not name them."""
+    return dataclasses.field(default=default, metadata={"comment": comment})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A group of checked parameters; a subclass has a field, with type and range, for each."""
+
+    unseen: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
+    renamed: ClassVar[dict[str, str]] = {}  # the name of earlier versions -> today's
+
+    def __post_init__(self) -> None:
+        sentences = [problem(name, getattr(self, name), kind) for name, kind in self.kinds().items()]
+        problems = [sentence for sentence in sentences if sentence] or list(self.conflicts())
+        if problems:
+            raise ParameterError(problems)
+
+    def conflicts(self) -> Iterator[str]:
+        """Sentences about values that are allowed alone but not together."""
+        yield from ()
+
+    def falling(self, *names: str) -> Iterator[str]:
+        """A sentence for each of these pairs whose first number is above the second."""
+        for name in names:
+            low, high = getattr(self, name)
+            if low > high:
+                yield f"{name}: {[low, high]} must rise"
+
+    @classmethod
+    def kinds(cls) -> dict[str, Any]:
+        """Field name -> annotated type, in order."""
+        hints = typing.get_type_hints(cls, include_extras=True)
+        return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def take(cls, names: Mapping[str, Any]) -> Self:
+        """The parameters in a notebook's `globals()`: each field's value by its name."""
+        missing = [name for name in cls.kinds() if name not in names]
+        if missing:
+            raise ParameterError(f"{name}: missing from the parameters" for name in missing)
+        return cls(**{name: names[name] for name in cls.kinds()})
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The parameters of a dictionary, where a name that is no field is refused."""
+        strange = [name for name in values if name not in cls.kinds()]
+        if strange:
+            today = {name: cls.todays_name(name) for name in strange}
+            raise ParameterError(
+                f"{name}: unknown parameter" + (f" (it is called {new} here)" if new else nearest(name, cls.kinds()))
+                for name, new in today.items()
+            )
+        return cls.take(values)
+
+    @classmethod
+    def todays_name(cls, name: str) -> str | None:
+        """The field that had this name in an earlier version; None where none had."""
+        return {old: new for part in cls.__mro__ for old, new in vars(part).get("renamed", {}).items()}.get(name)
+
+    @classmethod
+    def defaults(cls) -> dict[str, tuple[Any, str]]:
+        """Field name -> (value, comment), of the fields that are declared by `setting`."""
+        fields = [field for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING]
+        return {field.name: (field.default, field.metadata.get("comment", "")) for field in fields}
+
+    def values(self) -> dict[str, Any]:
+        """Field name -> value."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    def identity(self) -> dict[str, Any]:
+        """The values that the results depend on: all but where they lie, who makes them and what is saved meanwhile."""
+        unseen = {name for part in type(self).__mro__ for name in vars(part).get("unseen", ())}
+        return {name: value for name, value in self.values().items() if name not in unseen}
+
+
+@dataclass(frozen=True)
+class StageParameters(Parameters):
+    """The parameters of a notebook that an experiment runs."""
+
+    unseen = ("out",)
+
+    out: str  # the experiment's folder
+    seed: Annotated[int, Range(0, SEEDS)]
+
+    def inputs(self) -> tuple[str, ...]:
+        """The folders of the experiment that the notebook reads; other notebooks write them."""
+        return ()
+
+    def code(self) -> tuple[Callable, ...]:
+        """Functions that the result depends on beside those that the notebook's cells name."""
+        return ()
+
+    @classmethod
+    def data_names(cls) -> tuple[str, ...]:
+        """Values of a `Place` that are names of data sets, not paths."""
+        return ()
+
+    @classmethod
+    def _places(cls, kind: str) -> list[str]:
+        return [name for name, annotated in cls.kinds().items() if kind in (annotated, *typing.get_args(annotated))]
+
+    @classmethod
+    def _is_place(cls, value: object) -> bool:
+        """Whether text for a `Place` is the path of something, and not the name of a data set."""
+        return isinstance(value, str) and value not in cls.data_names() and Path(value).exists()
+
+    @classmethod
+    def located(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values with absolute paths for each `Folder`, and for each `Place` where something lies."""
+        folders = [name for name in cls._places(Folder) if isinstance(values.get(name), str)]
+        places = [name for name in cls._places(Place) if cls._is_place(values.get(name))]
+        return {**values, **{name: str(Path(values[name]).resolve()) for name in (*folders, *places)}}
+
+    def reads(self) -> tuple[str, ...]:
+        """What the notebook reads: folders of the experiment, and files and folders of the user's."""
+        given = [getattr(self, name) for name in self._places(Place)]
+        return (*self.inputs(), *(value for value in given if self._is_place(value)))

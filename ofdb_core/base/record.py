@@ -1,0 +1,114 @@
+"""What ran: parameters, seed, versions, commit, and the hashes of what was read and written.
+
+A notebook opens a `Run`, gives it its figures, checks and results, and closes it with `done`, which writes its entry in
+<out>/record.json. The same entry tells the next run whether there is anything to do.
+"""
+
+import datetime
+import hashlib
+import io
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ofdb_core.base import files, provenance
+from ofdb_core.base.files import Unreadable
+from ofdb_core.base.parameters import StageParameters
+
+if TYPE_CHECKING:
+    from IPython.display import Image
+    from matplotlib.figure import Figure
+
+FILE = "record.json"
+Entry = dict[str, Any]
+
+
+class CheckError(AssertionError):
+    """A notebook's check against an independent number did not hold."""
+
+
+def read(out: str | Path) -> dict[str, Entry]:
+    """The record of an experiment's folder: notebook -> entry; empty where none is."""
+    path = Path(out) / FILE
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text())["notebooks"]
+    except (ValueError, KeyError, TypeError) as error:  # not JSON or not text, or JSON of something else
+        raise Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
+
+
+def altered_figures(out: Path, entry: Entry) -> list[str]:
+    """The files of an entry's figures that are missing or not as they were drawn."""
+    figures = {figure["file"]: figure["sha256"] for figure in entry["figures"]}
+    return [name for name in figures if not (out / name).is_file() or files.sha256(out / name) != figures[name]]
+
+
+def others(out: str | Path, notebook: str) -> str:
+    """One hash for the record's entries of all other notebooks: what the report is made from."""
+    entries = {name: entry for name, entry in read(out).items() if name != notebook}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+class Run:
+    """One notebook at work: its folder, figures, checks, results, and what it reads and writes."""
+
+    def __init__(self, notebook: str, parameters: StageParameters) -> None:
+        self.folder = Path(parameters.out).resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.notebook = notebook
+        self.began = time.time()
+        self.entry: Entry = {
+            "parameters": parameters.values(),
+            "code": provenance.code_version(notebook, *parameters.code()),
+            "commit": provenance.commit(),
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+            "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "reads": {},
+            "writes": {},
+            "figures": [],
+            "checks": [],
+            "results": {},
+        }
+
+    def figure(self, figure: "Figure", name: str, caption: str) -> "Image":
+        """Save a matplotlib figure as figures/<notebook>_<name>.png and return the picture, for a notebook to show."""
+        from IPython.display import Image
+
+        path = self.folder / "figures" / f"{self.notebook}_{name}.png"
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
+        files.write_whole(path, image.getvalue())
+        name = str(path.relative_to(self.folder))
+        self.entry["figures"].append({"file": name, "caption": caption, "sha256": files.sha256(path)})
+        return Image(data=image.getvalue())
+
+    def check(self, sentence: str, holds: bool) -> None:
+        """Record a check and fail where it does not hold."""
+        self.entry["checks"].append({"sentence": sentence, "holds": bool(holds)})
+        print(f"{'holds' if holds else 'FAILS'}: {sentence}")
+        if not holds:
+            raise CheckError(sentence)
+
+    def results(self, **numbers: object) -> None:
+        """Numbers for the report and for whoever reads the record."""
+        self.entry["results"].update(numbers)
+
+    def reads(self, name: str, digest: str) -> None:
+        """Note the digest of what was read: a folder or file below the experiment's folder, or a path."""
+        self.entry["reads"][name] = digest
+
+    def writes(self, name: str, digest: str) -> None:
+        """Note the digest of a folder that was written."""
+        self.entry["writes"][name] = digest
+
+    def done(self) -> None:
+        """Write the entry into record.json."""
+        self.entry["seconds"] = round(time.time() - self.began, 1)
+        notebooks = read(self.folder)
+        notebooks[self.notebook] = self.entry
+        text = json.dumps({"notebooks": dict(sorted(notebooks.items()))}, indent=1)
+        files.write_whole(self.folder / FILE, text + "\n", durable=True)
+        print(f"done in {self.entry['seconds']} s; the record is {self.folder / FILE}")

@@ -1,0 +1,73 @@
+"""Signals that ask a run to save and stop: Ctrl-C, a batch system's time limit (SIGTERM) or its warning (SIGUSR1)."""
+
+import ctypes
+import signal
+import sys
+import threading
+import time
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+TO_BE_CONTINUED = 75  # the exit status of a run whose training is saved and not at its end (EX_TEMPFAIL of sysexits.h)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A training that was asked to stop, in its own process: its state is saved."""
+
+
+class Continued(Exception):
+    """A run whose training was `Interrupted`, or that a batch system ended: the same command goes on from there."""
+
+
+class Stop:
+    """While it is open, `asked` tells whether such a signal came; `then` is called at the first.
+
+    A `Stop` inside another shares what it knows with it, so no signal is forgotten between two trainings. A second
+    Ctrl-C interrupts at once; not one of the same second, which is the first on another way: batch systems tell every
+    process, and a process those that work for it. Outside the main thread, where Python handles no signals, it notes
+    none.
+    """
+
+    _innermost = None
+
+    def __init__(self, then=None):
+        self.number, self._then, self._before, self._first, self._outer = None, then, {}, 0.0, None
+
+    @property
+    def asked(self):
+        return self.number is not None
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in STOPS}
+            self._outer, Stop._innermost = Stop._innermost, self
+            if self._outer:
+                self.number, self._first = self._outer.number, self._outer._first
+        return self
+
+    def _note(self, number, _):
+        if self.asked and number == signal.SIGINT and time.monotonic() - self._first > 1:
+            raise KeyboardInterrupt
+        if not self.asked:
+            self.number, self._first = number, time.monotonic()
+            if self._then:
+                self._then()
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._before:
+            Stop._innermost = self._outer
+            if self._outer and not self._outer.asked:
+                self._outer.number, self._outer._first = self.number, self._first
+
+
+def die_with_parent():
+    """End this process when the one that started it dies, however it dies (Linux), so that nobody writes on alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def ignore():
+    """Leave such signals to the main process; for the processes that work for it."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,143 @@
+"""Data sets in archives, as their authors publish them: .zip, .tar, .tar.gz and .tgz become folders.
+
+An archive comes from elsewhere. It is looked through whole before anything is written, and refused if an entry is
+anything but a plain file or folder inside the target. (tarfile's own `filter` is missing from early releases of 3.11.)
+"""
+
+import contextlib
+import gzip
+import lzma
+import shutil
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ofdb_core.base import folder
+
+ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
+LARGEST = 2**30  # bytes of one file, which is held in memory
+BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, ValueError, RuntimeError),  # the last of an encrypted zip, or one packed in an unknown way
+)
+
+
+def is_archive(path):
+    """Whether a path is that of a file that `unpacked` takes, by its name; a hidden one is not."""
+    path = Path(path)
+    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
+
+
+def unpacked(path, root):
+    """The folder <root>/<name of the archive> with the archive's files, as a Path.
+
+    It is filled as any folder here is: whole or not at all, continued after an interruption, and kept when it is
+    complete, unchanged and of the same archive (by SHA-256). What macOS adds is left out, and a manifest at the top,
+    as the folder has its own. A ValueError names the archive if it is damaged, needs more room than the disk has, or
+    holds an entry that must not be written: one that leaves the folder, is a link or a device, or has the name of
+    another.
+    """
+    path, root = Path(path), Path(root)
+    if not is_archive(path):
+        raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
+    target = root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))]
+    head = folder.header({"archive": folder.fingerprint(path)}, "archive")
+    if folder.is_current(target, head):
+        print(f"{target}: unpacked before and unchanged, kept")
+        return target
+    sizes = _sizes(path)
+    root.mkdir(parents=True, exist_ok=True)
+    needed = sum(size for name, size in sizes.items() if not (target / name).is_file())
+    if needed > (free := shutil.disk_usage(root).free):
+        raise ValueError(f"{path}: needs {needed:,} bytes in {root}, where {free:,} are free; nothing was unpacked")
+    folder.fill(target, head, _files(path, sizes), total=len(sizes))
+    return target
+
+
+def _sizes(path):
+    """Name -> bytes of the files of an archive, all of which may be written; names are relative, with single '/'."""
+    sizes, folders = {}, set()
+    for entry, kind, size, _ in _entries(path):
+        problem, name = _problem(entry, kind, size), PurePosixPath(entry).as_posix()
+        if not problem and kind == "file" and name in sizes:
+            problem = "is there twice"
+        if problem:
+            raise ValueError(f"{path}: {entry!r} {problem}; nothing was unpacked")
+        if kind == "file" and not _is_left_out(name):
+            sizes[name] = size
+            folders.update(str(parent) for parent in PurePosixPath(name).parents)
+        elif kind == "folder":
+            folders.add(name)
+    if not sizes:
+        raise ValueError(f"{path}: holds no files")
+    if both := sorted(folders & sizes.keys()):
+        raise ValueError(f"{path}: {both[0]!r} is both a file and a folder; nothing was unpacked")
+    return sizes
+
+
+def _problem(entry, kind, size):
+    """What forbids to write an entry, as the end of a sentence; None where nothing does."""
+    if kind == "other":
+        return "is a link or a device"
+    if entry.startswith("/") or "\\" in entry or PureWindowsPath(entry).drive or ".." in entry.split("/"):
+        return "is not a path inside the folder"
+    if "\0" in entry or entry.splitlines() != [entry] or entry != entry.encode(errors="ignore").decode():
+        return "is not a file name in one line of Unicode"  # as the lines of an unfinished folder need
+    return f"has {size:,} bytes; at most {LARGEST:,} are allowed" if size > LARGEST else None
+
+
+def _is_left_out(name):
+    *folders, file = name.split("/")
+    return "__MACOSX" in folders or file == ".DS_Store" or file.startswith("._") or folder.is_own(name)
+
+
+def _files(path, sizes):
+    """The files to be written, for `folder.fill`; they are read here, one after another, as a packed tar needs."""
+    for entry, _, _, read in _entries(path):
+        if (name := PurePosixPath(entry).as_posix()) in sizes:
+            with _named(path):
+                data = read()
+            yield name, lambda data=data: data
+
+
+def _entries(path):
+    """Yield (name, "file" or "folder" or "other", bytes, function that reads it now) for each entry, in order."""
+    with _named(path):
+        yield from _zip_entries(path) if path.name.lower().endswith(".zip") else _tar_entries(path)
+
+
+@contextlib.contextmanager
+def _named(path):
+    try:
+        yield
+    except BROKEN as error:
+        raise ValueError(f"{path}: cannot be read ({error}); it is damaged or incomplete, get it again") from error
+
+
+def _zip_entries(path):
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)  # 0: not made on Unix
+            kind = "other" if not plain else "folder" if info.is_dir() else "file"
+            yield info.filename, kind, info.file_size, lambda info=info: archive.read(info)
+
+
+def _tar_entries(path):
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+        while (info := archive.next()) is not None:
+            archive.members.clear()  # it would keep them all
+            kind = "file" if info.isreg() else "folder" if info.isdir() else "other"
+            yield info.name, kind, info.size, lambda info=info: archive.extractfile(info).read()
+        # tarfile also stops, without a word, at a header that it cannot read: after the last one are zeros only
+        rest = stream.read(tarfile.BLOCKSIZE)
+        if len(rest) < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it has no end")
+        while rest:
+            if rest.strip(b"\0"):
+                raise tarfile.ReadError("bad header")
+            rest = stream.read(2**20)

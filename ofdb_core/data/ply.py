@@ -1,0 +1,48 @@
+"""PLY files of models: clouds of points whose doubles hold them exactly."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ofdb_core.formulas.point_cloud import MIN_POINTS
+
+FORMAT = "format binary_little_endian 1.0"
+FIELDS = [f"property double {axis}" for axis in "xyz"]
+POINT_BYTES = 24
+
+
+def encode(points):
+    """Points (n, 3) float64 as the bytes of a PLY file, from which `load` gives them back exactly."""
+    header = ["ply", FORMAT, f"element vertex {len(points)}", *FIELDS, "end_header\n"]
+    return "\n".join(header).encode() + np.ascontiguousarray(points, "<f8").tobytes()
+
+
+def load(path):
+    """The points (n, 3) float64 of a PLY file; a ValueError names a file that is not such a model."""
+    try:
+        head, end, body = Path(path).read_bytes().partition(b"end_header\n")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    points = np.frombuffer(body, "<f8", _count(path, head, end, len(body)) * 3).reshape(-1, 3)
+    if not np.isfinite(points).all():
+        raise ValueError(f"{path}: holds a coordinate that is not finite")
+    return points.astype(float)
+
+
+def _count(path, head, end, size):
+    """The number of points that a header announces and that `size` bytes after it hold."""
+    lines = [line for line in head.decode("latin-1").splitlines() if not line.startswith(("comment", "obj_info"))]
+    if not end or lines[:1] != ["ply"]:
+        raise ValueError(f"{path}: not a PLY file, or its header is cut off")
+    if lines[1:2] != [FORMAT]:
+        raise ValueError(f"{path}: has {', '.join(lines[1:2])!r}; a model has {FORMAT!r}")
+    element = re.fullmatch(r"element vertex (\d+)", ", ".join(lines[2:3]))
+    if not element or lines[3:] != FIELDS:
+        raise ValueError(f"{path}: has {', '.join(lines[2:])!r}; a model has 'element vertex n', {', '.join(FIELDS)}")
+    count = int(element[1])
+    if count < MIN_POINTS:
+        raise ValueError(f"{path}: {count} points; a model has at least {MIN_POINTS}")
+    if size != count * POINT_BYTES:
+        raise ValueError(f"{path}: damaged; {count} points are {count * POINT_BYTES} bytes, {size} follow the header")
+    return count

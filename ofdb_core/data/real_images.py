@@ -1,0 +1,130 @@
+"""Real images to fine-tune on: a set known by name, or the user's own, in a folder or an archive.
+
+digits      scikit-learn's, which need no download; see `digits`
+cifar10, cifar100   torchvision's, 50,000 images to train on and 10,000 to test on, 32 x 32 pixels
+voc2012     the objects of PASCAL VOC 2012; see `voc`
+
+A folder holds train/<class>/<file> and val/<class>/<file> (or test/), with files of any format that Pillow reads.
+"""
+
+import contextlib
+import http.client
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ofdb_core.base import folder, provenance
+from ofdb_core.base.values import nearest
+from ofdb_core.data import archive, samples, voc
+from ofdb_core.data.samples import Images
+
+NAMES = ("digits", "cifar10", "cifar100", "voc2012")  # data sets that are known by name
+
+PATIENCE = 10  # seconds that a server may be silent
+
+
+def check(data: str | Path) -> None:
+    """Raise a ValueError unless `images_of` can be asked for data; an archive is not looked into, which takes long."""
+    if data in NAMES or archive.is_archive(data):
+        return
+    if not Path(data).is_dir():
+        names, endings = ", ".join(NAMES), ", ".join(archive.ENDINGS)
+        raise ValueError(
+            f"data: {str(data)!r} is none of {names}, and no folder or archive ({endings}) with train/ and val/"
+            f"{nearest(str(data), NAMES)}"
+        )
+    _parts(data)
+
+
+def default_root() -> Path:
+    """Where downloaded and unpacked data lie unless another folder is given."""
+    return provenance.PROJECT / "data"
+
+
+def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
+    """The images to train on and those to test on, two `samples.Images` of the same classes.
+
+    data: one of NAMES, or the path of a folder or archive; root: the folder for what is downloaded, unpacked or cut
+    out (None: `default_root`); it is made when it is needed. What is there already is not downloaded again. Only one
+    process at a time may ask for the same data and root; the others read what it left. A ValueError says what is
+    missing, and of a download that fails, what to put where by hand.
+    """
+    check(data)
+    root = Path(root) if root else default_root()
+    if data == "digits":
+        from ofdb_core.data import digits  # it brings scikit-learn
+
+        return [samples.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
+    if data in ("cifar10", "cifar100"):
+        return _cifar(str(data), root)
+    if data == "voc2012":
+        return _from_folder(_voc(root))
+    return _from_folder(archive.unpacked(data, root) if archive.is_archive(data) else data)
+
+
+def fingerprint(data: str | Path) -> str:
+    """One hash of an archive, or of a folder's files; of a set known by name, whose bytes are checked, the name."""
+    return str(data) if data in NAMES else folder.fingerprint(data)
+
+
+def _parts(place: str | Path) -> list[Path]:
+    """The folders of a data set to train on and to test on."""
+    inside = samples.unwrapped(place)
+    parts = {name: inside / name for name in ("train", "val", "test") if (inside / name).is_dir()}
+    if "train" not in parts or len(parts) < 2:
+        raise ValueError(f"data: {place} has no train/<class>/ and val/<class>/ (or test/<class>/)")
+    return list(parts.values())[:2]
+
+
+def _from_folder(place: str | Path) -> list[Images]:
+    train_images, test_images = (samples.Images.from_folder(part) for part in _parts(place))
+    if train_images.classes != test_images.classes:
+        odd = sorted(set(train_images.classes) ^ set(test_images.classes))
+        raise ValueError(f"{place}: train/ and val/ must hold the same classes; {odd[0]} is in one of them only")
+    return [train_images, test_images]
+
+
+def _torchvision_datasets() -> Any:
+    from ofdb_core.data import torchvision_fix  # noqa: F401  (before torchvision)
+
+    # isort: split
+    from torchvision import datasets
+
+    return datasets
+
+
+def _cifar(data: str, root: Path) -> list[Images]:
+    datasets = _torchvision_datasets()
+    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[data]
+    with _download(data, root, url=kind.url, filename=kind.filename, md5=kind.tgz_md5):
+        parts = [kind(root, train=train, download=True) for train in (True, False)]
+    return [samples.Images(part.data, part.targets, part.classes) for part in parts]
+
+
+def _voc(root: Path) -> Path:
+    datasets = _torchvision_datasets()
+    source = datasets.voc.DATASET_YEAR_DICT["2012"]
+    devkit, objects = root / source["base_dir"], root / "voc2012-objects"
+    if not voc.is_complete(devkit):
+        with _download("voc2012", root, url=source["url"], filename=source["filename"], md5=source["md5"]):
+            datasets.VOCDetection(root, year="2012", download=True)
+    voc.cut_out(devkit, objects)
+    return objects
+
+
+@contextlib.contextmanager
+def _download(data: str, root: Path, *, url: str, filename: str, md5: str) -> Iterator[None]:
+    """For torchvision at work, which waits for ever: give up on a silent server, and say what can be done by hand."""
+    root.mkdir(parents=True, exist_ok=True)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        raise ValueError(
+            f"data: {data} cannot be downloaded from {url} ({error}); put {filename} (MD5 {md5}) into {root.resolve()} "
+            "and run again"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)

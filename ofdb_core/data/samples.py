@@ -1,0 +1,238 @@
+"""Labelled pictures: arrays or files, one sample after another; what the augmentation of training begins with.
+
+`Samples` are a sequence of them. `Images` have one instance each, `OneOf` draws one of a category's files; a family may
+bring samples that are rendered when they are asked for.
+"""
+
+import functools
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Protocol, Self
+
+import numpy as np
+from PIL import Image
+
+from ofdb_core.base.parameters import Parameters
+from ofdb_core.base.values import Length, Range
+
+NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+CACHE_BYTES = 2**30  # of decoded images, or of models, that one process keeps
+
+
+def decode(path: str | Path) -> np.ndarray:
+    """The pixels of an image file, (H, W) uint8 where its RGB is gray throughout, else (H, W, 3)."""
+    try:
+        with Image.open(path) as picture:
+            if picture.mode.startswith("I;16"):
+                return (np.asarray(picture) >> 8).astype(np.uint8)
+            pixels = np.asarray(picture.convert("RGB"))
+    except BROKEN as error:
+        raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
+    gray = (pixels == pixels[..., :1]).all()
+    return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
+
+
+@functools.cache
+def extensions() -> tuple[str, ...]:
+    """The endings of image files, as ".png": of all formats whose pixels Pillow reads by itself (not .pdf, .mpg)."""
+    known = Image.registered_extensions()
+    return tuple(ending for ending, kind in known.items() if kind in Image.OPEN and kind not in NO_PIXELS)
+
+
+def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
+    """The folder below root that holds the class folders, or parts as train/: wrappers around it are looked through.
+
+    Published sets come as <name>/image/<class>/<file>. A wrapper holds one folder and no file that counts (endings: of
+    those, an image's where it is None), and that folder holds folders and no such file: a lone folder with files is a
+    class.
+    """
+    root, endings = Path(root), tuple(endings or extensions())
+    while True:
+        inside = _listed(root)
+        folders = [entry for entry in inside if entry.is_dir()]
+        if len(folders) != 1 or any(_counts(entry, endings) for entry in inside):
+            return root
+        below = _listed(folders[0])
+        if any(_counts(entry, endings) for entry in below) or not any(entry.is_dir() for entry in below):
+            return root
+        root /= folders[0].name
+
+
+def _listed(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, sorted by name, without what is hidden or left by macOS in an archive."""
+    with os.scandir(folder) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+    return sorted(shown, key=lambda entry: entry.name)
+
+
+def _counts(entry: os.DirEntry[str], endings: tuple[str, ...]) -> bool:
+    return entry.name.lower().endswith(endings) and entry.is_file()
+
+
+def _files_in(folder: str | Path, endings: tuple[str, ...]) -> Iterator[str]:
+    """The paths of the files in a folder and the folders below it."""
+    for entry in _listed(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_in(entry.path, endings)
+        elif _counts(entry, endings):
+            yield entry.path
+
+
+@dataclass(frozen=True)
+class Drawing(Parameters):
+    """How training draws its samples from a data set; the `live_` parameters are of views that are rendered."""
+
+    renamed = {"views": "samples"}  # noqa: RUF012
+
+    samples: Literal["all", "one", "live"]
+    live_size: Annotated[int, Range(1, 4096)]
+    live_axes: Annotated[int, Range(1, 3)]
+    live_range: Annotated[float, Range(0, 360)]
+    live_jitter: Annotated[float, Range(0, 180)]
+    live_point_size: Annotated[list[int], Length(2, 2), Range(1, 3)]
+    live_points: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        yield from self.falling("live_point_size", "live_points")
+
+
+class Samples(Protocol):
+    """Labelled pictures: labels (n,) int64, and the names of the classes."""
+
+    labels: np.ndarray
+    classes: list[str]
+
+    def __len__(self) -> int: ...
+
+    def picture(self, i: int, rng: np.random.Generator | None = None) -> Image.Image:
+        """Sample i; rng: a generator of that sample and step, for samples that have many instances.
+
+        Without it, as in evaluation, a picture is always the same.
+        """
+
+
+class Cache:
+    """Arrays that load(path) makes when they are first asked for, kept while `budget` bytes last."""
+
+    def __init__(self, load: Callable[[Path], np.ndarray], budget: int) -> None:
+        self._load, self.budget = load, budget
+        self._kept: dict[Path, np.ndarray] = {}
+
+    def __getitem__(self, path: Path) -> np.ndarray:
+        if (array := self._kept.get(path)) is None:
+            array = self._load(path)
+            if array.nbytes <= self.budget:
+                self.budget -= array.nbytes
+                self._kept[path] = array
+        return array
+
+
+def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[list[Path], list[int], list[str]]:
+    """Paths, labels and class names of <root>/<class>/<file>, sorted by name; hidden folders and files are left out.
+
+    Folders around the class folders are looked through: see `unwrapped`. what: a file holds, for the errors, which name
+    a folder that is missing or holds none; endings: of the files, in lower case.
+    """
+    root, endings = Path(root), tuple(endings)
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder; {what}s are read from <folder>/<class>/<file>")
+    root = unwrapped(root, endings)
+    folders = [root / entry.name for entry in _listed(root) if entry.is_dir()]
+    if not folders:
+        raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
+    paths, labels = [], []
+    for label, folder in enumerate(folders):
+        found = [Path(path) for path in _files_in(folder, endings)]
+        if not found:
+            raise ValueError(f"{folder}: holds no {what}; allowed are {', '.join(sorted(endings))}")
+        paths += found
+        labels += [label] * len(found)
+    return paths, labels, [folder.name for folder in folders]
+
+
+class Images:
+    """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
+
+    items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n paths; labels: (n,) int64 in 0..C - 1; classes: C
+    names; cache_bytes: how much decoded pixels of files each process (so each worker) may keep.
+    """
+
+    def __init__(
+        self,
+        items: np.ndarray | list[Path],
+        labels: np.ndarray | list[int],
+        classes: Iterable[object],
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.items, self.labels, self.classes = items, np.asarray(labels, np.int64), [str(name) for name in classes]
+        if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim not in (3, 4)):
+            raise ValueError(f"items: {items.dtype} {items.shape} given; allowed is uint8 (n, H, W) or (n, H, W, 3)")
+        if self.labels.shape != (len(items),):
+            raise ValueError(f"labels: shape {self.labels.shape} given; allowed is one for each of {len(items)} images")
+        if not len(items):
+            raise ValueError("items: empty; at least one image is needed")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
+            raise ValueError(
+                f"labels: {self.labels.min()} to {self.labels.max()} given; allowed is 0 to {len(self.classes) - 1}"
+            )
+        self._decoded = Cache(decode, cache_bytes)
+
+    @classmethod
+    def from_folder(cls, root: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Self:
+        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
+        return cls(*class_files(root, "image", extensions()), cache_bytes=cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def pixels(self, i: int) -> np.ndarray:
+        """Image i, (H, W) or (H, W, 3) uint8."""
+        return self.items[i] if isinstance(self.items, np.ndarray) else self._decoded[self.items[i]]
+
+    def picture(self, i: int, rng: np.random.Generator | None = None) -> Image.Image:
+        """Image i as a PIL image, of one channel ("L") where it is gray and "RGB" otherwise; rng is not used."""
+        return Image.fromarray(self.pixels(i))
+
+    def few_shot(self, shots: int, *, seed: int) -> "Images":
+        """So many images of each class, drawn for (seed, class); all of them for 0. More shots include the fewer."""
+        if shots == 0:
+            return self
+        chosen = []
+        for label, name in enumerate(self.classes):
+            members = np.flatnonzero(self.labels == label)
+            if not 0 < shots <= len(members):
+                raise ValueError(f"shots: {shots} is out of range; class {name} has {len(members)} images (0: all)")
+            chosen.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
+        chosen = np.sort(np.concatenate(chosen))
+        items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
+        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget)
+
+
+class OneOf:
+    """A sample for each class of `Images`: one of the class's images, drawn anew each time; without rng, its first."""
+
+    def __init__(self, images: Images) -> None:
+        self._images, self.classes, self.labels = images, images.classes, np.arange(len(images.classes))
+        counts = np.bincount(images.labels, minlength=len(self.labels))
+        self._members = np.split(np.argsort(images.labels, kind="stable"), np.cumsum(counts)[:-1])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def picture(self, i: int, rng: np.random.Generator | None = None) -> Image.Image:
+        """An image of class i as a PIL image, as `Images.picture`."""
+        members = self._members[i]
+        return self._images.picture(members[0 if rng is None else rng.integers(len(members))])
+
+
+def open_images(root: Path, drawing: Drawing) -> Images | OneOf:
+    """The images of a folder as samples; samples all: every image is one; one: every category is one, see `OneOf`."""
+    images = Images.from_folder(root)
+    return OneOf(images) if drawing.samples == "one" else images

@@ -1,0 +1,40 @@
+"""Tables as CSV text: rows are dictionaries of the same keys."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ofdb_core.base import files
+
+Row = dict[str, Any]
+
+
+def to_text(rows: Sequence[Row]) -> str:
+    """Dictionaries of the same keys as the text of a CSV file with a header."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def write(path: str | Path, rows: Sequence[Row]) -> None:
+    """Write dictionaries of the same keys as a CSV file with a header, whole or not at all."""
+    files.write_whole(path, to_text(rows))
+
+
+def read(path: str | Path) -> list[Row]:
+    """The rows of a CSV file as dictionaries; numbers are numbers again."""
+    with Path(path).open(newline="") as file:
+        return [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,91 @@
+"""PASCAL VOC 2012 as classification: each annotated object, cut out of its photograph, is an image of its class.
+
+The challenge's own parts are used: "train" to learn from (13,609 objects), "val" to test on (13,841). Objects marked
+`difficult`, which the challenge leaves out when it counts, are left out of both.
+"""
+
+import functools
+import io
+from pathlib import Path
+from xml.etree import ElementTree
+
+from PIL import Image
+
+from ofdb_core.base import folder
+from ofdb_core.data import samples
+
+CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+PARTS = ("train", "val")
+
+
+def is_complete(devkit):
+    """Whether the folder VOCdevkit/VOC2012 has the list, photographs and annotations of both parts."""
+    if not all(_list(devkit, part).is_file() for part in PARTS):
+        return False
+    names = [name for part in PARTS for name in _names(devkit, part)]
+    return all(path(devkit, name).is_file() for name in names for path in (_photograph, _annotation))
+
+
+def cut_out(devkit, root):
+    """Write the objects as <root>/<part>/<class>/<photograph>_<k>.png, the k-th object of its annotation.
+
+    devkit: the folder VOCdevkit/VOC2012. The folder is filled as any folder here is. A ValueError names an annotation
+    that cannot be read.
+    """
+    files = [
+        (f"{part}/{kind}/{name}_{k}.png", functools.partial(_cut, _photograph(devkit, name), box))
+        for part in PARTS
+        for name in _names(devkit, part)
+        for k, kind, box in objects(_annotation(devkit, name))
+    ]
+    folder.fill(root, folder.header({"photographs": folder.fingerprint(devkit)}, "voc"), files, total=len(files))
+
+
+def objects(annotation):
+    """(k, class, box) of each object of an annotation that is not difficult and not without area.
+
+    box: left, top, right, bottom in pixels from 0, within the photograph; right and bottom are not part of it.
+    """
+    try:
+        tree = ElementTree.parse(annotation).getroot()
+        width, height = (int(tree.find("size").findtext(name)) for name in ("width", "height"))
+        found = []
+        for k, thing in enumerate(tree.findall("object")):
+            bounds = thing.find("bndbox")
+            corners = (round(float(bounds.findtext(name))) for name in ("xmin", "ymin", "xmax", "ymax"))
+            left, top, right, bottom = corners  # the file counts from 1 and includes the last
+            box = max(left - 1, 0), max(top - 1, 0), min(right, width), min(bottom, height)
+            if (kind := thing.findtext("name")) not in CLASSES:
+                raise ValueError(f"{kind!r} is none of the classes")
+            if thing.findtext("difficult", "0") == "0" and box[0] < box[2] and box[1] < box[3]:
+                found.append((k, kind, box))
+    except (ElementTree.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{annotation}: not an annotation ({error}); delete it and run again") from error
+    return found
+
+
+def _list(devkit, part):
+    return Path(devkit) / "ImageSets" / "Main" / f"{part}.txt"
+
+
+def _names(devkit, part):
+    return _list(devkit, part).read_text().split()
+
+
+def _photograph(devkit, name):
+    return Path(devkit) / "JPEGImages" / f"{name}.jpg"
+
+
+def _annotation(devkit, name):
+    return Path(devkit) / "Annotations" / f"{name}.xml"
+
+
+def _cut(photograph, box):
+    """The bytes of a PNG file of the box."""
+    left, top, right, bottom = box
+    file = io.BytesIO()
+    Image.fromarray(samples.decode(photograph)[top:bottom, left:right]).save(file, "PNG")
+    return file.getvalue()

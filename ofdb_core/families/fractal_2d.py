@@ -1,0 +1,237 @@
+"""2D-OFDB: one image for each category (Nakamura et al., ICCV 2023, section 3.1).
+
+A category is a random system of maps of the plane that fills enough of a picture (FractalDB, Kataoka et al., ACCV
+2020). Its image is the orbit of the weighted system, drawn dot by dot with random 3 x 3 patches. The random numbers
+that choose the maps are the same for every image, as in the original; the patches are the category's own.
+"""
+
+import functools
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+
+from ofdb_core.base import folder, values
+from ofdb_core.base.parameters import Parameters, StageParameters
+from ofdb_core.base.values import Count, Length, Range, Share, Whole
+from ofdb_core.data import png
+from ofdb_core.families.registry import Family, Source, Stage
+from ofdb_core.formulas import chaos_game, raster, search, streams
+from ofdb_core.formulas.ifs import IFS, digest, load_folder, save
+
+Files = Iterable[tuple[str, Callable[[], bytes]]]
+
+
+@dataclass(frozen=True)
+class Rule(Parameters):
+    """Which random systems are categories."""
+
+    filling_rate: Share
+    search_points: Annotated[int, Range(2)]
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        try:
+            search.check_rule(self.search_points, self.filling_rate)
+        except ValueError as error:
+            yield str(error)
+
+
+@dataclass(frozen=True)
+class Explore(StageParameters, Rule):
+    """0_explore_ifs."""
+
+    category: Whole
+    points: Annotated[int, Range(2)]
+    image_size: Annotated[int, Range(64, 4096)]
+
+
+@dataclass(frozen=True)
+class Search(StageParameters, Rule):
+    """1_search_categories."""
+
+    unseen = ("workers",)
+    renamed = {"points": "search_points"}  # noqa: RUF012
+
+    categories: Annotated[int, Range(1, 99_999)]
+    workers: Whole
+
+
+@dataclass(frozen=True)
+class Render(StageParameters):
+    """2_render_2d."""
+
+    unseen = ("workers",)
+
+    categories: Count | None
+    image_size: Annotated[int, Range(16, 4096)]
+    points: Annotated[int, Range(2)]
+    weight: float | Annotated[list[float], Length(6, 6)]
+    draw: Literal[raster.DRAWS]  # type: ignore[valid-type]
+    workers: Whole
+
+    def inputs(self) -> tuple[str, ...]:
+        return ("categories",)
+
+    def drawing(self) -> dict[str, Any]:
+        """How an image is drawn, as `indices` takes it."""
+        return {"size": self.image_size, "points": self.points, "weight": self.weight, "draw": self.draw}
+
+
+@functools.lru_cache(maxsize=2)
+def _choices(points: int, seed: int) -> np.ndarray:
+    return streams.choices(points, seed)
+
+
+def indices(
+    system: IFS,
+    *,
+    size: int = 362,
+    points: int = 200_000,
+    weight: float | list[float] = 0.2,
+    draw: str = "patch_gray",
+    seed: int = 0,
+    category: int | None = None,
+    choice_seed: int = streams.CHOICE_SEED,
+) -> np.ndarray:
+    """One image as palette indices (size, size) uint8; the defaults are those of the released 2D-OFDB.
+
+    weight: see `IFS.weighted`. seed: of the patches; with `category` the stream belongs to (seed, category), without it
+    the patches are those of Python's `random.seed(seed)`, as in the original. choice_seed: of the map choices.
+    """
+    if system.d != 2:
+        raise ValueError(f"system: {system.d} dimensions given; an image of 2D-OFDB has 2")
+    values.whole(2, points=points)
+    values.whole(high=values.SEEDS, seed=seed, choice_seed=choice_seed, category=category or 0)
+    orbit = chaos_game.orbit(system.weighted(weight), _choices(points, choice_seed))
+    masks = streams.patches(points, seed, category) if draw.startswith("patch") else None
+    return raster.draw_indices(orbit, draw, size, masks)
+
+
+def rgb(system: IFS, *, draw: str = "patch_gray", **drawing: Any) -> np.ndarray:
+    """One image (size, size, 3) uint8, pixel for pixel the original's; arguments as for `indices`."""
+    return raster.palette(draw)[indices(system, draw=draw, **drawing)]
+
+
+def image_name(category: int) -> str:
+    """The original's file name: weight row 0, instance 0, not flipped."""
+    return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
+
+
+def image_files(categories: Iterable[tuple[int, IFS]], *, seed: int, draw: str, **drawing: Any) -> Files:
+    """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs."""
+
+    def make(category: int, system: IFS) -> bytes:
+        return png.encode(indices(system, seed=seed, category=category, draw=draw, **drawing), raster.palette(draw))
+
+    return ((image_name(category), functools.partial(make, category, system)) for category, system in categories)
+
+
+def csv(system: IFS) -> bytes:
+    """The bytes of a category's file, as the original writes it."""
+    data = io.BytesIO()
+    save(system, data)
+    return data.getvalue()
+
+
+def write_categories(
+    root: str | Path,
+    *,
+    categories: int,
+    seed: int = 1,
+    points: int = 100_000,
+    filling_rate: float = 0.2,
+    workers: int = 0,
+) -> folder.Manifest:
+    """Search n 2D categories and write them as 00000.csv, 00001.csv, ...; return the folder's manifest.
+
+    With the defaults, the files are those of the published FractalDB-1k, byte for byte. A longer search has the files
+    of a shorter one and more. workers: threads, 0 for one a core.
+    """
+    rule = {"seed": seed, "points": points, "filling_rate": filling_rate}
+    accepted = search.first(categories, search.candidates_2d(**rule, workers=workers))  # type: ignore[arg-type]
+    files = ((f"{i:05d}.csv", functools.partial(csv, candidate.system)) for i, candidate in enumerate(accepted))
+    head = folder.header({"categories": categories, **rule}, search.candidates_2d, csv)
+    return folder.fill(root, head, files, total=categories, workers=1)
+
+
+def write_images(
+    root: str | Path,
+    categories_root: str | Path,
+    *,
+    categories: int | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    **drawing: Any,
+) -> folder.Manifest:
+    """Render one image for each 2D category of a folder (the original's will do); return the image folder's manifest.
+
+    categories: the first n, or all; drawing: size, points, weight and draw as for `indices`. The patches of an image
+    depend on seed and category only, so any subset, order or number of workers gives the same files.
+    """
+    systems = load_folder(categories_root, categories)
+    head = folder.header({"source": digest(systems), "seed": seed, **drawing}, image_files)
+    files = image_files(systems, seed=seed, **drawing)
+    return folder.fill(root, head, files, total=len(systems), workers=workers)
+
+
+def write_search(parameters: Search) -> folder.Manifest:
+    """Fill <out>/categories."""
+    return write_categories(
+        Path(parameters.out) / "categories",
+        categories=parameters.categories,
+        seed=parameters.seed,
+        points=parameters.search_points,
+        filling_rate=parameters.filling_rate,
+        workers=parameters.workers,
+    )
+
+
+def write(parameters: Render) -> folder.Manifest:
+    """Fill <out>/images from <out>/categories."""
+    out, how = Path(parameters.out), {"seed": parameters.seed, "workers": parameters.workers}
+    drawing = {**parameters.drawing(), **how}
+    return write_images(out / "images", out / "categories", categories=parameters.categories, **drawing)
+
+
+@functools.lru_cache(maxsize=1)
+def _published(count: int) -> list[IFS]:
+    return [candidate.system for candidate in search.first(count, search.candidates_2d())]
+
+
+def picture(parameters: Render, category: int) -> np.ndarray:
+    """The image (size, size, 3) uint8 of a published category."""
+    system = _published(32 * (category // 32 + 1))[category]
+    return rgb(system, seed=parameters.seed, category=category, **parameters.drawing())
+
+
+def goldens() -> Iterator[tuple[str, bool]]:
+    """The first published category, rendered with the original's two random streams."""
+    pixels = rgb(next(iter(_published(32))), size=362, points=200_000, weight=0.2, draw="patch_gray", seed=0)
+    known = "0131eb43aa082472f5ef17aab29fa9ebf59ee35eb7bafa11b0d18ce96fff2321"
+    yield "the renderer makes the original's pixels", hashlib.sha256(pixels.tobytes()).hexdigest() == known
+
+
+FAMILY = Family(
+    name="2d",
+    title="2D-OFDB",
+    stages=(
+        Stage("0_explore_ifs", Explore),
+        Stage(
+            "1_search_categories",
+            Search,
+            writes=("categories",),
+            write=write_search,
+            small={"categories": 6, "search_points": 2000, "filling_rate": 0.005},
+        ),
+        Stage("2_render_2d", Render, writes=("images",), write=write, small={"image_size": 48, "points": 1000}),
+    ),
+    sources=(Source("images"),),
+    picture=picture,
+    goldens=goldens,
+    published={"image_size": 362, "points": 200_000, "weight": 0.2, "draw": "patch_gray"},
+)

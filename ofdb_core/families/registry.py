@@ -1,0 +1,140 @@
+"""The registry of families: what the runner, training, the report, the explorer, benchmarks and tests know of them.
+
+A family's file in this folder ends with `FAMILY = Family(...)` and is found by its being there; `register` adds one
+from elsewhere.
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ofdb_core.base.parameters import StageParameters
+from ofdb_core.data.samples import Drawing, Samples, open_images, unwrapped
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A notebook's work: its parameters and the folders that it writes.
+
+    write(parameters) fills the folders below `parameters.out` (None: the notebook itself or another wing does); small:
+    values for a run of a second; check: 'module:function', called with the parameters before anything runs.
+    """
+
+    name: str
+    parameters: type[StageParameters]
+    writes: tuple[str, ...] = ()
+    write: Callable[[Any], object] | None = None
+    small: dict[str, Any] = field(default_factory=dict)
+    check: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder that training can draw samples from: opens(root, drawing) gives them; live: renders them, from files
+    with this ending."""
+
+    folder: str
+    opens: Callable[[Path, Drawing], Samples] = open_images
+    live: bool = False
+    ending: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of formula-driven images.
+
+    name: in the names of its stage and benchmark; stages: in order, the last one writes the images or views; sources:
+    what training may name as its `data`; picture(parameters of the last stage, category) -> (H, W) or (H, W, 3) uint8;
+    goldens: sentences about the original's bytes, and whether they hold; published: values of the published set.
+    """
+
+    name: str
+    title: str
+    stages: tuple[Stage, ...]
+    sources: tuple[Source, ...]
+    picture: Callable[[Any, int], np.ndarray]
+    goldens: Callable[[], Iterator[tuple[str, bool]]]
+    published: dict[str, Any] = field(default_factory=dict)
+
+    def example(self, **values: Any) -> Any:
+        """Parameters of the last stage by the published values, and these."""
+        given = {"out": "", "seed": 0, "workers": 0, "categories": 1, **self.published, **values}
+        return self.stages[-1].parameters.of(given)
+
+    @property
+    def cover(self) -> str:
+        """The name of the figure that shows the data set."""
+        return f"{self.stages[-1].name}_contact_sheet"
+
+
+_OTHERS: dict[str, Family] = {}
+
+
+def register(family: Family) -> None:
+    """Add a family whose file lies elsewhere; a name of a family, stage or source that is taken is a ValueError."""
+    for known in families().values():
+        for kind, here, there in (
+            ("name", {family.name}, {known.name}),
+            ("stages", {stage.name for stage in family.stages}, {stage.name for stage in known.stages}),
+            ("sources", {source.folder for source in family.sources}, {source.folder for source in known.sources}),
+        ):
+            if here & there:
+                raise ValueError(f"{kind}: {min(here & there)} is taken by {known.title}; choose another")
+    _OTHERS[family.name] = family
+
+
+@functools.cache
+def _found() -> dict[str, Family]:
+    package = importlib.import_module(__package__)
+    modules = [importlib.import_module(f"{__package__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
+    return {module.FAMILY.name: module.FAMILY for module in modules if hasattr(module, "FAMILY")}
+
+
+def families() -> dict[str, Family]:
+    """Name -> family, in the order of their stages."""
+    every = {**_found(), **_OTHERS}
+    return dict(sorted(every.items(), key=lambda item: item[1].stages[-1].name))
+
+
+def family_of(stage: str) -> Family:
+    """The family that a stage belongs to."""
+    return next(family for family in families().values() if stage in {own.name for own in family.stages})
+
+
+def sources() -> dict[str, Source]:
+    """Folder -> source, of all families: what training may name as its `data`."""
+    return {source.folder: source for family in families().values() for source in family.sources}
+
+
+def source_of(data: str, root: Path) -> Source:
+    """The source that `data` names, or that suits the files in the user's folder root."""
+    if data in sources():
+        return sources()[data]
+    for source in sources().values():
+        if source.ending and root.is_dir() and any(unwrapped(root, [source.ending]).glob(f"*/*{source.ending}")):
+            return source
+    return Source(root.name)
+
+
+def misfit(data: str, source: Source, drawing: Drawing) -> str | None:
+    """The sentence that refuses a way of drawing samples from a source, or None where it suits."""
+    if source.live == (drawing.samples == "live"):
+        return None
+    live = ", ".join(known.folder for known in sources().values() if known.live)
+    return (
+        f"samples: {drawing.samples} does not suit data: {data}; live is for what is rendered while training ({live})"
+    )
+
+
+def samples(data: str, root: Path, drawing: Drawing) -> Samples:
+    """The samples to train on, from the folder root that `data` names; a ValueError where they cannot be drawn so."""
+    source = source_of(data, root)
+    if sentence := misfit(data, source, drawing):
+        raise ValueError(sentence)
+    return source.opens(root, drawing)

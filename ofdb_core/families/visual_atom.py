@@ -1,0 +1,174 @@
+"""VisualAtom: one image, or more, of each category, an atom of contours (Takashima et al., CVPR 2023).
+
+There is nothing to search: every draw is a category. An atom's stream belongs to (seed, category), an image's to (seed,
+category, instance); in the original one stream runs through all of them (`one_stream`).
+"""
+
+import functools
+import hashlib
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from PIL import Image
+
+from ofdb_core.base import folder
+from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.values import Range, Whole
+from ofdb_core.data import png
+from ofdb_core.families.registry import Family, Source, Stage
+from ofdb_core.formulas import contours
+from ofdb_core.formulas.contours import ORIGINAL, Atom, Ranges, Strokes
+from ofdb_core.formulas.streams import Mersenne
+
+Files = Iterator[tuple[str, Callable[[], bytes]]]
+
+
+@dataclass(frozen=True)
+class Render(StageParameters):
+    """3_render_visualatom."""
+
+    unseen = ("workers",)
+
+    categories: Annotated[int, Range(1, 99_999)]
+    instances: Annotated[int, Range(1, 9_999)]
+    image_size: Annotated[int, Range(1, 4096)]
+    settings: Literal["published", "original"]
+    one_stream: bool
+    workers: Whole
+
+
+def image_name(category: int, vertices: int, instance: int) -> str:
+    """The original's file name."""
+    return f"{category:05d}/vertex_{vertices:04d}_instance_{instance:04d}.png"
+
+
+def image_files(
+    categories: Iterable[int],
+    instances: int,
+    *,
+    seed: int,
+    size: int = 512,
+    ranges: Ranges = ORIGINAL,
+    one_stream: bool = False,
+) -> Files:
+    """Pairs of a file name and a function that makes its bytes, for n instances of each category number.
+
+    one_stream: the random numbers are those of Python's `random.seed(seed)` in the order of the files, as in the
+    original, whose process i has the seed i + 1. So a file depends on those before it; without, on itself and the seed.
+    """
+    categories = list(categories)
+    contours.require(seed=seed, instances=instances, image_size=size)
+    for number in categories:
+        contours.require(category=number)
+    if one_stream:
+        return _in_one_stream(categories, instances, Mersenne([seed]), size, ranges)
+
+    def make(number: int, instance: int) -> bytes:
+        return png.encode(contours.image(number, instance, seed=seed, size=size, ranges=ranges), contours.GRAYS)
+
+    return (
+        (image_name(number, atom.vertices, instance), functools.partial(make, number, instance))
+        for number in categories
+        for atom in [contours.category(number, seed=seed, ranges=ranges)]
+        for instance in range(instances)
+    )
+
+
+def _in_one_stream(categories: Iterable[int], instances: int, stream: Mersenne, size: int, ranges: Ranges) -> Files:
+    """The pairs of `image_files`: the random numbers are drawn in turn, here, the images in any order, elsewhere."""
+
+    def make(atom: Atom, strokes: Strokes) -> bytes:
+        return png.encode(contours.draw(atom, strokes, size), contours.GRAYS)
+
+    for number in categories:
+        atom = contours.sample(stream, ranges)
+        for instance in range(instances):
+            strokes = contours.strokes(atom, stream, ranges)
+            yield image_name(number, atom.vertices, instance), functools.partial(make, atom, strokes)
+        contours.centre_shift(
+            stream, ranges
+        )  # the original draws a centre after each image too, for one that does not come
+
+
+def write_images(
+    root: str | Path,
+    *,
+    categories: int,
+    settings: str,
+    instances: int = 1,
+    seed: int = 0,
+    size: int = 512,
+    one_stream: bool = False,
+    workers: int = 0,
+) -> folder.Manifest:
+    """Draw n instances of each VisualAtom category; return the manifest of the image folder.
+
+    settings: "published", those of VisualAtom-1k, or "original", the program's defaults; one_stream: see `image_files`.
+    """
+    how = {"seed": seed, "size": size, "one_stream": one_stream}
+    about = {"categories": categories, "instances": instances, "settings": settings, **how}
+    files = image_files(
+        range(categories),
+        instances,
+        seed=seed,
+        size=size,
+        ranges=contours.SETTINGS[settings],
+        one_stream=one_stream,
+    )
+    head = folder.header(about, write_images)
+    return folder.fill(root, head, files, total=categories * instances, workers=workers)
+
+
+def write(parameters: Render) -> folder.Manifest:
+    """Fill <out>/visualatom."""
+    return write_images(
+        Path(parameters.out) / "visualatom",
+        categories=parameters.categories,
+        settings=parameters.settings,
+        instances=parameters.instances,
+        seed=parameters.seed,
+        size=parameters.image_size,
+        one_stream=parameters.one_stream,
+        workers=parameters.workers,
+    )
+
+
+def picture(parameters: Render, category: int) -> np.ndarray:
+    """The first image (size, size) uint8 of a category."""
+    ranges = contours.SETTINGS[parameters.settings]
+    return contours.image(category, 0, seed=parameters.seed, size=parameters.image_size, ranges=ranges)
+
+
+def goldens() -> Iterator[tuple[str, bool]]:
+    """The first two images of the original program, seeded with 1 and drawing two instances of each category."""
+    known = [
+        "fc5e4119658763a7501e876b9d8d8cba9b391427da34b096c7be9eb9cea80ccf",
+        "96a4c92e1ee7ab25a495472f7a71c2b52538be1364942d9525a80356d80c29f2",
+    ]
+    files = itertools.islice(image_files(range(3), 2, seed=1, one_stream=True), len(known))
+    pixels = [Image.open(io.BytesIO(make())).convert("RGB").tobytes() for _, make in files]
+    yield "the first two images are the original's", [hashlib.sha256(data).hexdigest() for data in pixels] == known
+
+
+FAMILY = Family(
+    name="visualatom",
+    title="VisualAtom",
+    stages=(
+        Stage(
+            "3_render_visualatom",
+            Render,
+            writes=("visualatom",),
+            write=write,
+            small={"categories": 5, "image_size": 48},
+        ),
+    ),
+    sources=(Source("visualatom"),),
+    picture=picture,
+    goldens=goldens,
+    published={"instances": 1, "image_size": 512, "settings": "published", "one_stream": False},
+)

@@ -1,0 +1,165 @@
+"""Views of a cloud: a camera turns around the origin, looks at it, and every point lights a square of pixels.
+
+That is a projection and a scatter, so no OpenGL is needed. The arithmetic, in float32, is that of the original's
+renderer (PyGLM's matrices and Mesa's software OpenGL), operation by operation: an image has the original's pixels. It
+is palette indices (S, S) uint8, 0 and 1, and its first row is OpenGL's bottom row, as in the original: world +y points
+down.
+"""
+
+import itertools
+import math
+from typing import Annotated
+
+import numpy as np
+
+from ofdb_core.base import values
+from ofdb_core.base.values import Range
+from ofdb_core.formulas.jit import kernel
+
+AXES = Annotated[int, Range(1, 3)]  # of a camera: a view is turned about Y, then Z, then Y again
+TILT = math.radians(30)  # that the original adds to every angle
+POINT_SIZE = Annotated[int, Range(1, 3)]  # pixels, each side
+PALETTE = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)  # of the files: white points
+BEFORE, AFTER = 1, 2  # pixels beyond the edges that the square of a point may touch
+RUN = 256  # points projected at a time, so that their pixels stay in the cache
+
+ONE, TWO, HALF, SUBPIXELS = np.float32(1), np.float32(2), np.float32(0.5), np.float32(256)
+DISTANCE, NEAR, FAR = np.float32(4), np.float32(1), np.float32(100)  # of the camera, and of what it sees
+ZOOM = ONE / np.float32(math.tan(np.float32(math.radians(45)) / TWO))  # for a field of view of 45 degrees
+DEPTH, DEPTH_AT_0 = -(FAR + ONE) / (FAR - ONE), -(TWO * FAR * NEAR) / (FAR - NEAR)
+
+
+@kernel
+def _rotation(angles):
+    """Turns by angles (axes, m) float64, multiplied one after another: a row's about Y, the second row's about Z.
+
+    Sine and cosine are rounded from float64: the C library's of float32 differ from version to version.
+    """
+    result = np.eye(3).astype(np.float32)
+    for axis in range(len(angles)):
+        for angle in angles[axis]:
+            radians = np.float64(np.float32(angle))
+            c, s = np.float32(math.cos(radians)), np.float32(math.sin(radians))
+            x, y, z = result[:, 0].copy(), result[:, 1].copy(), result[:, 2].copy()
+            same = c + (ONE - c)  # 1, or next to it
+            if axis % 2:
+                result[:, 0], result[:, 1], result[:, 2] = x * c + y * s, y * c - x * s, z * same
+            else:
+                result[:, 0], result[:, 1], result[:, 2] = x * c - z * s, y * same, x * s + z * c
+    return result
+
+
+@kernel
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@kernel
+def _cross(a, b, out):
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        out[i] = a[j] * b[k] - b[j] * a[k]
+
+
+@kernel
+def _look_at(rotation):
+    """World to camera, (3, 4) float32: right, up and back, for a camera on -x that the rotation has carried with it."""
+    view = np.empty((3, 4), np.float32)
+    ahead = rotation[:, 0] * DISTANCE
+    eye = -ahead
+    ahead = ahead * (ONE / np.sqrt(_dot(ahead, ahead)))
+    _cross(ahead, rotation[:, 1], view[0])
+    view[0, :3] *= ONE / np.sqrt(_dot(view[0], view[0]))
+    _cross(view[0], ahead, view[1])
+    view[2, :3] = -ahead
+    for i in range(3):
+        view[i, 3] = -_dot(view[i], eye)
+    return view
+
+
+@kernel
+def _project(x, y, z, view, size, rounding, rows, columns):
+    """Fill rows and columns (n,) int32 with the pixel of each point, or -1 where the camera does not see it.
+
+    Places are rounded to 1/256 of a pixel, and then, with `rounding`, down (0) or to the nearest pixel (128). The last
+    product and sum are one fused operation in Mesa, which float64 and one rounding are equal to.
+    """
+    (a, b, c, d), (e, f, g, h), (k, l, m, n) = view[0], view[1], view[2]  # noqa: E741
+    middle = size / 2.0
+    for i in range(len(x)):
+        right = (((a * x[i] + b * y[i]) + c * z[i]) + d) * ZOOM
+        up = (((e * x[i] + f * y[i]) + g * z[i]) + h) * ZOOM
+        back = ((k * x[i] + l * y[i]) + m * z[i]) + n
+        ahead, depth = -back, back * DEPTH + DEPTH_AT_0
+        share = ONE / ahead
+        column = np.float32((right * share) * middle + middle)
+        row = np.float32((up * share) * middle + middle)
+        seen = (abs(right) <= ahead) & (abs(up) <= ahead) & (abs(depth) <= ahead)
+        rows[i] = (np.int32(SUBPIXELS * row + HALF) + rounding) >> 8 if seen else -1
+        columns[i] = (np.int32(SUBPIXELS * column + HALF) + rounding) >> 8 if seen else -1
+
+
+@kernel
+def _draw(points, view, size, side, image):
+    """Light a square of side x side pixels for each of points (3, n); `image` has BEFORE and AFTER pixels more."""
+    rows, columns = np.empty(RUN, np.int32), np.empty(RUN, np.int32)
+    first = BEFORE - side // 2
+    for start in range(0, points.shape[1], RUN):
+        x, y, z = points[0, start : start + RUN], points[1, start : start + RUN], points[2, start : start + RUN]
+        _project(x, y, z, view, size, np.int32(0 if side % 2 else 128), rows, columns)
+        for i in range(len(x)):
+            if rows[i] >= 0:
+                for row in range(rows[i] + first, rows[i] + first + side):
+                    for column in range(columns[i] + first, columns[i] + first + side):
+                        image[row, column] = 1
+
+
+def rotation(angles):
+    """(3, 3) float32: the matrix Ry(a) Rz(b) Ry(c) of one to three angles in radians.
+
+    It carries the camera from -x, with +y its up, to where it looks from; a, b, c reach every viewpoint.
+    """
+    values.require(AXES, angles=len(angles))
+    return _rotation(np.array(angles, float)[:, None])
+
+
+def indices(*, axes=1, views=12):
+    """The indices (f,), (f, y) or (f, y, z) of a cloud's views**axes views, as a list; f varies fastest."""
+    values.require(AXES, axes=axes)
+    values.whole(1, views=views)
+    return [index[::-1] for index in itertools.product(range(views), repeat=axes)]
+
+
+def stored(index, jitter, *, views=12):
+    """The `rotation` of a stored view; index: one of `indices`, jitter: as many numbers (see `streams.jitter`).
+
+    Each angle is 2 pi k / views + 30 degrees + jitter, in degrees: three turns in the original, each rounded.
+    """
+    values.require(AXES, axes=len(index))
+    values.whole(1, views=views)
+    if not all(0 <= k < views for k in index):
+        raise ValueError(f"index: {tuple(index)} is out of range; each of it is 0 to {views - 1}")
+    if len(jitter) != len(index):
+        raise ValueError(f"jitter: {len(jitter)} numbers given; it is one for each of {len(index)} axes")
+    turns = [(k / views * math.pi * 2.0, TILT, math.radians(u)) for k, u in zip(index, jitter, strict=True)]
+    return _rotation(np.array(turns))
+
+
+def render(points, rotation, *, size=224, point_size=1):
+    """The image (size, size) uint8 of 0 and 1 that the camera, carried by `rotation` (3, 3), takes of points (n, 3).
+
+    Fastest for float32 points with each axis contiguous. A point whose centre is out of sight is not drawn.
+    """
+    points, rotation = np.asarray(points), np.ascontiguousarray(rotation, np.float32)
+    if points.ndim != 2 or points.shape[1] != 3 or rotation.shape != (3, 3):
+        raise ValueError(f"points {points.shape} and rotation {rotation.shape} given; allowed are (n, 3) and (3, 3)")
+    values.whole(1, image_size=size)
+    values.require(POINT_SIZE, point_size=point_size)
+    image = np.zeros((size + BEFORE + AFTER,) * 2, np.uint8)
+    _draw(np.ascontiguousarray(points.T, np.float32), _look_at(rotation), size, point_size, image)
+    return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
+
+
+def view(points, index, jitter, *, views=12, size=224, point_size=1):
+    """One stored view of points (n, 3), (size, size) uint8 of 0 and 1: see `stored` and `render`."""
+    return render(points, stored(index, jitter, views=views), size=size, point_size=point_size)

@@ -1,0 +1,82 @@
+"""The chaos game: an IFS and random numbers become an orbit of points (Barnsley, Fractals Everywhere, chapter 3).
+
+The orbit starts at the origin; every step applies one map, chosen by a random number. All arithmetic is float64 in the
+original's order, (x*a + y*b) + e, with no fused operation, so the points carry the original's bits.
+"""
+
+import numpy as np
+from numba.extending import overload
+
+from ofdb_core.formulas.jit import kernel
+
+
+@kernel
+def _choices(thresholds, u):
+    """(n,) uint8: the first map j with u <= thresholds[j], which never fall or are all NaN; k where there is none."""
+    choices = np.zeros(len(u), np.uint8)
+    for threshold in thresholds:  # the outer loop, so that the inner one runs over contiguous numbers
+        for i in range(len(u)):
+            choices[i] += np.uint8(not (u[i] <= threshold))
+    return choices
+
+
+def _affine(A, t, j, at):
+    """A[j] at + t[j] for a tuple of d coordinates; written out for d = 2 and 3 below."""
+
+
+@overload(_affine, inline="always")
+def _affine_in_kernel(A, t, j, at):
+    def plane(A, t, j, at):
+        x, y = at
+        return (x * A[j, 0, 0] + y * A[j, 0, 1]) + t[j, 0], (x * A[j, 1, 0] + y * A[j, 1, 1]) + t[j, 1]
+
+    def space(A, t, j, at):
+        x, y, z = at
+        return (
+            ((x * A[j, 0, 0] + y * A[j, 0, 1]) + z * A[j, 0, 2]) + t[j, 0],
+            ((x * A[j, 1, 0] + y * A[j, 1, 1]) + z * A[j, 1, 2]) + t[j, 1],
+            ((x * A[j, 2, 0] + y * A[j, 2, 1]) + z * A[j, 2, 2]) + t[j, 2],
+        )
+
+    return {2: plane, 3: space}[len(at)]
+
+
+@kernel
+def _two_orbits(start, A, t, thresholds, u, points, B, s, limits, v, others):
+    """Two orbits side by side: each step waits for the one before, so the processor overlaps them at no cost.
+
+    points[:, 0] is the start; points[:, i + 1] its image under the map that u[i] chooses, or itself without one.
+    """
+    first, second = _choices(thresholds, u[:-1]), _choices(limits, v[:-1])
+    at = to = start
+    for axis in range(len(start)):
+        points[axis, 0] = others[axis, 0] = start[axis]
+    for i in range(len(first)):
+        if first[i] < len(A):
+            at = _affine(A, t, first[i], at)
+        if second[i] < len(B):
+            to = _affine(B, s, second[i], to)
+        for axis in range(len(start)):
+            points[axis, i + 1] = at[axis]
+            others[axis, i + 1] = to[axis]
+
+
+def orbits(systems, u, out=None):
+    """The orbits of m systems of one dimension d.
+
+    u: (m, n) float64 in [0, 1); the last number of a row stays unused, as in the original. Returns m arrays of points
+    (n, d) float64, the origin first (an axis is contiguous). A number above every threshold repeats the previous point.
+    A system that does not contract may reach inf and then NaN: such points are returned as they are. out: (m, d, n)
+    float64 to write to, for a caller that plays many games.
+    """
+    d = systems[0].d
+    out = np.empty((len(systems), d, len(u[0]))) if out is None else out
+    games = [(ifs.A, ifs.t, ifs.thresholds(), *rows) for ifs, *rows in zip(systems, u, out, strict=True)]
+    for i in range(0, len(games), 2):
+        _two_orbits((0.0,) * d, *games[i], *games[min(i + 1, len(games) - 1)])
+    return [points.T for points in out]
+
+
+def orbit(ifs, u):
+    """The orbit (n, d) of one system under the random numbers u (n,): see `orbits`."""
+    return orbits([ifs], [u])[0]

@@ -1,0 +1,240 @@
+"""VisualAtom: contours grown by noise and sine waves (Takashima et al., "Visual Atoms", CVPR 2023).
+
+A category is an `Atom`, the parameters of its contours. An image starts from an ellipse; line by line its vertices are
+moved by Perlin noise and two sine waves, and joined to a closed polygon of one gray. The pixels are the original's
+(render_VisualAtom.py), whose noise is that of the package `noise` 1.2.2 and whose lines are Pillow's.
+
+An atom's stream belongs to (seed, category), an image's to (seed, category, instance), so that any part of a data set
+can be made alone. In the original one stream runs through all categories.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from ofdb_core.base import values
+from ofdb_core.base.values import Range
+from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.streams import Mersenne
+
+# The low four bits of Perlin's permutation of 0..255 (Improving Noise, SIGGRAPH 2002): what noise on a line uses of it.
+PERMUTATION = (
+    "709baf3d9f052971c47e5e83505a7e6478ab0a5eecbb53b09118d587e4d8b84fa576b0b6d2e73f5ac356c9c97e5846f619f118091c4b0929"
+    "84724cf644d6da30492acb5a636ef254feb3f0a16dcaf7a57882ca36d95b7bc9167d32cef1082908a614b221e20cf321131b9efb106f57ad"
+    "84c0392df46eacdde23d883d03e27dc4"
+)
+GRADIENTS = np.array([-1 if bits & 8 else 1 + bits for bits in (int(digit, 16) for digit in PERMUTATION)], np.float32)
+GRAYS = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)  # the palette of the files
+REACH = 10_000.0  # the noise is taken at random places from 0 to this
+LIMITS = {  # file names have four digits for vertices and instances, five for categories; coordinates must not overflow
+    "vertices": Annotated[int, Range(1, 9_999)],
+    "lines": Annotated[int, Range(1, 9_999)],
+    "noise": Annotated[float, Range(0, 9_999)],
+    "width": Annotated[float, Range(0, 9_999)],
+    "radius": Annotated[int, Range(0, 9_999)],
+    "waves": Annotated[int, Range(0, 9_999)],
+    "oval": Annotated[float, Range(0, 9_999)],
+    "shift": Annotated[int, Range(-9_999, 9_999)],
+    "seed": Annotated[int, Range(0, values.SEEDS)],
+    "category": Annotated[int, Range(0, 99_999)],
+    "instance": Annotated[int, Range(0, 9_999)],
+    "instances": Annotated[int, Range(1, 10_000)],
+    "image_size": Annotated[int, Range(1, 9_999)],
+}
+
+
+def require(**given: object) -> None:
+    """Raise a ValueError for the first value that is not within its limits."""
+    for name, value in given.items():
+        values.require(LIMITS[name], **{name: value})
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What atoms and centres are drawn from, uniformly: pairs (low, high). The defaults are the original program's.
+
+    A pair that cannot be drawn from is a ValueError that names it.
+    """
+
+    vertices: tuple[int, int] = (200, 1000)  # of a contour
+    lines: tuple[int, int] = (1, 200)  # contours of an image
+    noise: tuple[float, float] = (2.0, 6.0)  # pixels that a line lies further out than the one before, about
+    width: tuple[float, float] = (0.0, 0.01)  # pixels that are added to that
+    radius: tuple[int, int] = (0, 50)  # pixels, of the ellipse to start from
+    waves: tuple[int, int] = (0, 20)  # periods in a turn, of either sine wave
+    oval: tuple[float, float] = (1.0, 2.0)  # factors of the radius
+    shift: tuple[int, int] = (-512, 512)  # half pixels from the middle to an image's centre, whatever the image's size
+
+    def __post_init__(self):
+        for name, pair in vars(self).items():
+            if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+                raise ValueError(f"{name}: {pair!r} is not allowed; it is two numbers, the lowest and the highest")
+            for end in pair:
+                require(**{name: end})
+            if pair[0] > pair[1]:
+                raise ValueError(f"{name}: {pair!r} is not allowed; the first number must not exceed the second")
+        if self.waves[0] == self.waves[1] != 0:
+            raise ValueError(f"waves: {self.waves!r} is not allowed; the two waves of an atom must be able to differ")
+
+
+ORIGINAL = Ranges()
+PUBLISHED = Ranges(noise=(0.0, 4.0), width=(0.0, 0.1), radius=(10, 60))  # VisualAtom-1k: make_VisualAtom.sh
+SETTINGS = {"published": PUBLISHED, "original": ORIGINAL}
+
+
+@dataclass(frozen=True)
+class Atom:
+    """The parameters of a category; units as in `Ranges`. waves: of the two sine waves; oval: of x and y."""
+
+    vertices: int
+    lines: int
+    noise: float
+    width: float
+    radius: int
+    waves: tuple[int, int]
+    oval: tuple[float, float]
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            for number in value if isinstance(value, tuple) else (value,):
+                require(**{name: number})
+
+
+@dataclass(frozen=True, eq=False)
+class Strokes:
+    """The random numbers of an image, which do not depend on its size.
+
+    shift (2,) int64, of the centre's x and y; gray (lines,) uint8; u (lines, 2, vertices) float64 in [0, 1), which
+    chooses the noise of each line's x and y.
+    """
+
+    shift: np.ndarray
+    gray: np.ndarray
+    u: np.ndarray
+
+
+def _uniform(stream, low, high):
+    return float(stream.uniform(low, high, 1)[0])
+
+
+def centre_shift(stream, ranges):
+    down, right = stream.randint(*ranges.shift), stream.randint(*ranges.shift)
+    return np.array([right, down])
+
+
+def sample(stream, ranges=ORIGINAL):
+    """A random `Atom` from a `Mersenne` stream, as the original draws it."""
+    vertices, lines = stream.randint(*ranges.vertices), stream.randint(*ranges.lines)
+    noise, width = _uniform(stream, *ranges.noise), _uniform(stream, *ranges.width)
+    radius, wave, other = stream.randint(*ranges.radius), stream.randint(*ranges.waves), stream.randint(*ranges.waves)
+    while other == wave != 0:
+        other = stream.randint(*ranges.waves)
+    oval = _uniform(stream, *ranges.oval), _uniform(stream, *ranges.oval)
+    return Atom(vertices, lines, noise, width, radius, (wave, other), oval)
+
+
+def strokes(atom, stream, ranges=ORIGINAL):
+    """The `Strokes` of an atom's next image, from a `Mersenne` stream in the original's order."""
+    shift, gray = centre_shift(stream, ranges), np.empty(atom.lines, np.uint8)
+    u = np.empty((atom.lines, 2, atom.vertices))
+    for line in range(atom.lines):
+        gray[line] = stream.randint(0, 255)
+        stream.random(2 * atom.vertices, out=u[line].reshape(-1))
+    return Strokes(shift, gray, u)
+
+
+@kernel
+def _perlin(x, gradients):
+    """Perlin's noise on a line at x float32: float32, in single precision throughout, as the C code has it."""
+    floor = np.floor(x)
+    left, x = np.int64(floor), x - floor
+    fade = x * x * x * (x * (x * np.float32(6) - np.float32(15)) + np.float32(10))
+    before = gradients[left & 255] * x
+    after = gradients[(left + 1) & 255] * (x - np.float32(1))
+    return (before + fade * (after - before)) * np.float32(0.4)
+
+
+@kernel
+def _move(polygon, u, growth, turn, waves, gradients):
+    """Move the vertices, polygon (2, n), to the next line; growth: the atom's noise and width."""
+    noise, width = growth
+    for axis in range(2):
+        for i in range(polygon.shape[1]):
+            offset = np.float64(_perlin(np.float32(REACH * u[axis, i]), gradients)) * noise - noise
+            offset = offset - waves[0, i] - waves[1, i]
+            polygon[axis, i] -= turn[axis, i] * (offset - width)
+
+
+@kernel
+def _segment(start, end, gray, image):
+    """Pixels from start to end (x, y), both included: Bresenham's steps along the longer axis, as Pillow's lines."""
+    height, width = image.shape
+    (x, y), (to_x, to_y) = start, end
+    if max(x, to_x) < 0 or max(y, to_y) < 0 or min(x, to_x) >= width or min(y, to_y) >= height:
+        return
+    step_x, step_y = 1 if to_x >= x else -1, 1 if to_y >= y else -1
+    across, along = abs(to_x - x), abs(to_y - y)
+    steep = along >= across
+    if not steep:
+        across, along = along, across
+    error = 2 * across - along
+    for _ in range(along + 1):
+        if 0 <= x < width and 0 <= y < height:
+            image[y, x] = gray
+        aside = error >= 0
+        error += 2 * across - (2 * along if aside else 0)
+        x += step_x if aside or not steep else 0
+        y += step_y if aside or steep else 0
+
+
+@kernel
+def _polygon(polygon, gray, image):
+    """Draw the closed polygon (2, n) float64; coordinates are cut towards zero."""
+    last = polygon.shape[1] - 1
+    start = np.int64(polygon[0, last]), np.int64(polygon[1, last])
+    for i in range(polygon.shape[1]):
+        end = np.int64(polygon[0, i]), np.int64(polygon[1, i])
+        _segment(start, end, gray, image)
+        start = end
+
+
+@kernel
+def _contours(polygon, grays, u, growth, turn, waves, gradients, image):
+    for line in range(len(u)):
+        _move(polygon, u[line], growth, turn, waves, gradients)
+        _polygon(polygon, grays[line], image)
+
+
+def draw(atom, strokes, size=512):
+    """The image (size, size) uint8 of an atom under the random numbers of an image; 0 where no line is."""
+    require(image_size=size)
+    if strokes.u.shape != (atom.lines, 2, atom.vertices) or strokes.gray.shape != (atom.lines,):
+        raise ValueError(
+            f"strokes: gray {strokes.gray.shape} and u {strokes.u.shape} do not fit {atom.lines} lines"
+            f" of {atom.vertices} vertices"
+        )
+    angles = [math.pi * 2 / atom.vertices * vertex for vertex in range(atom.vertices)]
+    # Python's own sine, as in the original: NumPy's may differ from it in the last bit
+    turn = np.array([[math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]])
+    waves = np.array([[0.5 * math.sin(angle * periods) for angle in angles] for periods in atom.waves])
+    centre = (size + strokes.shift) / 2
+    polygon = turn * atom.radius * np.array(atom.oval)[:, None] + centre[:, None]
+    image = np.zeros((size, size), np.uint8)
+    growth = float(atom.noise), float(atom.width)
+    _contours(polygon, strokes.gray, strokes.u, growth, turn, waves, GRADIENTS, image)
+    return image
+
+
+def category(number, *, seed, ranges=ORIGINAL):
+    """The `Atom` of a category, from the stream of (seed, category)."""
+    require(category=number, seed=seed)
+    return sample(Mersenne([seed, number]), ranges)
+
+
+def image(number, instance, *, seed, size=512, ranges=ORIGINAL):
+    """Image `instance` of category `number`, (size, size) uint8, from the stream of (seed, category, instance)."""
+    require(instance=instance, image_size=size)
+    atom = category(number, seed=seed, ranges=ranges)
+    return draw(atom, strokes(atom, Mersenne([seed, number, instance]), ranges), size)

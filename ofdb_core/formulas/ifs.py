@@ -1,0 +1,168 @@
+"""An iterated function system (IFS): k affine maps x -> A x + t of the plane or of space, chosen with probability p.
+
+One category of a formula-driven data set is one IFS (Kataoka et al., ACCV 2020, section 3). Two and three dimensions
+differ by the shape of A only. A CSV row is one map: the entries of A row by row, then t, then p (7 or 13 columns).
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ofdb_core.base import values
+from ofdb_core.formulas.jit import kernel
+
+MAPS = (2, 8)  # the original draws 2 to 7 maps
+COLUMNS = {7: 2, 13: 3}
+
+
+@dataclass(frozen=True, eq=False)
+class IFS:
+    """A (k, d, d), t (k, d), p (k,), all float64; d is 2 or 3."""
+
+    A: np.ndarray
+    t: np.ndarray
+    p: np.ndarray
+
+    @property
+    def d(self):
+        return self.A.shape[1]
+
+    def __len__(self):
+        return len(self.A)
+
+    def __post_init__(self):
+        k = len(self.A)
+        if k < 1 or self.A.shape not in {(k, 2, 2), (k, 3, 3)}:
+            raise ValueError(f"A has shape {self.A.shape}; it must be (k, 2, 2) or (k, 3, 3) with k >= 1")
+        if self.t.shape != (k, self.d) or self.p.shape != (k,):
+            raise ValueError(
+                f"t {self.t.shape} and p {self.p.shape} do not fit A {self.A.shape}: must be ({k}, {self.d}) and ({k},)"
+            )
+
+    def weighted(self, weight):
+        """The system with its coefficients scaled; p stays, as in the original.
+
+        weight: a number for `a` (the first entry of A) of every map, or one factor for each coefficient in CSV order:
+        (6,) in 2D, (12,) in 3D. 2D-OFDB's release has 0.2 on `a`, 3D-OFDB's 0.4.
+        """
+        square = self.d * self.d
+        factors = np.asarray(weight)
+        if factors.ndim == 0:
+            factors = np.r_[factors, np.ones(square + self.d - 1)]
+        if factors.shape != (square + self.d,) or factors.dtype.kind not in "iuf" or not np.isfinite(factors).all():
+            raise ValueError(
+                f"weight: {weight!r} is not allowed; it is one finite number (for a) or {square + self.d} of them"
+            )
+        return IFS(self.A * factors[:square].reshape(self.d, self.d), self.t * factors[square:], self.p)
+
+    def thresholds(self):
+        """(k,) float64: p added up; a random number picks the first map whose threshold it does not exceed."""
+        return np.cumsum(self.p)
+
+
+@kernel
+def _pivots(A):
+    """(k, 3) float64: the size of the three pivots in the LU decomposition of A (k, 3, 3) with row exchanges.
+
+    The order is that of OpenBLAS (getf2): products are summed before they are taken off, and a column is multiplied by
+    the reciprocal of its pivot. A column without a pivot has 0 there, and NaN may follow.
+    """
+    pivots = np.empty((len(A), 3))
+    for matrix in range(len(A)):
+        a = A[matrix].copy()
+        for j in range(3):
+            for i in range(1, 3):
+                total = 0.0
+                for inner in range(min(i, j)):
+                    total += a[i, inner] * a[inner, j]
+                a[i, j] -= total
+            largest = j
+            for i in range(j + 1, 3):
+                if abs(a[i, j]) > abs(a[largest, j]):
+                    largest = i
+            for column in range(3):
+                a[j, column], a[largest, column] = a[largest, column], a[j, column]
+            a[j + 1 :, j] *= 1.0 / a[j, j]
+            pivots[matrix, j] = abs(a[j, j])
+    return pivots
+
+
+def _product(x, y, z):
+    """The product of positive numbers, or 0, by way of logarithms, as NumPy's det makes it from the pivots."""
+    return math.exp(math.log(x) + math.log(y) + math.log(z)) if 0.0 not in (x, y, z) else 0.0
+
+
+def determinants(A):
+    """(k,) float64 |det A| for A (k, d, d), in the original's order of operations.
+
+    In 3D the original called NumPy's det, whose last bits depend on the build of LAPACK: here its order is written out.
+    """
+    if A.shape[1] == 2:
+        return np.abs(A[:, 0, 0] * A[:, 1, 1] - A[:, 0, 1] * A[:, 1, 0])
+    return np.array([_product(*pivots) for pivots in _pivots(A).tolist()])
+
+
+def sample(stream, d=2):
+    """A random system from a `Mersenne` stream, as the original's search draws it.
+
+    2 to 7 maps, every coefficient uniform in [-1, 1), p in proportion to |det A|. The maps need not contract.
+    """
+    k, square = stream.integer(*MAPS), d * d
+    rows = stream.uniform(-1.0, 1.0, k * (square + d)).reshape(k, square + d)
+    area = determinants(rows[:, :square].reshape(k, d, d))
+    return of_table(np.column_stack([rows, area / np.cumsum(area)[-1]]))
+
+
+def table(ifs):
+    """(k, 7) or (k, 13) float64, a row for each map."""
+    return np.column_stack([ifs.A.reshape(len(ifs), -1), ifs.t, ifs.p])
+
+
+def of_table(rows):
+    """The IFS of a `table`."""
+    d = COLUMNS[rows.shape[1]]
+    parts = rows[:, : d * d].reshape(-1, d, d), rows[:, d * d : -1], rows[:, -1]
+    return IFS(*(np.ascontiguousarray(part) for part in parts))
+
+
+def save(ifs, file):
+    """Write the CSV that the original writes, byte for byte; file: a path or a binary file."""
+    np.savetxt(file, table(ifs), delimiter=",")
+
+
+def load(path):
+    """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it."""
+    path = Path(path)
+    try:
+        rows = np.loadtxt(path, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a table of numbers ({error})") from error
+    if rows.size == 0 or rows.shape[1] not in COLUMNS:
+        raise ValueError(f"{path}: {rows.shape[1] if rows.size else 0} columns; an IFS has 7 (2D) or 13 (3D)")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{path}: holds a value that is not finite")
+    if (rows[:, -1] < 0).any():
+        raise ValueError(f"{path}: a probability (last column) is negative")
+    return of_table(rows)
+
+
+def load_folder(root: str | Path, first: int | None = None) -> list[tuple[int, IFS]]:
+    """(number, IFS) pairs of the CSV files of a folder, in order: the first n, or all."""
+    paths = sorted(Path(root).glob("[0-9]*.csv"))
+    if not paths:
+        raise FileNotFoundError(f"{root}: holds no category files (00000.csv, ...); search them first")
+    if first is not None:
+        values.whole(1, len(paths), categories=first)
+    return [(int(path.stem), load(path)) for path in paths[:first]]
+
+
+def digest(systems: Iterable[tuple[int, IFS]]) -> str:
+    """One hash for (number, IFS) pairs: what is rendered, wherever the files came from."""
+    hashed = hashlib.sha256()
+    for number, system in systems:
+        hashed.update(f"{number} {table(system).shape} ".encode() + table(system).tobytes())
+    return hashed.hexdigest()

@@ -1,0 +1,87 @@
+"""Points of an orbit in space become a cloud: rescaled to -1..1, centred, and judged by how far they spread.
+
+This is to three dimensions what `raster` is to two. The rules are those of 3D-FractalDB (Yamada et al., CVPR 2022), as
+the original's code has them: one scale for all three axes, and a centre that counts the start, which is no point.
+"""
+
+import numpy as np
+
+from ofdb_core.formulas import chaos_game
+from ofdb_core.formulas.jit import kernel
+
+MIN_POINTS = 2  # fewer have no extent
+
+
+@kernel
+def _extremes(x, y, z):
+    """The smallest and the largest number of all three axes; where one is NaN, they may be any."""
+    low = high = x[0]
+    for i in range(len(x)):
+        low, high = min(low, x[i], y[i], z[i]), max(high, x[i], y[i], z[i])
+    return low, high
+
+
+@kernel
+def _variances(x, y, z):
+    """The variance of each axis once they are rescaled to -1..1; the three sums advance side by side."""
+    n = len(x)
+    low, high = _extremes(x, y, z)
+    scale = 2.0 / (high - low)
+    a = b = c = 0.0
+    for i in range(n):
+        a, b, c = a + (x[i] - low) * scale, b + (y[i] - low) * scale, c + (z[i] - low) * scale
+    a, b, c = a / n, b / n, c / n
+    d = e = f = 0.0
+    for i in range(n):
+        u, v, w = (x[i] - low) * scale - a, (y[i] - low) * scale - b, (z[i] - low) * scale - c
+        d, e, f = d + u * u, e + v * v, f + w * w
+    return d / n, e / n, f / n
+
+
+def variance(points):
+    """The smallest of the three axes' variances (ddof 0) of the normalised points; a float in 0..1.
+
+    points: (n, 3) float64, an axis contiguous, without the orbit's start. NaN where `defect` finds something.
+    """
+    return float(np.min(_variances(*points.T)))
+
+
+def defect(points):
+    """Why the points (n, 3) of an orbit cannot become a cloud, in words; None where they can."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        extent = points.max() - points.min()
+    if not np.isfinite(extent):
+        return "its orbit does not stay finite"
+    return None if extent else "its orbit has no extent: all coordinates are one number"
+
+
+def normalised(points):
+    """The cloud (n, 3) float64 of an orbit's points without their start, bit for bit the original's.
+
+    One scale takes all axes to -1..1; then each axis loses its sum divided by n + 1, the number of points with the
+    start. Points that have a `defect` become NaN.
+    """
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        low, high = points.min(), points.max()
+        scaled = (points - low) / (high - low) * 2 - 1
+        return np.ascontiguousarray(scaled - np.cumsum(scaled, axis=0)[-1] / (len(points) + 1))
+
+
+class Degenerate(ValueError):
+    """A category whose weighted system gives no model; the message says why."""
+
+
+def model(system, u, *, weight=0.4):
+    """The model of a category, (n - 1, 3) float64 in -2..2; with the default weight that of the released 3D-OFDB.
+
+    u: (n,) float64 in [0, 1), which choose the maps, the last unused: see `streams.choices`; weight: see
+    `IFS.weighted`. Raises `Degenerate` where the weighted system diverges or never moves.
+    """
+    if system.d != 3:
+        raise ValueError(f"system: {system.d} dimensions given; a model has 3")
+    if len(u) <= MIN_POINTS:
+        raise ValueError(f"points: {len(u)} is out of range; at least {MIN_POINTS + 1} are needed, with the start")
+    points = chaos_game.orbit(system.weighted(weight), u)[1:]
+    if sentence := defect(points):
+        raise Degenerate(f"no model with weight {weight}: {sentence}")
+    return normalised(points)

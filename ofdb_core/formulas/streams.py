@@ -1,0 +1,162 @@
+"""Every source of randomness, made from a seed and nothing else.
+
+The original draws from NumPy's and Python's legacy generators, both the Mersenne Twister MT19937, at home only here.
+Its numbers are made here by a kernel, three times as fast as NumPy's and equal to them (the search needs 8 billion).
+Streams are per (seed, category), so that no result depends on workers, shards or order.
+"""
+
+import numpy as np
+
+from ofdb_core.formulas.jit import kernel
+
+CHOICE_SEED = 100  # the original reseeds its map choice with this before every image
+CHOICES, JITTER = 1, 2  # what a model's streams are for, so that they share no numbers
+
+
+@kernel
+def _twist(new, here, following, far):
+    for i in range(len(new)):
+        y = (here[i] & np.uint32(0x80000000)) | (following[i] & np.uint32(0x7FFFFFFF))
+        new[i] = far[i] ^ (y >> np.uint32(1)) ^ (np.uint32(0x9908B0DF) if y & np.uint32(1) else np.uint32(0))
+
+
+@kernel
+def _refill(state, block):
+    """The next 624 words of `state` (624,) uint32, which moves on, into `block` (624,) uint32."""
+    new = np.empty_like(state)
+    _twist(new[:227], state[:227], state[1:228], state[397:])
+    _twist(new[227:454], state[227:454], state[228:455], new[:227])
+    _twist(new[454:623], state[454:623], state[455:], new[227:396])
+    _twist(new[623:], state[623:], new[:1], new[396:397])
+    state[:] = new
+    for i in range(len(block)):
+        y = new[i]
+        y ^= y >> np.uint32(11)
+        y ^= (y << np.uint32(7)) & np.uint32(0x9D2C5680)
+        y ^= (y << np.uint32(15)) & np.uint32(0xEFC60000)
+        block[i] = y ^ (y >> np.uint32(18))
+
+
+@kernel
+def _words(state, block, used, out):
+    """Fill `out` (n,) uint32; `used` words of `block` are gone before, and the number returned after."""
+    filled = 0
+    while filled < len(out):
+        if used == len(block):
+            _refill(state, block)
+            used = 0
+        count = min(len(block) - used, len(out) - filled)
+        out[filled : filled + count] = block[used : used + count]
+        filled += count
+        used += count
+    return used
+
+
+@kernel
+def _double(high, low):
+    """A float64 in [0, 1) from 27 bits of one word and 26 of the next."""
+    return (np.float64(high >> np.uint32(5)) * 67108864.0 + np.float64(low >> np.uint32(6))) / 9007199254740992.0
+
+
+@kernel
+def _doubles(state, block, used, out):
+    """Fill `out` (n,) float64 in [0, 1); as `_words`, without a copy of the words."""
+    filled = 0
+    while filled < len(out):
+        part, words = out[filled:], block[used:]
+        count = min(len(words) // 2, len(part))
+        for i in range(count):
+            part[i] = _double(words[2 * i], words[2 * i + 1])
+        filled += count
+        used += 2 * count
+        if filled < len(out):  # a pair that lies in two blocks, or none
+            last = block[-1]
+            _refill(state, block)
+            if used < len(block):
+                out[filled] = _double(last, block[0])
+                filled += 1
+                used = 1
+            else:
+                used = 0
+    return used
+
+
+class Mersenne:
+    """The MT19937 stream of a key.
+
+    An integer key gives the numbers of `numpy.random.RandomState(key)`; a list of integers is seeded as Python's
+    `random` does it, so `Mersenne([s])` has the words of `random.seed(s)`.
+    """
+
+    def __init__(self, key):
+        self._state = np.random.RandomState(key).get_state()[1].copy()
+        self._block = np.empty_like(self._state)
+        self._used = len(self._block)
+
+    def words(self, n):
+        """The next n words, (n,) uint32."""
+        out = np.empty(n, np.uint32)
+        self._used = _words(self._state, self._block, self._used, out)
+        return out
+
+    def random(self, n, out=None):
+        """(n,) float64 in [0, 1), as NumPy's legacy `random_sample(n)`; written into `out` where it is given."""
+        out = np.empty(n) if out is None else out
+        self._used = _doubles(self._state, self._block, self._used, out)
+        return out
+
+    def uniform(self, low, high, n):
+        """(n,) float64 in [low, high), as NumPy's legacy `uniform(low, high, n)`."""
+        return low + (high - low) * self.random(n)
+
+    def integer(self, low, high):
+        """An int, low <= it < high, as NumPy's legacy `randint(low, high)`: masked words, drawn until one fits."""
+        span = high - 1 - low
+        mask = (1 << span.bit_length()) - 1
+        while True:
+            drawn = int(self.words(1)[0]) & mask
+            if drawn <= span:
+                return low + drawn
+
+    def randint(self, low, high):
+        """An int, low <= it <= high, as Python's `random.randint`: the top bits of words, drawn until some fit.
+
+        high - low: at most 2**32 - 2, so that one word has enough bits.
+        """
+        span = high - low + 1
+        while True:
+            drawn = int(self.words(1)[0]) >> (32 - span.bit_length())
+            if drawn < span:
+                return low + drawn
+
+
+def choices(points, seed=CHOICE_SEED, category=None):
+    """(points,) float64 in [0, 1): the numbers that choose the maps.
+
+    Without `category` they are those of NumPy's `RandomState(seed)`, the same for every image of the original. With it
+    the stream belongs to (seed, category): this project's own rule for 3D models.
+    """
+    return Mersenne(seed if category is None else [seed, category, CHOICES]).random(points)
+
+
+def jitter(n, seed, category=None):
+    """(n,) float64 in [-pi, pi): one number for each axis of each view of a 3D model, the first axis' first.
+
+    Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.uniform(-pi, pi)` n times, as
+    the original draws them, category after category. With it the stream belongs to (seed, category): our own rule.
+    """
+    return Mersenne([seed] if category is None else [seed, category, JITTER]).uniform(-np.pi, np.pi, n)
+
+
+def patches(n, seed, category=None):
+    """(n,) uint16 in 1..511: binary 3 x 3 patches, one for each dot, none empty.
+
+    Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.randrange(1, 512)` n times,
+    as in the original. With it the stream belongs to (seed, category): this project's own rule.
+    """
+    stream = Mersenne([seed] if category is None else [seed, category])
+    drawn = np.empty(0, np.uint32)
+    while len(drawn) < n:  # randrange: the top 9 bits of a word, drawn again while they are 511, plus 1
+        top = stream.words(n - len(drawn)) >> np.uint32(23)
+        drawn = np.concatenate([drawn, top[top != 511]])
+    return drawn.astype(np.uint16) + np.uint16(1)

@@ -1,0 +1,170 @@
+"""An experiment: the stages for which params/<experiment>/ has a file, run in order.
+
+All parameters of all stages are checked before the first one starts. A stage that is done, and whose parameters, inputs
+and code are unchanged, is skipped.
+"""
+
+import contextlib
+import fcntl
+import importlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ofdb_core.base import folder, provenance, record
+from ofdb_core.base.parameters import ParameterError, StageParameters
+from ofdb_core.base.values import nearest
+from ofdb_core.run import launch, notebook, parameter_files, road
+from ofdb_core.run.parameter_files import UsageError
+from ofdb_core.training.recipe import Recipe
+
+
+def _saved_whole(path: Path) -> bool:
+    """Whether a notebook was saved after its last cell: not cut off by a full disk or a killed process."""
+    try:
+        return bool(json.loads(path.read_bytes())["metadata"]["papermill"]["end_time"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
+    """Why a stage must run, in words; None where it is done and parameters, inputs and code are unchanged."""
+    entry, path = record.read(out).get(stage), out / f"{stage}.ipynb"
+    if entry is None or not path.exists():
+        return "it has not run yet"
+    if not _saved_whole(path):
+        return f"{path.name} was not saved to its end"
+    wanted, had = checked.identity(), entry["parameters"]
+    changed = [name for name in wanted if wanted[name] != had.get(name)]
+    if changed:
+        return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
+    if entry["code"] != provenance.code_version(stage, *checked.code()):
+        return "its code changed"
+    for name, digest in entry["reads"].items():
+        now = record.others(out, stage) if name == record.FILE else folder.fingerprint(out / name)
+        if now != digest:
+            return f"{name} changed"
+    for name, digest in entry["writes"].items():
+        problems = folder.verify(out / name)
+        if problems or folder.digest(out / name) != digest:
+            return f"{name} is not as it was written ({problems[0] if problems else 'another run wrote it'})"
+    for name in record.altered_figures(out, entry):
+        return f"{name} is missing or altered"
+    return None
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold an experiment's folder, so that two runs never write to it at once."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise UsageError(f"{out}: nothing can be written here ({error.strerror}); give another --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{out}: another run is at work here; wait for it, or give another --out") from error
+        yield
+
+
+def _check_inputs(chosen: Sequence[str], checked: dict[str, StageParameters], out: Path) -> None:
+    """Refuse a stage whose input neither lies in `out` nor is made by a stage that runs before it."""
+    made: set[str] = set()
+    for stage in chosen:
+        for name in checked[stage].inputs():
+            if name not in made and not (out / name / folder.MANIFEST).exists():
+                raise UsageError(f"{stage}: {out / name} is missing or unfinished; run {road.maker(name)} first")
+        made |= set(road.stages()[stage].writes)
+
+
+def _check_possible(checked: dict[str, StageParameters], processes: int) -> None:
+    """Refuse, all at once, what only a slow look can tell: whether there is such a model, whether a batch divides."""
+    problems = []
+    for stage, parameters in checked.items():
+        try:
+            if look := road.stages()[stage].check:
+                module, _, function = look.partition(":")
+                getattr(importlib.import_module(module), function)(parameters)
+            if isinstance(parameters, Recipe):
+                from ofdb_core.data import batches
+
+                batches.parts(parameters, processes)
+        except ValueError as error:
+            problems.append(f"{stage}: {error}")
+    if problems:
+        raise ParameterError(problems)
+
+
+def _launch(stage: str, checked: StageParameters, out: Path, options: str) -> None:
+    """Train by a notebook's script in several processes; the notebook then finds the training done."""
+    script = out / f"{stage}.py"
+    launch.export(provenance.notebook_of(stage), checked.values(), script)
+    print(f"{stage}: accelerate launch {options} {script}", flush=True)
+    try:
+        launch.run(script, options)
+    except launch.LaunchError as error:
+        raise notebook.NotebookError(f"{stage}: {error}") from error
+
+
+def _execute(stage: str, checked: StageParameters, out: Path) -> None:
+    """Run a stage's notebook, or the one that serves it."""
+    source = provenance.notebook_of(stage)
+    served = {} if source.stem == stage else {"stage": stage}
+    try:
+        notebook.execute(source, {**checked.values(), **served}, out / f"{stage}.ipynb")
+    except OSError as error:  # not a cell's own, which is a NotebookError
+        raise notebook.NotebookError(
+            f"{stage}: stopped by the system ({error}); it may lack disk space or memory\n"
+            f"what was written to {out} is kept, and the same command goes on from it"
+        ) from error
+
+
+def run(
+    experiment: str,
+    only: Sequence[str] = (),
+    *,
+    overrides: Iterable[tuple[str, str]] = (),
+    out: str | Path | None = None,
+    options: str | None = None,
+) -> None:
+    """Run an experiment's stages, or only some of them, into `out` (runs/<experiment> where it is None).
+
+    options: of `accelerate launch`, for the stages that train; where they are None and the machine has several GPUs,
+    these are used, as many as can share a batch equally. On the machines of a cluster other than the first, only these
+    trainings run: the folder `out` is one for all machines, and the first one has checked everything.
+    """
+    every = parameter_files.notebooks(experiment)
+    for stage in only:
+        if stage not in every:
+            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
+    chosen = [stage for stage in every if not only or stage in only]
+    out = Path(out).resolve() if out else provenance.PROJECT / "runs" / experiment
+    checked = parameter_files.checked(experiment, chosen, overrides, out)
+    launched = [stage for stage in chosen if launch.is_launched(provenance.notebook_of(stage))]
+    if options and launch.machine_rank(options):
+        for stage in launched:
+            if reason(stage, checked[stage], out):
+                _launch(stage, checked[stage], out, options)
+        return
+    _check_inputs(chosen, checked, out)
+    todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
+    _check_possible(todo, launch.option(options or "", "num_processes", 1))
+    options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
+    began = time.time()
+    with _alone(out):
+        for stage in chosen:
+            why = reason(stage, checked[stage], out)
+            if why is None:
+                print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
+                continue
+            print(f"{stage}: runs ({why})", flush=True)
+            if options and stage in launched:
+                _launch(stage, checked[stage], out, options)
+            _execute(stage, checked[stage], out)
+    took, many = time.time() - began, "s" * (len(chosen) > 1)
+    print(f"{experiment}: {len(chosen)} notebook{many} in {took:.0f} s; results are in {out}")
+    if (out / "report.html").exists():
+        print(f"{experiment}: open {out / 'report.html'}")

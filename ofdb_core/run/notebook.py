@@ -1,0 +1,116 @@
+"""How one notebook is run: by papermill, in a kernel that is asked to save when the run is asked to stop."""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from ofdb_core.base import signals
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
+PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
+
+
+class NotebookError(RuntimeError):
+    """A notebook that failed; the message names the notebook, the cell, the error and the half-run notebook."""
+
+
+class _Echo:
+    """Prints what a running notebook prints, a line at a time (a progress bar rewrites its line; a log cannot)."""
+
+    def write(self, text: str) -> None:
+        for line in text.replace("\r", "\n").splitlines():
+            if line.strip():
+                print(f"    {line}")
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
+    """Run a notebook file with these parameters (name -> value) and leave the executed one at `result`.
+
+    NotebookError where a cell fails or the kernel dies; signals.Continued where a training was asked to stop and saved
+    its state, or a batch system ended the run; KeyboardInterrupt where anything else was interrupted by Ctrl-C.
+    """
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient.exceptions import DeadKernelError
+    from traitlets import default
+
+    notebook = result.stem
+    kernels: list[Any] = []
+
+    class Kernel(AsyncKernelManager):
+        """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            kernels.append(self)
+
+        @default("transport")
+        def _transport(self) -> str:
+            return "ipc"
+
+    def stop() -> None:
+        running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
+        if not running:
+            raise KeyboardInterrupt
+        print("stopping: a training saves its state first; Ctrl-C again ends it at once", flush=True)
+        os.killpg(running[0], signal.SIGINT)
+
+    os.environ.setdefault("TQDM_MININTERVAL", "5")
+    os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
+
+    def interrupted() -> BaseException:
+        if stopped.asked and stopped.number != signal.SIGINT:
+            return signals.Continued(f"{notebook}: asked to stop; the same command goes on with what is done")
+        return KeyboardInterrupt()
+
+    def begin_cell(**_: Any) -> None:  # between two cells a kernel does not hear of it
+        if stopped.asked:
+            raise interrupted()
+
+    with signals.Stop(stop) as stopped:
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(result),
+                parameters=parameters,
+                kernel_name="python3",
+                kernel_manager_class=Kernel,
+                cwd=str(source.parent),
+                progress_bar=False,
+                stdout_file=_Echo(),
+                stderr_file=_Echo(),
+                autosave_cell_every=2,
+                on_cell_execute=begin_cell,
+                extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
+            )
+        except papermill.PapermillExecutionError as error:
+            if error.ename == signals.Interrupted.__name__:
+                raise signals.Continued(f"{notebook}: {error.evalue}") from error
+            if error.ename == "KeyboardInterrupt":
+                raise interrupted() from error
+            lines, places = error.source.splitlines(), re.findall(PLACE, ANSI.sub("", "\n".join(error.traceback)))
+            code = lines[int(places[-1]) - 1 if places else -1].strip()
+            raise NotebookError(
+                f"{notebook}: cell {error.cell_index + 1} (In [{error.exec_count}]: {code}) failed\n"
+                f"{error.ename}: {error.evalue}\n"
+                f"the half-run notebook, with the traceback, is {result}"
+            ) from error
+        except DeadKernelError as error:
+            if stopped.asked:
+                raise interrupted() from error
+            raise NotebookError(
+                f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
+                f"the half-run notebook is {result}"
+            ) from error
+        except RuntimeError as error:
+            if stopped.asked:  # so early that the kernel was not ready
+                raise interrupted() from error
+            raise
+        if stopped.asked:  # so late that the notebook came to its end
+            raise interrupted()

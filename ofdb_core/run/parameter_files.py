@@ -1,0 +1,172 @@
+"""Parameter files: what params/<experiment>/ changes of the notebooks' own values, and what the command line changes.
+
+A folder within an experiment's is a variant of it, as 2d-ofdb-1k/vit-base: it has all of the experiment's parameters
+and holds those that differ. A file may begin with `extends: shared/<name>`, whose values it then has, too.
+"""
+
+import ast
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from ofdb_core.base import provenance
+from ofdb_core.base.parameters import ParameterError, StageParameters
+from ofdb_core.base.values import nearest
+from ofdb_core.run import road
+
+PARAMS = provenance.PROJECT / "params"
+SHARED = "shared"  # the folder of params/ that holds what several experiments extend
+EXTENDS = "extends"
+
+
+class UsageError(ValueError):
+    """A command that cannot be carried out; the message says what to do."""
+
+
+class Setting(NamedTuple):
+    """A value, and the file that it comes from, below the project's folder."""
+
+    value: Any
+    origin: str
+
+
+def names() -> list[str]:
+    """The experiments and their variants: folders of params/ that hold parameter files."""
+    found = {path.parent.relative_to(PARAMS).as_posix() for path in PARAMS.glob("*/**/*.yaml")}
+    return sorted(name for name in found if name.split("/")[0] != SHARED)
+
+
+def notebooks(experiment: str) -> list[str]:
+    """The stages of an experiment, in order."""
+    if not PARAMS.is_dir():
+        raise UsageError(f"{PARAMS}: not there; experiments and notebooks are in a clone of the project, run it there")
+    if experiment not in names():
+        raise UsageError(
+            f"{experiment}: no such experiment{nearest(experiment, names())}; there are {', '.join(names())}"
+        )
+    known = {f"{name}.yaml": name for name in road.stages()}
+    paths = [path for place in _places(experiment) for path in place.iterdir() if not path.name.startswith(".")]
+    present = sorted({path.name for path in paths if not path.is_dir()})
+    for name in present:
+        if name not in known:
+            raise UsageError(f"params/{experiment}: {name}: named after no notebook{nearest(name, known)}")
+    return [known[name] for name in present]
+
+
+def _places(experiment: str) -> list[Path]:
+    """The folders of an experiment's parameters: its own last, before it those of what it is a variant of."""
+    words = experiment.split("/")
+    return [PARAMS.joinpath(*words[: i + 1]) for i in range(len(words))]
+
+
+def _cell(notebook: Path) -> dict[str, tuple[Any, str]]:
+    from papermill import inspect_notebook
+
+    found = inspect_notebook(str(notebook))
+    return {name: (ast.literal_eval(about["default"]), about["help"]) for name, about in found.items()}
+
+
+def defaults(stage: str) -> dict[str, tuple[Any, str]]:
+    """Parameter name -> (value, comment): from its notebook's `parameters` cell, or, without one, from its class."""
+    notebook, parameters = provenance.notebook_of(stage), road.stages()[stage].parameters
+    cell = _cell(notebook)
+    if notebook.stem == stage:
+        return cell
+    return {name: value for name, value in cell.items() if name in parameters.kinds()} | parameters.defaults()
+
+
+def settings(experiment: str, stage: str) -> dict[str, Setting]:
+    """Parameter name -> value and file, from params/<experiment>/<stage>.yaml and all that it builds upon."""
+    changed: dict[str, Setting] = {}
+    for path in (place / f"{stage}.yaml" for place in _places(experiment)):
+        if path.exists():
+            changed |= _read(path)
+    return changed
+
+
+def changes(experiment: str, stage: str) -> dict[str, Any]:
+    """Parameter name -> value, as `settings`."""
+    return {name: setting.value for name, setting in settings(experiment, stage).items()}
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Setting]:
+    name = path.relative_to(PARAMS.parent).as_posix()
+    try:
+        found = yaml.safe_load(path.read_bytes()) or {}
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        raise UsageError(f"{name}: not YAML ({error})") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise UsageError(f"{name}: must hold lines 'name: value'")
+    if "out" in found:
+        raise UsageError(f"{name}: out is not allowed here; give --out DIR")
+    base = found.pop(EXTENDS, None)
+    own = {key: Setting(value, name) for key, value in found.items()}
+    return own if base is None else {**_extended(name, base, (*seen, path)), **own}
+
+
+def _extended(name: str, base: object, seen: tuple[Path, ...]) -> dict[str, Setting]:
+    """The settings of what a file extends."""
+    path = PARAMS / f"{base}.yaml"
+    known = sorted(path.relative_to(PARAMS).with_suffix("").as_posix() for path in (PARAMS / SHARED).glob("*.yaml"))
+    if not isinstance(base, str) or not path.resolve().is_relative_to(PARAMS.resolve()) or not path.is_file():
+        raise UsageError(
+            f"{name}: extends: {base!r} is no file of params/{nearest(str(base), known)}; there are {', '.join(known)}"
+        )
+    if path in seen:
+        raise UsageError(f"{name}: extends: {base!r} leads in a circle")
+    return _read(path, seen)
+
+
+def value_of(text: str) -> Any:
+    """The value of a `-p name text`: YAML, where 1e-4 is a number too."""
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):  # ValueError: no such day as 2024-13-01
+        return text
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def checked(
+    experiment: str, chosen: Sequence[str], overrides: Iterable[tuple[str, str]], out: Path
+) -> dict[str, StageParameters]:
+    """Stage -> checked parameters, for the chosen stages.
+
+    overrides: (name, text) pairs; a name goes to every chosen stage that has it, `stage.name` to that one. All mistakes
+    of all stages are reported in one ParameterError, before anything runs.
+    """
+    classes = {stage: road.stages()[stage].parameters for stage in chosen}
+    values, known = {}, {}
+    for stage in chosen:
+        known[stage] = {name: value for name, (value, _) in defaults(stage).items()}
+        values[stage] = {**known[stage], **changes(experiment, stage), "out": str(out)}
+    problems = []
+    for name, text in overrides:
+        stage, _, short = name.rpartition(".")
+        takers = [taker for taker in chosen if short in known[taker] and stage in ("", taker)]
+        if not takers or short == "out":
+            problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{_suggestion(short, classes, stage)}")
+        for taker in takers:
+            values[taker][short] = value_of(text)
+    made = {}
+    for stage, parameters in classes.items():
+        try:
+            made[stage] = parameters.of(parameters.located(values[stage]))
+        except ParameterError as error:
+            problems += [f"{stage}: {problem}" for problem in error.problems]
+    if problems:
+        raise ParameterError(problems)
+    return made
+
+
+def _suggestion(name: str, classes: dict[str, type[StageParameters]], stage: str) -> str:
+    """What an unknown name of -p may stand for, as the end of a sentence."""
+    asked = [parameters for taker, parameters in classes.items() if stage in ("", taker)]
+    renamed = [new for parameters in asked if (new := parameters.todays_name(name))]
+    every = {parameter for parameters in classes.values() for parameter in parameters.kinds()} - {"out"}
+    return f" (it is called {renamed[0]} here)" if renamed else nearest(name, every)

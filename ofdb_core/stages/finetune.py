@@ -1,0 +1,256 @@
+"""Fine-tuning: the pre-trained network and the same network from scratch learn real images, on equal terms.
+
+Both get the same recipe, images, order and augmentation; they differ in the weights that they start from. What it
+leaves in <out>/finetune: results.csv (a row a training), log.csv, evaluations.csv (accuracy on the way),
+predictions.csv (of all test images by each training), classes.csv (accuracy of each class) and, where they are kept,
+the last and the best weights of each training with a model card.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ofdb_core.base import folder, signals
+from ofdb_core.data import batches, real_images, tables
+from ofdb_core.data.samples import Images
+from ofdb_core.data.tables import Row
+from ofdb_core.stages.recipes import PRE_TRAINED, STARTS, Finetune
+from ofdb_core.training import checkpoint, evaluation, loop, model_card, networks, processes, progress, weights
+from ofdb_core.training.weights import Checkpoint
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a comparison starts from: images to train on and to test on, the checkpoint, and the hashes of both."""
+
+    train: Images
+    test: Images
+    checkpoint: Checkpoint
+    fingerprint: list[str]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a comparison: from where it starts, with how many images a class (0: all), and which repeat."""
+
+    start: str
+    shots: int
+    repeat: int
+
+    @property
+    def name(self) -> str:
+        """In the tables."""
+        return f"{self.start}, {self.shots or 'all'} a class, repeat {self.repeat}"
+
+    @property
+    def file(self) -> str:
+        """In the names of folders."""
+        return f"{self.start.replace(' ', '-')}_{self.shots or 'all'}_{self.repeat}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training: the model, its log, the evaluations on the way, and its row of results.csv."""
+
+    model: nn.Module
+    log: list[Row]
+    watch: evaluation.Best
+    row: Row
+
+
+def trials(parameters: Finetune) -> list[Trial]:
+    """The trainings of a comparison, in order."""
+    starts = [start for start in STARTS if start in parameters.starts]
+    order = itertools.product(parameters.shots, range(parameters.repeats), starts)
+    return [Trial(start, shots, repeat) for shots, repeat, start in order]
+
+
+def checkpoint_of(parameters: Finetune) -> Checkpoint:
+    """The checkpoint that is asked for, or that of notebook 4."""
+    path = parameters.checkpoint or str(Path(parameters.out) / "pretrain" / "model.safetensors")
+    shape = {"input_size": parameters.input_size, "channels": parameters.channels}
+    return Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
+
+
+def _images(parameters: Finetune) -> list[Images]:
+    with processes.state().main_process_first():
+        return real_images.images_of(parameters.data, parameters.data_root)
+
+
+def check(parameters: Finetune) -> None:
+    """A ValueError where data or checkpoint cannot be used; what must be downloaded for that is."""
+    loop.check(parameters)
+    train, _ = _images(parameters)
+    for shots in parameters.shots:
+        train.few_shot(shots, seed=parameters.seed)
+    if parameters.checkpoint:
+        checkpoint_of(parameters).network(len(train.classes), drop_path=parameters.drop_path)
+
+
+def start(parameters: Finetune) -> Start:
+    """Open data and checkpoint; the main process fetches what is to be fetched."""
+    train, test = _images(parameters)
+    opened = checkpoint_of(parameters)
+    hashes = processes.shared(lambda: [weights.fingerprint(opened.path), real_images.fingerprint(parameters.data)])
+    return Start(train, test, opened, hashes)
+
+
+def compare(parameters: Finetune, given: Start) -> list[Row]:
+    """Fine-tune once for each start, number of shots and repeat, in <out>/finetune; return results.csv's rows.
+
+    A row has start, shots (images a class, 0: all), repeat, accuracy (share of the test images, at the end),
+    best_accuracy and best_step (of the evaluations on the way; chosen by test images, as the original does), knn (by
+    the features before fine-tuning, where asked for) and name, which is the training's column in predictions.csv. A
+    folder that holds the same comparison, finished, is read instead, and an unfinished one is gone on with.
+    """
+    root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
+    head = folder.header({**parameters.identity(), "source": given.fingerprint}, _compare)
+    keep = parameters.changed != "restart"
+    processes.fill_once(
+        root, head, lambda: _compare(parameters, given, states, head), states=states, keep_finished=keep
+    )
+    return tables.read(root / "results.csv")
+
+
+def _compare(
+    recipe: Finetune, given: Start, states: Path, head: folder.Header
+) -> tuple[dict[str, bytes | str], dict[str, Any]]:
+    """The files of the folder, by name, and notes on the speed of each training."""
+    names = ("results", "log", "evaluations", "classes")
+    rows: dict[str, list[Row]] = {name: [] for name in names}
+    predictions, files = {"label": given.test.labels.tolist()}, {}
+    speeds = {}
+    with signals.Stop():  # between two trainings too: the next one saves and stops
+        for trial in trials(recipe):
+            trained = _train(recipe, trial, given, checkpoint.open_store(states / trial.file, head, recipe))
+            by_class = evaluation.by_class(trained.watch.last, given.test.labels, given.test.classes)
+            tables_of_trial = ([trained.row], progress.logged(trained.log), trained.watch.rows, by_class)
+            for name, own in zip(names, tables_of_trial, strict=True):
+                rows[name] += own if name == "results" else [{"name": trial.name, **row} for row in own]
+            last, best = trained.watch.last.tolist(), trained.watch.best.tolist()
+            predictions |= {trial.name: last, f"{trial.name} (best)": best}
+            speeds[trial.name] = progress.speed(trained.log)
+            if recipe.keep_weights:
+                files |= _weights(recipe, trial, given, trained)
+    rows["predictions"] = [dict(zip(predictions, row, strict=True)) for row in zip(*predictions.values(), strict=True)]
+    return {**files, **{f"{name}.csv": tables.to_text(table) for name, table in rows.items()}}, speeds
+
+
+def _train(recipe: Finetune, trial: Trial, given: Start, store: checkpoint.Store) -> Trained:
+    """Do one training of a comparison, or go on with it."""
+    seed = recipe.seed + trial.repeat
+    few = given.train.few_shot(trial.shots, seed=seed)
+    model = _network(recipe, trial, given)
+    knn = _neighbours(recipe, model, few, given.test) if recipe.knn else None
+    watch = evaluation.Best(given.test, recipe, recipe.evaluate_every)
+    source = batches.Batches(few, recipe, seed=seed, **processes.share())
+    log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
+    best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
+    last = watch.rows[-1]["accuracy"]
+    on_the_way = f", at best {best['accuracy']:.1%} at step {best['step']}" if recipe.evaluate_every else ""
+    print(f"{trial.name}: {last:.1%} of {len(given.test)} test images{on_the_way}")
+    where = {"start": trial.start, "shots": trial.shots, "repeat": trial.repeat}
+    accuracies = {"accuracy": last, "best_accuracy": best["accuracy"], "best_step": best["step"], "knn": knn}
+    return Trained(model, log, watch, {**where, **accuracies, "name": trial.name})
+
+
+def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
+    """The network that a training starts from."""
+    classes, seed = len(given.train.classes), recipe.seed + trial.repeat
+    if trial.start == PRE_TRAINED:
+        model, left = given.checkpoint.network(classes, drop_path=recipe.drop_path, seed=seed)
+        for line in left:
+            print(f"{trial.name}: {line}")
+    else:
+        model = given.checkpoint.untrained(classes, drop_path=recipe.drop_path, seed=seed)
+    if recipe.head_only:
+        networks.freeze_trunk(model)
+    return model
+
+
+def _neighbours(recipe: Finetune, model: nn.Module, train: Images, test: Images) -> float:
+    """The accuracy of the features' nearest neighbours before fine-tuning."""
+    model.to(processes.state().device)
+    predicted = evaluation.nearest_neighbours(model, train, test, recipe, recipe.knn)
+    return evaluation.accuracy(predicted, test.labels)
+
+
+def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained) -> dict[str, bytes | str]:
+    """The last and the best weights of a training and their model card as files' bytes or text, by name."""
+    model, row = trained.model, trained.row
+    facts = {**given.checkpoint.shape, "mean": recipe.mean, "std": recipe.std, "classes": given.test.classes}
+    weights_hash, data = given.fingerprint
+    start = {"start": trial.start, "starting weights": weights_hash if trial.start == PRE_TRAINED else None}
+    results = {
+        "test accuracy of last.safetensors": row["accuracy"],
+        "test accuracy of best.safetensors": row["best_accuracy"],
+        "step of best.safetensors": row["best_step"],
+    }
+    last = weights.to_bytes(model, facts)
+    model.load_state_dict(trained.watch.weights)
+    about = {"recipe": {**start, **recipe.identity()}, "data": data, "results": results}
+    files = {
+        "last.safetensors": last,
+        "best.safetensors": weights.to_bytes(model, facts),
+        "README.md": model_card.text(facts, file="last.safetensors", **about),
+    }
+    return {f"{trial.file}/{name}": content for name, content in files.items()}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The tables that a comparison has left, arranged for figures and for the record."""
+
+    parameters: Finetune
+    results: list[Row]
+
+    @property
+    def root(self) -> Path:
+        """The folder of the tables."""
+        return Path(self.parameters.out) / "finetune"
+
+    def table(self, name: str) -> list[Row]:
+        """The rows of <name>.csv."""
+        return tables.read(self.root / f"{name}.csv")
+
+    def first_repeat(self, name: str, trainings: int | None = None) -> dict[str, list[Row]]:
+        """The rows of <name>.csv of each training of the first repeat, or only of the first n trainings."""
+        rows, names = self.table(name), [row["name"] for row in self.results if row["repeat"] == 0]
+        return {training: [row for row in rows if row["name"] == training] for training in names[:trainings]}
+
+    def values(self, column: str, start: str, shots: int) -> list[float]:
+        """A column of results.csv for one start and number of shots, a value a repeat; empty where it is not told."""
+        values = [row[column] for row in self.results if (row["start"], row["shots"]) == (start, shots)]
+        return [] if "" in values else values
+
+    def accuracies(self) -> dict[str, dict[str, list[float]]]:
+        """Images a class -> start -> accuracies, a value a repeat."""
+        given = self.parameters
+        return {
+            f"{count or 'all'} images a class": {start: self.values("accuracy", start, count) for start in given.starts}
+            for count in given.shots
+        }
+
+    def predictions(self) -> dict[str, tuple[float, list[int]]]:
+        """Training, or training (best) -> its accuracy in results.csv, and its predicted class of each test image."""
+        rows = self.table("predictions")
+        accuracy = {row["name"]: row["accuracy"] for row in self.results}
+        accuracy |= {f"{row['name']} (best)": row["best_accuracy"] for row in self.results}
+        return {name: (value, [row[name] for row in rows]) for name, value in accuracy.items()}
+
+    def in_words(self) -> dict[str, str]:
+        """Mean and standard deviation of every group of repeats, as name -> value for a reader."""
+        words = {}
+        for column in ("accuracy", "best_accuracy", "knn"):
+            for count, start in itertools.product(self.parameters.shots, self.parameters.starts):
+                values = self.values(column, start, count)
+                if values and (column != "best_accuracy" or self.parameters.evaluate_every):
+                    suffix = "" if column == "accuracy" else f", {column.replace('_', ' ')}"
+                    spread = f" ± {np.std(values, ddof=1):.1%}" if len(values) > 1 else ""
+                    words[f"{start}, {count or 'all'} images a class{suffix}"] = f"{np.mean(values):.1%}{spread}"
+        made = folder.manifest(self.root)
+        return {**words, "trained by code": made["code"]}

@@ -1,0 +1,107 @@
+"""Pre-training: a network learns to tell the categories of a data set apart, one sample for each.
+
+What it leaves in <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones),
+its model card, log.csv and predictions.csv (of the un-augmented samples).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ofdb_core.base import folder
+from ofdb_core.data import archive, batches, real_images, tables
+from ofdb_core.data.samples import Samples
+from ofdb_core.data.tables import Row
+from ofdb_core.families import registry
+from ofdb_core.stages.recipes import Pretrain
+from ofdb_core.training import checkpoint, evaluation, loop, model_card, networks, processes, progress, weights
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a pre-training starts from: its samples, and the fingerprint of where they lie."""
+
+    samples: Samples
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: the log's rows, the predictions (n,) int64 of its own samples, its speed, and by which code."""
+
+    log: list[Row]
+    predicted: np.ndarray
+    speed: dict[str, float]
+    code: str
+
+    def in_words(self) -> dict[str, str | int]:
+        """Speed and code, as name -> value for a reader."""
+        return {
+            "processes": int(self.speed["processes"]),
+            "training time": f"{self.speed['seconds']:,.0f} s",
+            "images a second": f"{self.speed['images_per_second']:,.0f}",
+            "share of time waiting for data": f"{self.speed['data_share']:.1%}",
+            "trained by code": self.code,
+        }
+
+
+def check(parameters: Pretrain) -> None:
+    """A ValueError where this machine cannot train so, or where there is no such model."""
+    loop.check(parameters)
+    shape = {"channels": parameters.channels, "drop_path": parameters.drop_path}
+    networks.check_model(parameters.model, parameters.model_options, parameters.input_size, **shape)
+
+
+def start(parameters: Pretrain) -> Start:
+    """Open the data; an archive is unpacked by the main process first."""
+    place = Path(parameters.out) / parameters.data
+    if archive.is_archive(place):
+        with processes.state().main_process_first():
+            place = archive.unpacked(place, parameters.data_root or real_images.default_root())
+    samples = registry.samples(parameters.data, place, parameters)
+    return Start(samples, processes.shared(lambda: folder.fingerprint(place)))
+
+
+def pretrain(parameters: Pretrain, given: Start) -> Outcome:
+    """Train in <out>/pretrain.
+
+    A folder that holds the finished training of the same recipe and samples is read instead, and an unfinished one is
+    gone on with. Every process of a training on several devices calls this.
+    """
+    root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
+    head = folder.header({**parameters.identity(), "source": given.fingerprint}, _train, *parameters.code())
+    keep = parameters.changed != "restart"
+    processes.fill_once(
+        root, head, lambda: _train(given.samples, parameters, states, head), states=states, keep_finished=keep
+    )
+    log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
+    made = folder.manifest(root)
+    return Outcome(log, np.array([row["predicted"] for row in predicted]), made["notes"], made["code"])
+
+
+def _train(
+    samples: Samples, recipe: Pretrain, states: Path, head: folder.Header
+) -> tuple[dict[str, bytes | str], dict[str, Any]]:
+    """The files of the folder, by name, and notes on speed."""
+    store = checkpoint.open_store(states, head, recipe)
+    shape = {"options": recipe.model_options, "input_size": recipe.input_size, "channels": recipe.channels}
+    model = networks.build(recipe.model, len(samples.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
+    source = batches.Batches(samples, recipe, seed=recipe.seed, **processes.share())
+    log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store)
+    predicted = evaluation.predict(model, samples, recipe)
+    facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": samples.classes}
+    pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
+    results = {
+        "accuracy on its own categories": evaluation.accuracy(predicted, samples.labels),
+        "last loss": log[-1]["loss"],
+    }
+    about = {"recipe": recipe.identity(), "data": head["parameters"]["source"], "results": results}
+    files: dict[str, bytes | str] = {
+        "model.safetensors": weights.to_bytes(model, facts),
+        "README.md": model_card.text(facts, file="model.safetensors", **about),
+        "log.csv": tables.to_text(progress.logged(log)),
+        "predictions.csv": tables.to_text([{"label": label, "predicted": guess} for label, guess in pairs]),
+    }
+    return files, {"processes": processes.state().num_processes, **progress.speed(log)}

@@ -1,0 +1,130 @@
+"""The parameters of pre-training, fine-tuning and evaluation; light, so that a mistake is refused at once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from ofdb_core.base.parameters import Parameters, StageParameters
+from ofdb_core.base.values import Count, Folder, Length, NotNegative, Place, Range, Whole
+from ofdb_core.data import archive, real_images
+from ofdb_core.data.samples import Drawing
+from ofdb_core.families import registry
+from ofdb_core.training.recipe import Precision, Recipe
+
+PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
+
+
+@dataclass(frozen=True)
+class Pretrain(StageParameters, Recipe, Drawing):
+    """4_pretrain."""
+
+    unseen = ("data_root",)
+
+    data: Place
+    data_root: Folder | None
+    model: str
+    model_options: dict
+    required_gain: NotNegative
+
+    @classmethod
+    def data_names(cls) -> tuple[str, ...]:
+        return tuple(registry.sources())
+
+    def inputs(self) -> tuple[str, ...]:
+        return (self.data,) if self.data in registry.sources() else ()
+
+    def code(self) -> tuple[Callable, ...]:
+        return (registry.source_of(self.data, Path(self.out) / self.data).opens,)
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if source := registry.sources().get(self.data):
+            if sentence := registry.misfit(self.data, source, self):
+                yield sentence
+        elif not (Path(self.data).is_dir() or archive.is_archive(self.data)):
+            yield f"data: {self.data!r} is neither a folder or archive nor one of {', '.join(registry.sources())}"
+
+
+@dataclass(frozen=True)
+class _Start(Parameters):
+    """The checkpoint to start from, and the real images."""
+
+    unseen = ("data_root",)
+
+    checkpoint: Place | None
+    model: str | None
+    model_options: dict
+    data: Place
+    data_root: Folder | None
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        path = self.checkpoint
+        if path is not None and path.partition(":")[0] != "timm" and not Path(path).is_file():
+            yield f"checkpoint: {path!r} is neither a file nor timm:<model>"
+
+
+def _refusal(data: str) -> Iterator[str]:
+    """The sentence that refuses data of real images, if they are to be refused."""
+    try:
+        real_images.check(data)
+    except ValueError as error:
+        yield str(error)
+
+
+@dataclass(frozen=True)
+class Finetune(StageParameters, Recipe, _Start):
+    """5_finetune."""
+
+    starts: Annotated[list[Literal[STARTS]], Length(1, 2)]  # type: ignore[valid-type]
+    head_only: bool
+    evaluate_every: Whole
+    knn: Whole
+    keep_weights: bool
+    shots: Annotated[list[int], Length(1, 8), Range(0)]
+    repeats: Count
+
+    @classmethod
+    def data_names(cls) -> tuple[str, ...]:
+        return real_images.NAMES
+
+    def inputs(self) -> tuple[str, ...]:
+        return () if self.checkpoint else ("pretrain",)
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        yield from _refusal(self.data)
+
+
+@dataclass(frozen=True)
+class Evaluate(StageParameters, _Start):
+    """6_evaluate."""
+
+    unseen = ("loader_workers",)
+    renamed = {"workers": "loader_workers"}  # noqa: RUF012
+
+    input_size: Annotated[int, Range(8)] | None
+    channels: Literal[1, 3, None]
+    interpolation: Literal["bilinear", "bicubic"]
+    crop_pct: Annotated[float, Range(0, 1, above=True)]
+    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] | None
+    std: Annotated[list[float], Length(3, 3), Range(0, above=True)] | None
+    batch_size: Count
+    device_batch: Whole
+    knn: Whole
+    precision: Precision
+    loader_workers: Whole
+
+    @classmethod
+    def data_names(cls) -> tuple[str, ...]:
+        return (*registry.sources(), *real_images.NAMES)
+
+    def inputs(self) -> tuple[str, ...]:
+        made = (self.data,) if self.data in registry.sources() else ()
+        return (*(() if self.checkpoint else ("pretrain",)), *made)
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.data not in registry.sources() and not Path(self.data).is_dir():
+            yield from _refusal(self.data)

@@ -1,0 +1,108 @@
+"""Weights in the files of others: torch's pickles, unwrapped, with the names that timm gives to the same weights.
+
+Such a file is read by torch's `weights_only` loader, so that nothing in it is ever run. The forms are those of timm and
+DeiT (`model`, `state_dict`, their averages), of the authors (the same, beside optimizer, scheduler and epoch), and of
+VISSL and ClassyVision (`classy_state_dict`), whose vision transformers have names of their own, as torchvision's have.
+"""
+
+import pickle
+import re
+import struct
+
+import torch
+
+from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
+
+# isort: split
+from timm.models import clean_state_dict
+
+# Where the weights lie in a file; of several, the first is taken.
+PLACES = ("model", "state_dict", "model_ema", "state_dict_ema", "classy_state_dict", "base_model", "trunk")
+
+# What training scripts leave beside the weights. None of it is needed, so none of it is made: see `_Nothing`.
+HARMLESS = (
+    "argparse.Namespace",
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+)
+
+# Names in VISSL (the first two), ClassyVision and torchvision, and timm's for the same weights.
+NAMES = (
+    (r"^class_token$", "cls_token"),
+    (r"^(encoder\.)?pos_embedding$", "pos_embed"),
+    (r"^conv_proj\.", "patch_embed.proj."),
+    (r"^encoder\.layers\.(?:encoder_)?layer_(\d+)\.", r"blocks.\1."),
+    (r"^encoder\.ln\.", "norm."),
+    (r"^heads\.head\.", "head."),
+    (r"\.ln_([12])\.", r".norm\1."),
+    (r"\.self_attention\.in_proj_", ".attn.qkv."),
+    (r"\.self_attention\.out_proj\.", ".attn.proj."),
+    (r"\.mlp\.(?:linear_1|0)\.", ".mlp.fc1."),
+    (r"\.mlp\.(?:linear_2|3)\.", ".mlp.fc2."),
+)
+
+
+# What torch raises over a file that is cut off or altered.
+BROKEN = (
+    *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, MemoryError, AssertionError),
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
+
+
+class _Nothing:
+    """Stands for every harmless object of a file; it takes whatever it is given and keeps none of it."""
+
+    def __init__(self, *_):
+        pass
+
+    def __setstate__(self, _):
+        pass
+
+
+def read(path):
+    """The weights of a file of torch.save (.pth, .pth.tar, .pt, .bin), as name -> tensor, with timm's names.
+
+    A ValueError where the file is cut off, no such file, holds no weights, or asks for code to be run.
+    """
+    try:
+        with torch.serialization.safe_globals([(_Nothing, name) for name in HARMLESS]):
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except BROKEN as error:
+        raise ValueError(_refusal(path, error)) from error
+    for _ in PLACES:  # a file might lead in circles
+        inner = [found[place] for place in PLACES if isinstance(found, dict) and isinstance(found.get(place), dict)]
+        found = inner[0] if inner else found
+    entries = found.items() if isinstance(found, dict) else ()
+    tensors = {name: value for name, value in entries if isinstance(name, str) and _is_plain(value)}
+    if not tensors:
+        raise ValueError(f"{path}: holds no weights; they are looked for in the file itself and in {', '.join(PLACES)}")
+    return named(tensors)
+
+
+def _is_plain(value):
+    """Whether it is a tensor whose numbers are there, one by one: not sparse, quantized or left away."""
+    dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return dense and value.device.type == "cpu" and not value.is_quantized
+
+
+def _refusal(path, error):
+    if code := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"{path}: refused, it wants {code[1]} to be run; get it whole, or saved with its weights only"
+    return f"{path}: not a whole file of weights ({type(error).__name__}); download or make it again"
+
+
+def named(tensors):
+    """Name -> tensor with timm's names: without the prefixes of wrappers, and of a foreign ViT translated."""
+    tensors = clean_state_dict(tensors)
+    if "class_token" not in tensors:
+        return tensors
+    translated = {}
+    for name, tensor in tensors.items():
+        for theirs, ours in NAMES:
+            name = re.sub(theirs, ours, name)
+        translated[name] = tensor
+    position = translated.get("pos_embed")
+    if position is not None and position.ndim == 3 and position.shape[1] == 1:  # ClassyVision: (n, 1, dim)
+        translated["pos_embed"] = position.transpose(0, 1)
+    return translated

@@ -1,0 +1,41 @@
+"""timm's optimizers and cosine schedule, by a recipe."""
+
+import torch
+from torch import nn
+
+from ofdb_core.base.values import nearest
+from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
+from ofdb_core.training.recipe import Optimisation
+
+# isort: split
+from timm.optim import create_optimizer_v2, list_optimizers
+from timm.scheduler import CosineLRScheduler
+
+
+def check(name: str) -> None:
+    """A ValueError where timm has no optimizer of this name."""
+    if name.lower() not in list_optimizers():
+        raise ValueError(f"optimizer: {name!r} is not a timm optimizer{nearest(name, list_optimizers())}")
+
+
+def rates(recipe: Optimisation) -> tuple[float, ...]:
+    """Peak, last and first learning rate: those of the recipe, scaled from `reference_batch` to the batch size."""
+    scale = recipe.batch_size / recipe.reference_batch
+    return tuple(rate * scale for rate in (recipe.learning_rate, recipe.min_learning_rate, recipe.warmup_learning_rate))
+
+
+def build(model: nn.Module, recipe: Optimisation) -> tuple[torch.optim.Optimizer, CosineLRScheduler]:
+    """timm's optimizer and cosine schedule; the parameters that do not learn are left out."""
+    peak, last, first = rates(recipe)
+    decay = None if recipe.layer_decay == 1 else recipe.layer_decay
+    how = {"lr": peak, "weight_decay": recipe.weight_decay, "layer_decay": decay}
+    optimizer = create_optimizer_v2(model, opt=recipe.optimizer, **how)
+    schedule = CosineLRScheduler(
+        optimizer,
+        t_initial=recipe.steps,
+        lr_min=last,
+        warmup_t=recipe.warmup_steps,
+        warmup_lr_init=first,
+        t_in_epochs=False,
+    )
+    return optimizer, schedule

@@ -1,0 +1,70 @@
+"""What several processes of one training do together: they share what one has found, and only the main one writes."""
+
+import contextlib
+import datetime
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
+
+from ofdb_core.base import files, folder
+
+T = TypeVar("T")
+
+PATIENCE = datetime.timedelta(hours=2)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
+
+
+def state() -> PartialState:
+    """Which process this is, of how many, on which device: accelerate's PartialState."""
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=PATIENCE)
+
+
+def share() -> dict[str, int]:
+    """This process's `process` and the number of `processes`, as a batch source takes them."""
+    return {"process": state().process_index, "processes": state().num_processes}
+
+
+def shared(function: Callable[[], T]) -> T:
+    """What function() is in the main process, for all of them."""
+    return broadcast_object_list([function() if state().is_main_process else None])[0]
+
+
+def fill_once(
+    root: str | Path,
+    head: folder.Header,
+    make: Callable[[], tuple[dict[str, bytes | str], dict[str, Any]]],
+    *,
+    states: Path,
+    keep_finished: bool = False,
+) -> None:
+    """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
+
+    head: see `folder.header`; make: called in every process, gives a dictionary name -> bytes or text, and notes for
+    the manifest; states: the folder of what make() keeps on disk while it works, removed once its files are written.
+    Until then the folder stays as it was. keep_finished: keep it also where only the code has changed since.
+    """
+    root = Path(root)
+    made_by = shared(lambda: folder.made_by(root, head["parameters"]))
+    if made_by == head["code"]:
+        print(f"{root}: made before and unchanged, kept")
+    elif made_by and keep_finished:
+        print(
+            f"{root}: finished before, by other code ({made_by}; today's is {head['code']}), and kept; "
+            "-p changed restart makes it anew"
+        )
+    else:
+        folder.refuse_strangers(root)
+        made, notes = make()
+        if state().is_main_process:
+            folder.begin(root, head)
+            for name, data in made.items():
+                files.write_whole(root / name, data)
+            folder.seal(root, head, notes)
+        state().wait_for_everyone()
+    if state().is_main_process:
+        shutil.rmtree(states, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it is not there, or another training has states in it
+            states.parent.rmdir()

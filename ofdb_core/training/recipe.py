@@ -1,0 +1,69 @@
+"""How a network is trained: the groups of parameters that the loop, its optimizer and its states take."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from ofdb_core.base.parameters import Parameters
+from ofdb_core.base.values import Count, NotNegative, Positive, Range, Share, Whole
+from ofdb_core.data.batch_recipe import BatchRecipe, PlainRecipe
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+
+@dataclass(frozen=True)
+class Inference(PlainRecipe):
+    """How a network is asked about images."""
+
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Optimisation(Parameters):
+    """Optimizer, schedule and length; learning rates are for `reference_batch` images a step."""
+
+    steps: Count
+    batch_size: Count
+    reference_batch: Count
+    optimizer: str
+    learning_rate: Positive
+    min_learning_rate: NotNegative
+    warmup_learning_rate: NotNegative
+    warmup_steps: Whole
+    weight_decay: NotNegative
+    layer_decay: Annotated[float, Range(0, 1, above=True)]
+    clip_gradient: NotNegative
+    ema: Annotated[float, Range(0, 0.999999)]
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.warmup_steps >= self.steps:
+            yield f"warmup_steps: {self.warmup_steps} leaves no step of the {self.steps} steps after the warm-up"
+        if self.min_learning_rate > self.learning_rate:
+            yield f"min_learning_rate: {self.min_learning_rate} is above learning_rate, {self.learning_rate}"
+
+
+@dataclass(frozen=True)
+class Saving(Parameters):
+    """When the state of a training is saved, and what becomes of one that is there."""
+
+    unseen = ("save_steps", "save_minutes", "keep", "changed")
+
+    save_steps: Whole
+    save_minutes: NotNegative
+    keep: Count
+    changed: Literal["refuse", "continue", "restart"]
+
+
+@dataclass(frozen=True)
+class Recipe(Inference, BatchRecipe, Optimisation, Saving):
+    """All that a training is a function of, beside network, images and seed."""
+
+    unseen = ("out", "tracker")
+
+    out: str
+    drop_path: Share
+    compile: bool
+    gradient_checkpointing: bool
+    log_every: Count
+    tracker: Literal["none", "tensorboard", "wandb"]

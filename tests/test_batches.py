@@ -1,0 +1,289 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import SHADES, folder_of, some_images
+
+from ofdb_core.data import augmentation, batches, mixing, samples
+from ofdb_core.stages import recipes
+
+
+@pytest.fixture
+def rules():
+    """A function that makes a small training recipe with other values for some fields."""
+    values = {
+        **{"out": "runs", "seed": 0, "input_size": 16, "steps": 3, "batch_size": 6, "workers": 0, "log_every": 1},
+        **{"optimizer": "adamw", "learning_rate": 1e-3, "min_learning_rate": 1e-5, "warmup_learning_rate": 1e-6},
+        **{"warmup_steps": 1, "weight_decay": 0.05, "drop_path": 0.0, "label_smoothing": 0.1, "precision": "fp32"},
+        **{"mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
+        **{"crop_scale": [0.3, 1.0], "crop_ratio": [0.75, 1.3333], "interpolation": "bicubic", "crop_pct": 1.0},
+        **{"mean": [0.5] * 3, "std": [0.5] * 3, "hflip": 0.5, "vflip": 0.5, "erasing": 0.5},
+        **{"auto_augment": "rand-m9-mstd0.5-inc1", "channels": 3, "device_batch": 0, "reference_batch": 512},
+        **{"layer_decay": 1.0, "clip_gradient": 0.0, "ema": 0.0, "compile": False, "gradient_checkpointing": False},
+        **{"tracker": "none", "save_steps": 0, "save_minutes": 0.0, "keep": 1, "changed": "refuse"},
+    }
+    return lambda **other: recipes.Training.of({**values, **other})
+
+
+PLAIN = {
+    **{
+        "mix_probability": 0.0,
+        "label_smoothing": 0.0,
+        "auto_augment": None,
+        "erasing": 0.0,
+        "hflip": 0.0,
+        "vflip": 0.0,
+    },
+    **{"crop_scale": [1.0, 1.0], "crop_ratio": [1.0, 1.0], "interpolation": "bilinear"},
+}
+
+
+def batches(source, steps=5, workers=0, start=0):
+    return [(x.clone(), y.clone()) for x, y in batches.prefetch(source, steps, start=start, workers=workers)]
+
+
+def same(some, others):
+    return len(some) == len(others) and all(
+        torch.equal(a, b) for one, other in zip(some, others, strict=True) for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_batches_do_not_depend_on_the_number_of_workers(rules):
+    source = batches.Batches(some_images(), rules(), seed=3)
+    alone = batches(source)
+    for workers in (1, 2):
+        assert same(batches(source, workers=workers), alone)
+
+
+def test_batches_are_functions_of_seed_and_step(rules):
+    source, again = (batches.Batches(some_images(), rules(), seed=3) for _ in range(2))
+    first = [source.batch(step) for step in range(4)]
+    assert same([again.batch(step) for step in (3, 1, 0, 2)], [first[step] for step in (3, 1, 0, 2)])
+    assert not torch.equal(first[0][0], first[1][0])
+    assert not torch.equal(batches.Batches(some_images(), rules(), seed=4).batch(0)[0], first[0][0])
+
+
+def test_a_later_start_gives_the_later_batches(rules):
+    source = batches.Batches(some_images(), rules(), seed=3)
+    assert same(batches(source, 5, workers=1, start=3), batches(source)[3:])
+
+
+def test_shapes_and_types_of_a_batch(rules):
+    images, targets = batches.Batches(some_images(), rules(), seed=0).batch(0)
+    assert images.shape == (6, 3, 16, 16)
+    assert targets.shape == (6, 5)
+    assert images.dtype == targets.dtype == torch.float32
+
+
+@pytest.mark.parametrize("batch_size", [3, 4, 10, 23])
+def test_every_sample_is_used_equally_often(rules, batch_size):
+    source = batches.Batches(some_images(), rules(batch_size=batch_size), seed=0)
+    ids = np.concatenate([source.ids(step) for step in range(10 * batch_size)])  # a whole number of epochs
+    assert set(Counter(ids.tolist()).values()) == {len(ids) // 10}
+    for epoch in ids.reshape(-1, 10):
+        assert sorted(epoch) == list(range(10))
+    assert not np.array_equal(ids[:10], ids[10:20])
+
+
+def whole_and_pieces(rules, processes, device_batch=0):
+    """A batch of twelve, and the same in pieces: each process's parts, one after another."""
+    images, how = some_images(), rules(batch_size=12, device_batch=device_batch)
+    sources = [batches.Batches(images, how, seed=2, process=i, processes=processes) for i in range(processes)]
+    pieces = [source.batch(3, part) for source in sources for part in range(source.parts)]
+    ids = np.concatenate([source.ids(3, part) for source in sources for part in range(source.parts)])
+    source = batches.Batches(images, rules(batch_size=12), seed=2)
+    return (*source.batch(3), source.ids(3)), (*(torch.cat(tensors) for tensors in zip(*pieces, strict=True)), ids)
+
+
+@pytest.mark.parametrize(("processes", "device_batch"), [(2, 0), (3, 0), (1, 4), (2, 2), (1, 5)])
+def test_the_pieces_of_a_batch_make_the_whole(rules, processes, device_batch):
+    whole, pieces = whole_and_pieces(rules, processes, device_batch)
+    assert torch.equal(whole[0], pieces[0])
+    assert torch.equal(whole[1], pieces[1])
+    assert np.array_equal(whole[2], pieces[2])
+
+
+def test_a_share_is_cut_into_the_fewest_parts_that_fit(rules):
+    how = {"batch_size": 24, "mix_probability": 0.0}
+    assert [batches.parts(rules(**how, device_batch=most)) for most in (0, 24, 23, 8, 7, 1)] == [1, 1, 2, 3, 4, 24]
+    assert batches.parts(rules(batch_size=24, device_batch=3)) == 12  # mixed in pairs, so each part is even
+
+
+@pytest.mark.parametrize(("values", "processes"), [({}, 4), ({}, 2), ({"device_batch": 1}, 1)])
+def test_a_batch_that_cannot_be_cut_is_refused(rules, values, processes):
+    with pytest.raises(ValueError, match=r"batch_size: 6 cannot be cut into equal parts.*samples are mixed in pairs"):
+        batches.parts(rules(**values), processes)
+
+
+def test_a_network_of_one_channel_gets_gray_pictures(rules):
+    images = samples.Images(np.full((2, 16, 16, 3), (255, 0, 0), np.uint8), [0, 1], "ab")
+    how = rules(channels=1, mean=[0.0] * 3, std=[1.0] * 3, batch_size=2, **PLAIN)
+    shown = batches.Batches(images, how, seed=0).batch(0)[0]
+    assert shown.shape == (2, 1, 16, 16)
+    assert torch.allclose(shown, torch.tensor(76 / 255))
+    assert torch.allclose(batches.Plain(images, how).batch(0)[0], torch.tensor(76 / 255))
+    assert augmentation.to_pixels(shown, how).shape == (2, 16, 16, 3)
+
+
+def test_processes_share_the_images_to_evaluate(rules):
+    images = some_images(n=7)
+    shares = [batches.Plain(images, rules(), process=i, processes=3) for i in range(3)]
+    assert [source.ids(0).tolist() for source in shares] == [[0, 3, 6], [1, 4], [2, 5]]
+
+
+def test_the_callers_generators_are_left_alone(rules):
+    source = batches.Batches(some_images(), rules(), seed=0)
+    drawn = []
+    for work in (lambda: None, lambda: batches(source), lambda: batches(source, workers=1)):
+        random.seed(5)
+        np.random.seed(5)
+        torch.manual_seed(5)
+        work()
+        drawn.append((random.random(), np.random.random(), torch.rand(1).item()))
+    assert drawn[0] == drawn[1] == drawn[2]
+
+
+@pytest.mark.parametrize("mixing", [{"mixup": 0.8, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}, {}])
+def test_mixed_targets_sum_to_one(rules, mixing):
+    source = batches.Batches(some_images(), rules(batch_size=7, **mixing), seed=0)
+    for step in range(8):
+        targets = source.batch(step)[1]
+        assert torch.allclose(targets.sum(dim=1), torch.ones(7), atol=1e-6)
+        assert (targets >= 0.1 / 5 - 1e-6).all()
+
+
+def test_cutmix_targets_are_the_shares_of_pixels(rules):
+    images = torch.arange(4.0)[:, None, None, None].expand(4, 3, 16, 16).clone()
+    for seed in range(20):
+        mixed, targets = mixing.mixed(
+            images.clone(), torch.eye(4), rules(mixup=0.0, batch_size=4), np.random.default_rng(seed)
+        )
+        for i in range(4):
+            shares = [(mixed[i] == other).float().mean() for other in range(4)]
+            assert torch.allclose(targets[i], torch.tensor(shares), atol=1e-6)
+
+
+def test_mixup_mixes_images_as_targets(rules):
+    images = torch.eye(5)[:, :, None, None].expand(5, 5, 16, 16).clone()
+    mixed, targets = mixing.mixed(images, torch.eye(5), rules(cutmix=0.0), np.random.default_rng(0))
+    assert torch.allclose(mixed[:, :, 0, 0], targets)
+    assert ((targets > 0).sum(dim=1) == torch.tensor([2, 2, 2, 2, 1])).all()  # the odd one stays alone
+
+
+def test_no_mixing_leaves_smoothed_labels(rules):
+    source = batches.Batches(some_images(), rules(mix_probability=0.0), seed=0)
+    targets = source.batch(0)[1]
+    assert torch.equal(targets.argmax(dim=1), torch.as_tensor(source.images.labels[source.ids(0)]))
+    assert torch.allclose(targets.max(dim=1).values, torch.tensor(0.9 + 0.1 / 5))
+
+
+def test_mix_probability_is_the_share_of_mixed_batches(rules):
+    targets = torch.eye(6)
+    mixed = [
+        not torch.equal(
+            mixing.mixed(torch.zeros(6, 3, 16, 16), targets, rules(mix_probability=0.3), np.random.default_rng(i))[1],
+            targets,
+        )
+        for i in range(400)
+    ]
+    assert 0.2 < np.mean(mixed) < 0.4
+
+
+def test_normalisation_is_the_recipes(rules):
+    images = samples.Images(np.full((2, 16, 16), 255, np.uint8), [0, 1], "ab")
+    how = rules(mean=[0.5, 0.4, 0.0], std=[0.5, 0.2, 2.0], batch_size=2, **PLAIN)
+    expected = torch.tensor([1.0, 3.0, 0.5])
+    shown = batches.Batches(images, how, seed=0).batch(0)[0]
+    assert torch.allclose(shown.mean(dim=(0, 2, 3)), expected)
+    assert torch.allclose(batches.Plain(images, how).batch(0)[0].mean(dim=(0, 2, 3)), expected)
+    assert (augmentation.to_pixels(shown, how) == 255).all()
+
+
+def test_strongest_augmentation_is_survived(rules):
+    how = rules(auto_augment="rand-m10-n6-inc1", batch_size=32)  # posterize then keeps no bit, which Pillow refuses
+    source = batches.Batches(some_images(), how, seed=0)
+    assert all(torch.isfinite(source.batch(step)[0]).all() for step in range(4))
+
+
+def test_evaluation_goes_through_the_images_in_order(rules):
+    images = some_images(n=13, classes=4)
+    source = batches.Plain(images, rules(batch_size=5))
+    found = list(batches.prefetch(source, len(source)))
+    assert [len(x) for x, _ in found] == [5, 5, 3]
+    assert torch.cat([y for _, y in found]).tolist() == images.labels.tolist()
+
+
+def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):
+    pixels = np.zeros((1, 32, 32), np.uint8)
+    pixels[0, :4] = 255  # an edge that a crop of half the side leaves out
+    images = samples.Images(pixels, [0], "a")
+    shown = {
+        share: batches.Plain(images, rules(crop_pct=share, interpolation="bilinear")).batch(0)[0]
+        for share in (0.5, 1.0)
+    }
+    assert shown[1.0].max() > 0
+    assert shown[0.5].max() == -1
+
+
+def test_files_give_the_batches_of_arrays(rules, tmp_path):
+    images = some_images(n=4, classes=2)
+    for i in range(4):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        Image.fromarray(images.pixels(i)).save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    order = [0, 2, 1, 3]  # class by class
+    arrays = samples.Images(images.items[order], images.labels[order], "ab")
+    sources = [batches.Batches(x, rules(), seed=0) for x in (arrays, samples.Images.from_folder(tmp_path))]
+    assert same(*[batches(source) for source in sources])
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "empty"])
+def test_corrupt_image_is_named(rules, tmp_path, damage):
+    folder_of(tmp_path, good=Image.fromarray(SHADES), bad=Image.fromarray(SHADES))
+    path = tmp_path / "a" / "bad.png"
+    data = path.read_bytes()
+    flipped = data[:20] + bytes([data[20] ^ 255]) + data[21:]
+    path.write_bytes(
+        {"truncated": data[: len(data) // 2], "flipped": flipped, "text": b"no image", "empty": b""}[damage]
+    )
+    source = batches.Batches(samples.Images.from_folder(tmp_path), rules(), seed=0)
+    for workers in (0, 1):
+        with pytest.raises(ValueError, match=r"a/bad.png: cannot be read as an image .* restore or delete it"):
+            batches(source, workers=workers)
+
+
+INTERRUPTED = """
+import sys, time, torch
+from ofdb_core import loading
+class Slow:
+    parts = 1
+    def batch(self, step, part):
+        time.sleep(0.01)
+        return [torch.zeros(3)]
+for step, _ in enumerate(loading.prefetch(Slow(), 10**9, workers=2)):
+    if step == 2:
+        print("working", flush=True)
+"""
+
+
+def test_ctrl_c_ends_the_workers_too():
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "working\n"
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    error = process.communicate(timeout=60)[1]
+    assert error.count("Traceback") == 1
+    assert error.rstrip().endswith("KeyboardInterrupt")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # nobody is left

@@ -1,0 +1,74 @@
+import pytest
+import tiny
+import torch
+
+from ofdb_core.base import folder, parameters
+from ofdb_core.stages import evaluate, finetune, pretrain
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pretrained")
+    pretrain.pretrain(tiny.pretrain(data=tiny.folder_of_shades(root / "images"), out=str(root)))
+    return root
+
+
+def asked(out, **values):
+    return tiny.of("6_evaluate", **{"out": str(out), "precision": "fp32", "workers": 0, **values})
+
+
+def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_path, capsys):
+    how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": str(pretrained / "images")}
+    for _ in range(2):
+        rows, classes = evaluate.evaluate(asked(tmp_path, **how))
+    assert [row["label"] for row in rows] == list(range(8))
+    assert {row["by"] for row in classes} == {"head"}
+    assert folder.verify(tmp_path / "evaluation") == []
+    assert capsys.readouterr().out.count("made before and unchanged, kept") == 1
+
+
+def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
+    settings = tiny.finetune(
+        checkpoint=str(pretrained / "pretrain" / "model.safetensors"), out=str(tmp_path), repeats=1
+    )
+    results = finetune.compare(settings)
+    last = finetune.root_of(settings) / "pre-trained_2_0" / "last.safetensors"
+    rows, _ = evaluate.evaluate(asked(tmp_path, checkpoint=str(last), data="digits"))
+    assert sum(row["label"] == row["head"] for row in rows) / len(rows) == pytest.approx(results[0]["accuracy"])
+
+
+def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):
+    how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": "digits"}
+    with pytest.raises(ValueError, match=r"digits' has 10 classes .* 8 others; fine-tune it first, or ask .*-p knn 20"):
+        evaluate.evaluate(asked(tmp_path, **how))
+    rows, classes = evaluate.evaluate(asked(tmp_path, **how, knn=5))
+    assert {row["by"] for row in classes} == {"neighbours"}
+    assert sum(row["label"] == row["neighbours"] for row in rows) / len(rows) > 0.3
+
+
+def test_neighbours_need_training_images(pretrained, tmp_path):
+    how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": str(pretrained / "images")}
+    with pytest.raises(ValueError, match="has no training images"):
+        evaluate.evaluate(asked(tmp_path, **how, knn=5))
+
+
+def test_the_authors_files_need_the_name_of_their_network(tmp_path):
+    torch.save({"model": tiny.network(classes=10).state_dict(), "epoch": 3}, tmp_path / "last.pth.tar")
+    how = {"checkpoint": str(tmp_path / "last.pth.tar"), "data": "digits"}
+    with pytest.raises(ValueError, match="does not say which network it holds; give its timm name"):
+        evaluate.evaluate(asked(tmp_path / "out", **how))
+    shape = {"model": "vit_tiny_patch16_224", "model_options": tiny.VIT, "input_size": 16}
+    rows, _ = evaluate.evaluate(asked(tmp_path / "out", **how, **shape))
+    assert len(rows) == 797
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"checkpoint": "/nowhere/x.pth"}, "checkpoint: '/nowhere/x.pth' is neither a file nor timm:<model>"),
+        ({"data": "cifar1"}, r"data: 'cifar1' .*did you mean cifar10"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_runs(tmp_path, values, message):
+    with pytest.raises(parameters.ParameterError, match=message):
+        asked(tmp_path, **values)

@@ -1,0 +1,155 @@
+import argparse
+import os
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from tiny import network, same
+
+from ofdb_core.training import foreign_weights, weights  # (before torchvision)
+
+# isort: split
+from torchvision.models import VisionTransformer
+
+LIKE_TINY = {"model": "vit_tiny_patch16_224", "options": tiny.VIT}
+
+
+def write(path, content, **how):
+    torch.save(content, path, **how)
+    return path
+
+
+def swap(names, *pairs):
+    """The tensors under other names: what another library would have written."""
+    for ours, theirs in pairs:
+        names = {name.replace(ours, theirs): tensor for name, tensor in names.items()}
+    return names
+
+
+def authors(state):
+    """What the original's trainer saves, and timm's: the weights beside much that nobody needs here."""
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(2))])
+    rest = {"epoch": 3, "optimizer": optimizer.state_dict(), "lr_scheduler": {"last": 0.1}, "scaler": None}
+    odd = {"args": argparse.Namespace(lr=0.1), "metric": np.float64(0.5), "seen": np.arange(3)}
+    return {**rest, **odd, "model": OrderedDict(state)}
+
+
+FORMS = {
+    "bare": lambda state: state,
+    "model": authors,
+    "state_dict": lambda state: {"state_dict": state, "arch": "vit"},
+    "module.": lambda state: {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}},
+    "compiled": lambda state: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+    "averaged": lambda state: {"state_dict_ema": state},
+    "model before its average": lambda state: {"model_ema": network(seed=1).state_dict(), "model": state},
+    "classy": lambda state: {"classy_state_dict": {"base_model": {"model": {"trunk": state, "heads": {}}}}},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_weights_are_found_in_every_form(tmp_path, form, zipped):
+    state = network().state_dict()
+    path = write(tmp_path / "last.pth.tar", FORMS[form](state), _use_new_zipfile_serialization=zipped)
+    assert same(foreign_weights.read(path), state)
+    found, left = weights.load(path, **LIKE_TINY, input_size=16)
+    assert same(found.state_dict(), state)
+    assert left == []
+
+
+def test_the_names_of_vissl_become_those_of_timm(tmp_path):
+    state = network().state_dict()
+    trunk = swap(state, ("cls_token", "class_token"), ("pos_embed", "pos_embedding"))
+    trunk = {name: tensor for name, tensor in trunk.items() if not name.startswith("head.")}
+    content = {"classy_state_dict": {"base_model": {"model": {"trunk": trunk, "heads": {}}, "meters": {}}}}
+    path = write(tmp_path / "vissl.torch", content)
+    with pytest.raises(ValueError, match=r"classes: .*vissl\.torch has no head of a vit_tiny"):
+        weights.load(path, **LIKE_TINY, input_size=16)
+    found, left = weights.load(path, **LIKE_TINY, input_size=16, classes=4)
+    assert left == [
+        "head.bias: nothing in the file, 4 wanted; drawn anew",
+        "head.weight: nothing in the file, 4 x 16 wanted; drawn anew",
+    ]
+    assert same(found.state_dict(), state)
+
+
+def classy(state):
+    """torchvision's names as ClassyVision had them before, whose positions are (n, 1, dim)."""
+    pairs = [("encoder_layer_", "layer_"), ("mlp.0", "mlp.linear_1"), ("mlp.3", "mlp.linear_2")]
+    state = swap(state, *pairs)
+    return {**state, "encoder.pos_embedding": state["encoder.pos_embedding"].transpose(0, 1)}
+
+
+@pytest.mark.parametrize("form", [dict, classy])
+def test_a_vision_transformer_of_torchvision_gives_the_same_outputs_in_timm(tmp_path, form):
+    torch.manual_seed(0)
+    theirs = VisionTransformer(
+        image_size=16, patch_size=4, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=64, num_classes=4
+    ).eval()
+    torch.nn.init.normal_(theirs.heads.head.weight)
+    path = write(tmp_path / "vit.pth", form(theirs.state_dict()))
+    options = {**LIKE_TINY["options"], "depth": 2}
+    ours, left = weights.load(path, model="vit_tiny_patch16_224", options=options, input_size=16)
+    assert left == []
+    images = torch.rand(3, 3, 16, 16)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours.eval()(images), theirs(images), rtol=1e-5, atol=1e-5)
+
+
+class Hostile:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("function", [os.system, eval, print, getattr])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_hostile_file_is_refused_and_nothing_of_it_is_run(tmp_path, function, zipped):
+    trace = tmp_path / "trace"
+    argument = f"touch {trace}" if function is os.system else f"open({str(trace)!r}, 'w')"
+    content = {"model": network().state_dict(), "args": Hostile(function, argument)}
+    path = write(tmp_path / "x.pth", content, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=rf"x\.pth: refused, it wants \S*{function.__name__} to be run"):
+        foreign_weights.read(path)
+    (tmp_path / "y.pth").write_bytes(pickle.dumps(content))
+    with pytest.raises(ValueError, match=r"y\.pth: refused|y\.pth: not a whole file"):
+        foreign_weights.read(tmp_path / "y.pth")
+    assert not trace.exists()
+
+
+def test_what_stands_for_harmless_objects_does_nothing(tmp_path):
+    before = set(torch.serialization.get_safe_globals())
+    path = write(tmp_path / "x.pth", {"w": torch.ones(1), "args": argparse.Namespace(a=1), "x": np.int64(3)})
+    assert foreign_weights.read(path).keys() == {"w"}
+    assert set(torch.serialization.get_safe_globals()) == before  # the exceptions are for this one reading
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_files_that_are_cut_off_are_named(tmp_path, zipped):
+    path = write(tmp_path / "x.pth", authors(network().state_dict()), _use_new_zipfile_serialization=zipped)
+    data = path.read_bytes()
+    for size in [0, 1, 2, 100, len(data) // 2, len(data) - 300]:
+        path.write_bytes(data[:size])
+        with pytest.raises(ValueError, match=r"x\.pth: (not a whole file of weights|refused)"):
+            foreign_weights.read(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [1, 2], {"model": {}, "epoch": 3}, {"model": {"w": 1}}, torch.ones(2), {"w": torch.eye(2).to_sparse()}],
+)
+def test_a_file_without_weights_says_where_they_were_looked_for(tmp_path, content):
+    with pytest.raises(ValueError, match=r"x\.pth: holds no weights; they are looked for in .*state_dict"):
+        foreign_weights.read(write(tmp_path / "x.pth", content))
+
+
+def test_a_file_that_leads_in_circles_comes_to_an_end(tmp_path):
+    circle = {}
+    circle["model"] = circle
+    with pytest.raises(ValueError, match="holds no weights"):
+        foreign_weights.read(write(tmp_path / "x.pth", circle))

@@ -1,0 +1,283 @@
+"""Views of models that are rendered while training, and stored views that are drawn anew."""
+
+import math
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from ofdb_core.base import folder, parameters
+from ofdb_core.data import batches, ply, samples
+from ofdb_core.families import fractal_3d, registry
+from ofdb_core.formulas import camera
+
+PLAIN = {"live_range": 0.0, "live_jitter": 0.0, "live_points": [1.0, 1.0], "live_point_size": [1, 1]}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder with three models of 2,000 points, and their points."""
+    root, points = tmp_path_factory.mktemp("models"), np.random.default_rng(0).uniform(-0.6, 0.6, (3, 2000, 3))
+    for category, cloud in enumerate(points):
+        path = root / fractal_3d.model_name(category)
+        path.parent.mkdir()
+        path.write_bytes(ply.encode(cloud))
+    return root, points
+
+
+@pytest.fixture(scope="module")
+def views(models, tmp_path_factory):
+    """A folder with four stored views of each of the three models."""
+    root = tmp_path_factory.mktemp("views")
+    pairs = [(category, models[0] / fractal_3d.model_name(category)) for category in range(3)]
+    head = folder.header({}, "camera")
+    folder.fill(root, head, fractal_3d.view_files(pairs, seed=0, views=4, size=64), total=12, workers=1)
+    return root
+
+
+def settings(**values):
+    return tiny.pretrain(**{"data": "models", "views": "live", "live_size": 64, **values})
+
+
+def picture(found, i, seed=None):
+    return np.asarray(found.picture(i, None if seed is None else np.random.default_rng(seed)))
+
+
+def test_models_are_samples_of_their_categories(models):
+    found = registry.samples(settings(), models[0])
+    assert len(found) == 3
+    assert found.classes == ["000000", "000001", "000002"]
+    assert found.labels.tolist() == [0, 1, 2]
+    view = found.picture(1, np.random.default_rng(0))
+    assert view.mode == "L"
+    assert view.size == (64, 64)
+    assert set(np.unique(view)) == {0, 255}
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_without_range_and_jitter_a_live_view_is_the_stored_one(models, axes):
+    found = registry.samples(settings(live_axes=axes, **PLAIN), models[0])
+    for category, points in enumerate(models[1]):
+        stored = camera.view(points, (0,) * axes, (0.0,) * axes, size=64) * 255
+        assert (picture(found, category, seed=5) == stored).all()
+        assert (picture(found, category) == stored).all()
+
+
+def test_without_a_generator_nothing_is_drawn(models):
+    plain, any_view = registry.samples(settings(**PLAIN), models[0]), registry.samples(settings(), models[0])
+    assert all((picture(plain, i) == picture(any_view, i)).all() for i in range(3))
+
+
+def test_a_view_is_a_function_of_its_generator(models):
+    found, again = (registry.samples(settings(), models[0]) for _ in range(2))
+    seen = [picture(found, i, seed).tobytes() for i in (0, 1) for seed in range(20)]
+    assert len(set(seen)) == 40
+    assert seen[::-1] == [picture(again, i, seed).tobytes() for i in (1, 0) for seed in reversed(range(20))]
+
+
+def turns(models, monkeypatch, draws=300, **values):
+    """The rotations of so many views."""
+    found, seen, render = registry.samples(settings(**values), models[0]), [], camera.render
+    monkeypatch.setattr(camera, "render", lambda points, turn, **how: seen.append(turn) or render(points, turn, **how))
+    for seed in range(draws):
+        found.picture(0, np.random.default_rng(seed))
+    return np.array(seen)
+
+
+@pytest.mark.parametrize("reach", [40.0, 360.0])
+def test_the_camera_stays_within_its_range(models, monkeypatch, reach):
+    seen = turns(models, monkeypatch, live_axes=1, live_range=reach, live_jitter=0.0)
+    angles = np.degrees(np.arctan2(seen[:, 0, 2], seen[:, 0, 0])) - 30  # of Ry, from the plain view
+    angles = (angles + 180) % 360 - 180
+    assert reach / 2 * 0.9 < np.abs(angles).max() <= reach / 2 + 1e-3
+    assert abs(angles.mean()) < reach / 10
+    assert np.allclose(seen[:, :, 1], [0, 1, 0], atol=1e-6)
+
+
+def test_three_axes_look_from_everywhere(models, monkeypatch):
+    eyes = -turns(models, monkeypatch, live_axes=3)[:, :, 0]
+    for side in np.vstack([np.eye(3), -np.eye(3)]):
+        assert (eyes @ side).max() > 0.9
+
+
+def test_the_jitter_turns_about_every_axis_and_no_further(models, monkeypatch):
+    plain = camera.stored((0,), (0.0,))
+    seen = turns(models, monkeypatch, live_axes=1, live_range=0.0, live_jitter=5.0)
+    small = plain.T.astype(float) @ seen
+    x = np.degrees(np.arctan2(-small[:, 1, 2], small[:, 2, 2]))
+    y = np.degrees(np.arcsin(small[:, 0, 2]))
+    z = np.degrees(np.arctan2(-small[:, 0, 1], small[:, 0, 0]))
+    assert all(4.5 < np.abs(angle).max() < 5.001 for angle in (x, y, z))
+
+
+def test_the_share_and_the_size_of_points_are_drawn_between_their_limits(models, monkeypatch):
+    shares, sides, render = [], [], camera.render
+
+    def watched(points, turn, *, size, point_size):
+        shares.append(len(points) / 2000)
+        sides.append(point_size)
+        return render(points, turn, size=size, point_size=point_size)
+
+    monkeypatch.setattr(camera, "render", watched)
+    found = registry.samples(settings(live_points=[0.3, 0.6], live_point_size=[2, 3]), models[0])
+    for seed in range(300):
+        found.picture(0, np.random.default_rng(seed))
+    assert 0.25 < min(shares) < 0.35
+    assert 0.55 < max(shares) < 0.65
+    assert set(sides) == {2, 3}
+    found.picture(0)
+    assert (shares[-1], sides[-1]) == (1, 2)
+
+
+def test_the_points_that_are_left_out_are_others_each_time(models):
+    plain = {**PLAIN, "live_points": [0.5, 0.5]}
+    found, whole = registry.samples(settings(**plain), models[0]), registry.samples(settings(**PLAIN), models[0])
+    some = [picture(found, 0, seed) for seed in range(10)]
+    assert len({view.tobytes() for view in some}) == 10
+    assert all((view <= picture(whole, 0)).all() for view in some)
+    assert (np.maximum.reduce(some) == picture(whole, 0)).mean() > 0.99
+
+
+def test_models_are_kept_in_memory_up_to_the_budget(models, monkeypatch):
+    read, load = [], fractal_3d.load_points
+    monkeypatch.setattr(camera, "load", lambda path: read.append(path.stem[5]) or load(path))
+    found = fractal_3d.LiveViews(models[0], settings(), cache_bytes=2 * 2000 * 12)
+    assert not read
+    for i in (0, 1, 2, 0, 1, 2):
+        found.picture(i)
+    assert "".join(read) == "0122"
+
+
+def taken(source, steps=4, workers=0):
+    return [batch[0] for batch in batches.prefetch(source, steps, workers=workers)]
+
+
+@pytest.mark.parametrize("kind", ["live", "one"])
+def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
+    how = settings(views=kind, data="models" if kind == "live" else "views", batch_size=6)
+    images = registry.samples(how, models[0] if kind == "live" else views)
+    alone = taken(batches.Batches(images, how, seed=1))
+    for workers in (1, 2):
+        found = taken(batches.Batches(images, how, seed=1), workers=workers)
+        assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
+    halves = [taken(batches.Batches(images, how, seed=1, process=i, processes=3)) for i in range(3)]
+    assert all(torch.equal(torch.cat(parts), whole) for *parts, whole in zip(*halves, alone, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["live", "one"])
+def test_every_step_and_every_place_in_it_draws_anew(models, views, kind, monkeypatch):
+    how = settings(views=kind, data="models" if kind == "live" else "views", batch_size=6)
+    images = registry.samples(how, models[0] if kind == "live" else views)
+    drawn, shown = [], type(images).picture
+
+    def watched(self, i, rng=None):
+        view = shown(self, i, rng)
+        drawn.append((i, view.tobytes()))
+        return view
+
+    monkeypatch.setattr(type(images), "picture", watched)
+    source = batches.Batches(images, how, seed=1)
+    for step in range(10):
+        source.batch(step)
+    assert len(drawn) == 60
+    each = [{view for i, view in drawn if i == category} for category in range(3)]
+    assert [len(seen) for seen in each] == ([20] * 3 if kind == "live" else [4] * 3)  # there are four stored views
+    again, drawn[:] = drawn[:], []
+    batches.Batches(images, how, seed=1).batch(7)
+    assert drawn == again[42:48]
+
+
+def test_one_of_the_stored_views_is_drawn_and_the_first_is_evaluated(views):
+    every, found = samples.Images.from_folder(views), registry.samples(settings(data="views", views="one"), views)
+    assert len(every) == 12
+    assert len(found) == 3
+    assert found.classes == every.classes
+    assert found.labels.tolist() == [0, 1, 2]
+    for category in range(3):
+        stored = [every.pixels(4 * category + view).tobytes() for view in range(4)]
+        assert {picture(found, category, seed).tobytes() for seed in range(50)} == set(stored)
+        assert picture(found, category).tobytes() == stored[0]
+
+
+def test_classes_of_any_order_and_size_are_drawn_from():
+    pixels = np.arange(6, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
+    found = samples.OneOf(samples.Images(pixels, [2, 0, 2, 1, 0, 2], "abc"))
+    seen = [{int(picture(found, i, seed)[0, 0]) for seed in range(50)} for i in range(3)]
+    assert seen == [{1, 4}, {3}, {0, 2, 5}]
+
+
+def test_all_views_are_samples_where_they_are_asked_for(views):
+    assert len(registry.samples(settings(data="views", views="all"), views)) == 12
+
+
+def test_evaluation_is_the_same_each_time(models):
+    how = settings()
+    images = registry.samples(how, models[0])
+    first, again = (batches.Plain(images, how).batch(0) for _ in range(2))
+    assert torch.equal(first[0], again[0])
+    assert first[1].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "words"),
+    [
+        ("models", "one", "views: one reads images; .*models.* has models .*: give views: live"),
+        ("models", "all", "views: all reads images"),
+        ("views", "live", "views: live renders models; .*views.* has none: run 3_render_3d and give data: models"),
+        ("nowhere", "live", "views: live renders models; .*nowhere has none"),
+        ("nowhere", "one", "nowhere: no such folder"),
+    ],
+)
+def test_a_folder_that_does_not_suit_is_refused(models, views, data, kind, words):
+    root = {"models": models[0], "views": views}.get(data, views / data)
+    with pytest.raises(ValueError, match=words):
+        registry.samples(settings(data=str(views), views=kind), root)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"), [("models", "one"), ("models", "all"), ("views", "live"), ("images", "live")]
+)
+def test_views_and_data_that_do_not_suit_are_refused_before_anything_runs(data, kind):
+    with pytest.raises(
+        parameters.ParameterError, match=f"views: {kind} does not suit data: {data}; only models are rendered"
+    ):
+        settings(data=data, views=kind)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"live_axes": 4}, "live_axes: 4 is out of range"),
+        ({"live_range": -1.0}, "live_range: -1.0 is out of range"),
+        ({"live_jitter": math.inf}, "live_jitter: inf is not allowed"),
+        ({"live_size": 0}, "live_size: 0 is out of range"),
+        ({"live_points": [0.0, 1.0]}, "live_points: .* out of range; .* above 0 and at most 1"),
+        ({"live_points": [1.0, 0.5]}, "live_points: .* must rise"),
+        ({"live_point_size": [1, 4]}, "live_point_size: .* out of range"),
+        ({"views": "many"}, "views: 'many' is not allowed; allowed is one of all, one, live"),
+    ],
+)
+def test_bad_values_are_refused(values, words):
+    with pytest.raises(parameters.ParameterError, match=words):
+        settings(**values)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_model_is_named(models, tmp_path, workers):
+    for category in range(2):
+        (tmp_path / f"{category:06d}").mkdir()
+        (tmp_path / fractal_3d.model_name(category)).write_bytes(ply.encode(models[1][category]))
+    path = tmp_path / fractal_3d.model_name(1)
+    path.write_bytes(path.read_bytes()[:-1])
+    source = batches.Batches(registry.samples(settings(), tmp_path), settings(), seed=0)
+    with pytest.raises(ValueError, match=r"000001/000001_0000\.ply: damaged; 2000 points are 48000 bytes"):
+        taken(source, workers=workers)
+
+
+def test_a_category_without_a_model_is_named(models, tmp_path):
+    (tmp_path / "000000").mkdir()
+    (tmp_path / fractal_3d.model_name(0)).write_bytes(ply.encode(models[1][0]))
+    (tmp_path / "000001").mkdir()
+    with pytest.raises(ValueError, match=r"000001: holds no model; allowed are \.ply"):
+        registry.samples(settings(), tmp_path)

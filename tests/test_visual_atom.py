@@ -1,0 +1,243 @@
+"""The bytes of the original, as hashes; plain-Python twins; and what streams of their own promise."""
+
+import hashlib
+import io
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from ofdb_core.base import folder
+from ofdb_core.data import png
+from ofdb_core.families import visual_atom
+from ofdb_core.formulas import contours
+from ofdb_core.formulas.contours import PUBLISHED, Atom, Ranges, Strokes
+from ofdb_core.formulas.streams import Mersenne
+
+GOLDENS = json.loads((Path(__file__).parent / "goldens" / "visualatom.json").read_text())
+SMALL = Ranges(vertices=(1, 40), lines=(1, 12), shift=(-30, 30))
+
+
+def rgb(data):
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def made(*args, **how):
+    return {name: function() for name, function in visual_atom.image_files(*args, **how)}
+
+
+# ---- plain-Python twins
+
+
+def noise(x):
+    """Perlin's noise on a line, in single precision: every operation is rounded."""
+    single = np.float32
+    cell, x = math.floor(single(x)), single(x) - single(math.floor(single(x)))
+    fade = x * x * x * (x * (x * single(6) - single(15)) + single(10))
+    slopes = []
+    for corner in (cell, cell + 1):
+        bits = int(contours.PERMUTATION[corner % 256], 16)
+        slopes.append(single(-1.0 if bits >= 8 else bits + 1.0))
+    before, after = slopes[0] * x, slopes[1] * (x - single(1))
+    return float((before + fade * (after - before)) * single(0.4))
+
+
+def atom(generator, ranges):
+    vertices, lines = generator.randint(*ranges.vertices), generator.randint(*ranges.lines)
+    strength, width = generator.uniform(*ranges.noise), generator.uniform(*ranges.width)
+    radius, wave, other = generator.randint(*ranges.radius), generator.randint(*ranges.waves), None
+    while other is None or (other == wave and wave != 0):
+        other = generator.randint(*ranges.waves)
+    oval = generator.uniform(*ranges.oval), generator.uniform(*ranges.oval)
+    return Atom(vertices, lines, strength, width, radius, (wave, other), oval)
+
+
+def picture(generator, it, ranges, size):
+    """An image of atom `it` from a `random.Random`, drawn by Pillow."""
+    canvas = Image.new("L", (size, size))
+    pen, angle = ImageDraw.Draw(canvas), math.pi * 2 / it.vertices
+    bottom, right = ((size + generator.randint(*ranges.shift)) / 2 for _ in range(2))
+    x = [math.cos(angle * i) * it.radius * it.oval[0] + right for i in range(it.vertices)]
+    y = [math.sin(angle * i) * it.radius * it.oval[1] + bottom for i in range(it.vertices)]
+    for _ in range(it.lines):
+        gray = generator.randint(0, 255)
+        for axis, turn in ((x, math.cos), (y, math.sin)):
+            for i in range(it.vertices):
+                offset = noise(generator.uniform(0, 10000)) * it.noise - it.noise
+                for periods in it.waves:
+                    offset -= 0.5 * math.sin(angle * i * periods)
+                axis[i] -= turn(angle * i) * (offset - it.width)
+        for i in range(it.vertices):
+            following = (i + 1) % it.vertices
+            pen.line((x[i], y[i], x[following], y[following]), fill=gray, width=1)
+    return np.asarray(canvas)
+
+
+# ---- the original
+
+
+@pytest.mark.parametrize("run", GOLDENS["runs"], ids=lambda run: run["about"])
+def test_one_stream_makes_the_originals_files(run):
+    ranges = PUBLISHED if run["published"] else contours.ORIGINAL
+    how = {"seed": run["seed"], "size": run["size"], "ranges": ranges, "one_stream": True}
+    files = made(range(*run["categories"]), run["instances"], **how)
+    assert {name: hashlib.sha256(rgb(data).tobytes()).hexdigest() for name, data in files.items()} == run["images"]
+    assert list(files) == list(run["images"])
+
+
+def test_noise_is_that_of_the_package():
+    values = [contours._perlin(np.float32(0.04999 * i + 0.0123), contours.GRADIENTS) for i in range(200_000)]
+    assert hashlib.sha256(np.array(values, np.float32).tobytes()).hexdigest() == GOLDENS["noise"]["sha256"]
+
+
+@given(st.floats(-20_000, 20_000, width=32))
+def test_noise_is_that_of_plain_python(x):
+    assert contours._perlin(np.float32(x), contours.GRADIENTS) == noise(x)
+
+
+COORDINATES = st.floats(-40, 80) | st.sampled_from([-0.5, 0.0, 23.5, 31.5, 32.0]) | st.floats(-1e4, 1e4)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(COORDINATES, COORDINATES), min_size=1, max_size=12))
+def test_polygons_are_pillows(points):
+    canvas, image = Image.new("L", (32, 24)), np.zeros((24, 32), np.uint8)
+    pen = ImageDraw.Draw(canvas)
+    for start, end in zip(points, [*points[1:], points[0]], strict=True):
+        pen.line((*start, *end), fill=200, width=1)
+    contours._polygon(np.array(points).T.copy(), 200, image)
+    assert (image == np.asarray(canvas)).all()
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("ranges", [SMALL, Ranges(**{**vars(SMALL), "noise": (0, 40), "radius": (60, 300)})])
+def test_images_are_those_of_plain_python(seed, ranges):
+    generator, stream = random.Random(seed), Mersenne([seed])
+    for size in (40, 61):
+        it = contours.sample(stream, ranges)
+        assert it == atom(generator, ranges)
+        image = contours.draw(it, contours.strokes(it, stream, ranges), size)
+        assert image.dtype == np.uint8
+        assert (image == picture(generator, it, ranges, size)).all()
+
+
+def test_atoms_are_those_of_plain_python():
+    generator, stream = random.Random(5), Mersenne([5])
+    narrow = Ranges(waves=(0, 1), vertices=(7, 7))  # so that waves are drawn again often
+    for ranges in [contours.ORIGINAL, PUBLISHED, narrow] * 100:
+        assert contours.sample(stream, ranges) == atom(generator, ranges)
+
+
+@pytest.mark.parametrize("span", [(0, 0), (0, 255), (-512, 512), (1, 2**32 - 1)])
+def test_whole_numbers_are_pythons(span):
+    generator, stream = random.Random(11), Mersenne([11])
+    assert [stream.randint(*span) for _ in range(500)] == [generator.randint(*span) for _ in range(500)]
+
+
+# ---- streams of their own
+
+
+def test_files_depend_on_their_own_numbers_and_the_seed_only():
+    ranges = Ranges(vertices=(20, 40), lines=(5, 12), radius=(0, 10), shift=(-30, 30))  # none leaves the image
+    how = {"seed": 4, "size": 48, "ranges": ranges}
+    whole = made(range(6), 4, **how)
+    assert made([5, 2], 3, **how).items() <= whole.items()
+    assert made(reversed(range(6)), 4, **how) == whole
+    assert len(set(whole.values())) == len(whole) == 24
+    others = made(range(6), 4, **{**how, "seed": 5})
+    assert not set(others.values()) & set(whole.values())
+    image = contours.image(5, 2, **how)
+    name = visual_atom.image_name(5, contours.category(5, seed=4, ranges=ranges).vertices, 2)
+    assert (rgb(whole[name]) == image[..., None]).all()
+
+
+@pytest.mark.parametrize("one_stream", [False, True])
+def test_folders_do_not_depend_on_workers_or_interruptions(tmp_path, one_stream):
+    head, folders = folder.header({}, "visualatom"), []
+
+    def fill(root, workers):
+        files = visual_atom.image_files(range(3), 3, seed=2, size=48, ranges=SMALL, one_stream=one_stream)
+        return folder.fill(root, head, files, total=9, workers=workers)["files"]
+
+    for workers in (1, 3):
+        folders.append(fill(tmp_path / str(workers), workers))
+    assert folders[0] == folders[1]
+    for name in list(folders[0])[1::2]:
+        (tmp_path / "1" / name).unlink()
+    assert fill(tmp_path / "1", 2) == folders[0]
+
+
+def test_names_are_the_originals():
+    assert visual_atom.image_name(7, 337, 12) == "00007/vertex_0337_instance_0012.png"
+
+
+def test_a_png_file_decodes_to_the_image():
+    image = np.arange(24 * 32, dtype=np.uint16).astype(np.uint8).reshape(24, 32)
+    assert (rgb(png.encode(image, contours.GRAYS)) == image[..., None]).all()
+
+
+@pytest.mark.parametrize("size", [1, 7, 224, 700])
+def test_any_size_is_drawn(size):
+    it = Atom(300, 40, 1.0, 0.01, 0, (3, 0), (1.0, 2.0))
+    numbers = contours.strokes(it, Mersenne([1]), Ranges(shift=(0, 0)))
+    image = contours.draw(it, numbers, size)
+    assert image.shape == (size, size)
+    assert image.any()
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 0}, "image_size: 0 is out of range; allowed is a whole number, 1 to"),
+        ({"size": 64.0}, "image_size: 64.0"),
+        ({"instances": 0}, "instances: 0 is out of range; allowed is a whole number, 1 to 10000"),
+        ({"instances": -3}, "instances: -3"),
+        ({"categories": [2, -1]}, "category: -1 is out of range; allowed is a whole number, 0 to 99999"),
+        ({"seed": -1}, "seed: -1"),
+        ({"seed": 2**32}, "seed: 4294967296"),
+    ],
+)
+def test_bad_requests_are_refused_before_any_work(change, message):
+    good = {"categories": range(2), "instances": 1, "seed": 0}
+    with pytest.raises(ValueError, match=message):
+        visual_atom.image_files(**{**good, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vertices": (0, 10)}, "vertices: 0 is out of range; allowed is a whole number, 1 to 9999"),
+        ({"lines": (1.5, 10)}, "lines: 1.5"),
+        ({"noise": (0, math.nan)}, "noise: nan is out of range; allowed is a number, 0 to 9999"),
+        ({"width": (0, math.inf)}, "width: inf"),
+        ({"radius": (5, 2)}, r"radius: \(5, 2\) is not allowed; the first number must not exceed the second"),
+        ({"oval": 2}, "oval: 2 is not allowed; it is two numbers"),
+        ({"shift": (-20_000, 0)}, "shift: -20000 is out of range"),
+        ({"waves": (4, 4)}, "must be able to differ"),
+    ],
+)
+def test_ranges_that_cannot_be_drawn_from_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Ranges(**change)
+
+
+def test_bad_atoms_and_strangers_strokes_are_refused():
+    it = contours.category(0, seed=0, ranges=SMALL)
+    with pytest.raises(ValueError, match="vertices: 0 is out of range"):
+        Atom(**{**vars(it), "vertices": 0})
+    with pytest.raises(ValueError, match="oval: -1 is out of range"):
+        Atom(**{**vars(it), "oval": (1.0, -1)})
+    with pytest.raises(ValueError, match="instance: 10000 is out of range"):
+        contours.image(0, 10_000, seed=0)
+    with pytest.raises(ValueError, match="do not fit"):
+        contours.draw(it, Strokes(np.zeros(2, np.int64), np.zeros(it.lines, np.uint8), np.zeros((it.lines, 2, 1000))))

@@ -1,0 +1,50 @@
+import ipywidgets as widgets
+import numpy as np
+import pytest
+
+from ofdb_core.formulas import search
+from ofdb_core.show import widgets
+
+
+@pytest.fixture(scope="module")
+def system():
+    return next(search.first(1, search.candidates_2d())).system
+
+
+def all_of(box, kind):
+    return [box] * isinstance(box, kind) + [
+        found for child in getattr(box, "children", ()) for found in all_of(child, kind)
+    ]
+
+
+def test_knobs_have_a_slider_for_each_coefficient_and_draw_what_they_say(system):
+    box = widgets.knobs(system, points=2000, size=64)
+    (picture,), (words,) = all_of(box, widgets.Image), all_of(box, widgets.Label)
+    sliders, first = all_of(box, widgets.FloatSlider), picture.value
+    assert len(sliders) == 1 + 6 * len(system)
+    sliders[0].value = 0.2
+    assert picture.value != first
+    assert words.value.startswith("filling rate")
+    for slider in sliders[1:]:
+        slider.value = 1.5
+    assert "runs off to infinity" in words.value
+    all_of(box, widgets.Button)[0].click()
+    assert picture.value == first
+
+
+def test_the_turntable_shows_another_side_for_each_turn():
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3))
+    box = widgets.turntable(points, size=64)
+    (picture,) = all_of(box, widgets.Image)
+    names = [slider.description for slider in all_of(box, widgets.FloatSlider)]
+    assert names == ["1, about Y (°)", "2, about Z (°)", "3, about Y (°)"]
+    seen = {picture.value}
+    for slider in all_of(box, (widgets.FloatSlider, widgets.IntSlider)):
+        slider.value = 2
+        seen.add(picture.value)
+    assert len(seen) == 5
+
+
+def test_without_an_opengl_library_the_viewer_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(widgets, "PROBE", "import os; os.kill(os.getpid(), 11)")
+    assert "apt-get install libegl1" in widgets.viewer(np.zeros((3, 3))).data
