@@ -54,7 +54,7 @@ def check(root: str | Path) -> int:
     root = Path(root)
     told: dict[Path, str | list[str]] = {}
     for place in sorted({path.parent for name in (folder.MANIFEST, folder.PART) for path in root.rglob(name)}):
-        told[place] = folder.verify(place) or f"{len(folder.manifest(place)['files'])} files, all as written"
+        told[place] = folder.verify(place) or f"{len(folder.complete(place)['files'])} files, all as written"
     for path in sorted(root.rglob(record.FILE)):
         entries = record.read(path.parent).values()
         bad = [

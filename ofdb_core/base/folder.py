@@ -50,12 +50,17 @@ def manifest(root: str | Path) -> Manifest | None:
         raise Unreadable(f"{path}: not a manifest ({error}); delete {root} and run again") from error
 
 
-def digest(root: str | Path) -> str:
-    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished."""
+def complete(root: str | Path) -> Manifest:
+    """The manifest of a complete folder; an error where the folder is missing or unfinished."""
     found = manifest(root)
     if found is None:
         raise FileNotFoundError(f"{root}: no finished data here; run the notebook that writes it first")
-    return hashlib.sha256(json.dumps(found["files"], sort_keys=True).encode()).hexdigest()
+    return found
+
+
+def digest(root: str | Path) -> str:
+    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished."""
+    return hashlib.sha256(json.dumps(complete(root)["files"], sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(root: str | Path) -> str:

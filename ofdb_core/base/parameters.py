@@ -89,6 +89,11 @@ class Parameters:
         fields = [field for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING]
         return {field.name: (field.default, field.metadata.get("comment", "")) for field in fields}
 
+    @classmethod
+    def default_values(cls) -> dict[str, Any]:
+        """Field name -> value, as `defaults`."""
+        return {name: value for name, (value, _) in cls.defaults().items()}
+
     def values(self) -> dict[str, Any]:
         """Field name -> value."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]

@@ -25,6 +25,9 @@ NOTEBOOKS = PROJECT / "notebooks"
 SHARED_NOTEBOOK = "3_render"  # runs the stages that have no notebook of their own
 PACKAGES = ("numpy", "numba", "pillow", "matplotlib", "scikit-learn", "torch", "torchvision", "timm", "accelerate")
 COMPUTING = ("formulas", "data", "families", "training", "stages")  # the wings whose code makes results
+KEEPING = tuple(f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes"))  # make none
+CHECKING = "conflicts"  # the method of a class of parameters that refuses values
+SETTING = "setting"  # the function that declares a parameter's default and comment; its value is in the record
 
 
 def notebook_of(stage: str) -> Path:
@@ -50,6 +53,7 @@ class _Bare(ast.NodeTransformer):
         return self._without_docstring(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.body = [part for part in node.body if getattr(part, "name", "") != CHECKING] or [ast.Pass()]
         return self._without_docstring(node)
 
     def _without_docstring(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
@@ -62,7 +66,10 @@ class _Bare(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        return self.generic_visit(ast.Assign([node.target], node.value or ast.Constant(None), lineno=0))
+        call = node.value
+        declared = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == SETTING
+        value = ast.Constant(None) if call is None or declared else call
+        return self.generic_visit(ast.Assign([node.target], value, lineno=0))
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
@@ -98,10 +105,6 @@ def _canonical(function: ast.FunctionDef) -> None:
             node.id = number.get(node.id, node.id)
         elif isinstance(node, ast.ExceptHandler) and node.name:
             node.name = number[node.name]
-
-
-def _dump(statement: ast.stmt) -> str:
-    return ast.dump(statement)
 
 
 def _source(module: str) -> str:
@@ -186,7 +189,7 @@ def _uses(module: _Module, name: str, statement: ast.stmt) -> Iterator[tuple[str
 
 
 def _is_computing(name: str) -> bool:
-    return name.split(".")[1:2] in [[wing] for wing in COMPUTING]
+    return name.split(".")[1:2] in [[wing] for wing in COMPUTING] and name not in KEEPING
 
 
 @functools.cache
@@ -198,14 +201,15 @@ def code_version(*roots: str | Callable) -> str:
     waiting: list[tuple[str, str | None]] = [
         (root, None) if isinstance(root, str) else (root.__module__, root.__qualname__.split(".")[0]) for root in roots
     ]
-    seen, texts = set(waiting), {}
+    seen: set[tuple[str, str | None]] = set(waiting)
+    texts: set[tuple[str, str]] = set()
     while waiting:
         name, inside = waiting.pop()
         module = _module(name)
         whole = [statement for statements in module.definitions.values() for statement in statements]
         wanted = whole if inside is None else module.definitions.get(inside, [])
         for statement in [*wanted, *module.effects]:
-            texts[name, _dump(statement)] = None
+            texts.add((name, ast.dump(statement)))
             for use in _uses(module, name, statement):
                 if use not in seen and (use[0] == name or _is_computing(use[0])):
                     seen.add(use)

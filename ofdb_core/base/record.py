@@ -100,8 +100,10 @@ class Run:
         """Note the digest of what was read: a folder or file below the experiment's folder, or a path."""
         self.entry["reads"][name] = digest
 
-    def writes(self, name: str, digest: str) -> None:
-        """Note the digest of a folder that was written."""
+    def writes(self, name: str, digest: str, *, outdated: bool = False) -> None:
+        """Note the digest of a folder that was written; outdated: by code that is not today's, and kept."""
+        if outdated:
+            self.entry["outdated"] = name
         self.entry["writes"][name] = digest
 
     def done(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ofdb_core.base import provenance
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.data.samples import Drawing, Samples, open_images, unwrapped
 
@@ -105,6 +106,17 @@ def families() -> dict[str, Family]:
 def family_of(stage: str) -> Family:
     """The family that a stage belongs to."""
     return next(family for family in families().values() if stage in {own.name for own in family.stages})
+
+
+def stage_of(name: str) -> Stage:
+    """The stage of this name."""
+    return next(stage for stage in family_of(name).stages if stage.name == name)
+
+
+def served_stages() -> list[str]:
+    """The stages that have no notebook of their own, so that the shared one runs them."""
+    every = [stage.name for family in families().values() for stage in family.stages]
+    return [name for name in every if provenance.notebook_of(name).stem != name]
 
 
 def sources() -> dict[str, Source]:

@@ -41,6 +41,8 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
         return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
     if entry["code"] != provenance.code_version(stage, *checked.code()):
         return "its code changed"
+    if getattr(checked, "changed", None) == "restart" and "outdated" in entry:
+        return f"{entry['outdated']} was made by other code, and changed is restart"
     for name, digest in entry["reads"].items():
         now = record.others(out, stage) if name == record.FILE else folder.fingerprint(out / name)
         if now != digest:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ofdb_core.base import folder, signals
+from ofdb_core.base import folder, provenance, signals
 from ofdb_core.data import batches, real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
@@ -213,6 +213,11 @@ class Comparison:
         """The folder of the tables."""
         return Path(self.parameters.out) / "finetune"
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the code that made the tables is not today's."""
+        return folder.complete(self.root)["code"] != provenance.code_version(_compare)
+
     def table(self, name: str) -> list[Row]:
         """The rows of <name>.csv."""
         return tables.read(self.root / f"{name}.csv")
@@ -252,5 +257,5 @@ class Comparison:
                     suffix = "" if column == "accuracy" else f", {column.replace('_', ' ')}"
                     spread = f" ± {np.std(values, ddof=1):.1%}" if len(values) > 1 else ""
                     words[f"{start}, {count or 'all'} images a class{suffix}"] = f"{np.mean(values):.1%}{spread}"
-        made = folder.manifest(self.root)
+        made = folder.complete(self.root)
         return {**words, "trained by code": made["code"]}

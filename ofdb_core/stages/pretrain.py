@@ -29,12 +29,16 @@ class Start:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: the log's rows, the predictions (n,) int64 of its own samples, its speed, and by which code."""
+    """What came of it: the log's rows, predictions (n,) int64 of its own samples, its speed, and the code that made it.
+
+    outdated: whether that code is not today's.
+    """
 
     log: list[Row]
     predicted: np.ndarray
     speed: dict[str, float]
     code: str
+    outdated: bool
 
     def in_words(self) -> dict[str, str | int]:
         """Speed and code, as name -> value for a reader."""
@@ -77,8 +81,9 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
         root, head, lambda: _train(given.samples, parameters, states, head), states=states, keep_finished=keep
     )
     log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
-    made = folder.manifest(root)
-    return Outcome(log, np.array([row["predicted"] for row in predicted]), made["notes"], made["code"])
+    made = folder.complete(root)
+    outdated = made["code"] != head["code"]
+    return Outcome(log, np.array([row["predicted"] for row in predicted]), made["notes"], made["code"], outdated)
 
 
 def _train(

@@ -1,0 +1,176 @@
+"""What a version of code counts, and what it leaves out: on a copy of the package that is altered."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from ofdb_core.base import provenance
+from ofdb_core.families import fractal_2d, fractal_3d
+from ofdb_core.stages import pretrain
+
+ROOTS = {
+    "images": (fractal_2d.image_files,),
+    "views": (fractal_3d.view_files,),
+    "training": (pretrain._train, fractal_3d.LiveViews),
+    "report": ("6_report",),
+}
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A function that alters a file of a copy of the project: every `old` becomes `new`."""
+    for name in ("ofdb_core", "notebooks"):
+        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def forget():
+        provenance._module.cache_clear()
+        provenance.code_version.cache_clear()
+
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
+    monkeypatch.setattr(provenance, "NOTEBOOKS", tmp_path / "notebooks")
+    forget()
+
+    def alter(file, old, new):
+        path = tmp_path / "ofdb_core" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        forget()
+
+    yield alter
+    forget()
+
+
+def versions():
+    return {name: provenance.code_version(*roots) for name, roots in ROOTS.items()}
+
+
+def changed(before):
+    return {name for name, version in versions().items() if version != before[name]}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("formulas/raster.py", '"""Share of the pixels', '"""The share of all the pixels'),
+        ("formulas/raster.py", "PAD = 6  # pixels kept free", "PAD = 6  # pixels that stay free"),
+        ("formulas/ifs.py", "it is one finite number", "allowed is one finite number"),
+        ("formulas/camera.py", "numbers given; it is one for each", "numbers; one is needed for each"),
+        ("formulas/raster.py", "low", "lou"),  # a local variable
+        ("training/networks.py", "is not a timm model", "is no timm model"),
+        ("training/model_card.py", "A network of OFDB Lab.", "A network by OFDB Lab."),
+        ("training/checkpoint.py", "DIGITS = 16", "DIGITS = 20"),
+        ("stages/recipes.py", "is neither a folder or archive", "is no folder or archive"),
+        ("base/folder.py", 'unit="file"', 'unit="files"'),
+        ("base/values.py", "is out of range", "is too large or too small"),
+        ("show/plot.py", "columns=8", "columns=9"),
+        ("run/launch.py", 'PATIENCE = "600"', 'PATIENCE = "900"'),
+        ("families/fractal_3d.py", "needs degenerate: keep", "asks for degenerate: keep"),
+    ],
+)
+def test_what_cannot_change_a_result_does_not_count(copy, file, old, new):
+    before = versions()
+    copy(file, old, new)
+    assert changed(before) == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("formulas/raster.py", "MARGIN = 3", "MARGIN = 4", {"images"}),
+        ("formulas/raster.py", "image[y, x] = 1 + i % colours", "image[y, x] = 2 + i % colours", {"images"}),
+        ("formulas/camera.py", "RUN = 256", "RUN = 512", {"views", "training"}),
+        ("formulas/streams.py", "np.uint32(0x9908B0DF)", "np.uint32(0x9908B0DE)", {"images", "views"}),
+        # a function that is reached by numba's overload alone
+        (
+            "formulas/chaos_game.py",
+            "(x * A[j, 0, 0] + y * A[j, 0, 1]) + t",
+            "(y * A[j, 0, 1] + x * A[j, 0, 0]) + t",
+            {"images"},
+        ),
+        ("training/loop.py", "VOTE_STEPS, VOTE_SECONDS = 10", "VOTE_STEPS, VOTE_SECONDS = 20", {"training"}),
+        ("data/mixing.py", "arange(len(images)) ^ 1", "arange(len(images)) ^ 0", {"training"}),
+        ("families/fractal_3d.py", "drawing.live_jitter, 3)", "drawing.live_jitter, 4)", {"training"}),
+    ],
+)
+def test_what_computes_a_result_counts_for_this_result_alone(copy, file, old, new, expected):
+    before = versions()
+    copy(file, old, new)
+    assert changed(before) == expected
+
+
+def test_every_docstring_and_comment_may_be_reworded(copy, tmp_path):
+    before = versions()
+    for path in (tmp_path / "ofdb_core").rglob("*.py"):
+        text = re.sub(r'^( *)"""(?=\w)', r'\1"""In other words: ', path.read_text(), flags=re.MULTILINE)
+        path.write_text(re.sub(r"  # .*", "  # a comment", text))
+    copy("__init__.py", "OFDB Lab", "The lab")
+    assert changed(before) == set()
+
+
+def test_the_report_depends_on_the_page_and_nothing_that_computes():
+    from ofdb_core.show.report import Report
+
+    parameters = Report(out="", seed=0, title="a")
+    assert [function.__name__ for function in parameters.code()] == ["page"]
+    assert provenance.code_version("6_report", *parameters.code()) != provenance.code_version("6_report")
+
+
+def command(project, *words):
+    environment = {**os.environ, "PYTHONPATH": str(project), "NUMBA_CACHE_DIR": str(project / "numba")}
+    call = [sys.executable, "-m", "ofdb_core", *words]
+    done = subprocess.run(call, cwd=project, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made_anew(tmp_path):
+    """Through the command, on a copy of the project."""
+    import tiny
+    import yaml
+
+    for name in ("ofdb_core", "notebooks"):
+        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "params" / "tiny"
+    folder.mkdir(parents=True)
+    data = tiny.folder_of_shades(tmp_path / "shades")
+    values = {
+        "3_render_visualatom": {"categories": 2, "image_size": 64},
+        "4_pretrain": {**tiny.PRETRAIN, "data": data},
+        "6_report": {},
+    }
+    for name, parameters in values.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(parameters))
+
+    def alter(file, old, new):
+        path = tmp_path / "ofdb_core" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def reasons():
+        told = command(tmp_path, "tiny")
+        return told, dict(re.findall(r"^(\d_\w+): (.*)$", told, re.MULTILINE))
+
+    command(tmp_path, "tiny")
+    weights = (tmp_path / "runs/tiny/pretrain/model.safetensors").stat().st_mtime_ns
+    alter("training/loop.py", "for pre-training and fine-tuning, on one device or many", "for any training")
+    alter("formulas/contours.py", "do not fit", "are not those of")
+    assert all("skipped" in why for why in reasons()[1].values())
+    alter("training/loop.py", "VOTE_STEPS, VOTE_SECONDS = 10", "VOTE_STEPS, VOTE_SECONDS = 20")
+    alter("formulas/contours.py", "error = 2 * across - along", "error = across + across - along")
+    told, why = reasons()
+    assert "its code changed" in why["3_render_visualatom"]
+    assert re.search(
+        r"pretrain: finished before, by other code \(\w+; today's is \w+\), and kept; -p changed restart", told
+    )
+    assert (tmp_path / "runs/tiny/pretrain/model.safetensors").stat().st_mtime_ns == weights
+    assert "trained by code" in (tmp_path / "runs/tiny/report.html").read_text()
+    assert all("skipped" in line for line in reasons()[1].values())
+    command(tmp_path, "tiny", "4_pretrain", "-p", "changed", "restart")
+    assert (tmp_path / "runs/tiny/pretrain/model.safetensors").stat().st_mtime_ns != weights
