@@ -148,11 +148,6 @@ def render_2d(images):
     return Measured(seconds, count, "image", slow, megabytes)
 
 
-def verify_2d(images):
-    """Verifying a data set of so many images: every file read and hashed."""
-    return _verified(released(images))
-
-
 def models_3d(models):
     """So many models, PLY files and manifest included."""
     found = _kept(f"categories3d-{models}", fractal_3d.write_categories, categories=models)
@@ -173,11 +168,6 @@ def views_3d(models):
     root = _models(models)
     slow, (seconds, count, megabytes) = _one_view(root), _written(fractal_3d.write_views, root)
     return Measured(seconds, count, "view", slow, megabytes)
-
-
-def verify_3d(models):
-    """Verifying 12 views of so many models: every file read and hashed."""
-    return _verified(_kept(f"views-{models}", fractal_3d.write_views, _models(models)))
 
 
 def view_3d(views):
@@ -219,27 +209,49 @@ def render_visualatom(images):
     return Measured(seconds, count, "image", slow, megabytes)
 
 
-def verify_visualatom(images):
-    """Verifying so many images of VisualAtom: every file read and hashed."""
-    how = {"categories": images, "settings": "published"}
-    return _verified(_kept(f"visualatom-{images}", visual_atom.write_images, **how))
+def write_family(family, images):
+    """So many categories of a family's published set, by its last stage, files and manifest included."""
+    with tempfile.TemporaryDirectory() as root:
+        prepared = family.example(out=root, categories=images)
+        for stage in family.stages[:-1]:
+            if stage.write:
+                _prepare(stage, root, images)
+        seconds, _ = _timed(family.stages[-1].write, prepared)
+        made = Path(root) / family.stages[-1].writes[-1]
+        return Measured(seconds, len(folder.complete(made)["files"]), "file", disk_mb=_size(made))
+
+
+def _prepare(stage, out, categories):
+    """Fill the folders that the last stage reads, by the notebook's own values."""
+    values = {name: value for name, (value, _) in parameter_files.defaults(stage.name).items()}
+    stage.write(stage.parameters.of({**values, "out": str(out), "categories": categories}))
+
+
+def verify_family(family, images):
+    """Verifying so many categories of a family's published set: every file read and hashed."""
+    out, last = KEPT / f"{family.name}-{images}", family.stages[-1]
+    for stage in family.stages[:-1]:
+        if stage.write:
+            _prepare(stage, out, images)
+    last.write(family.example(out=str(out), categories=images))
+    return _verified(out / last.writes[-1])
 
 
 CASES = {
     "import_package": (import_package, [1]),
     "search_2d": (search_2d, [250, 1000]),
     "render_2d": (render_2d, [1000]),
-    "verify_2d": (verify_2d, [1000]),
     "search_3d": (search_3d, [250, 1000]),
     "search_3d_one_core": (search_3d_one_core, [250]),
     "models_3d": (models_3d, [1000]),
     "views_3d": (views_3d, [1000]),
-    "verify_3d": (verify_3d, [1000]),
     "view_3d": (view_3d, [10_000]),
     "live_3d": (live_3d, [10_000]),
     "render_visualatom": (render_visualatom, [1000]),
-    "verify_visualatom": (verify_visualatom, [1000]),
 }
+for _name, _family in registry.families().items():  # those of a family, unless there is a case with a baseline above
+    CASES.setdefault(f"render_{_name}", (functools.partial(write_family, _family), [1000]))
+    CASES[f"verify_{_name}"] = (functools.partial(verify_family, _family), [1000])
 
 if __name__ == "__main__":
     name, size = sys.argv[1:]

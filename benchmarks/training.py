@@ -27,7 +27,7 @@ from timm.data import FastCollateMixup, ImageDataset, create_loader
 from timm.loss import SoftTargetCrossEntropy
 from timm.optim import create_optimizer_v2
 
-PARTS = ("data", "forward", "backward", "optimizer")  # of a step, as train.fit marks them
+PARTS = ("data", "forward", "backward", "optimizer")  # of a step, as loop.fit marks them
 KIND = "GPU" if torch.cuda.is_available() else "CPU"
 WARM = {"CPU": 6, "GPU": 40}[KIND]  # steps, enough to use up what the workers make ahead of time
 TIMED = {"CPU": 10, "GPU": 100}[KIND]
@@ -35,7 +35,7 @@ WORKERS = {"CPU": 1, "GPU": 8}[KIND]  # the notebook's own number, and that of t
 
 
 class Clock:
-    """Times the first step, and within a context the steps after WARM up to the last; a `watch` of train.fit."""
+    """Times the first step, and within a context the steps after WARM up to the last; a `watch` of loop.fit."""
 
     def __init__(self, last, context):
         self.last, self.context, self.began = last, context, time.perf_counter()
@@ -127,7 +127,7 @@ def recipe_of(case, batch):
     name, compiled, _ = CASES[case]
     values = {parameter: value for parameter, (value, _) in parameter_files.defaults("4_pretrain").items()}
     short = {"steps": WARM + TIMED, "warmup_steps": 1, "log_every": WARM + TIMED}
-    ours = {**short, "batch_size": batch, "workers": WORKERS, "compile": compiled}
+    ours = {**short, "batch_size": batch, "loader_workers": WORKERS, "compile": compiled}
     return recipes.Pretrain.of({**values, **parameter_files.changes(name, "4_pretrain"), **ours})
 
 
@@ -144,7 +144,7 @@ def speed(trainer, root, how):
     return {
         "device": torch.cuda.get_device_name() if KIND == "GPU" else "CPU",
         "precision": precision.resolve(how.precision, processes.state().device),
-        "workers": how.workers,
+        "workers": how.loader_workers,
         "steps": how.steps - WARM,
         "steps_per_s": (how.steps - WARM) / clock.seconds,
         "first_step_s": clock.first_step,

@@ -93,7 +93,7 @@ def test_a_state_with_code_in_it_is_refused(tmp_path):
 FULL = """
 import resource, sys, torch
 from pathlib import Path
-from ofdb_core import checkpoint
+from ofdb_core.training import checkpoint
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = checkpoint.Store(Path(sys.argv[1]), {"parameters": {}, "code": ""})

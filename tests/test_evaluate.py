@@ -3,18 +3,18 @@ import tiny
 import torch
 
 from ofdb_core.base import folder, parameters
-from ofdb_core.stages import evaluate, finetune, pretrain
+from ofdb_core.stages import evaluate
 
 
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     root = tmp_path_factory.mktemp("pretrained")
-    pretrain.pretrain(tiny.pretrain(data=tiny.folder_of_shades(root / "images"), out=str(root)))
+    tiny.trained(tiny.pretrain(data=tiny.folder_of_shades(root / "images"), out=str(root)))
     return root
 
 
 def asked(out, **values):
-    return tiny.of("6_evaluate", **{"out": str(out), "precision": "fp32", "workers": 0, **values})
+    return tiny.of("6_evaluate", **{"out": str(out), "precision": "fp32", "loader_workers": 0, **values})
 
 
 def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_path, capsys):
@@ -31,10 +31,10 @@ def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
     settings = tiny.finetune(
         checkpoint=str(pretrained / "pretrain" / "model.safetensors"), out=str(tmp_path), repeats=1
     )
-    results = finetune.compare(settings)
-    last = finetune.root_of(settings) / "pre-trained_2_0" / "last.safetensors"
+    done = tiny.compared(settings)
+    last = done.root / "pre-trained_2_0" / "last.safetensors"
     rows, _ = evaluate.evaluate(asked(tmp_path, checkpoint=str(last), data="digits"))
-    assert sum(row["label"] == row["head"] for row in rows) / len(rows) == pytest.approx(results[0]["accuracy"])
+    assert sum(row["label"] == row["head"] for row in rows) / len(rows) == pytest.approx(done.results[0]["accuracy"])
 
 
 def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):

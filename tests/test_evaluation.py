@@ -19,7 +19,7 @@ def singles(images):
     return [samples.Images(images.items[i : i + 1], [0], images.classes) for i in range(len(images))]
 
 
-@pytest.mark.parametrize("values", [{"batch_size": 3}, {"workers": 2}, {"device_batch": 2}])
+@pytest.mark.parametrize("values", [{"batch_size": 3}, {"loader_workers": 2}, {"device_batch": 2}])
 def test_features_do_not_depend_on_batches_or_workers(values):
     images = tiny.some_images()
     whole = evaluation.features(network(), images, tiny.pretrain(batch_size=10))

@@ -11,7 +11,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import files, folder, parameters, provenance
 from ofdb_core.run import experiment, notebook, parameter_files, road
 
-SEARCH = {"categories": 3, "points": 500, "filling_rate": 0.0005}
+SEARCH = {"categories": 3, "search_points": 500, "filling_rate": 0.0005}
 FOUR = ["-p", "1_search_categories.categories", "4"]
 RENDER = {"image_size": 32, "points": 300}
 
@@ -45,11 +45,12 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
             r"1_search_categories: categoris: unknown .*did you mean categories",
         ),
         ({"1_search_categories": "filling_rate: 2e-1"}, "filling_rate: '2e-1' is not allowed; .* as in 2.0e-1"),
-        ({"1_search_categories": {"points": -5}}, "points: -5 is out of range"),
+        ({"1_search_categories": {"search_points": -5}}, "search_points: -5 is out of range"),
         (
-            {"1_search_categories": {"points": 500}},
+            {"1_search_categories": {"search_points": 500}},
             "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019",
         ),
+        ({"1_search_categories": {"points": 500}}, r"points: unknown parameter \(it is called search_points here\)"),
         ({"1_search_catgories": {}}, r"named after no notebook \(did you mean 1_search_categories\.yaml\?\)"),
         ({"1_search_categories": "1: 2"}, "must hold lines"),
         ({"1_search_categories": "when: 2024-13-01"}, "not YAML"),
@@ -196,7 +197,7 @@ def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, m
     out = params(**{"6_report": {}})
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "6_report.ipynb").write_text(FAILING % code)
-    monkeypatch.setattr(experiment, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(provenance, "NOTEBOOKS", tmp_path / "notebooks")
     with pytest.raises(notebook.NotebookError) as error:
         run("tiny", "--out", out)
     for text in ["6_report", str(out / "6_report.ipynb"), *expected]:

@@ -5,16 +5,16 @@ import pytest
 import tiny
 from PIL import Image
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, provenance, signals
 from ofdb_core.data import batches, tables
-from ofdb_core.stages import finetune, pretrain
+from ofdb_core.stages import finetune, recipes
 from ofdb_core.training import evaluation, loop, weights
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     root = tmp_path_factory.mktemp("pretrained")
-    pretrain.pretrain(tiny.pretrain(data=tiny.folder_of_shades(root / "images"), out=str(root)))
+    tiny.trained(tiny.pretrain(data=tiny.folder_of_shades(root / "images"), out=str(root)))
     return str(root / "pretrain" / "model.safetensors")
 
 
@@ -22,6 +22,14 @@ def checkpoint(tmp_path_factory):
 def settings(checkpoint, tmp_path):
     """A function that makes a small recipe with other values for some fields."""
     return lambda name="f", **values: tiny.finetune(**{"checkpoint": checkpoint, "out": str(tmp_path / name), **values})
+
+
+def compare(parameters):
+    return tiny.compared(parameters).results
+
+
+def root_of(parameters):
+    return finetune.Comparison(parameters, []).root
 
 
 def test_the_comparison_trains_both_starts_on_the_same_budget(settings, monkeypatch):
@@ -33,9 +41,9 @@ def test_the_comparison_trains_both_starts_on_the_same_budget(settings, monkeypa
         return fit(model, source, recipe, **how)
 
     monkeypatch.setattr(loop, "fit", watched)
-    results = finetune.compare(settings(shots=[1, 2]))
+    results = compare(settings(shots=[1, 2]))
     assert [(row["shots"], row["repeat"], row["start"]) for row in results] == [
-        (shots, repeat, start) for shots in (1, 2) for repeat in (0, 1) for start in finetune.STARTS
+        (shots, repeat, start) for shots in (1, 2) for repeat in (0, 1) for start in recipes.STARTS
     ]
     assert all(one == other for one, other in zip(seen[::2], seen[1::2], strict=True))
     assert seen[0] != seen[2]
@@ -43,15 +51,14 @@ def test_the_comparison_trains_both_starts_on_the_same_budget(settings, monkeypa
 
 
 def test_one_start_alone_can_be_asked_for(settings):
-    results = finetune.compare(settings(starts=["from scratch"]))
+    results = compare(settings(starts=["from scratch"]))
     assert {row["start"] for row in results} == {"from scratch"}
 
 
 def test_the_starts_differ_in_their_weights_and_share_their_new_head(settings, checkpoint):
     asked = settings()
-    train_images, test_images = finetune.images_of(asked)
-    trials = finetune.trials(asked)[:2]
-    ready, fresh = (finetune._network(asked, trial, train_images, test_images)[0].state_dict() for trial in trials)
+    given, trials = finetune.start(asked), finetune.trials(asked)[:2]
+    ready, fresh = (finetune._network(asked, trial, given).state_dict() for trial in trials)
     assert ready["head.weight"].equal(fresh["head.weight"])
     assert not ready["blocks.0.mlp.fc1.weight"].equal(fresh["blocks.0.mlp.fc1.weight"])
     assert ready["blocks.0.mlp.fc1.weight"].equal(weights.load(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"])
@@ -59,14 +66,48 @@ def test_the_starts_differ_in_their_weights_and_share_their_new_head(settings, c
 
 def test_a_finished_comparison_is_kept_and_the_same_again(settings, capsys):
     for name in ("f", "g", "f"):
-        finetune.compare(settings(name))
-    one, other = (folder.digest(finetune.root_of(settings(name))) for name in ("f", "g"))
+        compare(settings(name))
+    one, other = (folder.digest(root_of(settings(name))) for name in ("f", "g"))
     assert one == other
     assert capsys.readouterr().out.count("finetune: made before and unchanged, kept") == 1
 
 
+def test_a_finished_comparison_outlives_its_code_until_it_is_to_restart(settings, monkeypatch, capsys):
+    how = {"repeats": 1, "starts": ["from scratch"]}
+    made = tiny.compared(settings(**how))
+    digest, code = folder.digest(made.root), folder.complete(made.root)["code"]
+    assert not made.outdated
+    monkeypatch.setattr(provenance, "code_version", lambda *_: "another")
+    capsys.readouterr()
+    kept = tiny.compared(settings(**how))
+    told = capsys.readouterr().out
+    assert f"finished before, by other code ({code}; today's is another), and kept; -p changed restart" in told
+    assert "peak learning rate" not in told
+    assert kept.outdated
+    assert kept.results == made.results
+    assert kept.in_words()["trained by code"] == code
+    anew = tiny.compared(settings(**how, changed="restart"))
+    assert "peak learning rate" in capsys.readouterr().out
+    assert not anew.outdated
+    assert anew.in_words()["trained by code"] == "another"
+    assert folder.digest(anew.root) == digest
+
+
+def test_a_finished_comparison_of_other_code_does_not_stand_for_other_parameters(settings, monkeypatch, capsys):
+    how = {"repeats": 1, "starts": ["from scratch"]}
+    tiny.compared(settings(**how))
+    monkeypatch.setattr(provenance, "code_version", lambda *_: "another")
+    capsys.readouterr()
+    anew = tiny.compared(settings(**how, weight_decay=0.5))
+    told = capsys.readouterr().out
+    assert "peak learning rate" in told
+    assert "kept" not in told
+    assert not anew.outdated
+    assert folder.complete(anew.root)["parameters"]["weight_decay"] == 0.5
+
+
 def test_a_comparison_that_was_cut_off_goes_on_and_gives_the_same_bytes(settings, monkeypatch, capsys):
-    finetune.compare(settings("whole"))
+    compare(settings("whole"))
     fit, calls = loop.fit, []
 
     def cut_off(*words, **how):
@@ -78,18 +119,18 @@ def test_a_comparison_that_was_cut_off_goes_on_and_gives_the_same_bytes(settings
     with monkeypatch.context() as patch:
         patch.setattr(loop, "fit", cut_off)
         with pytest.raises(KeyboardInterrupt):
-            finetune.compare(settings())
+            compare(settings())
     capsys.readouterr()
-    finetune.compare(settings())
+    compare(settings())
     assert capsys.readouterr().out.count("goes on from step 3 of 3") == 2  # the two that were done
-    assert folder.digest(finetune.root_of(settings())) == folder.digest(finetune.root_of(settings("whole")))
+    assert folder.digest(root_of(settings())) == folder.digest(root_of(settings("whole")))
 
 
 @pytest.mark.parametrize("values", [{}, {"head_only": True, "ema": 0.5}])
 def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(settings, monkeypatch, values):
     how = {"steps": 7, "evaluate_every": 2, "save_steps": 3, "repeats": 1, "learning_rate": 1.0, **values}
     how["starts"] = ["pre-trained"]
-    finetune.compare(settings("whole", **how))
+    compare(settings("whole", **how))
     batch = batches.Batches.batch
 
     def killed(source, step, part=0):
@@ -100,9 +141,9 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(batches.Batches, "batch", killed)
         with pytest.raises(RuntimeError, match="killed"):
-            finetune.compare(settings(**how))
-    finetune.compare(settings(**how))
-    assert folder.digest(finetune.root_of(settings())) == folder.digest(finetune.root_of(settings("whole")))
+            compare(settings(**how))
+    compare(settings(**how))
+    assert folder.digest(root_of(settings())) == folder.digest(root_of(settings("whole")))
 
 
 def test_asked_to_stop_between_two_trainings_the_next_one_saves_and_stops(settings, monkeypatch, capsys):
@@ -117,21 +158,21 @@ def test_asked_to_stop_between_two_trainings_the_next_one_saves_and_stops(settin
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "_network", asked)
         with pytest.raises(signals.Interrupted, match="stopped at step 1 of 3, saved in"):
-            finetune.compare(settings())
-    finetune.compare(settings())
+            compare(settings())
+    compare(settings())
     assert "from scratch, 2 a class, repeat 0: goes on from step 1 of 3" in capsys.readouterr().out
 
 
 def test_best_and_last_are_both_reported_and_kept(settings):
     asked = settings(evaluate_every=1, steps=6, repeats=1, starts=["pre-trained"], learning_rate=1.0)
-    (row,) = finetune.compare(asked)
-    root = finetune.root_of(asked)
+    (row,) = compare(asked)
+    root = root_of(asked)
     evaluations = tables.read(root / "evaluations.csv")
     assert [line["step"] for line in evaluations] == [1, 2, 3, 4, 5, 6]
     assert row["accuracy"] == evaluations[-1]["accuracy"]
     assert row["best_accuracy"] == max(line["accuracy"] for line in evaluations)
     assert row["best_step"] == next(line["step"] for line in evaluations if line["accuracy"] == row["best_accuracy"])
-    _, images = finetune.images_of(asked)
+    images = finetune.start(asked).test
     for name in ("best", "last"):
         model, _ = weights.load(root / "pre-trained_2_0" / f"{name}.safetensors")
         found = evaluation.accuracy(evaluation.predict(model, images, asked), images.labels)
@@ -148,22 +189,22 @@ def test_best_and_last_are_both_reported_and_kept(settings):
 
 def test_weights_are_not_kept_where_they_are_not_asked_for(settings):
     asked = settings(keep_weights=False, repeats=1)
-    finetune.compare(asked)
-    assert not list(finetune.root_of(asked).rglob("*.safetensors"))
+    compare(asked)
+    assert not list(root_of(asked).rglob("*.safetensors"))
 
 
 def test_a_linear_probe_and_neighbours_are_answers_too(settings):
     asked = settings(head_only=True, knn=3, repeats=1)
-    results = finetune.compare(asked)
+    results = compare(asked)
     assert all(0 < row["knn"] <= 1 for row in results)
-    model, _ = weights.load(finetune.root_of(asked) / "pre-trained_2_0" / "last.safetensors")
+    model, _ = weights.load(root_of(asked) / "pre-trained_2_0" / "last.safetensors")
     before, _ = weights.load(asked.checkpoint, classes=10)
     assert model.state_dict()["blocks.0.mlp.fc1.weight"].equal(before.state_dict()["blocks.0.mlp.fc1.weight"])
     assert not model.head.weight.equal(before.head.weight)
 
 
 def test_another_input_size_and_channel_are_fitted(settings, capsys):
-    (row, *_) = finetune.compare(settings(input_size=24, channels=1, repeats=1, starts=["pre-trained"]))
+    (row, *_) = compare(settings(input_size=24, channels=1, repeats=1, starts=["pre-trained"]))
     assert 0 <= row["accuracy"] <= 1
     told = capsys.readouterr().out
     assert "pos_embed: 1 x 17 x 16 in the file, 1 x 37 x 16 wanted; fitted" in told
@@ -190,13 +231,13 @@ def tree(root, **files):
 def test_data_that_cannot_be_used_are_refused_before_anything_runs(settings, tmp_path, files, shots, message):
     data = tree(tmp_path / "photos", **files)
     with pytest.raises(ValueError, match=message):
-        settings(data=data, shots=[shots]).check_possible()
+        finetune.check(settings(data=data, shots=[shots]))
 
 
 def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settings, tmp_path):
-    settings().check_possible()
+    finetune.check(settings())
     (tmp_path / "x.pth").write_bytes(b"x" * 99)
     with pytest.raises(ValueError, match="does not say which network it holds"):
-        settings(checkpoint=str(tmp_path / "x.pth")).check_possible()
+        finetune.check(settings(checkpoint=str(tmp_path / "x.pth")))
     with pytest.raises(ValueError, match="patch_size is no option of resnet10t"):
-        settings(model="resnet10t").check_possible()
+        finetune.check(settings(model="resnet10t"))

@@ -13,12 +13,11 @@ import safetensors.torch
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import folder, parameters, record, signals
+from ofdb_core.base import folder, parameters, provenance, record, signals
 from ofdb_core.data import tables
-from ofdb_core.run import experiment, launch
-from ofdb_core.stages import finetune, pretrain
+from ofdb_core.run import launch
 
-SOURCE = experiment.NOTEBOOKS / "4_pretrain.ipynb"
+SOURCE = provenance.NOTEBOOKS / "4_pretrain.ipynb"
 TWO = "--multi_gpu --num_processes 2"
 RULES = {"steps": 40, "batch_size": 8, "save_steps": 6, "log_every": 5, "keep": 3, "learning_rate": 1e-3}
 RULES |= {"drop_path": 0.2, "model_options": {**tiny.VIT, "depth": 3}, "ema": 0.9, "clip_gradient": 1.0}
@@ -52,7 +51,7 @@ def script_of(data, out, **values):
 
 
 def words(script, processes):
-    how = ["-m", "ofdb_core.launch", *launch.QUIET, *TWO.split()] if processes == 2 else []
+    how = ["-m", "ofdb_core.run.launch", *launch.QUIET, *TWO.split()] if processes == 2 else []
     return [sys.executable, *how, str(script)]
 
 
@@ -131,12 +130,12 @@ def test_two_processes_fine_tune_a_head_and_evaluate_as_one_does(tmp_path, data)
     found = []
     for processes in (1, 2):
         out = tmp_path / str(processes)
-        pretrain.pretrain(tiny.pretrain(data=data, out=str(out)))
+        tiny.trained(tiny.pretrain(data=data, out=str(out)))
         settings = tiny.finetune(**how, out=str(out))
         script = out / "5_finetune.py"
-        launch.export(experiment.NOTEBOOKS / "5_finetune.ipynb", settings.values(), script)
+        launch.export(provenance.NOTEBOOKS / "5_finetune.ipynb", settings.values(), script)
         finish(script, processes)
-        found.append(tables.read(finetune.root_of(settings) / "results.csv"))
+        found.append(tables.read(out / "finetune" / "results.csv"))
     for one, other in zip(*found, strict=True):
         for name in ("accuracy", "best_accuracy", "knn"):
             assert one[name] == pytest.approx(other[name], abs=0.01)
@@ -230,4 +229,4 @@ def test_changed_parameters_are_refused_and_told(data, tmp_path):
     process.communicate()
     other = {**settings.values(), "weight_decay": 0.5}
     with pytest.raises(ValueError, match=r"weight_decay 0.05 -> 0.5.*changed continue"):
-        pretrain.pretrain(type(settings).of(other))
+        tiny.trained(type(settings).of(other))

@@ -31,13 +31,17 @@ def views(models, tmp_path_factory):
     """A folder with four stored views of each of the three models."""
     root = tmp_path_factory.mktemp("views")
     pairs = [(category, models[0] / fractal_3d.model_name(category)) for category in range(3)]
-    head = folder.header({}, "camera")
+    head = folder.header({}, fractal_3d.view_files)
     folder.fill(root, head, fractal_3d.view_files(pairs, seed=0, views=4, size=64), total=12, workers=1)
     return root
 
 
 def settings(**values):
-    return tiny.pretrain(**{"data": "models", "views": "live", "live_size": 64, **values})
+    return tiny.pretrain(**{"data": "models", "samples": "live", "live_size": 64, **values})
+
+
+def opened(drawing, root):
+    return registry.samples(drawing.data, root, drawing)
 
 
 def picture(found, i, seed=None):
@@ -45,7 +49,7 @@ def picture(found, i, seed=None):
 
 
 def test_models_are_samples_of_their_categories(models):
-    found = registry.samples(settings(), models[0])
+    found = opened(settings(), models[0])
     assert len(found) == 3
     assert found.classes == ["000000", "000001", "000002"]
     assert found.labels.tolist() == [0, 1, 2]
@@ -57,7 +61,7 @@ def test_models_are_samples_of_their_categories(models):
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_without_range_and_jitter_a_live_view_is_the_stored_one(models, axes):
-    found = registry.samples(settings(live_axes=axes, **PLAIN), models[0])
+    found = opened(settings(live_axes=axes, **PLAIN), models[0])
     for category, points in enumerate(models[1]):
         stored = camera.view(points, (0,) * axes, (0.0,) * axes, size=64) * 255
         assert (picture(found, category, seed=5) == stored).all()
@@ -65,20 +69,20 @@ def test_without_range_and_jitter_a_live_view_is_the_stored_one(models, axes):
 
 
 def test_without_a_generator_nothing_is_drawn(models):
-    plain, any_view = registry.samples(settings(**PLAIN), models[0]), registry.samples(settings(), models[0])
+    plain, any_view = opened(settings(**PLAIN), models[0]), opened(settings(), models[0])
     assert all((picture(plain, i) == picture(any_view, i)).all() for i in range(3))
 
 
 def test_a_view_is_a_function_of_its_generator(models):
-    found, again = (registry.samples(settings(), models[0]) for _ in range(2))
+    found, again = (opened(settings(), models[0]) for _ in range(2))
     seen = [picture(found, i, seed).tobytes() for i in (0, 1) for seed in range(20)]
     assert len(set(seen)) == 40
     assert seen[::-1] == [picture(again, i, seed).tobytes() for i in (1, 0) for seed in reversed(range(20))]
 
 
 def turns(models, monkeypatch, draws=300, **values):
-    """The rotations of so many views."""
-    found, seen, render = registry.samples(settings(**values), models[0]), [], camera.render
+    """The rotations of `draws` views."""
+    found, seen, render = opened(settings(**values), models[0]), [], camera.render
     monkeypatch.setattr(camera, "render", lambda points, turn, **how: seen.append(turn) or render(points, turn, **how))
     for seed in range(draws):
         found.picture(0, np.random.default_rng(seed))
@@ -120,7 +124,7 @@ def test_the_share_and_the_size_of_points_are_drawn_between_their_limits(models,
         return render(points, turn, size=size, point_size=point_size)
 
     monkeypatch.setattr(camera, "render", watched)
-    found = registry.samples(settings(live_points=[0.3, 0.6], live_point_size=[2, 3]), models[0])
+    found = opened(settings(live_points=[0.3, 0.6], live_point_size=[2, 3]), models[0])
     for seed in range(300):
         found.picture(0, np.random.default_rng(seed))
     assert 0.25 < min(shares) < 0.35
@@ -132,7 +136,7 @@ def test_the_share_and_the_size_of_points_are_drawn_between_their_limits(models,
 
 def test_the_points_that_are_left_out_are_others_each_time(models):
     plain = {**PLAIN, "live_points": [0.5, 0.5]}
-    found, whole = registry.samples(settings(**plain), models[0]), registry.samples(settings(**PLAIN), models[0])
+    found, whole = opened(settings(**plain), models[0]), opened(settings(**PLAIN), models[0])
     some = [picture(found, 0, seed) for seed in range(10)]
     assert len({view.tobytes() for view in some}) == 10
     assert all((view <= picture(whole, 0)).all() for view in some)
@@ -141,7 +145,7 @@ def test_the_points_that_are_left_out_are_others_each_time(models):
 
 def test_models_are_kept_in_memory_up_to_the_budget(models, monkeypatch):
     read, load = [], fractal_3d.load_points
-    monkeypatch.setattr(camera, "load", lambda path: read.append(path.stem[5]) or load(path))
+    monkeypatch.setattr(fractal_3d, "load_points", lambda path: read.append(path.stem[5]) or load(path))
     found = fractal_3d.LiveViews(models[0], settings(), cache_bytes=2 * 2000 * 12)
     assert not read
     for i in (0, 1, 2, 0, 1, 2):
@@ -155,8 +159,8 @@ def taken(source, steps=4, workers=0):
 
 @pytest.mark.parametrize("kind", ["live", "one"])
 def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
-    how = settings(views=kind, data="models" if kind == "live" else "views", batch_size=6)
-    images = registry.samples(how, models[0] if kind == "live" else views)
+    how = settings(samples=kind, data="models" if kind == "live" else "views", batch_size=6)
+    images = opened(how, models[0] if kind == "live" else views)
     alone = taken(batches.Batches(images, how, seed=1))
     for workers in (1, 2):
         found = taken(batches.Batches(images, how, seed=1), workers=workers)
@@ -167,8 +171,8 @@ def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
 
 @pytest.mark.parametrize("kind", ["live", "one"])
 def test_every_step_and_every_place_in_it_draws_anew(models, views, kind, monkeypatch):
-    how = settings(views=kind, data="models" if kind == "live" else "views", batch_size=6)
-    images = registry.samples(how, models[0] if kind == "live" else views)
+    how = settings(samples=kind, data="models" if kind == "live" else "views", batch_size=6)
+    images = opened(how, models[0] if kind == "live" else views)
     drawn, shown = [], type(images).picture
 
     def watched(self, i, rng=None):
@@ -189,7 +193,7 @@ def test_every_step_and_every_place_in_it_draws_anew(models, views, kind, monkey
 
 
 def test_one_of_the_stored_views_is_drawn_and_the_first_is_evaluated(views):
-    every, found = samples.Images.from_folder(views), registry.samples(settings(data="views", views="one"), views)
+    every, found = samples.Images.from_folder(views), opened(settings(data="views", samples="one"), views)
     assert len(every) == 12
     assert len(found) == 3
     assert found.classes == every.classes
@@ -208,12 +212,12 @@ def test_classes_of_any_order_and_size_are_drawn_from():
 
 
 def test_all_views_are_samples_where_they_are_asked_for(views):
-    assert len(registry.samples(settings(data="views", views="all"), views)) == 12
+    assert len(opened(settings(data="views", samples="all"), views)) == 12
 
 
 def test_evaluation_is_the_same_each_time(models):
     how = settings()
-    images = registry.samples(how, models[0])
+    images = opened(how, models[0])
     first, again = (batches.Plain(images, how).batch(0) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert first[1].tolist() == [0, 1, 2]
@@ -222,27 +226,26 @@ def test_evaluation_is_the_same_each_time(models):
 @pytest.mark.parametrize(
     ("data", "kind", "words"),
     [
-        ("models", "one", "views: one reads images; .*models.* has models .*: give views: live"),
-        ("models", "all", "views: all reads images"),
-        ("views", "live", "views: live renders models; .*views.* has none: run 3_render_3d and give data: models"),
-        ("nowhere", "live", "views: live renders models; .*nowhere has none"),
+        ("models", "one", "samples: one does not suit data: .*models.*, whose files are rendered .* give samples: live"),
+        ("models", "all", "samples: all does not suit data: .*models"),
+        ("views", "live", "samples: live does not suit data: .*views.*; only these are rendered .*: models"),
+        ("nowhere", "live", "samples: live does not suit data: .*nowhere; only these are rendered .*: models"),
         ("nowhere", "one", "nowhere: no such folder"),
     ],
 )
 def test_a_folder_that_does_not_suit_is_refused(models, views, data, kind, words):
     root = {"models": models[0], "views": views}.get(data, views / data)
+    drawing = settings(data=str(views), samples=kind)
     with pytest.raises(ValueError, match=words):
-        registry.samples(settings(data=str(views), views=kind), root)
+        registry.samples(str(root), root, drawing)
 
 
 @pytest.mark.parametrize(
     ("data", "kind"), [("models", "one"), ("models", "all"), ("views", "live"), ("images", "live")]
 )
-def test_views_and_data_that_do_not_suit_are_refused_before_anything_runs(data, kind):
-    with pytest.raises(
-        parameters.ParameterError, match=f"views: {kind} does not suit data: {data}; only models are rendered"
-    ):
-        settings(data=data, views=kind)
+def test_samples_and_data_that_do_not_suit_are_refused_before_anything_runs(data, kind):
+    with pytest.raises(parameters.ParameterError, match=f"samples: {kind} does not suit data: {data}[;,]"):
+        settings(data=data, samples=kind)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +258,7 @@ def test_views_and_data_that_do_not_suit_are_refused_before_anything_runs(data, 
         ({"live_points": [0.0, 1.0]}, "live_points: .* out of range; .* above 0 and at most 1"),
         ({"live_points": [1.0, 0.5]}, "live_points: .* must rise"),
         ({"live_point_size": [1, 4]}, "live_point_size: .* out of range"),
-        ({"views": "many"}, "views: 'many' is not allowed; allowed is one of all, one, live"),
+        ({"samples": "many"}, "samples: 'many' is not allowed; allowed is one of all, one, live"),
     ],
 )
 def test_bad_values_are_refused(values, words):
@@ -270,7 +273,7 @@ def test_a_bad_model_is_named(models, tmp_path, workers):
         (tmp_path / fractal_3d.model_name(category)).write_bytes(ply.encode(models[1][category]))
     path = tmp_path / fractal_3d.model_name(1)
     path.write_bytes(path.read_bytes()[:-1])
-    source = batches.Batches(registry.samples(settings(), tmp_path), settings(), seed=0)
+    source = batches.Batches(opened(settings(), tmp_path), settings(), seed=0)
     with pytest.raises(ValueError, match=r"000001/000001_0000\.ply: damaged; 2000 points are 48000 bytes"):
         taken(source, workers=workers)
 
@@ -280,4 +283,4 @@ def test_a_category_without_a_model_is_named(models, tmp_path):
     (tmp_path / fractal_3d.model_name(0)).write_bytes(ply.encode(models[1][0]))
     (tmp_path / "000001").mkdir()
     with pytest.raises(ValueError, match=r"000001: holds no model; allowed are \.ply"):
-        registry.samples(settings(), tmp_path)
+        opened(settings(), tmp_path)

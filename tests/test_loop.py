@@ -35,7 +35,7 @@ def test_training_learns_what_can_be_learned():
 
 def test_the_same_seed_gives_the_same_weights_whatever_the_workers():
     first, rows = trained(tiny.pretrain(drop_path=0.2))
-    again, others = trained(tiny.pretrain(drop_path=0.2, workers=2))
+    again, others = trained(tiny.pretrain(drop_path=0.2, loader_workers=2))
     assert same(state_of(first), state_of(again))
     assert [row["loss"] for row in rows] == [row["loss"] for row in others]
     assert not same(state_of(first), state_of(trained(tiny.pretrain(drop_path=0.2), seed=1)[0]))
@@ -205,13 +205,13 @@ def test_a_tracker_gets_the_log(tmp_path):
 def test_a_tracker_that_is_not_installed_is_refused(monkeypatch):
     monkeypatch.setattr(loop, "is_wandb_available", lambda: False)
     with pytest.raises(ValueError, match="tracker: 'wandb' needs a package; run: pip install wandb"):
-        tiny.pretrain(tracker="wandb").check_possible()
+        loop.check(tiny.pretrain(tracker="wandb"))
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch):
     monkeypatch.setenv("CXX", "/nowhere/g++")
     with pytest.raises(ValueError, match="compile: true needs a C"):
-        tiny.pretrain(compile=True).check_possible()
+        loop.check(tiny.pretrain(compile=True))
 
 
 def store(root, settings, **how):

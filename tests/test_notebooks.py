@@ -9,8 +9,8 @@ import pytest
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import record
-from ofdb_core.run import experiment, road
+from ofdb_core.base import provenance, record
+from ofdb_core.run import road
 
 SMALL = {
     "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
@@ -20,7 +20,7 @@ SMALL = {
     "3_render_visualatom": {"categories": 2, "image_size": 64},
     "4_pretrain": tiny.PRETRAIN,
     "5_finetune": tiny.FINETUNE,
-    "6_evaluate": {"data": "images", "precision": "fp32", "workers": 0},
+    "6_evaluate": {"data": "images", "precision": "fp32", "loader_workers": 0},
     "6_report": {"title": "A small <run>"},
 }
 
@@ -45,7 +45,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     assert capfd.readouterr().out.count("skipped") == len(SMALL)
 
 
-@pytest.mark.parametrize("path", sorted(experiment.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(provenance.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_keep_the_house_rules(path):
     notebook = json.loads(path.read_text())
     cells = notebook["cells"]
@@ -60,7 +60,7 @@ def test_notebooks_keep_the_house_rules(path):
 
 def test_notebooks_are_stored_without_outputs():
     keys = "metadata.papermill metadata.widgets cell.metadata.papermill"
-    paths = sorted(map(str, experiment.NOTEBOOKS.glob("*.ipynb")))
+    paths = sorted(map(str, provenance.NOTEBOOKS.glob("*.ipynb")))
     told = subprocess.run(
         [sys.executable, "-m", "nbstripout", "--verify", "--keep-id", "--extra-keys", keys, *paths],
         capture_output=True,

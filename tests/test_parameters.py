@@ -5,7 +5,7 @@ from ofdb_core.base import parameters
 from ofdb_core.families import fractal_2d
 from ofdb_core.stages import recipes
 
-SEARCH = {"out": "o", "seed": 1, "categories": 5, "filling_rate": 0.2, "points": 100, "workers": 0}
+SEARCH = {"out": "o", "seed": 1, "categories": 5, "filling_rate": 0.2, "search_points": 100_000, "workers": 0}
 RENDER = {"out": "o", "seed": 1, "categories": None, "image_size": 32, "points": 100, "weight": 0.2, "workers": 0}
 RENDER["draw"] = "patch_gray"
 
@@ -25,10 +25,11 @@ def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
     ("kind", "values", "message"),
     [
         (fractal_2d.Search, {"categorys": 5}, r"categorys: unknown parameter \(did you mean categories\?\)"),
-        (fractal_2d.Search, {"points": 0}, "points: 0 is out of range; allowed is a whole number, at least 2"),
-        (fractal_2d.Search, {"points": 1e5}, "points: 100000.0 is not allowed; allowed is a whole number"),
-        (fractal_2d.Search, {"points": "many"}, "points: 'many' is not allowed"),
-        (fractal_2d.Search, {"points": True}, "points: True is not allowed"),
+        (fractal_2d.Search, {"points": 500}, r"points: unknown parameter \(it is called search_points here\)"),
+        (fractal_2d.Search, {"search_points": 0}, "search_points: 0 is out of range; allowed is a whole number, at least 2"),
+        (fractal_2d.Search, {"search_points": 1e5}, "search_points: 100000.0 is not allowed; allowed is a whole number"),
+        (fractal_2d.Search, {"search_points": "many"}, "search_points: 'many' is not allowed"),
+        (fractal_2d.Search, {"search_points": True}, "search_points: True is not allowed"),
         (
             fractal_2d.Search,
             {"filling_rate": "2e-1"},
@@ -36,6 +37,7 @@ def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
         ),
         (fractal_2d.Search, {"filling_rate": 1.5}, "filling_rate: 1.5 is out of range; .* at least 0 and at most 1"),
         (fractal_2d.Search, {"filling_rate": float("nan")}, "filling_rate: nan is not allowed"),
+        (fractal_2d.Search, {"search_points": 500}, "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019"),
         (fractal_2d.Search, {"seed": -1}, "seed: -1 is out of range"),
         (
             fractal_2d.Render,
@@ -55,7 +57,7 @@ def test_bad_values_are_refused_with_name_value_and_what_is_allowed(kind, values
 
 def test_all_problems_are_reported_at_once():
     with pytest.raises(parameters.ParameterError) as error:
-        fractal_2d.Search.of({**SEARCH, "points": 0, "seed": "x"})
+        fractal_2d.Search.of({**SEARCH, "search_points": 0, "seed": "x"})
     assert len(error.value.problems) == 2
 
 

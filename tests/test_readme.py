@@ -1,6 +1,7 @@
 """What the README says is true: its code runs, its tables are made from results/, what it names is there."""
 
 import re
+import tomllib
 
 import numpy as np
 import pytest
@@ -48,9 +49,19 @@ def test_what_it_names_is_there(path):
     assert name.startswith(("runs", "data")) or (provenance.PROJECT / name).exists()  # a run makes those two
 
 
-def test_the_map_of_the_package_names_every_module():
-    modules = {path.stem for path in (provenance.PROJECT / "ofdb_core").glob("[!_]*.py")}
-    assert set(re.findall(r"^    (\w+)  ", ofdb_core.__doc__, re.MULTILINE)) == modules
+def test_the_map_of_the_package_names_every_wing_from_top_to_ground():
+    contract = tomllib.loads((provenance.PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][
+        0
+    ]
+    wings = {path.parent.name for path in (provenance.PROJECT / "ofdb_core").glob("*/__init__.py")}
+    assert set(contract["layers"]) == wings
+    assert re.findall(r"^    (\w+)  ", ofdb_core.__doc__, re.MULTILINE) == contract["layers"]
+
+
+def test_what_the_package_offers_at_its_top_is_there():
+    assert all(getattr(ofdb_core, name).__name__.endswith(f".{name}") for name in ofdb_core.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        ofdb_core.nothing  # noqa: B018
 
 
 def test_its_experiments_and_notebooks_exist():

@@ -160,7 +160,7 @@ def test_files_depend_on_their_own_numbers_and_the_seed_only():
 
 @pytest.mark.parametrize("one_stream", [False, True])
 def test_folders_do_not_depend_on_workers_or_interruptions(tmp_path, one_stream):
-    head, folders = folder.header({}, "visualatom"), []
+    head, folders = folder.header({}, visual_atom.image_files), []
 
     def fill(root, workers):
         files = visual_atom.image_files(range(3), 3, seed=2, size=48, ranges=SMALL, one_stream=one_stream)
@@ -198,11 +198,11 @@ def test_any_size_is_drawn(size):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"size": 0}, "image_size: 0 is out of range; allowed is a whole number, 1 to"),
+        ({"size": 0}, "image_size: 0 is out of range; allowed is a whole number, at least 1 and at most 9999"),
         ({"size": 64.0}, "image_size: 64.0"),
-        ({"instances": 0}, "instances: 0 is out of range; allowed is a whole number, 1 to 10000"),
+        ({"instances": 0}, "instances: 0 is out of range; allowed is a whole number, at least 1 and at most 10000"),
         ({"instances": -3}, "instances: -3"),
-        ({"categories": [2, -1]}, "category: -1 is out of range; allowed is a whole number, 0 to 99999"),
+        ({"categories": [2, -1]}, "category: -1 is out of range; allowed is a whole number, at least 0 and at most 99999"),
         ({"seed": -1}, "seed: -1"),
         ({"seed": 2**32}, "seed: 4294967296"),
     ],
@@ -216,9 +216,9 @@ def test_bad_requests_are_refused_before_any_work(change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"vertices": (0, 10)}, "vertices: 0 is out of range; allowed is a whole number, 1 to 9999"),
+        ({"vertices": (0, 10)}, "vertices: 0 is out of range; allowed is a whole number, at least 1 and at most 9999"),
         ({"lines": (1.5, 10)}, "lines: 1.5"),
-        ({"noise": (0, math.nan)}, "noise: nan is out of range; allowed is a number, 0 to 9999"),
+        ({"noise": (0, math.nan)}, "noise: nan is not allowed; allowed is a number, at least 0 and at most 9999"),
         ({"width": (0, math.inf)}, "width: inf"),
         ({"radius": (5, 2)}, r"radius: \(5, 2\) is not allowed; the first number must not exceed the second"),
         ({"oval": 2}, "oval: 2 is not allowed; it is two numbers"),

@@ -6,6 +6,8 @@ from PIL import Image
 
 from ofdb_core.data import samples
 from ofdb_core.run import parameter_files, road
+from ofdb_core.stages import finetune as finetuning
+from ofdb_core.stages import pretrain as pretraining
 from ofdb_core.training import networks
 
 torch.set_num_threads(1)  # threads cost more than they save at this size
@@ -38,6 +40,16 @@ def pretrain(**values):
 
 def finetune(**values):
     return of("5_finetune", **{**FINETUNE, **values})
+
+
+def trained(settings):
+    """The outcome of a pre-training."""
+    return pretraining.pretrain(settings, pretraining.start(settings))
+
+
+def compared(settings):
+    """The `Comparison` of a fine-tuning."""
+    return finetuning.Comparison(settings, finetuning.compare(settings, finetuning.start(settings)))
 
 
 def shades(n=8, classes=4):

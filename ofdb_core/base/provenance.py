@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -108,8 +109,10 @@ def _canonical(function: ast.FunctionDef) -> None:
 
 
 def _source(module: str) -> str:
-    """The code of a module ('ofdb_core.formulas.ifs') or of a stage's notebook ('2_render_2d')."""
+    """The code of a module ('ofdb_core.formulas.ifs', or a family's elsewhere) or of a notebook ('2_render_2d')."""
     if not module.startswith("ofdb_core"):
+        if elsewhere := getattr(sys.modules.get(module), "__file__", None):
+            return Path(elsewhere).read_text()
         cells = json.loads(notebook_of(module).read_text())["cells"]
         return "\n".join("".join(cell["source"]) for cell in cells if _counts(cell))
     path = PROJECT / Path(*module.split("."))

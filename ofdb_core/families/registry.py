@@ -138,10 +138,11 @@ def misfit(data: str, source: Source, drawing: Drawing) -> str | None:
     """The sentence that refuses a way of drawing samples from a source, or None where it suits."""
     if source.live == (drawing.samples == "live"):
         return None
+    refused = f"samples: {drawing.samples} does not suit data: {data}"
+    if source.live:
+        return f"{refused}, whose files are rendered while training: give samples: live"
     live = ", ".join(known.folder for known in sources().values() if known.live)
-    return (
-        f"samples: {drawing.samples} does not suit data: {data}; live is for what is rendered while training ({live})"
-    )
+    return f"{refused}; only these are rendered while training: {live}"
 
 
 def samples(data: str, root: Path, drawing: Drawing) -> Samples:

@@ -130,6 +130,15 @@ class Mersenne:
                 return low + drawn
 
 
+    def patches(self, n):
+        """(n,) uint16 in 1..511, as n times Python's `random.randrange(1, 512)`: the top bits of words, less those of 511."""
+        drawn = np.empty(0, np.uint32)
+        while len(drawn) < n:
+            top = self.words(n - len(drawn)) >> np.uint32(23)
+            drawn = np.concatenate([drawn, top[top != 511]])
+        return drawn.astype(np.uint16) + np.uint16(1)
+
+
 def choices(points, seed=CHOICE_SEED, category=None):
     """(points,) float64 in [0, 1): the numbers that choose the maps.
 
@@ -149,14 +158,9 @@ def jitter(n, seed, category=None):
 
 
 def patches(n, seed, category=None):
-    """(n,) uint16 in 1..511: binary 3 x 3 patches, one for each dot, none empty.
+    """(n,) uint16 in 1..511: binary 3 x 3 patches, one for each dot, none empty: see `Mersenne.patches`.
 
-    Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.randrange(1, 512)` n times,
-    as in the original. With it the stream belongs to (seed, category): this project's own rule.
+    Without `category` they are those of Python's `random.seed(seed)`, as in the original. With it the stream belongs to
+    (seed, category): this project's own rule.
     """
-    stream = Mersenne([seed] if category is None else [seed, category])
-    drawn = np.empty(0, np.uint32)
-    while len(drawn) < n:  # randrange: the top 9 bits of a word, drawn again while they are 511, plus 1
-        top = stream.words(n - len(drawn)) >> np.uint32(23)
-        drawn = np.concatenate([drawn, top[top != 511]])
-    return drawn.astype(np.uint16) + np.uint16(1)
+    return Mersenne([seed] if category is None else [seed, category]).patches(n)
