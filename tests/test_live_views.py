@@ -226,7 +226,11 @@ def test_evaluation_is_the_same_each_time(models):
 @pytest.mark.parametrize(
     ("data", "kind", "words"),
     [
-        ("models", "one", "samples: one does not suit data: .*models.*, whose files are rendered .* give samples: live"),
+        (
+            "models",
+            "one",
+            "samples: one does not suit data: .*models.*, whose files are rendered .* give samples: live",
+        ),
         ("models", "all", "samples: all does not suit data: .*models"),
         ("views", "live", "samples: live does not suit data: .*views.*; only these are rendered .*: models"),
         ("nowhere", "live", "samples: live does not suit data: .*nowhere; only these are rendered .*: models"),

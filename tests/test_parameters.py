@@ -26,8 +26,16 @@ def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
     [
         (fractal_2d.Search, {"categorys": 5}, r"categorys: unknown parameter \(did you mean categories\?\)"),
         (fractal_2d.Search, {"points": 500}, r"points: unknown parameter \(it is called search_points here\)"),
-        (fractal_2d.Search, {"search_points": 0}, "search_points: 0 is out of range; allowed is a whole number, at least 2"),
-        (fractal_2d.Search, {"search_points": 1e5}, "search_points: 100000.0 is not allowed; allowed is a whole number"),
+        (
+            fractal_2d.Search,
+            {"search_points": 0},
+            "search_points: 0 is out of range; allowed is a whole number, at least 2",
+        ),
+        (
+            fractal_2d.Search,
+            {"search_points": 1e5},
+            "search_points: 100000.0 is not allowed; allowed is a whole number",
+        ),
         (fractal_2d.Search, {"search_points": "many"}, "search_points: 'many' is not allowed"),
         (fractal_2d.Search, {"search_points": True}, "search_points: True is not allowed"),
         (
@@ -37,7 +45,11 @@ def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
         ),
         (fractal_2d.Search, {"filling_rate": 1.5}, "filling_rate: 1.5 is out of range; .* at least 0 and at most 1"),
         (fractal_2d.Search, {"filling_rate": float("nan")}, "filling_rate: nan is not allowed"),
-        (fractal_2d.Search, {"search_points": 500}, "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019"),
+        (
+            fractal_2d.Search,
+            {"search_points": 500},
+            "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019",
+        ),
         (fractal_2d.Search, {"seed": -1}, "seed: -1 is out of range"),
         (
             fractal_2d.Render,

@@ -174,6 +174,14 @@ def test_folders_do_not_depend_on_workers_or_interruptions(tmp_path, one_stream)
     assert fill(tmp_path / "1", 2) == folders[0]
 
 
+def test_folders_verify_and_hold_n_instances_of_each_category(tmp_path):
+    made = visual_atom.write_images(tmp_path / "a", categories=3, instances=2, size=32, settings="published")
+    assert len(made["files"]) == 6
+    assert folder.verify(tmp_path / "a") == []
+    one = visual_atom.write_images(tmp_path / "b", categories=2, size=32, settings="published", workers=1)
+    assert one["files"].items() <= made["files"].items()
+
+
 def test_names_are_the_originals():
     assert visual_atom.image_name(7, 337, 12) == "00007/vertex_0337_instance_0012.png"
 
@@ -202,7 +210,10 @@ def test_any_size_is_drawn(size):
         ({"size": 64.0}, "image_size: 64.0"),
         ({"instances": 0}, "instances: 0 is out of range; allowed is a whole number, at least 1 and at most 10000"),
         ({"instances": -3}, "instances: -3"),
-        ({"categories": [2, -1]}, "category: -1 is out of range; allowed is a whole number, at least 0 and at most 99999"),
+        (
+            {"categories": [2, -1]},
+            "category: -1 is out of range; allowed is a whole number, at least 0 and at most 99999",
+        ),
         ({"seed": -1}, "seed: -1"),
         ({"seed": 2**32}, "seed: 4294967296"),
     ],

@@ -108,7 +108,7 @@ class Parameters:
 class StageParameters(Parameters):
     """The parameters of a notebook that an experiment runs."""
 
-    unseen = ("out",)
+    unseen: ClassVar[tuple[str, ...]] = ("out",)
 
     out: str  # the experiment's folder
     seed: Annotated[int, Range(0, SEEDS)]

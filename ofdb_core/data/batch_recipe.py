@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whole
@@ -24,7 +24,7 @@ class View(Parameters):
 class Loading(Parameters):
     """How many images make a batch, and which processes make it."""
 
-    unseen = ("loader_workers",)
+    unseen: ClassVar[tuple[str, ...]] = ("loader_workers",)
     renamed = {"workers": "loader_workers"}  # noqa: RUF012
 
     batch_size: Count

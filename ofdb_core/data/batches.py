@@ -8,7 +8,7 @@ timm's; a sample with many instances gets a generator of its own to draw one wit
 
 import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol
 
 import numpy as np
@@ -148,7 +148,7 @@ def prefetch(
     workers: int = 0,
     ahead: int = 4,
     device: str | torch.device = "cpu",
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield the source's batches of the steps start..steps - 1, in order and part by part, on the device.
 
     workers: processes that make them ahead of time, `ahead` parts each; 0 makes each part here when it is asked for.

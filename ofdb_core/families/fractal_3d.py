@@ -297,7 +297,8 @@ class LiveViews:
             angles = rng.uniform(-drawing.live_range / 2, drawing.live_range / 2, drawing.live_axes)
             turn = rng.uniform(-drawing.live_jitter, drawing.live_jitter, 3)
             side = int(rng.integers(drawing.live_point_size[0], drawing.live_point_size[1] + 1))
-            share = rng.uniform(*drawing.live_points)
+            fewest, most = drawing.live_points
+            share = rng.uniform(fewest, most)
             points = points.T.compress(rng.random(len(points)) < share, axis=1).T
         rotation = camera.stored((0,) * drawing.live_axes, angles) @ Rotation.from_euler("XYZ", turn, True).as_matrix()
         return Image.fromarray(camera.render(points, rotation, size=drawing.live_size, point_size=side) * WHITE)

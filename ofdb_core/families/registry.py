@@ -1,15 +1,19 @@
 """The registry of families: what the runner, training, the report, the explorer, benchmarks and tests know of them.
 
-A family's file in this folder ends with `FAMILY = Family(...)` and is found by its being there; `register` adds one
-from elsewhere.
+A family's file in this folder ends with `FAMILY = Family(...)` and is found by its being there. Files elsewhere are
+named by the environment variable OFDB_FAMILIES, as PATH names folders; `register` adds a family of the present process.
 """
 
 import functools
 import importlib
+import importlib.util
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,8 @@ import numpy as np
 from ofdb_core.base import provenance
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.data.samples import Drawing, Samples, open_images, unwrapped
+
+ELSEWHERE = "OFDB_FAMILIES"
 
 
 @dataclass(frozen=True)
@@ -78,23 +84,43 @@ _OTHERS: dict[str, Family] = {}
 
 
 def register(family: Family) -> None:
-    """Add a family whose file lies elsewhere; a name of a family, stage or source that is taken is a ValueError."""
+    """Add a family whose file lies elsewhere; a name of a family, stage or folder that is taken is a ValueError."""
     for known in families().values():
         for kind, here, there in (
             ("name", {family.name}, {known.name}),
             ("stages", {stage.name for stage in family.stages}, {stage.name for stage in known.stages}),
             ("sources", {source.folder for source in family.sources}, {source.folder for source in known.sources}),
+            ("writes", _written(family), _written(known)),
         ):
             if here & there:
                 raise ValueError(f"{kind}: {min(here & there)} is taken by {known.title}; choose another")
     _OTHERS[family.name] = family
 
 
+def _written(family: Family) -> set[str]:
+    return {name for stage in family.stages for name in stage.writes}
+
+
 @functools.cache
 def _found() -> dict[str, Family]:
     package = importlib.import_module(__package__)
     modules = [importlib.import_module(f"{__package__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
-    return {module.FAMILY.name: module.FAMILY for module in modules if hasattr(module, "FAMILY")}
+    elsewhere = [_loaded(Path(path)) for path in os.environ.get(ELSEWHERE, "").split(os.pathsep) if path]
+    return {module.FAMILY.name: module.FAMILY for module in [*modules, *elsewhere] if hasattr(module, "FAMILY")}
+
+
+def _loaded(path: Path) -> ModuleType:
+    """The module of a family's file outside the package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise ValueError(
+            f"{ELSEWHERE}: {path} is no Python file; it names the files of families, joined by {os.pathsep}"
+        )
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not isinstance(getattr(module, "FAMILY", None), Family):
+        raise ValueError(f"{ELSEWHERE}: {path} does not end with FAMILY = Family(...)")
+    return module
 
 
 def families() -> dict[str, Family]:

@@ -122,7 +122,8 @@ def _compare(
     """The files of the folder, by name, and notes on the speed of each training."""
     names = ("results", "log", "evaluations", "classes")
     rows: dict[str, list[Row]] = {name: [] for name in names}
-    predictions, files = {"label": given.test.labels.tolist()}, {}
+    predictions: dict[str, list[int]] = {"label": given.test.labels.tolist()}
+    files: dict[str, bytes | str] = {}
     speeds = {}
     with signals.Stop():  # between two trainings too: the next one saves and stops
         for trial in trials(recipe):
@@ -192,11 +193,11 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained) -> 
     }
     last = weights.to_bytes(model, facts)
     model.load_state_dict(trained.watch.weights)
-    about = {"recipe": {**start, **recipe.identity()}, "data": data, "results": results}
-    files = {
+    recipe_rows = {**start, **recipe.identity()}
+    files: dict[str, bytes | str] = {
         "last.safetensors": last,
         "best.safetensors": weights.to_bytes(model, facts),
-        "README.md": model_card.text(facts, file="last.safetensors", **about),
+        "README.md": model_card.text(facts, file="last.safetensors", recipe=recipe_rows, data=data, results=results),
     }
     return {f"{trial.file}/{name}": content for name, content in files.items()}
 

@@ -29,7 +29,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: the log's rows, predictions (n,) int64 of its own samples, its speed, and the code that made it.
+    """The result: the log's rows, predictions (n,) int64 of the samples, the speed, and the code that made it.
 
     outdated: whether that code is not today's.
     """
@@ -54,8 +54,13 @@ class Outcome:
 def check(parameters: Pretrain) -> None:
     """A ValueError where this machine cannot train so, or where there is no such model."""
     loop.check(parameters)
-    shape = {"channels": parameters.channels, "drop_path": parameters.drop_path}
-    networks.check_model(parameters.model, parameters.model_options, parameters.input_size, **shape)
+    networks.check_model(
+        parameters.model,
+        parameters.model_options,
+        parameters.input_size,
+        channels=parameters.channels,
+        drop_path=parameters.drop_path,
+    )
 
 
 def start(parameters: Pretrain) -> Start:
@@ -91,7 +96,11 @@ def _train(
 ) -> tuple[dict[str, bytes | str], dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
     store = checkpoint.open_store(states, head, recipe)
-    shape = {"options": recipe.model_options, "input_size": recipe.input_size, "channels": recipe.channels}
+    shape: dict[str, Any] = {
+        "options": recipe.model_options,
+        "input_size": recipe.input_size,
+        "channels": recipe.channels,
+    }
     model = networks.build(recipe.model, len(samples.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
     source = batches.Batches(samples, recipe, seed=recipe.seed, **processes.share())
     log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters, StageParameters
 from ofdb_core.base.values import Count, Folder, Length, NotNegative, Place, Range, Whole
@@ -19,7 +19,7 @@ PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
 class Pretrain(StageParameters, Recipe, Drawing):
     """4_pretrain."""
 
-    unseen = ("data_root",)
+    unseen: ClassVar[tuple[str, ...]] = ("data_root",)
 
     data: Place
     data_root: Folder | None
@@ -50,7 +50,7 @@ class Pretrain(StageParameters, Recipe, Drawing):
 class _Start(Parameters):
     """The checkpoint to start from, and the real images."""
 
-    unseen = ("data_root",)
+    unseen: ClassVar[tuple[str, ...]] = ("data_root",)
 
     checkpoint: Place | None
     model: str | None
@@ -101,7 +101,7 @@ class Finetune(StageParameters, Recipe, _Start):
 class Evaluate(StageParameters, _Start):
     """6_evaluate."""
 
-    unseen = ("loader_workers",)
+    unseen: ClassVar[tuple[str, ...]] = ("loader_workers",)
     renamed = {"workers": "loader_workers"}  # noqa: RUF012
 
     input_size: Annotated[int, Range(8)] | None

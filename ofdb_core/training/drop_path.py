@@ -1,7 +1,7 @@
 """Drop path (stochastic depth, Huang et al., 2016) whose draws belong to the sample, not to the process at work.
 
-timm's layer draws from the process's generator, so the same batch, split over more processes or smaller parts, would
-drop other branches. Here the draws are a function of (seed, step, place in the batch).
+timm's layer draws from the process's generator, so that other branches would be dropped of a batch that is split
+differently. Here the draws are a function of (seed, step, place in the batch).
 """
 
 import numpy as np
@@ -9,19 +9,24 @@ import torch
 from timm.layers import drop
 from torch import nn
 
-STREAM = 3  # of a seed's random streams: see loading
+STREAM = 3  # of a seed's random streams: see `data.batches`
 
 
 class DropPath(nn.Module):
-    """In place of timm's layer: `scale` (B,), set before each forward, is 0 for a sample to drop, else 1 / keep."""
+    """A layer in place of timm's: `scale` (B,), set before each forward pass, is 0 where a sample's branch is dropped.
 
-    def __init__(self, replaced):
+    Elsewhere it is 1 / (1 - rate), or 1 without `scale_by_keep`.
+    """
+
+    def __init__(self, replaced: drop.DropPath) -> None:
         super().__init__()
-        self.rate, self.scale_by_keep, self.scale = replaced.drop_prob, replaced.scale_by_keep, None
+        self.rate: float = replaced.drop_prob
+        self.scale_by_keep: bool = replaced.scale_by_keep
+        self.scale: torch.Tensor | None = None
         self.train(replaced.training)
 
-    def forward(self, x):
-        """x: (B, ...); a network that regroups its batch within, so that B is another, draws as timm does."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (B, ...); where a network regroups its batch, so that B is another, the draws are timm's."""
         if not self.training or not self.rate:
             return x
         if self.scale is None or len(self.scale) != len(x):
@@ -30,9 +35,9 @@ class DropPath(nn.Module):
 
 
 class DropPaths:
-    """All drop-path layers of a model, which are replaced; seed: of their draws; batch_size: of the whole batch."""
+    """All drop-path layers of a model, which it replaces; seed: of their draws; batch_size: of the whole batch."""
 
-    def __init__(self, model, *, seed, batch_size):
+    def __init__(self, model: nn.Module, *, seed: int, batch_size: int) -> None:
         for parent in list(model.modules()):
             for name, child in parent.named_children():
                 if isinstance(child, drop.DropPath):
@@ -40,7 +45,7 @@ class DropPaths:
         self._layers = [module for module in model.modules() if isinstance(module, DropPath) and module.rate]
         self._seed, self._batch_size = seed, batch_size
 
-    def draw(self, step, places, device):
+    def draw(self, step: int, places: slice, device: str | torch.device) -> None:
         """Set the layers for the samples at `places` (a slice) of the batch of a step."""
         if not self._layers:
             return

@@ -1,6 +1,6 @@
 """Weights in the files of others: torch's pickles, unwrapped, with the names that timm gives to the same weights.
 
-Such a file is read by torch's `weights_only` loader, so that nothing in it is ever run. The forms are those of timm and
+Such a file is read by torch's `weights_only` loader, so that no code in it is ever run. The forms are those of timm and
 DeiT (`model`, `state_dict`, their averages), of the authors (the same, beside optimizer, scheduler and epoch), and of
 VISSL and ClassyVision (`classy_state_dict`), whose vision transformers have names of their own, as torchvision's have.
 """
@@ -8,6 +8,7 @@ VISSL and ClassyVision (`classy_state_dict`), whose vision transformers have nam
 import pickle
 import re
 import struct
+from pathlib import Path
 
 import torch
 
@@ -15,6 +16,8 @@ from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
 
 # isort: split
 from timm.models import clean_state_dict
+
+Tensors = dict[str, torch.Tensor]  # name -> tensor
 
 # Where the weights lie in a file; of several, the first is taken.
 PLACES = ("model", "state_dict", "model_ema", "state_dict_ema", "classy_state_dict", "base_model", "trunk")
@@ -42,7 +45,6 @@ NAMES = (
     (r"\.mlp\.(?:linear_2|3)\.", ".mlp.fc2."),
 )
 
-
 # What torch raises over a file that is cut off or altered.
 BROKEN = (
     *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, MemoryError, AssertionError),
@@ -51,49 +53,51 @@ BROKEN = (
 
 
 class _Nothing:
-    """Stands for every harmless object of a file; it takes whatever it is given and keeps none of it."""
+    """Stands for every harmless object of a file: it takes any arguments and any state, and keeps nothing."""
 
-    def __init__(self, *_):
+    def __init__(self, *_: object) -> None:
         pass
 
-    def __setstate__(self, _):
+    def __setstate__(self, _: object) -> None:
         pass
 
 
-def read(path):
-    """The weights of a file of torch.save (.pth, .pth.tar, .pt, .bin), as name -> tensor, with timm's names.
+def read(path: str | Path) -> Tensors:
+    """The weights of a file of torch.save (.pth, .pth.tar, .pt, .bin), with timm's names.
 
-    A ValueError where the file is cut off, no such file, holds no weights, or asks for code to be run.
+    A ValueError where the file is missing, cut off or of another format, holds no weights, or needs code to be run.
     """
     try:
         with torch.serialization.safe_globals([(_Nothing, name) for name in HARMLESS]):
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except BROKEN as error:
         raise ValueError(_refusal(path, error)) from error
     for _ in PLACES:  # a file might lead in circles
-        inner = [found[place] for place in PLACES if isinstance(found, dict) and isinstance(found.get(place), dict)]
-        found = inner[0] if inner else found
-    entries = found.items() if isinstance(found, dict) else ()
+        outer = content if isinstance(content, dict) else {}
+        inner = [outer[place] for place in PLACES if isinstance(outer.get(place), dict)]
+        content = inner[0] if inner else content
+    entries = content.items() if isinstance(content, dict) else ()
     tensors = {name: value for name, value in entries if isinstance(name, str) and _is_plain(value)}
     if not tensors:
         raise ValueError(f"{path}: holds no weights; they are looked for in the file itself and in {', '.join(PLACES)}")
     return named(tensors)
 
 
-def _is_plain(value):
-    """Whether it is a tensor whose numbers are there, one by one: not sparse, quantized or left away."""
-    dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
-    return dense and value.device.type == "cpu" and not value.is_quantized
+def _is_plain(value: object) -> bool:
+    """Whether it is a dense tensor that holds its numbers: not a sparse or quantized one, or one without data."""
+    if not isinstance(value, torch.Tensor):
+        return False
+    return value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
 
 
-def _refusal(path, error):
+def _refusal(path: str | Path, error: BaseException) -> str:
     if code := re.search(r"GLOBAL (\S+)", str(error)):
         return f"{path}: refused, it wants {code[1]} to be run; get it whole, or saved with its weights only"
     return f"{path}: not a whole file of weights ({type(error).__name__}); download or make it again"
 
 
-def named(tensors):
-    """Name -> tensor with timm's names: without the prefixes of wrappers, and of a foreign ViT translated."""
+def named(tensors: Tensors) -> Tensors:
+    """The weights under timm's names: the prefixes of wrappers removed, those of a foreign ViT translated."""
     tensors = clean_state_dict(tensors)
     if "class_token" not in tensors:
         return tensors

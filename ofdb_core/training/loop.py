@@ -1,8 +1,8 @@
 """One loop for pre-training and fine-tuning, on one device or many.
 
-The loop asks a batch source (see loading) for the batch of each step; its result is a function of model, source, recipe
-and seed, whatever the number of processes (to rounding) and interruptions (to the bit). Accelerate places it on the
-machine's devices and in its precision; optimizer, schedule and averaged weights are timm's.
+The loop asks a batch source (see `data.batches`) for the batch of each step. Its result is a function of model, source,
+recipe and seed: interruptions change nothing, the number of processes nothing but rounding. Accelerate brings it to the
+machine's devices and precision; optimizer, schedule and averaged weights are timm's.
 """
 
 import contextlib
@@ -10,19 +10,26 @@ import os
 import random
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 from torch.autograd.profiler import record_function
 from torch.nn import functional
+from tqdm import tqdm
 
 from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm and accelerate)
 
 # isort: split
 from ofdb_core.base import signals
 from ofdb_core.data import augmentation, batches
+from ofdb_core.data.tables import Row
 from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress
+from ofdb_core.training.checkpoint import State, Store
+from ofdb_core.training.recipe import Recipe
 
 # isort: split
 from accelerate import Accelerator
@@ -30,11 +37,25 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import is_tensorboard_available, is_wandb_available
 from timm.utils import ModelEmaV3
 
-VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # how often several processes ask each other whether one was asked to stop
+VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 
 
-def check(recipe):
-    """A ValueError where this machine cannot train as a `recipe.Training` says; for what a slow look is needed."""
+class Watch(Protocol):
+    """What evaluates a network while it trains, as `evaluation.Best`; it has a state of its own."""
+
+    def due(self, step: int) -> bool:
+        """Whether it is to be called after this step."""
+
+    def __call__(self, model: nn.Module, step: int) -> None:
+        """Evaluate the network after this step."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def check(recipe: Recipe) -> None:
+    """A ValueError where this machine cannot train by the recipe, of which the values alone do not tell."""
     optimizer.check(recipe.optimizer)
     precision.resolve(recipe.precision, processes.state().device)
     trackers = {"none": True, "tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
@@ -44,23 +65,24 @@ def check(recipe):
         raise ValueError("compile: true needs a C++ compiler on a CPU; install g++ or set compile to false")
 
 
-def _accelerator(recipe):
+def _accelerator(recipe: Recipe) -> Accelerator:
     AcceleratorState._reset_state()  # a notebook may train twice, in two precisions; without this the second is refused
     tracker = None if recipe.tracker == "none" else recipe.tracker
-    kind = precision.resolve(recipe.precision, processes.state().device)
-    mixed = "no" if kind == "fp32" else kind
+    resolved = precision.resolve(recipe.precision, processes.state().device)
+    mixed = "no" if resolved == "fp32" else resolved
     return Accelerator(mixed_precision=mixed, log_with=tracker, project_dir=str(Path(recipe.out) / "trackers"))
 
 
-def _suit(model, device):
-    """On a CPU let timm's blocks spell attention out: the fused one's backward costs a small network half its time."""
-    for module in model.modules():
+def _suit(model: nn.Module, device: str | torch.device) -> None:
+    """Turn timm's fused attention off on a CPU, where its backward pass costs a small network half its time."""
+    modules: Iterator[Any] = model.modules()
+    for module in modules:
         if torch.device(device).type == "cpu" and getattr(module, "fused_attn", False) is True:
             module.fused_attn = False
 
 
-def _seed(*key):
-    """Seed every global generator: what a network itself draws in a step is a function of (seed, step, process)."""
+def _seed(*key: int) -> None:
+    """Seed every global generator, so that a network's random draws in a step depend on (seed, step, process) only."""
     word = int(np.random.SeedSequence(key).generate_state(1)[0])
     random.seed(word)
     np.random.seed(word)
@@ -68,32 +90,35 @@ def _seed(*key):
 
 
 class _Vote:
-    """Whether any process wishes each of some things; several ask each other, which takes a moment, now and then only.
+    """A vote of all processes: for each of some wishes, whether any process has it.
 
-    Called once a step by every process, it asks after as many steps as take VOTE_SECONDS, and VOTE_STEPS at most.
+    Every process calls it once a step. As an exchange takes a moment, several processes vote only after VOTE_SECONDS or
+    VOTE_STEPS, whichever comes first; in the steps between, the answer is no.
     """
 
-    def __init__(self, accelerator):
+    def __init__(self, accelerator: Accelerator) -> None:
         self._accelerator, self._steps, self._every, self._since = accelerator, 0, 1, time.monotonic()
 
-    def __call__(self, *wishes):
+    def __call__(self, *wishes: bool) -> tuple[bool, ...]:
         if self._accelerator.num_processes == 1:
             return wishes
         self._steps += 1
         if self._steps < self._every:
             return (False,) * len(wishes)
         spent = (time.monotonic() - self._since) / self._accelerator.num_processes
-        votes = torch.tensor([*wishes, spent], dtype=torch.float32, device=self._accelerator.device)
-        *votes, spent = self._accelerator.reduce(votes, "sum").tolist()  # the same numbers in every process
+        ballot = torch.tensor([*wishes, spent], dtype=torch.float32, device=self._accelerator.device)
+        *votes, spent = self._accelerator.reduce(ballot, "sum").tolist()  # the same numbers in every process
         self._every = int(np.clip(VOTE_SECONDS * self._steps / max(spent, 1e-9), 1, VOTE_STEPS))
         self._steps, self._since = 0, time.monotonic()
         return tuple(bool(vote) for vote in votes)
 
 
 class _Training:
-    """A model in training: everything that its next step depends on, and how a step is done."""
+    """A model in training: all that its next step depends on, and the step itself."""
 
-    def __init__(self, model, source, recipe, seed, watch):
+    def __init__(
+        self, model: nn.Module, source: batches.Batches, recipe: Recipe, seed: int, watch: Watch | None
+    ) -> None:
         optimizer.check(recipe.optimizer)
         self.model, self.source, self.recipe, self.seed, self.watch = model, source, recipe, seed, watch
         self.accelerator = _accelerator(recipe)
@@ -101,7 +126,7 @@ class _Training:
         self.drops = drop_path.DropPaths(model, seed=seed, batch_size=recipe.batch_size)
         _suit(model, device)
         if recipe.gradient_checkpointing:
-            model.set_grad_checkpointing(True)
+            model.set_grad_checkpointing(True)  # type: ignore[operator]  # timm's method, for torch's stubs a tensor
         built, self.schedule = optimizer.build(model, recipe)
         self.average = ModelEmaV3(model, decay=recipe.ema) if recipe.ema else None
         if self.average:
@@ -113,16 +138,17 @@ class _Training:
         self.agree = _Vote(self.accelerator)
         self.step = 0
 
-    def parts(self):
-        """What holds state, by name, in a checkpoint."""
-        found = {"model": self.model, "optimizer": self.optimizer, "log": self.log}
+    def parts(self) -> dict[str, Any]:
+        """The objects whose state is saved, by their names in a state."""
+        always = {"model": self.model, "optimizer": self.optimizer, "log": self.log}
         extra = {"scaler": self.accelerator.scaler, "ema": self.average and self.average.module, "watch": self.watch}
-        return {**found, **{name: part for name, part in extra.items() if part is not None}}
+        return {**always, **{name: part for name, part in extra.items() if part is not None}}
 
-    def save(self, store):
+    def save(self, store: Store) -> None:
         """Write the state after `step` steps.
 
-        The schedule and every random draw, so the order of the samples too, are functions of recipe, seed and step.
+        Schedule, order of the samples and all other random draws are functions of recipe, seed and step, so that they
+        need no state.
         """
         self.log.settle(self.step)
         if not all(bool(tensor.isfinite().all()) for tensor in self.model.parameters()):
@@ -131,10 +157,10 @@ class _Training:
             state = {name: part.state_dict() for name, part in self.parts().items()}
             store.save(self.step, {"step": self.step, "seed": self.seed, "recipe": self.recipe.values(), **state})
 
-    def resume(self, state):
-        """Go on from a state of `save`; a ValueError where it is of another network, optimizer or length.
+    def resume(self, state: State) -> None:
+        """Continue from a state of `save`; a ValueError where it is of another network or optimizer, or too long.
 
-        What the recipe says of the optimizer (its weight decay, for instance) holds, not what the state says.
+        The optimizer's settings, such as its weight decay, remain those of the recipe, whatever the state's are.
         """
         rules = [dict(group) for group in self.optimizer.param_groups]
         if state["step"] > self.recipe.steps:
@@ -148,21 +174,21 @@ class _Training:
             group.update({name: value for name, value in rule.items() if name != "params"})
         self.step = state["step"]
 
-    def ready(self):
-        """Put the network into training mode; a trunk that does not learn stays as it is evaluated."""
+    def ready(self) -> None:
+        """Put the network into training mode, or, where its trunk does not learn, into evaluation mode."""
         self.network.train(networks.trunk_learns(self.model))
 
-    def advance(self, batches):
-        """Train one step; batches: an iterator over the parts of the source's batches."""
+    def advance(self, stream: Iterator[batches.Batch]) -> None:
+        """Train one step; stream: the parts of the source's batches, in order."""
         recipe, accelerator, parts = self.recipe, self.accelerator, self.source.parts
         self.schedule.step_update(self.step)
         _seed(self.seed, self.step, accelerator.process_index)
-        total, waited, count = 0.0, 0.0, 0
+        total, waited, count = torch.zeros((), device=accelerator.device), 0.0, 0
         for part in range(parts):
-            asked = time.perf_counter()
+            began = time.perf_counter()
             with record_function("data"):
-                images, targets = next(batches)
-            waited += time.perf_counter() - asked
+                images, targets = next(stream)
+            waited += time.perf_counter() - began
             count += len(images)
             self.drops.draw(self.step, self.source.places(part), accelerator.device)
             last = part == parts - 1
@@ -183,12 +209,12 @@ class _Training:
         self.log.add(total, rate, count, waited)
         self.step += 1
 
-    def evaluated(self):
-        """The network to evaluate and to keep: the one with averaged weights where there are such."""
+    def evaluated(self) -> nn.Module:
+        """The network to evaluate and to keep: the one with averaged weights, if weights are averaged."""
         return self.average.module if self.average else self.model
 
-    def close(self):
-        """Give the model its own forward back, with the averaged weights where there are such."""
+    def close(self) -> None:
+        """Undo in the model what training changed of its forward pass, and give it the averaged weights, if any."""
         for tracker in self.accelerator.trackers:
             tracker.finish()
         self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
@@ -197,30 +223,45 @@ class _Training:
             self.model.load_state_dict(self.average.module.state_dict())
 
 
-def fit(model, source, recipe, *, seed, title="training", store=None, watch=None):
-    """Train the model in place for the recipe's steps; return the log, a row for each `log_every` and for the ends.
+def fit(
+    model: nn.Module,
+    source: batches.Batches,
+    recipe: Recipe,
+    *,
+    seed: int,
+    title: str = "training",
+    store: Store | None = None,
+    watch: Watch | None = None,
+) -> list[Row]:
+    """Train the model in place for the recipe's steps; return the log.
 
-    source: a batch source, as loading.Batches; seed: of what the model itself draws, each step anew; store: a
-    checkpoint.Store, whose newest state is gone on from, and which gets one each `save_steps` and `save_minutes`, at
-    the end, and when SIGINT, SIGTERM or SIGUSR1 asks to stop (then `signals.Interrupted` is raised); watch: called as
-    watch(network, step) where watch.due(step), with a state of its own, as evaluation.Best.
+    seed: of the model's own random draws; store: training continues from its newest state, and saves one every
+    `save_steps` and `save_minutes`, at the end, and when SIGINT, SIGTERM or SIGUSR1 asks to stop (then
+    `signals.Interrupted` is raised); watch: called as watch(network, step) after each step that is due.
 
-    A row has step (done so far), loss (mean since the row before), learning_rate, images_per_second, data_share (of the
-    time, spent waiting for data) and seconds. A loss that is not finite is a ValueError that names step, learning rate,
-    samples and the last good state. With `ema`, the model ends with the averaged weights.
+    The log has a row for the first step, every `log_every` steps, and the last step: step, loss (mean since the row
+    before), learning_rate, images_per_second, data_share (of the time, spent waiting for data) and seconds. A loss that
+    is not finite is a ValueError that names step, learning rate, samples and the last good state. With `ema`, the model
+    ends with the averaged weights.
     """
     training = _Training(model, source, recipe, seed, watch)
-    if store and (state := store.newest()):
-        training.resume(state)
-        print(f"{title}: goes on from step {training.step} of {recipe.steps}")
-    if training.step != (first := processes.shared(lambda: training.step)):
-        raise ValueError(
-            f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
-        )
+    if store:
+        if state := store.newest():
+            training.resume(state)
+            print(f"{title}: goes on from step {training.step} of {recipe.steps}")
+        if training.step != (first := processes.shared(lambda: training.step)):
+            raise ValueError(
+                f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
+            )
     print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
     training.accelerator.init_trackers(title, {name: str(value) for name, value in recipe.values().items()})
-    how = {"start": training.step, "workers": recipe.loader_workers, "device": training.accelerator.device}
-    stream = batches.prefetch(source, recipe.steps, **how)
+    stream = batches.prefetch(
+        source,
+        recipe.steps,
+        start=training.step,
+        workers=recipe.loader_workers,
+        device=training.accelerator.device,
+    )
     training.ready()
     try:
         with signals.Stop() as stop, augmentation.generators_kept(), progress.bar(training, title) as bar:
@@ -234,10 +275,13 @@ def fit(model, source, recipe, *, seed, title="training", store=None, watch=None
     return training.log.rows
 
 
-def _train(training, batches, stop, bar, store):
+def _train(
+    training: _Training, stream: Iterator[batches.Batch], stop: signals.Stop, bar: tqdm, store: Store | None
+) -> None:
+    """Train the remaining steps: log, evaluate, save and stop where it is time."""
     recipe, saved = training.recipe, time.monotonic()
     while training.step < recipe.steps:
-        training.advance(batches)
+        training.advance(stream)
         step = training.step
         if step in (1, recipe.steps) or step % recipe.log_every == 0:
             row = training.log.row(step)
@@ -258,6 +302,6 @@ def _train(training, batches, stop, bar, store):
             training.save(store)
             saved = time.monotonic()
         if stopped:
-            training.accelerator.wait_for_everyone()  # none ends, and is the end of all, while the main one writes
+            training.accelerator.wait_for_everyone()  # the first that ends, ends all; the main one writes first
             kept = f"saved in {store.root}; the same command goes on from there" if store else "nothing is saved"
             raise signals.Interrupted(f"to be continued: stopped at step {step} of {recipe.steps}, {kept}")

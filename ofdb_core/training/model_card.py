@@ -1,6 +1,8 @@
 """A model card: what a checkpoint is, how timm loads it, and what it was made from, as the README.md of its folder."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from ofdb_core.training import networks, weights
 
@@ -15,7 +17,7 @@ tags:
 """
 
 
-def text(facts, *, file, recipe, data, results):
+def text(facts: weights.Facts, *, file: str, recipe: Mapping[str, Any], data: str, results: Mapping[str, Any]) -> str:
     """The card as Markdown with a header for model hubs; it depends on nothing but its arguments.
 
     facts: of the checkpoint, as in `weights.FACTS`; file: the checkpoint's name beside the card; recipe: parameter ->
@@ -52,12 +54,12 @@ The network learned from the data with this SHA-256, or of this name: `{data}`
 """
 
 
-def _call(name, file, arguments):
+def _call(name: str, file: str, arguments: Mapping[str, Any]) -> str:
     given = {"checkpoint_path": file, **arguments}
     words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
     return f"import timm\n\nmodel = timm.create_model({words}).eval()"
 
 
-def _table(title, values):
+def _table(title: str, values: Mapping[str, Any]) -> str:
     cells = ((str(key), json.dumps(value).replace("|", "\\|")) for key, value in values.items())
     return "\n".join([f"| {title} | Value |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in cells)])

@@ -1,8 +1,10 @@
 """The networks: any timm model, made with weights drawn from a seed, and checked before there is work to lose."""
 
 import re
+from typing import Any
 
 import torch
+from torch import nn
 
 from ofdb_core.base.values import nearest
 from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
@@ -17,8 +19,11 @@ RESERVED = (
 )
 
 
-def config(name):
-    """What timm knows of a model as it is published, a PretrainedCfg; a ValueError where it has no such model."""
+Options = dict[str, Any]  # further arguments for timm: name -> value
+
+
+def config(name: str) -> PretrainedCfg:
+    """What timm knows of a model as it is published; a ValueError where it has no such model."""
     if not timm.is_model(name):
         raise ValueError(f"model: {name!r} is not a timm model{nearest(name, timm.list_models())}")
     try:
@@ -28,45 +33,46 @@ def config(name):
         raise ValueError(f"model: {name!r} is not a timm model; with weights there are {', '.join(known)}") from error
 
 
-def _create(name, classes, *, options, input_size, channels, drop_path=0.0):
-    """A timm model and its arguments; those that not every model takes are left out where they say nothing."""
+def _create(
+    name: str, classes: int, *, options: Options, input_size: int, channels: int, drop_path: float = 0.0
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A timm model and the arguments that made it; what a model does not take is left out where it changes nothing."""
     config(name)
     if reserved := [option for option in options if option in RESERVED]:
         raise ValueError(f"model_options: {reserved[0]} is not allowed; it is set by other parameters")
-    given = {"num_classes": classes, "img_size": input_size, "in_chans": channels, **options}
+    accepted = {"num_classes": classes, "img_size": input_size, "in_chans": channels, **options}
     if drop_path:
-        given["drop_path_rate"] = drop_path
+        accepted["drop_path_rate"] = drop_path
     while True:
         try:
-            return timm.create_model(name, **given), given
+            return timm.create_model(name, **accepted), accepted
         except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
-            strange = re.search(r"unexpected keyword argument(?:\(s\): \[| )'(\w+)'", str(error))
-            if strange is None or strange[1] not in given:
-                told = f"model_options: {options} with input_size {input_size} do not make a {name}"
-                raise ValueError(f"{told} ({error})") from error
-            if strange[1] == "drop_path_rate":
-                told = f"{name} has no drop path, so it must be 0"
-                raise ValueError(f"drop_path: {drop_path} is not allowed; {told}") from error
-            if strange[1] != "img_size":
-                raise ValueError(f"model_options: {strange[1]} is no option of {name}") from error
-            del given["img_size"]  # a network without positions, such as a ResNet, takes any size
+            unknown = re.search(r"unexpected keyword argument(?:\(s\): \[| )'(\w+)'", str(error))
+            if unknown is None or unknown[1] not in accepted:
+                message = f"model_options: {options} with input_size {input_size} do not make a {name}"
+                raise ValueError(f"{message} ({error})") from error
+            if unknown[1] == "drop_path_rate":
+                reason = f"{name} has no drop path, so it must be 0"
+                raise ValueError(f"drop_path: {drop_path} is not allowed; {reason}") from error
+            if unknown[1] != "img_size":
+                raise ValueError(f"model_options: {unknown[1]} is no option of {name}") from error
+            del accepted["img_size"]  # a network without positions, such as a ResNet, takes any size
 
 
-def arguments(name, classes, *, options, input_size, channels=3):
-    """What timm.create_model is told, beside the name, to make the network of `build`: names and values."""
+def arguments(name: str, classes: int, *, options: Options, input_size: int, channels: int = 3) -> dict[str, Any]:
+    """The arguments of timm.create_model, beside the name, for the network of `build`: name -> value."""
     with torch.device("meta"):
         return _create(name, classes, options=options, input_size=input_size, channels=channels)[1]
 
 
-def outline(name, *, options, input_size, channels=3, drop_path=0.0):
+def outline(name: str, *, options: Options, input_size: int, channels: int = 3, drop_path: float = 0.0) -> nn.Module:
     """A timm model of one class on the meta device: its weights have names and shapes, but take no memory or time."""
-    how = {"options": options, "input_size": input_size, "channels": channels, "drop_path": drop_path}
     with torch.device("meta"):
-        return _create(name, 1, **how)[0]
+        return _create(name, 1, options=options, input_size=input_size, channels=channels, drop_path=drop_path)[0]
 
 
-def check_model(name, options, input_size, *, channels=3, drop_path=0.0):
-    """Whether a model can be made and run, without memory or time for its weights; a ValueError says why not."""
+def check_model(name: str, options: Options, input_size: int, *, channels: int = 3, drop_path: float = 0.0) -> None:
+    """Raise a ValueError where a model cannot be made or run; its weights take no memory or time for that."""
     model = outline(name, options=options, input_size=input_size, channels=channels, drop_path=drop_path).eval()
     try:
         with torch.device("meta"):
@@ -75,30 +81,39 @@ def check_model(name, options, input_size, *, channels=3, drop_path=0.0):
         raise ValueError(f"input_size: {input_size} does not suit {name} with {options} ({error})") from error
 
 
-def build(name, classes, *, options, input_size, channels=3, drop_path=0.0, seed):
+def build(
+    name: str,
+    classes: int,
+    *,
+    options: Options,
+    input_size: int,
+    channels: int = 3,
+    drop_path: float = 0.0,
+    seed: int,
+) -> nn.Module:
     """A timm model with weights drawn from the seed; classes: their number; options: further arguments for timm.
 
     It takes images (n, channels, input_size, input_size) float32 and gives (n, classes).
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        how = {"options": options, "input_size": input_size, "channels": channels, "drop_path": drop_path}
-        return _create(name, classes, **how)[0]
+        return _create(name, classes, options=options, input_size=input_size, channels=channels, drop_path=drop_path)[0]
 
 
-def heads(model):
-    """How the names of the parameters of a model's head, or heads, begin: a tuple of text."""
-    names = model.pretrained_cfg.get("classifier") or ()
+def heads(model: nn.Module) -> tuple[str, ...]:
+    """The prefixes of the names of the parameters of a model's head, or heads."""
+    pretrained: Any = model.pretrained_cfg
+    names = pretrained.get("classifier") or ()
     return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
 
 
-def freeze_trunk(model):
+def freeze_trunk(model: nn.Module) -> None:
     """Let only the head learn (a linear probe)."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(heads(model)))
 
 
-def trunk_learns(model):
+def trunk_learns(model: nn.Module) -> bool:
     """Whether anything but the head learns."""
-    own = heads(model)
-    return any(parameter.requires_grad for name, parameter in model.named_parameters() if not name.startswith(own))
+    prefixes = heads(model)
+    return any(parameter.requires_grad for name, parameter in model.named_parameters() if not name.startswith(prefixes))

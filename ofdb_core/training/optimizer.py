@@ -1,4 +1,4 @@
-"""timm's optimizers and cosine schedule, by a recipe."""
+"""timm's optimizers and cosine schedule, made by a recipe."""
 
 import torch
 from torch import nn
@@ -14,8 +14,9 @@ from timm.scheduler import CosineLRScheduler
 
 def check(name: str) -> None:
     """A ValueError where timm has no optimizer of this name."""
-    if name.lower() not in list_optimizers():
-        raise ValueError(f"optimizer: {name!r} is not a timm optimizer{nearest(name, list_optimizers())}")
+    known = [str(optimizer) for optimizer in list_optimizers()]
+    if name.lower() not in known:
+        raise ValueError(f"optimizer: {name!r} is not a timm optimizer{nearest(name, known)}")
 
 
 def rates(recipe: Optimisation) -> tuple[float, ...]:
@@ -28,8 +29,9 @@ def build(model: nn.Module, recipe: Optimisation) -> tuple[torch.optim.Optimizer
     """timm's optimizer and cosine schedule; the parameters that do not learn are left out."""
     peak, last, first = rates(recipe)
     decay = None if recipe.layer_decay == 1 else recipe.layer_decay
-    how = {"lr": peak, "weight_decay": recipe.weight_decay, "layer_decay": decay}
-    optimizer = create_optimizer_v2(model, opt=recipe.optimizer, **how)
+    optimizer = create_optimizer_v2(
+        model, opt=recipe.optimizer, lr=peak, weight_decay=recipe.weight_decay, layer_decay=decay
+    )
     schedule = CosineLRScheduler(
         optimizer,
         t_initial=recipe.steps,

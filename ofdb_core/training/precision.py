@@ -1,28 +1,28 @@
-"""Precision of a training: what the hardware has, and the context that computes in it."""
+"""The precision that a network computes in: what the hardware has, and torch's context for it."""
 
 import torch
 
-KINDS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve(wanted: str, device: str | torch.device) -> str:
     """'fp32', 'bf16' or 'fp16' for a recipe's precision on a device; 'auto' is bf16 where the hardware has it."""
-    kind = torch.device(device).type
-    if kind == "cuda":
+    processor = torch.device(device).type
+    if processor == "cuda":
         fast = ["bf16", "fp16"] if torch.cuda.is_bf16_supported(including_emulation=False) else ["fp16"]
     else:
-        fast = ["bf16"] if kind == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else []
+        fast = ["bf16"] if processor == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else []
     if wanted == "auto":
         return "bf16" if "bf16" in fast else "fp32"
-    possible = ["fp32", *fast] + ["bf16"] * (kind == "cpu" and not fast)  # slow there, but right
+    possible = ["fp32", *fast] + ["bf16"] * (processor == "cpu" and not fast)  # slow there, but right
     if wanted not in possible:
         raise ValueError(
-            f"precision: {wanted!r} is not possible on this {kind}; allowed is auto, {', '.join(possible)}"
+            f"precision: {wanted!r} is not possible on this {processor}; allowed is auto, {', '.join(possible)}"
         )
     return wanted
 
 
 def autocast(wanted: str, device: str | torch.device) -> torch.autocast:
     """The context in which a network computes in a recipe's precision."""
-    kind = KINDS.get(resolve(wanted, device))
-    return torch.autocast(torch.device(device).type, kind, enabled=kind is not None)
+    dtype = DTYPES.get(resolve(wanted, device))
+    return torch.autocast(torch.device(device).type, dtype, enabled=dtype is not None)

@@ -1,4 +1,4 @@
-"""What several processes of one training do together: they share what one has found, and only the main one writes."""
+"""Several processes of one training: which this is, what the main one tells the others, and what it alone writes."""
 
 import contextlib
 import datetime
@@ -28,7 +28,7 @@ def share() -> dict[str, int]:
 
 
 def shared(function: Callable[[], T]) -> T:
-    """What function() is in the main process, for all of them."""
+    """The value of function(), called in the main process only, for all processes."""
     return broadcast_object_list([function() if state().is_main_process else None])[0]
 
 
@@ -42,9 +42,9 @@ def fill_once(
 ) -> None:
     """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
 
-    head: see `folder.header`; make: called in every process, gives a dictionary name -> bytes or text, and notes for
-    the manifest; states: the folder of what make() keeps on disk while it works, removed once its files are written.
-    Until then the folder stays as it was. keep_finished: keep it also where only the code has changed since.
+    head: see `folder.header`; make: called in every process, returns the files (name -> bytes or text) and notes for
+    the manifest; states: the folder where make() saves its states, removed once the files are written. Until then the
+    folder to fill stays as it was. keep_finished: a complete folder is kept, too, where only the code has changed.
     """
     root = Path(root)
     made_by = shared(lambda: folder.made_by(root, head["parameters"]))

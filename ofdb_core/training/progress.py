@@ -1,38 +1,49 @@
-"""What a training tells: its log, a row now and then, and a bar of steps with the time that is left."""
+"""What a training reports: its log, with a row every few steps, and a progress bar of its steps."""
 
 import os
 import sys
 import time
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from tqdm import tqdm
 
+from ofdb_core.data.batches import Source
 from ofdb_core.data.tables import Row
+from ofdb_core.training.recipe import Optimisation
 
 LOGGED = ("step", "loss", "learning_rate")
 
 
 class Log:
-    """The log: means over the steps since the last row; losses stay on the device until a row or a state needs them."""
+    """The log: means over the steps since the last row; losses stay on the device until a row or a state needs them.
 
-    def __init__(self, source, accelerator):
+    source: names the samples of a step whose loss is not finite; accelerator: takes the means over all processes.
+    """
+
+    def __init__(self, source: Source, accelerator: Accelerator) -> None:
         self.source, self.accelerator = source, accelerator
-        self.rows, self._losses, self._rates, self._pending, self._spent = [], [], [], [], 0.0
+        self.rows: list[Row] = []
+        self._losses: list[float] = []
+        self._rates: list[float] = []
+        self._pending: list[torch.Tensor] = []
+        self._spent = 0.0
         self._restart()
 
-    def _restart(self):
+    def _restart(self) -> None:
         self._since, self._waited, self._images = time.perf_counter(), 0.0, 0
 
-    def add(self, loss, rate, images, waited):
-        """Note a step: its loss in this process (a scalar on the device) and what it took."""
+    def add(self, loss: torch.Tensor, rate: float, images: int, waited: float) -> None:
+        """Note a step: its loss in this process (a scalar on the device), learning rate, images, seconds of waiting."""
         self._pending.append(loss)
         self._rates.append(rate)
         self._images += images
         self._waited += waited
 
-    def settle(self, step):
-        """Turn the losses of the steps up to `step` into numbers, means of all processes; ValueError if not finite."""
+    def settle(self, step: int) -> None:
+        """Turn the losses up to `step` into numbers, means of all processes; one that is not finite is a ValueError."""
         if not self._pending:
             return
         losses = torch.stack(self._pending).float()
@@ -46,7 +57,7 @@ class Log:
         self._losses += self.accelerator.reduce(losses, "mean").tolist()
         self._pending = []
 
-    def row(self, step):
+    def row(self, step: int) -> Row:
         """Close the row of the steps up to `step` and return it."""
         self.settle(step)
         spent = time.perf_counter() - self._since
@@ -65,35 +76,48 @@ class Log:
         self._restart()
         return self.rows[-1]
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "losses": self._losses, "rates": self._rates, "spent": self._spent}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rows, self._losses, self._rates = (list(state[name]) for name in ("rows", "losses", "rates"))
         self._spent = state["spent"]
 
 
 class _Lines:
-    """The standard error for a bar in a log file: a line each time, where a terminal draws over the one before."""
+    """Standard error for a bar in a log file: a line for each state, where on a terminal one covers the other."""
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         if text := text.replace("\r", "").strip():
             sys.stderr.write(f"{text}\n")
 
-    def flush(self):
+    def flush(self) -> None:
         sys.stderr.flush()
 
 
-def bar(training, title):
+class Training(Protocol):
+    """What a bar shows: the steps that are done, of those of a recipe."""
+
+    @property
+    def recipe(self) -> Optimisation: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def accelerator(self) -> Accelerator: ...
+
+
+def bar(training: Training, title: str) -> tqdm:
     """A bar of steps; without a terminal it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
     in_notebook = "ipykernel" in sys.modules  # which has no terminal, but draws over a line as one does
-    often = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
+    interval = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
     return tqdm(
         total=training.recipe.steps,
         initial=training.step,
         desc=title,
         unit="step",
-        mininterval=float(often),
+        mininterval=float(interval),
         dynamic_ncols=True,
         file=None if in_notebook or sys.stderr.isatty() else _Lines(),
         disable=not training.accelerator.is_main_process,
@@ -101,12 +125,12 @@ def bar(training, title):
 
 
 def logged(log: list[Row]) -> list[Row]:
-    """What of a log's rows does not depend on the machine's speed."""
+    """A log's rows without the columns that depend on the machine's speed."""
     return [{key: row[key] for key in LOGGED} for row in log]
 
 
-def speed(log):
-    """What a log says about speed: seconds, images a second and the share of the time spent waiting for data."""
+def speed(log: list[Row]) -> dict[str, float]:
+    """The speed of a training: seconds, images a second, and the share of the time spent waiting for data."""
     seconds = [row["seconds"] for row in log]
     spent = np.diff([0.0, *seconds])
     means = {

@@ -1,8 +1,8 @@
-"""How a network is trained: the groups of parameters that the loop, its optimizer and its states take."""
+"""The recipe of a training: the groups of parameters that the loop, its optimizer and its states take."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Count, NotNegative, Positive, Range, Share, Whole
@@ -13,14 +13,14 @@ Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 @dataclass(frozen=True)
 class Inference(PlainRecipe):
-    """How a network is asked about images."""
+    """What evaluation takes: un-augmented images and a precision."""
 
     precision: Precision
 
 
 @dataclass(frozen=True)
 class Optimisation(Parameters):
-    """Optimizer, schedule and length; learning rates are for `reference_batch` images a step."""
+    """Optimizer, schedule and number of steps; learning rates are for `reference_batch` images a step."""
 
     steps: Count
     batch_size: Count
@@ -45,9 +45,9 @@ class Optimisation(Parameters):
 
 @dataclass(frozen=True)
 class Saving(Parameters):
-    """When the state of a training is saved, and what becomes of one that is there."""
+    """When the state of a training is saved, how many are kept, and what becomes of those of a changed training."""
 
-    unseen = ("save_steps", "save_minutes", "keep", "changed")
+    unseen: ClassVar[tuple[str, ...]] = ("save_steps", "save_minutes", "keep", "changed")
 
     save_steps: Whole
     save_minutes: NotNegative
@@ -57,9 +57,9 @@ class Saving(Parameters):
 
 @dataclass(frozen=True)
 class Recipe(Inference, BatchRecipe, Optimisation, Saving):
-    """All that a training is a function of, beside network, images and seed."""
+    """All that a training depends on, beside network, images and seed."""
 
-    unseen = ("out", "tracker")
+    unseen: ClassVar[tuple[str, ...]] = ("out", "tracker")
 
     out: str
     drop_path: Share

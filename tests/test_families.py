@@ -1,0 +1,222 @@
+"""What every registered family promises: those of the package, and a toy from outside."""
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy_family
+
+from ofdb_core.base import folder, parameters
+from ofdb_core.data import samples
+from ofdb_core.families import registry
+from ofdb_core.run import parameter_files
+
+
+@pytest.fixture(scope="module", params=[*registry.families(), "toy"])
+def family(request):
+    with toy_family.registered() if request.param == "toy" else contextlib.nullcontext():
+        yield registry.families()[request.param]
+
+
+def values(stage, **changes):
+    """The values of a quick run of a stage."""
+    defaults = {name: value for name, (value, _) in parameter_files.defaults(stage.name).items()}
+    known = {name: value for name, value in changes.items() if name in stage.parameters.kinds()}
+    return {**defaults, **stage.small, **known}
+
+
+def write(family, out, **changes):
+    """Run all stages of a family that write; returns folder -> (name -> hash)."""
+    for stage in family.stages:
+        if stage.write:
+            stage.write(stage.parameters.of(values(stage, out=str(out), **changes)))
+    return files(family, out)
+
+
+def files(family, out):
+    return {name: folder.complete(out / name)["files"] for name in folders(family)}
+
+
+def folders(family):
+    return [name for stage in family.stages for name in stage.writes]
+
+
+@pytest.fixture(scope="module")
+def made(family, tmp_path_factory):
+    """A folder in which all stages ran."""
+    out = tmp_path_factory.mktemp(family.name)
+    write(family, out)
+    return out
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def times(out):
+    return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and not folder.is_own(path.name)}
+
+
+# ---- the registration
+
+
+def test_the_last_stage_has_the_parameters_that_the_lab_gives_by_itself(family):
+    assert {"out", "seed", "workers", "categories"} <= family.stages[-1].parameters.kinds().keys()
+    assert family.example(categories=7, seed=3).categories == 7
+
+
+def test_a_stage_without_a_notebook_names_its_code(family):
+    for stage in family.stages:
+        assert stage.parameters.of(values(stage)).code() or stage.name not in registry.served_stages()
+
+
+def test_every_stage_that_writes_has_its_folders_and_every_source_is_written(family):
+    assert all(bool(stage.writes) == bool(stage.write) for stage in family.stages)
+    assert {source.folder for source in family.sources} <= set(folders(family))
+    assert family.stages[-1].write
+
+
+# ---- the folders
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_files_do_not_depend_on_workers(family, made, tmp_path, workers):
+    assert write(family, tmp_path, workers=workers) == files(family, made)
+    before = times(tmp_path)
+    write(family, tmp_path, workers=2)
+    assert times(tmp_path) == before  # complete and unchanged: kept
+
+
+def test_a_shorter_run_has_the_first_files_and_the_longer_one_goes_on(family, made, tmp_path):
+    fewer, every = write(family, tmp_path, categories=2), files(family, made)
+    for name, hashes in fewer.items():
+        assert 0 < len(hashes) < len(every[name])
+        assert list(every[name].items())[: len(hashes)] == list(hashes.items())
+    assert write(family, tmp_path) == every
+
+
+def test_another_seed_makes_other_images(family, made, tmp_path):
+    images = family.stages[-1].writes[-1]
+    other = write(family, tmp_path, seed=17)[images]
+    assert not set(other.values()) & set(files(family, made)[images].values())
+
+
+def write_and_die(name, out, count):
+    """Write a family's folders; die by SIGKILL with the file of this number in place and not noted yet."""
+    write_whole, written = folder.write_whole, []
+
+    def cut_off(path, data, **how):
+        write_whole(path, data, **how)
+        written.extend([] if folder.is_own(Path(path).name) else [path])
+        if len(written) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    folder.write_whole = cut_off
+    with toy_family.registered():
+        write(registry.families()[name], out, workers=1)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(family, made, tmp_path, share):
+    every = files(family, made)
+    count = 2 + int(share * (sum(map(len, every.values())) - 2))
+    process = multiprocessing.get_context("spawn").Process(target=write_and_die, args=(family.name, tmp_path, count))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    left = times(tmp_path)
+    assert len(left) == count
+    (part,) = tmp_path.glob(f"*/{folder.PART}")
+    assert "unfinished" in folder.verify(part.parent)[0]
+    unnoted = [path for path in left if path.is_relative_to(part.parent) and path.name not in part.read_text()]
+    assert len(unnoted) == 1
+    assert write(family, tmp_path) == every
+    assert [folder.verify(tmp_path / name) for name in every] == [[]] * len(every)
+    after = times(tmp_path)
+    assert [path for path in left if after[path] != left[path]] == unnoted
+
+
+def test_a_missing_and_an_altered_file_are_noticed_and_made_again(family, copy):
+    every = files(family, copy)
+    for name, hashes in every.items():
+        missing, altered = list(hashes)[:2]
+        (copy / name / missing).unlink()
+        data = bytearray((copy / name / altered).read_bytes())
+        data[-1] ^= 1  # the size stays
+        (copy / name / altered).write_bytes(data)
+        assert folder.verify(copy / name) == [f"{missing}: missing", f"{altered}: altered"]
+    assert write(family, copy) == every
+    assert [folder.verify(copy / name) for name in every] == [[]] * len(every)
+
+
+# ---- bad input
+
+
+def test_values_of_the_wrong_type_are_refused_by_name(family):
+    for stage in family.stages:
+        for name in stage.parameters.kinds():
+            with pytest.raises(parameters.ParameterError, match=rf"^{name}: 1j is not allowed; allowed is "):
+                stage.parameters.of({**values(stage), name: 1j})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", -1), ("seed", 2**32), ("workers", -1), ("categories", 0), ("image_size", 0)],
+)
+def test_values_out_of_range_are_refused_by_name(family, name, value):
+    stages = [stage for stage in family.stages if name in stage.parameters.kinds()]
+    assert stages
+    for stage in stages:
+        with pytest.raises(ValueError, match=f"^{name}: {value} is out of range; allowed is a whole number, at least"):
+            stage.parameters.of({**values(stage), name: value})
+
+
+# ---- the pictures and the samples
+
+
+def test_goldens_hold(family):
+    sentences = dict(family.goldens())
+    assert sentences
+    assert all(sentences.values()), sentences
+
+
+def test_a_picture_shows_a_category(family):
+    example = family.example()
+    pictures = [family.picture(example, category) for category in (0, 1)]
+    for pixels in pictures:
+        assert pixels.dtype == np.uint8
+        assert pixels.ndim == 2 or pixels.shape[2:] == (3,)
+        assert pixels.max() > pixels.min()
+    assert (pictures[0] != pictures[1]).any()
+    assert (family.picture(example, 1) == pictures[1]).all()
+
+
+def drawing(way):
+    defaults = {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    return samples.Drawing.take({**defaults, "samples": way, "live_size": 32})
+
+
+def test_training_can_draw_samples_from_every_source(family, made):
+    for source in family.sources:
+        root = made / source.folder
+        categories = sorted({name.split("/")[0] for name in folder.complete(root)["files"]})
+        for way in ("all", "one", "live"):
+            if source.live != (way == "live"):
+                with pytest.raises(ValueError, match=f"samples: {way} does not suit data: {source.folder}"):
+                    registry.samples(source.folder, root, drawing(way))
+                continue
+            opened = registry.samples(source.folder, root, drawing(way))
+            assert opened.classes == categories
+            assert set(opened.labels.tolist()) == set(range(len(categories)))
+            assert len(opened) == len(opened.labels) >= len(categories)
+            for rng in (lambda: None, lambda: np.random.default_rng(5)):
+                views = [np.asarray(opened.picture(len(opened) - 1, rng())) for _ in range(2)]
+                assert views[0].dtype == np.uint8
+                assert (views[0] == views[1]).all()

@@ -1,0 +1,108 @@
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import toy_family
+
+from ofdb_core.base import provenance
+from ofdb_core.families import registry
+from ofdb_core.families.registry import Source, Stage
+from ofdb_core.run import parameter_files, road
+
+TOY = toy_family.FAMILY
+
+
+@pytest.fixture
+def toy():
+    with toy_family.registered():
+        yield TOY
+
+
+def test_every_file_of_the_folder_that_registers_a_family_is_read():
+    texts = [path.read_text() for path in Path(registry.__file__).parent.glob("*.py")]
+    assert len(registry.families()) == sum("\nFAMILY = Family(" in text for text in texts) == 3
+    assert list(registry.families()) == ["2d", "3d", "visualatom"]  # in the order of their stages
+
+
+def test_a_family_from_elsewhere_is_one_among_the_others(toy):
+    assert registry.families() == {**registry.families(), "toy": TOY}
+    assert list(registry.families()) == ["2d", "3d", "toy", "visualatom"]
+    assert registry.family_of("3_render_toy") is TOY
+    assert registry.stage_of("3_render_toy") is road.stages()["3_render_toy"] is TOY.stages[0]
+    assert registry.sources()["toys"] is TOY.sources[0]
+    assert road.maker("toys") == "3_render_toy"
+
+
+def test_it_is_gone_afterwards():
+    assert "toy" not in registry.families()
+    assert "3_render_toy" not in road.stages()
+
+
+def test_its_stage_has_the_shared_notebook_and_the_values_of_its_class(toy):
+    assert registry.served_stages() == ["3_render_toy"]
+    assert provenance.notebook_of("3_render_toy").stem == provenance.SHARED_NOTEBOOK
+    defaults = parameter_files.defaults("3_render_toy")
+    assert set(defaults) == set(toy_family.Render.kinds())
+    assert defaults["categories"] == (4, "how many to draw")
+    assert all(comment for _, comment in defaults.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "2d"}, "name: 2d is taken by 2D-OFDB; choose another"),
+        (
+            {"stages": (Stage("3_render_3d", toy_family.Render), *TOY.stages)},
+            "stages: 3_render_3d is taken by 3D-OFDB; choose another",
+        ),
+        (
+            {"stages": (replace(TOY.stages[0], writes=("toys", "categories")),)},
+            "writes: categories is taken by 2D-OFDB; choose another",
+        ),
+        ({"sources": (Source("visualatom"),)}, "sources: visualatom is taken by VisualAtom; choose another"),
+    ],
+)
+def test_names_that_are_taken_are_refused(changes, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        registry.register(replace(TOY, **changes))
+    assert "toy" not in registry.families()
+
+
+def test_a_family_is_registered_once(toy):
+    with pytest.raises(ValueError, match="name: toy is taken by Toy; choose another"):
+        registry.register(replace(TOY, stages=(), sources=()))
+    with pytest.raises(ValueError, match="stages: 3_render_toy is taken by Toy"):
+        registry.register(replace(TOY, name="other"))
+
+
+def test_the_folder_of_a_user_is_opened_by_what_is_in_it(tmp_path):
+    (tmp_path / "views" / "a").mkdir(parents=True)
+    (tmp_path / "views" / "a" / "x.png").touch()
+    (tmp_path / "models" / "wrapper" / "a").mkdir(parents=True)
+    (tmp_path / "models" / "wrapper" / "a" / "x.ply").touch()
+    (tmp_path / "models" / "wrapper" / "b").mkdir()
+    live = registry.sources()["models"]
+    assert registry.source_of(str(tmp_path / "models"), tmp_path / "models") is live
+    assert not registry.source_of(str(tmp_path / "views"), tmp_path / "views").live
+    assert not registry.source_of("/nowhere", Path("/nowhere")).live
+    assert registry.source_of("models", tmp_path / "views") is live
+
+
+def test_the_version_of_code_from_elsewhere_follows_its_file(tmp_path, monkeypatch):
+    """As for the package: comments do not count, and what the function uses does."""
+    monkeypatch.syspath_prepend(tmp_path)
+    path, text = tmp_path / "elsewhere.py", "SIDE = 3  # pixels\n\n\ndef draw():\n    return SIDE\n"
+    path.write_text(text)
+    draw = importlib.import_module("elsewhere").draw
+
+    def version():
+        provenance._module.cache_clear()
+        provenance.code_version.cache_clear()
+        return provenance.code_version(draw)
+
+    before = version()
+    path.write_text(text.replace("pixels", "side"))
+    assert version() == before
+    path.write_text(text.replace("3", "4"))
+    assert version() != before
