@@ -188,7 +188,8 @@ def live_3d(views):
     The baseline draws all points, and no viewpoint.
     """
     root, values = _models(MODELS), {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
-    found = registry.samples(recipes.Pretrain.of({**values, "data": "models", "views": "live"}), root)
+    recipe = recipes.Pretrain.of({**values, "data": "models", "samples": "live"})
+    found = registry.samples("models", root, recipe)
 
     def draw():
         for i in range(views):

@@ -9,6 +9,12 @@ settings.register_profile("ours", deadline=None, derandomize=True)  # no timing,
 settings.load_profile("ours")
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "slow" not in item.keywords:
+            item.add_marker("fast")
+
+
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     """A function that makes an experiment `tiny` from notebook -> parameters, in a params folder of its own."""

@@ -174,7 +174,7 @@ def test_an_archive_larger_than_the_disk_is_refused(tmp_path, monkeypatch, endin
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
 def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
     path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes([i]) for i in range(50)})
-    written, write_whole = [], folder.record.write_whole
+    written, write_whole = [], folder.write_whole
 
     def watched(place, data, **how):
         if place.suffix == ".png":
@@ -183,7 +183,7 @@ def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
             written.append(place.name)
         write_whole(place, data, **how)
 
-    monkeypatch.setattr(folder.record, "write_whole", watched)
+    monkeypatch.setattr(folder, "write_whole", watched)
     with pytest.raises(KeyboardInterrupt):
         archive.unpacked(path, tmp_path)
     assert "unfinished" in folder.verify(tmp_path / "x")[0]

@@ -12,24 +12,20 @@ from PIL import Image
 from tiny import SHADES, folder_of, some_images
 
 from ofdb_core.data import augmentation, batches, mixing, samples
-from ofdb_core.stages import recipes
+from ofdb_core.data.batch_recipe import BatchRecipe
 
 
 @pytest.fixture
 def rules():
-    """A function that makes a small training recipe with other values for some fields."""
+    """A function that makes the recipe of small batches with other values for some fields."""
     values = {
-        **{"out": "runs", "seed": 0, "input_size": 16, "steps": 3, "batch_size": 6, "workers": 0, "log_every": 1},
-        **{"optimizer": "adamw", "learning_rate": 1e-3, "min_learning_rate": 1e-5, "warmup_learning_rate": 1e-6},
-        **{"warmup_steps": 1, "weight_decay": 0.05, "drop_path": 0.0, "label_smoothing": 0.1, "precision": "fp32"},
-        **{"mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
+        **{"input_size": 16, "channels": 3, "batch_size": 6, "device_batch": 0, "loader_workers": 0},
+        **{"label_smoothing": 0.1, "mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
         **{"crop_scale": [0.3, 1.0], "crop_ratio": [0.75, 1.3333], "interpolation": "bicubic", "crop_pct": 1.0},
         **{"mean": [0.5] * 3, "std": [0.5] * 3, "hflip": 0.5, "vflip": 0.5, "erasing": 0.5},
-        **{"auto_augment": "rand-m9-mstd0.5-inc1", "channels": 3, "device_batch": 0, "reference_batch": 512},
-        **{"layer_decay": 1.0, "clip_gradient": 0.0, "ema": 0.0, "compile": False, "gradient_checkpointing": False},
-        **{"tracker": "none", "save_steps": 0, "save_minutes": 0.0, "keep": 1, "changed": "refuse"},
+        **{"auto_augment": "rand-m9-mstd0.5-inc1"},
     }
-    return lambda **other: recipes.Training.of({**values, **other})
+    return lambda **other: BatchRecipe.of({**values, **other})
 
 
 PLAIN = {
@@ -45,7 +41,7 @@ PLAIN = {
 }
 
 
-def batches(source, steps=5, workers=0, start=0):
+def drawn(source, steps=5, workers=0, start=0):
     return [(x.clone(), y.clone()) for x, y in batches.prefetch(source, steps, start=start, workers=workers)]
 
 
@@ -57,9 +53,9 @@ def same(some, others):
 
 def test_batches_do_not_depend_on_the_number_of_workers(rules):
     source = batches.Batches(some_images(), rules(), seed=3)
-    alone = batches(source)
+    alone = drawn(source)
     for workers in (1, 2):
-        assert same(batches(source, workers=workers), alone)
+        assert same(drawn(source, workers=workers), alone)
 
 
 def test_batches_are_functions_of_seed_and_step(rules):
@@ -72,7 +68,7 @@ def test_batches_are_functions_of_seed_and_step(rules):
 
 def test_a_later_start_gives_the_later_batches(rules):
     source = batches.Batches(some_images(), rules(), seed=3)
-    assert same(batches(source, 5, workers=1, start=3), batches(source)[3:])
+    assert same(drawn(source, 5, workers=1, start=3), drawn(source)[3:])
 
 
 def test_shapes_and_types_of_a_batch(rules):
@@ -140,14 +136,14 @@ def test_processes_share_the_images_to_evaluate(rules):
 
 def test_the_callers_generators_are_left_alone(rules):
     source = batches.Batches(some_images(), rules(), seed=0)
-    drawn = []
-    for work in (lambda: None, lambda: batches(source), lambda: batches(source, workers=1)):
+    numbers = []
+    for work in (lambda: None, lambda: drawn(source), lambda: drawn(source, workers=1)):
         random.seed(5)
         np.random.seed(5)
         torch.manual_seed(5)
         work()
-        drawn.append((random.random(), np.random.random(), torch.rand(1).item()))
-    assert drawn[0] == drawn[1] == drawn[2]
+        numbers.append((random.random(), np.random.random(), torch.rand(1).item()))
+    assert numbers[0] == numbers[1] == numbers[2]
 
 
 @pytest.mark.parametrize("mixing", [{"mixup": 0.8, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}, {}])
@@ -240,7 +236,7 @@ def test_files_give_the_batches_of_arrays(rules, tmp_path):
     order = [0, 2, 1, 3]  # class by class
     arrays = samples.Images(images.items[order], images.labels[order], "ab")
     sources = [batches.Batches(x, rules(), seed=0) for x in (arrays, samples.Images.from_folder(tmp_path))]
-    assert same(*[batches(source) for source in sources])
+    assert same(*[drawn(source) for source in sources])
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "empty"])
@@ -255,18 +251,18 @@ def test_corrupt_image_is_named(rules, tmp_path, damage):
     source = batches.Batches(samples.Images.from_folder(tmp_path), rules(), seed=0)
     for workers in (0, 1):
         with pytest.raises(ValueError, match=r"a/bad.png: cannot be read as an image .* restore or delete it"):
-            batches(source, workers=workers)
+            drawn(source, workers=workers)
 
 
 INTERRUPTED = """
 import sys, time, torch
-from ofdb_core import loading
+from ofdb_core.data import batches
 class Slow:
     parts = 1
     def batch(self, step, part):
         time.sleep(0.01)
         return [torch.zeros(3)]
-for step, _ in enumerate(loading.prefetch(Slow(), 10**9, workers=2)):
+for step, _ in enumerate(batches.prefetch(Slow(), 10**9, workers=2)):
     if step == 2:
         print("working", flush=True)
 """

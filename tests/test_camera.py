@@ -53,7 +53,7 @@ def test_the_camera_is_that_of_plain_python(angles):
     assert camera._look_at(rotation).tolist() == reference.look_at([list(row) for row in rotation])
 
 
-@pytest.mark.parametrize(("size", "side"), list(itertools.product((1, 7, 64), camera.POINT_SIZES)))
+@pytest.mark.parametrize(("size", "side"), list(itertools.product((1, 7, 64), (1, 2, 3))))
 @pytest.mark.parametrize("scale", [0.8, 4.0])  # 4: points outside the image, too near, and behind the camera
 def test_images_are_those_of_plain_python(size, side, scale):
     rotation = camera.rotation((1.0, 2.0, 3.0))
@@ -69,7 +69,7 @@ def test_points_on_the_edges_of_pixels_are_placed_as_in_plain_python():
     grid = (np.arange(-16, 17) / 16 * half)[:, None]
     points = np.hstack([np.zeros((33, 1)), RNG.permutation(grid), grid])
     rotation = camera.rotation([0.0])
-    for side in camera.POINT_SIZES:
+    for side in (1, 2, 3):
         plain = reference.view(points, camera._look_at(rotation).tolist(), 32, side)
         assert (camera.render(points, rotation, size=32, point_size=side) == plain).all()
 
@@ -89,7 +89,7 @@ def test_a_view_is_the_pinhole_projection():
 @given(
     arrays(np.float64, st.tuples(st.integers(0, 600), st.just(3)), elements=NUMBERS, fill=st.nothing()),
     st.integers(1, 40),
-    st.sampled_from(camera.POINT_SIZES),
+    st.sampled_from((1, 2, 3)),
 )
 def test_any_points_become_an_image(points, size, side):
     with np.errstate(over="ignore"):
@@ -150,20 +150,23 @@ def test_another_jitter_is_another_view():
     [
         (lambda: camera.indices(views=0), "views: 0 is out of range"),
         (lambda: camera.indices(views=-1), "views: -1 is out of range"),
-        (lambda: camera.indices(axes=0), "axes: 0 is out of range; a camera turns about 1 to 3 axes"),
+        (
+            lambda: camera.indices(axes=0),
+            "axes: 0 is out of range; allowed is a whole number, at least 1",
+        ),
         (lambda: camera.indices(axes=4), "axes: 4 is out of range"),
         (lambda: camera.view(POINTS, (), ()), "axes: 0"),
         (lambda: camera.view(POINTS, (1,), (0,), views=0), "views: 0"),
         (lambda: camera.view(POINTS, (12,), (0,)), r"index: \(12,\) is out of range; each of it is 0 to 11"),
         (lambda: camera.view(POINTS, (-1,), (0,)), "index"),
         (lambda: camera.view(POINTS, (1, 2), (0,)), "jitter: 1 numbers given; it is one for each of 2 axes"),
-        (lambda: camera.rotation([]), "angles: 0 given; allowed are 1 to 3"),
-        (lambda: camera.rotation([1, 2, 3, 4]), "angles: 4 given"),
+        (lambda: camera.rotation([]), "angles: 0 is out of range; allowed is a whole number, at least 1 and at most 3"),
+        (lambda: camera.rotation([1, 2, 3, 4]), "angles: 4 is out of range"),
         (lambda: camera.render(POINTS, np.eye(3), size=0), "image_size: 0 is out of range"),
-        (lambda: camera.render(POINTS, np.eye(3), point_size=0), "point_size: 0 is not allowed"),
+        (lambda: camera.render(POINTS, np.eye(3), point_size=0), "point_size: 0 is out of range"),
         (
             lambda: camera.render(POINTS, np.eye(3), point_size=4),
-            r"point_size: 4 is not allowed; it is one of \(1, 2, 3\)",
+            r"point_size: 4 is out of range; allowed is a whole number, at least 1 and at most 3",
         ),
         (lambda: camera.render(POINTS, np.eye(4)), r"rotation \(4, 4\) given; allowed are \(n, 3\) and \(3, 3\)"),
         (lambda: camera.render(POINTS[:, :2], np.eye(3)), r"points \(700, 2\)"),

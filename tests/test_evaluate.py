@@ -20,7 +20,7 @@ def asked(out, **values):
 def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_path, capsys):
     how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": str(pretrained / "images")}
     for _ in range(2):
-        rows, classes = evaluate.evaluate(asked(tmp_path, **how))
+        rows, classes = tiny.evaluated(asked(tmp_path, **how))
     assert [row["label"] for row in rows] == list(range(8))
     assert {row["by"] for row in classes} == {"head"}
     assert folder.verify(tmp_path / "evaluation") == []
@@ -40,8 +40,8 @@ def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
 def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):
     how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": "digits"}
     with pytest.raises(ValueError, match=r"digits' has 10 classes .* 8 others; fine-tune it first, or ask .*-p knn 20"):
-        evaluate.evaluate(asked(tmp_path, **how))
-    rows, classes = evaluate.evaluate(asked(tmp_path, **how, knn=5))
+        tiny.evaluated(asked(tmp_path, **how))
+    rows, classes = tiny.evaluated(asked(tmp_path, **how, knn=5))
     assert {row["by"] for row in classes} == {"neighbours"}
     assert sum(row["label"] == row["neighbours"] for row in rows) / len(rows) > 0.3
 
@@ -49,16 +49,16 @@ def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):
 def test_neighbours_need_training_images(pretrained, tmp_path):
     how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": str(pretrained / "images")}
     with pytest.raises(ValueError, match="has no training images"):
-        evaluate.evaluate(asked(tmp_path, **how, knn=5))
+        tiny.evaluated(asked(tmp_path, **how, knn=5))
 
 
 def test_the_authors_files_need_the_name_of_their_network(tmp_path):
     torch.save({"model": tiny.network(classes=10).state_dict(), "epoch": 3}, tmp_path / "last.pth.tar")
     how = {"checkpoint": str(tmp_path / "last.pth.tar"), "data": "digits"}
     with pytest.raises(ValueError, match="does not say which network it holds; give its timm name"):
-        evaluate.evaluate(asked(tmp_path / "out", **how))
+        tiny.evaluated(asked(tmp_path / "out", **how))
     shape = {"model": "vit_tiny_patch16_224", "model_options": tiny.VIT, "input_size": 16}
-    rows, _ = evaluate.evaluate(asked(tmp_path / "out", **how, **shape))
+    rows, _ = tiny.evaluated(asked(tmp_path / "out", **how, **shape))
     assert len(rows) == 797
 
 

@@ -24,7 +24,9 @@ ROOTS = {
 def copy(tmp_path, monkeypatch):
     """A function that alters a file of a copy of the project: every `old` becomes `new`."""
     for name in ("ofdb_core", "notebooks"):
-        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "kernel-ipc*")
+        )
 
     def forget():
         provenance._module.cache_clear()
@@ -135,7 +137,9 @@ def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made
     import yaml
 
     for name in ("ofdb_core", "notebooks"):
-        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "kernel-ipc*")
+        )
     folder = tmp_path / "params" / "tiny"
     folder.mkdir(parents=True)
     data = tiny.folder_of_shades(tmp_path / "shades")

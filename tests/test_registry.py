@@ -21,13 +21,18 @@ def toy():
 
 def test_every_file_of_the_folder_that_registers_a_family_is_read():
     texts = [path.read_text() for path in Path(registry.__file__).parent.glob("*.py")]
-    assert len(registry.families()) == sum("\nFAMILY = Family(" in text for text in texts) == 3
-    assert list(registry.families()) == ["2d", "3d", "visualatom"]  # in the order of their stages
+    assert len(registry.families()) == sum("\nFAMILY = Family(" in text for text in texts)
+    names = list(registry.families())
+    assert [name for name in names if name in ("visualatom", "2d", "3d")] == [
+        "2d",
+        "3d",
+        "visualatom",
+    ]  # as their stages
 
 
 def test_a_family_from_elsewhere_is_one_among_the_others(toy):
     assert registry.families() == {**registry.families(), "toy": TOY}
-    assert list(registry.families()) == ["2d", "3d", "toy", "visualatom"]
+    assert list(registry.families()).index("toy") == list(registry.families()).index("visualatom") - 1
     assert registry.family_of("3_render_toy") is TOY
     assert registry.stage_of("3_render_toy") is road.stages()["3_render_toy"] is TOY.stages[0]
     assert registry.sources()["toys"] is TOY.sources[0]
@@ -40,7 +45,7 @@ def test_it_is_gone_afterwards():
 
 
 def test_its_stage_has_the_shared_notebook_and_the_values_of_its_class(toy):
-    assert registry.served_stages() == ["3_render_toy"]
+    assert "3_render_toy" in registry.served_stages()
     assert provenance.notebook_of("3_render_toy").stem == provenance.SHARED_NOTEBOOK
     defaults = parameter_files.defaults("3_render_toy")
     assert set(defaults) == set(toy_family.Render.kinds())

@@ -6,6 +6,7 @@ from PIL import Image
 
 from ofdb_core.data import samples
 from ofdb_core.run import parameter_files, road
+from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
 from ofdb_core.stages import pretrain as pretraining
 from ofdb_core.training import networks
@@ -50,6 +51,11 @@ def trained(settings):
 def compared(settings):
     """The `Comparison` of a fine-tuning."""
     return finetuning.Comparison(settings, finetuning.compare(settings, finetuning.start(settings)))
+
+
+def evaluated(settings):
+    """The rows of an evaluation: predictions and classes."""
+    return evaluating.evaluate(settings, evaluating.start(settings))
 
 
 def shades(n=8, classes=4):

@@ -1,6 +1,7 @@
 """Values: types with ranges, and the sentence that refuses a value, whoever gives it: notebook, command or Python.
 
-A type is a plain or annotated one (`Annotated[int, Range(1)]`). `problem` checks one value, `require` those of a call.
+A type is a plain or an annotated one, as `Annotated[int, Range(1)]`. `problem` checks a parameter, `require` the
+arguments of a call.
 """
 
 import difflib
@@ -105,20 +106,25 @@ def describe(kind: Any) -> str:
     return {**names, types.NoneType: "null"}[kind]
 
 
-def problem(name: str, value: object, kind: Any) -> str | None:
+def refusal(name: str, value: object, kind: Any) -> str | None:
     """The sentence that refuses a value, or None where it may be used."""
-    if _matches(value, kind):
-        return None if _within(value, kind) else f"{name}: {value!r} is out of range; allowed is {describe(kind)}"
-    sentence = f"{name}: {value!r} is not allowed; allowed is {describe(kind)}"
-    if isinstance(value, str) and _is_number(value):
+    if not _matches(value, kind):
+        return f"{name}: {value!r} is not allowed; allowed is {describe(kind)}"
+    return None if _within(value, kind) else f"{name}: {value!r} is out of range; allowed is {describe(kind)}"
+
+
+def problem(name: str, value: object, kind: Any) -> str | None:
+    """The same for a value from a parameter file, where a number may have been read as text."""
+    sentence = refusal(name, value, kind)
+    if sentence and isinstance(value, str) and _is_number(value):
         sentence += f". The value is text: YAML reads a number only with a point, as in {_as_yaml_number(value)}"
     return sentence
 
 
 def require(kind: Any, **values: object) -> None:
     """Raise a ValueError with a sentence for each of the named values that is not of this type or leaves its range."""
-    problems = [problem(name, value, kind) for name, value in values.items()]
-    if sentences := [sentence for sentence in problems if sentence]:
+    refusals = [refusal(name, value, kind) for name, value in values.items()]
+    if sentences := [sentence for sentence in refusals if sentence]:
         raise ValueError("\n".join(sentences))
 
 

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -84,8 +84,13 @@ _OTHERS: dict[str, Family] = {}
 
 
 def register(family: Family) -> None:
-    """Add a family whose file lies elsewhere; a name of a family, stage or folder that is taken is a ValueError."""
-    for known in families().values():
+    """Add a family; a name of a family, stage or folder that is taken is a ValueError."""
+    _refuse_taken(family, families().values())
+    _OTHERS[family.name] = family
+
+
+def _refuse_taken(family: Family, others: Iterable[Family]) -> None:
+    for known in others:
         for kind, here, there in (
             ("name", {family.name}, {known.name}),
             ("stages", {stage.name for stage in family.stages}, {stage.name for stage in known.stages}),
@@ -94,7 +99,6 @@ def register(family: Family) -> None:
         ):
             if here & there:
                 raise ValueError(f"{kind}: {min(here & there)} is taken by {known.title}; choose another")
-    _OTHERS[family.name] = family
 
 
 def _written(family: Family) -> set[str]:
@@ -106,7 +110,11 @@ def _found() -> dict[str, Family]:
     package = importlib.import_module(__package__)
     modules = [importlib.import_module(f"{__package__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
     elsewhere = [_loaded(Path(path)) for path in os.environ.get(ELSEWHERE, "").split(os.pathsep) if path]
-    return {module.FAMILY.name: module.FAMILY for module in [*modules, *elsewhere] if hasattr(module, "FAMILY")}
+    found: dict[str, Family] = {}
+    for family in [module.FAMILY for module in [*modules, *elsewhere] if hasattr(module, "FAMILY")]:
+        _refuse_taken(family, found.values())
+        found[family.name] = family
+    return found
 
 
 def _loaded(path: Path) -> ModuleType:

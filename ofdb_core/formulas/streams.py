@@ -129,9 +129,8 @@ class Mersenne:
             if drawn < span:
                 return low + drawn
 
-
     def patches(self, n):
-        """(n,) uint16 in 1..511, as n times Python's `random.randrange(1, 512)`: the top bits of words, less those of 511."""
+        """(n,) uint16 in 1..511, as Python's `random.randrange(1, 512)` n times: top bits of words, drawn until some fit."""
         drawn = np.empty(0, np.uint32)
         while len(drawn) < n:
             top = self.words(n - len(drawn)) >> np.uint32(23)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         def _transport(self) -> str:
             return "ipc"
 
+        @default("ip")
+        def _ip(self) -> str:
+            return f"{sockets}/kernel"  # of its own: kernels that start at once would take each other's names
+
     def stop() -> None:
         running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
         if not running:
@@ -73,7 +78,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         if stopped.asked:
             raise interrupted()
 
-    with signals.Stop(stop) as stopped:
+    with signals.Stop(stop) as stopped, tempfile.TemporaryDirectory(prefix="ofdb-") as sockets:
         try:
             papermill.execute_notebook(
                 str(source),

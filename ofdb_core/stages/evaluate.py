@@ -56,15 +56,15 @@ def start(parameters: Evaluate) -> Start:
     return Start(images, neighbours, opened, inference, [weights_hash, data_hash])
 
 
-def evaluate(parameters: Evaluate) -> tuple[list[Row], list[Row]]:
+def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     """Evaluate in <out>/evaluation; return the rows of predictions.csv and of classes.csv.
 
     A head whose classes are not those of the data says nothing about them: then only the neighbours are asked, and it
     is a ValueError where they are not either.
     """
-    given, root = start(parameters), Path(parameters.out) / "evaluation"
+    root = Path(parameters.out) / "evaluation"
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
-    head, states = folder.header(identity, _predictions), Path(parameters.out) / "checkpoints" / "evaluation"
+    head, states = folder.header(identity, _predictions, _files), Path(parameters.out) / "checkpoints" / "evaluation"
     processes.fill_once(root, head, lambda: (_files(_predictions(parameters, given), given.images), {}), states=states)
     return tables.read(root / "predictions.csv"), tables.read(root / "classes.csv")
 
