@@ -3,7 +3,6 @@ import tiny
 import torch
 
 from ofdb_core.base import folder, parameters
-from ofdb_core.stages import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
     )
     done = tiny.compared(settings)
     last = done.root / "pre-trained_2_0" / "last.safetensors"
-    rows, _ = evaluate.evaluate(asked(tmp_path, checkpoint=str(last), data="digits"))
+    rows, _ = tiny.evaluated(asked(tmp_path, checkpoint=str(last), data="digits"))
     assert sum(row["label"] == row["head"] for row in rows) / len(rows) == pytest.approx(done.results[0]["accuracy"])
 
 

@@ -11,6 +11,8 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import files, folder, parameters, provenance
 from ofdb_core.run import experiment, notebook, parameter_files, road
 
+pytestmark = pytest.mark.slow
+
 SEARCH = {"categories": 3, "search_points": 500, "filling_rate": 0.0005}
 FOUR = ["-p", "1_search_categories.categories", "4"]
 RENDER = {"image_size": 32, "points": 300}

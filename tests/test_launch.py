@@ -17,6 +17,8 @@ from ofdb_core.base import folder, parameters, provenance, record, signals
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 
+pytestmark = pytest.mark.slow
+
 SOURCE = provenance.NOTEBOOKS / "4_pretrain.ipynb"
 TWO = "--multi_gpu --num_processes 2"
 RULES = {"steps": 40, "batch_size": 8, "save_steps": 6, "log_every": 5, "keep": 3, "learning_rate": 1e-3}

@@ -12,6 +12,8 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
 from ofdb_core.run import road
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
     "1_search_categories": {"categories": 3},
@@ -54,6 +56,10 @@ def test_notebooks_keep_the_house_rules(path):
     assert all(part in words for part in ("**Question.**", "**In:**", "**Out:**", "**Time:**"))
     assert cells[1]["metadata"]["tags"] == ["parameters"]
     assert all(len(cell["source"]) <= 15 for cell in cells[2:] if cell["cell_type"] == "code")
+    drawing = [
+        i for i, cell in enumerate(cells) if cell["cell_type"] == "code" and "run.figure(" in "".join(cell["source"])
+    ]
+    assert all(cells[i - 1]["cell_type"] == cells[i + 1]["cell_type"] == "markdown" for i in drawing)
     assert any("run.check(" in "".join(cell["source"]) for cell in cells[-5:])
     assert cells[-1]["source"][-1] == "run.done()"
 

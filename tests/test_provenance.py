@@ -12,6 +12,7 @@ from ofdb_core.base import provenance
 from ofdb_core.families import fractal_2d, fractal_3d
 from ofdb_core.stages import pretrain
 
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "kernel-ipc*")
 ROOTS = {
     "images": (fractal_2d.image_files,),
     "views": (fractal_3d.view_files,),
@@ -24,9 +25,7 @@ ROOTS = {
 def copy(tmp_path, monkeypatch):
     """A function that alters a file of a copy of the project: every `old` becomes `new`."""
     for name in ("ofdb_core", "notebooks"):
-        shutil.copytree(
-            provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "kernel-ipc*")
-        )
+        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=NOT_COPIED)
 
     def forget():
         provenance._module.cache_clear()
@@ -69,7 +68,7 @@ def changed(before):
         ("stages/recipes.py", "is neither a folder or archive", "is no folder or archive"),
         ("base/folder.py", 'unit="file"', 'unit="files"'),
         ("base/values.py", "is out of range", "is too large or too small"),
-        ("show/plot.py", "columns=8", "columns=9"),
+        ("show/plot.py", 'cmap="Blues"', 'cmap="Greens"'),
         ("run/launch.py", 'PATIENCE = "600"', 'PATIENCE = "900"'),
         ("families/fractal_3d.py", "needs degenerate: keep", "asks for degenerate: keep"),
     ],
@@ -137,9 +136,7 @@ def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made
     import yaml
 
     for name in ("ofdb_core", "notebooks"):
-        shutil.copytree(
-            provenance.PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "kernel-ipc*")
-        )
+        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=NOT_COPIED)
     folder = tmp_path / "params" / "tiny"
     folder.mkdir(parents=True)
     data = tiny.folder_of_shades(tmp_path / "shades")

@@ -3,9 +3,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny
 import toy_family
 
-from ofdb_core.base import provenance
+from ofdb_core import __main__ as command
+from ofdb_core.base import provenance, record
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Source, Stage
 from ofdb_core.run import parameter_files, road
@@ -111,3 +113,36 @@ def test_the_version_of_code_from_elsewhere_follows_its_file(tmp_path, monkeypat
     assert version() == before
     path.write_text(text.replace("3", "4"))
     assert version() != before
+
+
+@pytest.mark.slow
+def test_a_family_from_elsewhere_goes_from_its_parameters_to_a_report_with_a_training_step(params, monkeypatch, capfd):
+    """Through the command, by a file that nothing else knows of."""
+    monkeypatch.setenv(registry.ELSEWHERE, toy_family.__file__)
+    monkeypatch.setattr(registry, "_found", registry._found.__wrapped__)
+    training = {**tiny.PRETRAIN, "data": "toys", "steps": 2}
+    out = params(**{"3_render_toy": {"categories": 3}, "4_pretrain": training, "6_report": {}})
+    command.main(["tiny", "--out", str(out)])
+    entries = record.read(out)
+    assert list(entries) == ["3_render_toy", "4_pretrain", "6_report"]
+    assert entries["4_pretrain"]["results"]["steps"] == 2
+    page = (out / "report.html").read_text()
+    assert page.index("One image of each of the first 3 of 3 categories.") < page.index(
+        "<section"
+    )  # it opens with them
+    assert '<section id="3_render_toy"><h2>Toy' in page
+    capfd.readouterr()
+    command.main(["tiny", "--out", str(out)])
+    assert capfd.readouterr().out.count("skipped") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "is no Python file"), ("FAMILY = 3", r"does not end with FAMILY = Family\(\.\.\.\)")]
+)
+def test_a_file_from_elsewhere_that_is_no_family_is_refused(tmp_path, monkeypatch, text, message):
+    path = tmp_path / "no_family.py"
+    if text:
+        path.write_text(text)
+    monkeypatch.setenv(registry.ELSEWHERE, str(path))
+    with pytest.raises(ValueError, match=f"OFDB_FAMILIES: {path} {message}"):
+        registry._found.__wrapped__()

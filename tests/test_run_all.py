@@ -12,6 +12,8 @@ import yaml
 
 from ofdb_core.base import provenance, signals
 
+pytestmark = pytest.mark.slow
+
 COMMAND = provenance.PROJECT / "run_all.sh"
 
 

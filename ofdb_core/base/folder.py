@@ -13,7 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def is_own(name: str) -> bool:
 
 def _names(root: str | Path, *, followlinks: bool = False) -> set[str]:
     """The files below root, as names in its manifest; what this module keeps for itself is left out."""
-    names = set()
+    root = Path(root)
+    names: set[str] = set()
     for where, _, files in os.walk(root, followlinks=followlinks):
         below = "" if Path(where) == root else f"{Path(where).relative_to(root).as_posix()}/"
         names.update(f"{below}{file}" for file in files if not is_own(f"{below}{file}"))
@@ -204,18 +205,20 @@ def fill(
     complete and made from the same head, nothing is done.
     """
     values.whole(workers=workers)
-    root, workers = Path(root), workers or os.cpu_count()
+    root, workers = Path(root), workers or os.cpu_count() or 1
     if is_current(root, head):
         print(f"{root}: complete and unchanged, kept")
-        return manifest(root)
-    kept, done = begin(root, head), {}
+        return complete(root)
+    kept = begin(root, head)
+    done: dict[str, str] = {}
 
     with (
         (root / PART).open("a") as lines,
         tqdm(total=total, desc=label or root.name, unit="file") as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
-        running, one_by_one = deque(), threading.Lock()
+        running: deque[Future[None]] = deque()
+        one_by_one = threading.Lock()
 
         def note(name: str, hashed: str, line: str) -> None:
             with one_by_one:

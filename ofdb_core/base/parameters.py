@@ -96,7 +96,7 @@ class Parameters:
 
     def values(self) -> dict[str, Any]:
         """Field name -> value."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload]
+        return dataclasses.asdict(self)
 
     def identity(self) -> dict[str, Any]:
         """The values that the results depend on: all but where they lie, who makes them and what is saved meanwhile."""
@@ -127,7 +127,7 @@ class StageParameters(Parameters):
         return ()
 
     @classmethod
-    def _places(cls, kind: str) -> list[str]:
+    def _places(cls, kind: Any) -> list[str]:
         return [name for name, annotated in cls.kinds().items() if kind in (annotated, *typing.get_args(annotated))]
 
     @classmethod

@@ -5,6 +5,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, ClassVar, Self
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 TO_BE_CONTINUED = 75  # the exit status of a run whose training is saved and not at its end (EX_TEMPFAIL of sysexits.h)
@@ -22,21 +25,25 @@ class Stop:
     """While it is open, `asked` tells whether such a signal came; `then` is called at the first.
 
     A `Stop` inside another shares what it knows with it, so no signal is forgotten between two trainings. A second
-    Ctrl-C interrupts at once; not one of the same second, which is the first on another way: batch systems tell every
-    process, and a process those that work for it. Outside the main thread, where Python handles no signals, it notes
-    none.
+    Ctrl-C interrupts at once, unless it comes within a second of the first and so is the same one told again: batch
+    systems tell every process, and a process tells those that work for it. Outside the main thread, where Python
+    handles no signals, it notes none.
     """
 
-    _innermost = None
+    _innermost: ClassVar["Stop | None"] = None
 
-    def __init__(self, then=None):
-        self.number, self._then, self._before, self._first, self._outer = None, then, {}, 0.0, None
+    def __init__(self, then: Callable[[], object] | None = None) -> None:
+        self.number: int | None = None
+        self._then, self._first = then, 0.0
+        self._before: dict[signal.Signals, Any] = {}  # the handlers to give back
+        self._outer: Stop | None = None
 
     @property
-    def asked(self):
+    def asked(self) -> bool:
+        """Whether a signal came."""
         return self.number is not None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in STOPS}
             self._outer, Stop._innermost = Stop._innermost, self
@@ -44,7 +51,7 @@ class Stop:
                 self.number, self._first = self._outer.number, self._outer._first
         return self
 
-    def _note(self, number, _):
+    def _note(self, number: int, _: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT and time.monotonic() - self._first > 1:
             raise KeyboardInterrupt
         if not self.asked:
@@ -52,7 +59,7 @@ class Stop:
             if self._then:
                 self._then()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self._before:
@@ -61,13 +68,13 @@ class Stop:
                 self._outer.number, self._outer._first = self.number, self._first
 
 
-def die_with_parent():
+def die_with_parent() -> None:
     """End this process when the one that started it dies, however it dies (Linux), so that nobody writes on alone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def ignore():
-    """Leave such signals to the main process; for the processes that work for it."""
+def ignore() -> None:
+    """Leave these signals to the main process; called in the processes that work for it."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)

@@ -5,6 +5,7 @@ anything but a plain file or folder inside the target. (tarfile's own `filter` i
 """
 
 import contextlib
+import functools
 import gzip
 import lzma
 import shutil
@@ -13,10 +14,12 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ofdb_core.base import folder
 
+FILE, FOLDER, OTHER = "file", "folder", "other"  # types of an entry
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 LARGEST = 2**30  # bytes of one file, which is held in memory
 BROKEN = (
@@ -24,14 +27,16 @@ BROKEN = (
     *(OSError, EOFError, ValueError, RuntimeError),  # the last of an encrypted zip, or one packed in an unknown way
 )
 
+Entry = tuple[str, str, int, Callable[[], bytes]]  # name; FILE, FOLDER or OTHER; bytes; the function that reads it now
 
-def is_archive(path):
+
+def is_archive(path: str | Path) -> bool:
     """Whether a path is that of a file that `unpacked` takes, by its name; a hidden one is not."""
     path = Path(path)
     return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
 
 
-def unpacked(path, root):
+def unpacked(path: str | Path, root: str | Path) -> Path:
     """The folder <root>/<name of the archive> with the archive's files, as a Path.
 
     It is filled as any folder here is: whole or not at all, continued after an interruption, and kept when it is
@@ -44,7 +49,7 @@ def unpacked(path, root):
     if not is_archive(path):
         raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
     target = root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))]
-    head = folder.header({"archive": folder.fingerprint(path)}, "archive")
+    head = folder.header({"archive": folder.fingerprint(path)}, unpacked)
     if folder.is_current(target, head):
         print(f"{target}: unpacked before and unchanged, kept")
         return target
@@ -57,19 +62,20 @@ def unpacked(path, root):
     return target
 
 
-def _sizes(path):
+def _sizes(path: Path) -> dict[str, int]:
     """Name -> bytes of the files of an archive, all of which may be written; names are relative, with single '/'."""
-    sizes, folders = {}, set()
-    for entry, kind, size, _ in _entries(path):
-        problem, name = _problem(entry, kind, size), PurePosixPath(entry).as_posix()
-        if not problem and kind == "file" and name in sizes:
+    sizes: dict[str, int] = {}
+    folders: set[str] = set()
+    for entry, entry_type, size, _ in _entries(path):
+        problem, name = _problem(entry, entry_type, size), PurePosixPath(entry).as_posix()
+        if not problem and entry_type == FILE and name in sizes:
             problem = "is there twice"
         if problem:
             raise ValueError(f"{path}: {entry!r} {problem}; nothing was unpacked")
-        if kind == "file" and not _is_left_out(name):
+        if entry_type == FILE and not _is_left_out(name):
             sizes[name] = size
             folders.update(str(parent) for parent in PurePosixPath(name).parents)
-        elif kind == "folder":
+        elif entry_type == FOLDER:
             folders.add(name)
     if not sizes:
         raise ValueError(f"{path}: holds no files")
@@ -78,9 +84,9 @@ def _sizes(path):
     return sizes
 
 
-def _problem(entry, kind, size):
+def _problem(entry: str, entry_type: str, size: int) -> str | None:
     """What forbids to write an entry, as the end of a sentence; None where nothing does."""
-    if kind == "other":
+    if entry_type == OTHER:
         return "is a link or a device"
     if entry.startswith("/") or "\\" in entry or PureWindowsPath(entry).drive or ".." in entry.split("/"):
         return "is not a path inside the folder"
@@ -89,50 +95,58 @@ def _problem(entry, kind, size):
     return f"has {size:,} bytes; at most {LARGEST:,} are allowed" if size > LARGEST else None
 
 
-def _is_left_out(name):
+def _is_left_out(name: str) -> bool:
     *folders, file = name.split("/")
     return "__MACOSX" in folders or file == ".DS_Store" or file.startswith("._") or folder.is_own(name)
 
 
-def _files(path, sizes):
+def _files(path: Path, sizes: dict[str, int]) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """The files to be written, for `folder.fill`; they are read here, one after another, as a packed tar needs."""
     for entry, _, _, read in _entries(path):
         if (name := PurePosixPath(entry).as_posix()) in sizes:
             with _named(path):
                 data = read()
-            yield name, lambda data=data: data
+            yield name, functools.partial(bytes, data)
 
 
-def _entries(path):
-    """Yield (name, "file" or "folder" or "other", bytes, function that reads it now) for each entry, in order."""
+def _entries(path: Path) -> Iterator[Entry]:
+    """The entries of an archive, in order."""
     with _named(path):
         yield from _zip_entries(path) if path.name.lower().endswith(".zip") else _tar_entries(path)
 
 
 @contextlib.contextmanager
-def _named(path):
+def _named(path: Path) -> Iterator[None]:
+    """Turn what reading a broken archive raises into a ValueError that names the archive."""
     try:
         yield
     except BROKEN as error:
         raise ValueError(f"{path}: cannot be read ({error}); it is damaged or incomplete, get it again") from error
 
 
-def _zip_entries(path):
+def _zip_entries(path: Path) -> Iterator[Entry]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)  # 0: not made on Unix
-            kind = "other" if not plain else "folder" if info.is_dir() else "file"
-            yield info.filename, kind, info.file_size, lambda info=info: archive.read(info)
+            entry_type = OTHER if not plain else FOLDER if info.is_dir() else FILE
+            yield info.filename, entry_type, info.file_size, functools.partial(archive.read, info)
 
 
-def _tar_entries(path):
+def _read(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    """The bytes of a plain file in a tar."""
+    file = archive.extractfile(info)
+    assert file is not None  # as it is for a folder or a device
+    return file.read()
+
+
+def _tar_entries(path: Path) -> Iterator[Entry]:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if packed else path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         while (info := archive.next()) is not None:
-            archive.members.clear()  # it would keep them all
-            kind = "file" if info.isreg() else "folder" if info.isdir() else "other"
-            yield info.name, kind, info.size, lambda info=info: archive.extractfile(info).read()
+            archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+            entry_type = FILE if info.isreg() else FOLDER if info.isdir() else OTHER
+            yield info.name, entry_type, info.size, functools.partial(_read, archive, info)
         # tarfile also stops, without a word, at a header that it cannot read: after the last one are zeros only
         rest = stream.read(tarfile.BLOCKSIZE)
         if len(rest) < tarfile.BLOCKSIZE:

@@ -42,25 +42,30 @@ def _in_channels(chain: Any, recipe: View) -> Any:
     return chain
 
 
-def _normalisation(recipe: View) -> dict[str, list[float]]:
-    return {"mean": recipe.mean[: recipe.channels], "std": recipe.std[: recipe.channels]}
+def _normalisation(recipe: View) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel."""
+    return tuple(recipe.mean[: recipe.channels]), tuple(recipe.std[: recipe.channels])
 
 
 def training(recipe: Augmentation) -> Transform:
     """timm's training transform: PIL image -> (C, S, S) float32, normalised; it draws from the global generators."""
-    chain = create_transform(
+    mean, std = _normalisation(recipe)
+    smallest, largest = recipe.crop_scale
+    narrowest, widest = recipe.crop_ratio
+    chain: Any = create_transform(
         recipe.input_size,
         is_training=True,
-        scale=recipe.crop_scale,
-        ratio=recipe.crop_ratio,
+        scale=(smallest, largest),
+        ratio=(narrowest, widest),
         hflip=recipe.hflip,
         vflip=recipe.vflip,
-        color_jitter=None,
+        color_jitter=None,  # type: ignore[arg-type]  # timm's annotation forgets None, which it handles
         auto_augment=recipe.auto_augment,
         interpolation=recipe.interpolation,
         re_prob=recipe.erasing,
         re_mode="pixel",
-        **_normalisation(recipe),
+        mean=mean,
+        std=std,
     )
     chain.transforms.insert(1, _to_rgb)  # after the crop, which is cheaper on one channel
     return _in_channels(chain, recipe)
@@ -69,8 +74,10 @@ def training(recipe: Augmentation) -> Transform:
 def evaluation(recipe: View) -> Transform:
     """timm's evaluation transform: resize, crop the centre, normalise; PIL image -> (C, S, S) float32."""
     interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation
-    scale = _normalisation(recipe)
-    chain = create_transform(recipe.input_size, interpolation=interpolation, crop_pct=recipe.crop_pct, **scale)
+    mean, std = _normalisation(recipe)
+    chain: Any = create_transform(
+        recipe.input_size, interpolation=interpolation, crop_pct=recipe.crop_pct, mean=mean, std=std
+    )
     chain.transforms.insert(0, _to_rgb)
     return _in_channels(chain, recipe)
 
@@ -89,6 +96,6 @@ def generators_kept() -> Iterator[None]:
 
 def to_pixels(batch: torch.Tensor, recipe: View) -> np.ndarray:
     """A batch as the model sees it (B, C, S, S) as pictures (B, S, S, 3) uint8; what normalisation left is undone."""
-    mean, std = (torch.tensor(values)[:, None, None] for values in _normalisation(recipe).values())
+    mean, std = (torch.tensor(values)[:, None, None] for values in _normalisation(recipe))
     shown = ((batch * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
     return shown.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()

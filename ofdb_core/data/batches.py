@@ -50,9 +50,10 @@ def parts(recipe: BatchRecipe, processes: int = 1) -> int:
     size = recipe.batch_size
     mixes = recipe.mixes()
     for count in range(1, size // processes + 1):
-        own = size // (processes * count)
-        whole = own * processes * count == size and (own % 2 == 0 or not mixes or own == size)
-        if whole and (not recipe.device_batch or own <= recipe.device_batch):
+        part_size = size // (processes * count)
+        equal = part_size * processes * count == size
+        paired = part_size % 2 == 0 or not mixes or part_size == size
+        if equal and paired and (not recipe.device_batch or part_size <= recipe.device_batch):
             return count
     even = ", each even because samples are mixed in pairs" if mixes else ""
     most = f" of at most {recipe.device_batch} (device_batch)" if recipe.device_batch else ""
@@ -71,13 +72,13 @@ class Batches:
     ) -> None:
         self.images, self.recipe, self.seed = images, recipe, seed
         self.parts = parts(recipe, processes)
-        self._own = recipe.batch_size // (processes * self.parts)
+        self._part_size = recipe.batch_size // (processes * self.parts)
         self._first = process * self.parts
         self._augment = augmentation.training(recipe)
 
     def places(self, part: int = 0) -> slice:
         """Where in the whole batch the samples of a part stand, as a slice."""
-        return slice((self._first + part) * self._own, (self._first + part + 1) * self._own)
+        return slice((self._first + part) * self._part_size, (self._first + part + 1) * self._part_size)
 
     def ids(self, step: int, part: int = 0) -> np.ndarray:
         """The numbers of the samples in a part of the batch, (B,) int64."""
@@ -90,15 +91,15 @@ class Batches:
         ids, places = self.ids(step, part), self.places(part)
         words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(4 * self.recipe.batch_size)
         with augmentation.generators_kept():
-            samples = [self._one(i, own) for i, own in zip(ids, words.reshape(-1, 4)[places].tolist(), strict=True)]
+            samples = [self._one(i, seeds) for i, seeds in zip(ids, words.reshape(-1, 4)[places].tolist(), strict=True)]
         targets = mixing.soft_targets(self.images.labels[ids], len(self.images.classes), self.recipe.label_smoothing)
         return mixing.mixed(torch.stack(samples), targets, self.recipe, np.random.default_rng([self.seed, MIX, step]))
 
-    def _one(self, i: int, words: list[int]) -> torch.Tensor:
-        random.seed(words[0])
-        np.random.seed(words[1])
-        torch.default_generator.manual_seed(words[2])
-        return self._augment(self.images.picture(i, np.random.default_rng(words[3])))
+    def _one(self, i: int, seeds: list[int]) -> torch.Tensor:
+        random.seed(seeds[0])
+        np.random.seed(seeds[1])
+        torch.default_generator.manual_seed(seeds[2])
+        return self._augment(self.images.picture(i, np.random.default_rng(seeds[3])))
 
 
 class Plain:
@@ -172,4 +173,4 @@ def prefetch(
             yield tuple(tensor.to(device, non_blocking=True) for tensor in batch)
     finally:
         if workers:
-            batches._shutdown_workers()
+            batches._shutdown_workers()  # type: ignore[attr-defined]  # only an iterator with workers has it

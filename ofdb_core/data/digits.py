@@ -12,18 +12,18 @@ CLASSES = tuple("0123456789")
 TRAIN_PER_CLASS = 100
 
 
-def load():
+def load() -> tuple[np.ndarray, np.ndarray]:
     """All images (1797, 8, 8) uint8, 0..255, and their labels (1797,) int64, in the file's order."""
     images, labels = load_digits(return_X_y=True)
     return np.round(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), labels.astype(np.int64)
 
 
-def split(part):
+def split(part: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, 8, 8) uint8 and labels (n,) int64 of one part: "train" (n = 1000) or "test" (n = 797)."""
     if part not in ("train", "test"):
         raise ValueError(f"part: {part!r} is not allowed; allowed is 'train' or 'test'")
     images, labels = load()
-    rank = np.empty_like(labels)  # the how-manieth of its digit each image is
+    rank = np.empty_like(labels)  # of each image among those of its digit, from 0
     for digit in range(len(CLASSES)):
         rank[labels == digit] = np.arange(np.sum(labels == digit))
     chosen = (rank < TRAIN_PER_CLASS) == (part == "train")

@@ -23,7 +23,8 @@ def mixed(
     if rng.random() >= recipe.mix_probability or not recipe.mixes():
         return images, targets
     cut = recipe.cutmix > 0 and (recipe.mixup == 0 or rng.random() < recipe.mix_switch)
-    share = rng.beta(*[recipe.cutmix if cut else recipe.mixup] * 2)  # of a sample itself; the rest is its partner's
+    alpha = recipe.cutmix if cut else recipe.mixup
+    share = rng.beta(alpha, alpha)  # of a sample itself; the rest is its partner's
     partner = torch.arange(len(images)) ^ 1
     partner[partner == len(images)] -= 1
     if cut:

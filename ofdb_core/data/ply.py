@@ -12,13 +12,13 @@ FIELDS = [f"property double {axis}" for axis in "xyz"]
 POINT_BYTES = 24
 
 
-def encode(points):
+def encode(points: np.ndarray) -> bytes:
     """Points (n, 3) float64 as the bytes of a PLY file, from which `load` gives them back exactly."""
     header = ["ply", FORMAT, f"element vertex {len(points)}", *FIELDS, "end_header\n"]
     return "\n".join(header).encode() + np.ascontiguousarray(points, "<f8").tobytes()
 
 
-def load(path):
+def load(path: str | Path) -> np.ndarray:
     """The points (n, 3) float64 of a PLY file; a ValueError names a file that is not such a model."""
     try:
         head, end, body = Path(path).read_bytes().partition(b"end_header\n")
@@ -30,7 +30,7 @@ def load(path):
     return points.astype(float)
 
 
-def _count(path, head, end, size):
+def _count(path: str | Path, head: bytes, end: bytes, size: int) -> int:
     """The number of points that a header announces and that `size` bytes after it hold."""
     lines = [line for line in head.decode("latin-1").splitlines() if not line.startswith(("comment", "obj_info"))]
     if not end or lines[:1] != ["ply"]:

@@ -25,7 +25,7 @@ PATIENCE = 10  # seconds that a server may be silent
 
 
 def check(data: str | Path) -> None:
-    """Raise a ValueError unless `images_of` can be asked for data; an archive is not looked into, which takes long."""
+    """Raise a ValueError unless `images_of` takes data; an archive is not looked into, which would take long."""
     if data in NAMES or archive.is_archive(data):
         return
     if not Path(data).is_dir():
@@ -96,9 +96,9 @@ def _torchvision_datasets() -> Any:
 
 def _cifar(data: str, root: Path) -> list[Images]:
     datasets = _torchvision_datasets()
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[data]
-    with _download(data, root, url=kind.url, filename=kind.filename, md5=kind.tgz_md5):
-        parts = [kind(root, train=train, download=True) for train in (True, False)]
+    dataset = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[data]
+    with _download(data, root, url=dataset.url, filename=dataset.filename, md5=dataset.tgz_md5):
+        parts = [dataset(root, train=train, download=True) for train in (True, False)]
     return [samples.Images(part.data, part.targets, part.classes) for part in parts]
 
 
@@ -115,7 +115,7 @@ def _voc(root: Path) -> Path:
 
 @contextlib.contextmanager
 def _download(data: str, root: Path, *, url: str, filename: str, md5: str) -> Iterator[None]:
-    """For torchvision at work, which waits for ever: give up on a silent server, and say what can be done by hand."""
+    """Guard a download by torchvision, which would wait for ever: a silent server is an error that says what to do."""
     root.mkdir(parents=True, exist_ok=True)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)

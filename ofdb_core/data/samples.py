@@ -41,7 +41,7 @@ def decode(path: str | Path) -> np.ndarray:
 def extensions() -> tuple[str, ...]:
     """The endings of image files, as ".png": of all formats whose pixels Pillow reads by itself (not .pdf, .mpg)."""
     known = Image.registered_extensions()
-    return tuple(ending for ending, kind in known.items() if kind in Image.OPEN and kind not in NO_PIXELS)
+    return tuple(ending for ending, name in known.items() if name in Image.OPEN and name not in NO_PIXELS)
 
 
 def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
@@ -63,7 +63,7 @@ def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
         root /= folders[0].name
 
 
-def _listed(folder: str | Path) -> list[os.DirEntry[str]]:
+def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
     """What is in a folder, sorted by name, without what is hidden or left by macOS in an archive."""
     with os.scandir(folder) as entries:
         shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
@@ -148,11 +148,11 @@ def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[li
         raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
     paths, labels = [], []
     for label, folder in enumerate(folders):
-        found = [Path(path) for path in _files_in(folder, endings)]
-        if not found:
+        files = [Path(path) for path in _files_in(folder, endings)]
+        if not files:
             raise ValueError(f"{folder}: holds no {what}; allowed are {', '.join(sorted(endings))}")
-        paths += found
-        labels += [label] * len(found)
+        paths += files
+        labels += [label] * len(files)
     return paths, labels, [folder.name for folder in folders]
 
 
@@ -201,16 +201,16 @@ class Images:
         return Image.fromarray(self.pixels(i))
 
     def few_shot(self, shots: int, *, seed: int) -> "Images":
-        """So many images of each class, drawn for (seed, class); all of them for 0. More shots include the fewer."""
+        """`shots` images of each class, drawn for (seed, class), or all for 0; a larger choice includes the smaller."""
         if shots == 0:
             return self
-        chosen = []
+        drawn = []
         for label, name in enumerate(self.classes):
             members = np.flatnonzero(self.labels == label)
             if not 0 < shots <= len(members):
                 raise ValueError(f"shots: {shots} is out of range; class {name} has {len(members)} images (0: all)")
-            chosen.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
-        chosen = np.sort(np.concatenate(chosen))
+            drawn.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
+        chosen = np.sort(np.concatenate(drawn))
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
         return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget)
 

@@ -32,9 +32,9 @@ def read(path: str | Path) -> list[Row]:
 
 
 def _number(text: str) -> int | float | str:
-    for kind in (int, float):
+    for number in (int, float):
         try:
-            return kind(text)
+            return number(text)
         except ValueError:
             continue
     return text

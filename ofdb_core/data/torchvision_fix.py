@@ -16,13 +16,13 @@ SCHEMAS = (
 )
 
 
-def define_missing_operators():
+def define_missing_operators() -> torch.library.Library | None:
     """The Library that defines the names (they last as long as it lives), or None where torchvision needs no help."""
-    found = importlib.util.find_spec("torchvision")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("torchvision")
+    if package is None or package.origin is None:
         return None
     try:
-        for path in sorted(Path(found.origin).parent.glob("_C*.so")):
+        for path in sorted(Path(package.origin).parent.glob("_C*.so")):
             torch.ops.load_library(str(path))
     except OSError:
         library = torch.library.Library("torchvision", "DEF")

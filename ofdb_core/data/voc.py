@@ -7,6 +7,7 @@ The challenge's own parts are used: "train" to learn from (13,609 objects), "val
 import functools
 import io
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from PIL import Image
@@ -20,8 +21,10 @@ CLASSES = (
 )
 PARTS = ("train", "val")
 
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
-def is_complete(devkit):
+
+def is_complete(devkit: str | Path) -> bool:
     """Whether the folder VOCdevkit/VOC2012 has the list, photographs and annotations of both parts."""
     if not all(_list(devkit, part).is_file() for part in PARTS):
         return False
@@ -29,61 +32,61 @@ def is_complete(devkit):
     return all(path(devkit, name).is_file() for name in names for path in (_photograph, _annotation))
 
 
-def cut_out(devkit, root):
+def cut_out(devkit: str | Path, root: str | Path) -> None:
     """Write the objects as <root>/<part>/<class>/<photograph>_<k>.png, the k-th object of its annotation.
 
     devkit: the folder VOCdevkit/VOC2012. The folder is filled as any folder here is. A ValueError names an annotation
     that cannot be read.
     """
     files = [
-        (f"{part}/{kind}/{name}_{k}.png", functools.partial(_cut, _photograph(devkit, name), box))
+        (f"{part}/{class_name}/{photograph}_{k}.png", functools.partial(_cut, _photograph(devkit, photograph), box))
         for part in PARTS
-        for name in _names(devkit, part)
-        for k, kind, box in objects(_annotation(devkit, name))
+        for photograph in _names(devkit, part)
+        for k, class_name, box in objects(_annotation(devkit, photograph))
     ]
-    folder.fill(root, folder.header({"photographs": folder.fingerprint(devkit)}, "voc"), files, total=len(files))
+    folder.fill(root, folder.header({"photographs": folder.fingerprint(devkit)}, cut_out), files, total=len(files))
 
 
-def objects(annotation):
+def objects(annotation: str | Path) -> list[tuple[int, str, Box]]:
     """(k, class, box) of each object of an annotation that is not difficult and not without area.
 
     box: left, top, right, bottom in pixels from 0, within the photograph; right and bottom are not part of it.
     """
     try:
-        tree = ElementTree.parse(annotation).getroot()
+        tree: Any = ElementTree.parse(annotation).getroot()  # an element that is missing is an error below
         width, height = (int(tree.find("size").findtext(name)) for name in ("width", "height"))
-        found = []
+        kept = []
         for k, thing in enumerate(tree.findall("object")):
             bounds = thing.find("bndbox")
-            corners = (round(float(bounds.findtext(name))) for name in ("xmin", "ymin", "xmax", "ymax"))
+            corners = (round(float(bounds.findtext(side))) for side in ("xmin", "ymin", "xmax", "ymax"))
             left, top, right, bottom = corners  # the file counts from 1 and includes the last
             box = max(left - 1, 0), max(top - 1, 0), min(right, width), min(bottom, height)
-            if (kind := thing.findtext("name")) not in CLASSES:
-                raise ValueError(f"{kind!r} is none of the classes")
+            if (class_name := thing.findtext("name")) not in CLASSES:
+                raise ValueError(f"{class_name!r} is none of the classes")
             if thing.findtext("difficult", "0") == "0" and box[0] < box[2] and box[1] < box[3]:
-                found.append((k, kind, box))
+                kept.append((k, class_name, box))
     except (ElementTree.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{annotation}: not an annotation ({error}); delete it and run again") from error
-    return found
+    return kept
 
 
-def _list(devkit, part):
+def _list(devkit: str | Path, part: str) -> Path:
     return Path(devkit) / "ImageSets" / "Main" / f"{part}.txt"
 
 
-def _names(devkit, part):
+def _names(devkit: str | Path, part: str) -> list[str]:
     return _list(devkit, part).read_text().split()
 
 
-def _photograph(devkit, name):
+def _photograph(devkit: str | Path, name: str) -> Path:
     return Path(devkit) / "JPEGImages" / f"{name}.jpg"
 
 
-def _annotation(devkit, name):
+def _annotation(devkit: str | Path, name: str) -> Path:
     return Path(devkit) / "Annotations" / f"{name}.xml"
 
 
-def _cut(photograph, box):
+def _cut(photograph: Path, box: Box) -> bytes:
     """The bytes of a PNG file of the box."""
     left, top, right, bottom = box
     file = io.BytesIO()

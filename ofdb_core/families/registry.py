@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ofdb_core.base import provenance
-from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.parameters import ParameterError, StageParameters
 from ofdb_core.data.samples import Drawing, Samples, open_images, unwrapped
 
 ELSEWHERE = "OFDB_FAMILIES"
@@ -98,7 +98,7 @@ def _refuse_taken(family: Family, others: Iterable[Family]) -> None:
             ("writes", _written(family), _written(known)),
         ):
             if here & there:
-                raise ValueError(f"{kind}: {min(here & there)} is taken by {known.title}; choose another")
+                raise ParameterError([f"{kind}: {min(here & there)} is taken by {known.title}; choose another"])
 
 
 def _written(family: Family) -> set[str]:
@@ -121,13 +121,11 @@ def _loaded(path: Path) -> ModuleType:
     """The module of a family's file outside the package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise ValueError(
-            f"{ELSEWHERE}: {path} is no Python file; it names the files of families, joined by {os.pathsep}"
-        )
+        raise ParameterError([f"{ELSEWHERE}: {path} is no Python file; it names files, joined by {os.pathsep!r}"])
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not isinstance(getattr(module, "FAMILY", None), Family):
-        raise ValueError(f"{ELSEWHERE}: {path} does not end with FAMILY = Family(...)")
+        raise ParameterError([f"{ELSEWHERE}: {path} does not end with FAMILY = Family(...)"])
     return module
 
 

@@ -8,6 +8,7 @@ down.
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -30,8 +31,8 @@ DEPTH, DEPTH_AT_0 = -(FAR + ONE) / (FAR - ONE), -(TWO * FAR * NEAR) / (FAR - NEA
 
 
 @kernel
-def _rotation(angles):
-    """Turns by angles (axes, m) float64, multiplied one after another: a row's about Y, the second row's about Z.
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    """Turns by angles (axes, m) float64, multiplied one after another: rows 0 and 2 turn about Y, row 1 about Z.
 
     Sine and cosine are rounded from float64: the C library's of float32 differ from version to version.
     """
@@ -50,19 +51,19 @@ def _rotation(angles):
 
 
 @kernel
-def _dot(a, b):
+def _dot(a: np.ndarray, b: np.ndarray) -> np.float32:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 @kernel
-def _cross(a, b, out):
+def _cross(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
         out[i] = a[j] * b[k] - b[j] * a[k]
 
 
 @kernel
-def _look_at(rotation):
+def _look_at(rotation: np.ndarray) -> np.ndarray:
     """World to camera, (3, 4) float32: right, up and back, for a camera on -x that the rotation has carried with it."""
     view = np.empty((3, 4), np.float32)
     ahead = rotation[:, 0] * DISTANCE
@@ -78,11 +79,20 @@ def _look_at(rotation):
 
 
 @kernel
-def _project(x, y, z, view, size, rounding, rows, columns):
+def _project(
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
+    view: np.ndarray,
+    size: int,
+    rounding: np.int32,
+    rows: np.ndarray,
+    columns: np.ndarray,
+) -> None:
     """Fill rows and columns (n,) int32 with the pixel of each point, or -1 where the camera does not see it.
 
     Places are rounded to 1/256 of a pixel, and then, with `rounding`, down (0) or to the nearest pixel (128). The last
-    product and sum are one fused operation in Mesa, which float64 and one rounding are equal to.
+    product and sum are one fused operation in Mesa; in float64 with one rounding they give the same.
     """
     (a, b, c, d), (e, f, g, h), (k, l, m, n) = view[0], view[1], view[2]  # noqa: E741
     middle = size / 2.0
@@ -100,8 +110,8 @@ def _project(x, y, z, view, size, rounding, rows, columns):
 
 
 @kernel
-def _draw(points, view, size, side, image):
-    """Light a square of side x side pixels for each of points (3, n); `image` has BEFORE and AFTER pixels more."""
+def _draw(points: np.ndarray, view: np.ndarray, size: int, side: int, image: np.ndarray) -> None:
+    """Light a square of side x side pixels for each of points (3, n); `image` has BEFORE and AFTER more pixels."""
     rows, columns = np.empty(RUN, np.int32), np.empty(RUN, np.int32)
     first = BEFORE - side // 2
     for start in range(0, points.shape[1], RUN):
@@ -114,7 +124,7 @@ def _draw(points, view, size, side, image):
                         image[row, column] = 1
 
 
-def rotation(angles):
+def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:
     """(3, 3) float32: the matrix Ry(a) Rz(b) Ry(c) of one to three angles in radians.
 
     It carries the camera from -x, with +y its up, to where it looks from; a, b, c reach every viewpoint.
@@ -123,15 +133,15 @@ def rotation(angles):
     return _rotation(np.array(angles, float)[:, None])
 
 
-def indices(*, axes=1, views=12):
+def indices(*, axes: int = 1, views: int = 12) -> list[tuple[int, ...]]:
     """The indices (f,), (f, y) or (f, y, z) of a cloud's views**axes views, as a list; f varies fastest."""
     values.require(AXES, axes=axes)
     values.whole(1, views=views)
     return [index[::-1] for index in itertools.product(range(views), repeat=axes)]
 
 
-def stored(index, jitter, *, views=12):
-    """The `rotation` of a stored view; index: one of `indices`, jitter: as many numbers (see `streams.jitter`).
+def stored(index: Sequence[int], jitter: Sequence[float] | np.ndarray, *, views: int = 12) -> np.ndarray:
+    """The `rotation` of a stored view; index: one of `indices`, jitter: a number for each axis (see `streams.jitter`).
 
     Each angle is 2 pi k / views + 30 degrees + jitter, in degrees: three turns in the original, each rounded.
     """
@@ -145,7 +155,7 @@ def stored(index, jitter, *, views=12):
     return _rotation(np.array(turns))
 
 
-def render(points, rotation, *, size=224, point_size=1):
+def render(points: np.ndarray, rotation: np.ndarray, *, size: int = 224, point_size: int = 1) -> np.ndarray:
     """The image (size, size) uint8 of 0 and 1 that the camera, carried by `rotation` (3, 3), takes of points (n, 3).
 
     Fastest for float32 points with each axis contiguous. A point whose centre is out of sight is not drawn.
@@ -160,6 +170,14 @@ def render(points, rotation, *, size=224, point_size=1):
     return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
 
 
-def view(points, index, jitter, *, views=12, size=224, point_size=1):
+def view(
+    points: np.ndarray,
+    index: Sequence[int],
+    jitter: Sequence[float] | np.ndarray,
+    *,
+    views: int = 12,
+    size: int = 224,
+    point_size: int = 1,
+) -> np.ndarray:
     """One stored view of points (n, 3), (size, size) uint8 of 0 and 1: see `stored` and `render`."""
     return render(points, stored(index, jitter, views=views), size=size, point_size=point_size)

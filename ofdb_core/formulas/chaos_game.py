@@ -4,15 +4,24 @@ The orbit starts at the origin; every step applies one map, chosen by a random n
 original's order, (x*a + y*b) + e, with no fused operation, so the points carry the original's bits.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 from numba.extending import overload
 
+from ofdb_core.formulas.ifs import IFS
 from ofdb_core.formulas.jit import kernel
+
+Point = tuple[float, ...]  # d coordinates
 
 
 @kernel
-def _choices(thresholds, u):
-    """(n,) uint8: the first map j with u <= thresholds[j], which never fall or are all NaN; k where there is none."""
+def _choices(thresholds: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """(n,) uint8: for each number u the first map j with u <= thresholds[j], or k where there is none.
+
+    thresholds: (k,), none smaller than the one before, or all NaN.
+    """
     choices = np.zeros(len(u), np.uint8)
     for threshold in thresholds:  # the outer loop, so that the inner one runs over contiguous numbers
         for i in range(len(u)):
@@ -20,17 +29,23 @@ def _choices(thresholds, u):
     return choices
 
 
-def _affine(A, t, j, at):
-    """A[j] at + t[j] for a tuple of d coordinates; written out for d = 2 and 3 below."""
+def _affine(A: np.ndarray, t: np.ndarray, j: int, at: Point) -> Point:
+    """A[j] at + t[j] for a tuple of d coordinates, in kernels only: numba compiles the code for d = 2 or 3 below."""
+    raise NotImplementedError
 
 
 @overload(_affine, inline="always")
-def _affine_in_kernel(A, t, j, at):
-    def plane(A, t, j, at):
+def _affine_in_kernel(A: Any, t: Any, j: Any, at: Any) -> Callable[..., Any]:
+    """The function that numba compiles for `_affine`, by the types of its arguments.
+
+    numba compares the two signatures with their annotations.
+    """
+
+    def plane(A: Any, t: Any, j: Any, at: Any) -> Any:
         x, y = at
         return (x * A[j, 0, 0] + y * A[j, 0, 1]) + t[j, 0], (x * A[j, 1, 0] + y * A[j, 1, 1]) + t[j, 1]
 
-    def space(A, t, j, at):
+    def space(A: Any, t: Any, j: Any, at: Any) -> Any:
         x, y, z = at
         return (
             ((x * A[j, 0, 0] + y * A[j, 0, 1]) + z * A[j, 0, 2]) + t[j, 0],
@@ -42,7 +57,19 @@ def _affine_in_kernel(A, t, j, at):
 
 
 @kernel
-def _two_orbits(start, A, t, thresholds, u, points, B, s, limits, v, others):
+def _two_orbits(
+    start: Point,
+    A: np.ndarray,
+    t: np.ndarray,
+    thresholds: np.ndarray,
+    u: np.ndarray,
+    points: np.ndarray,
+    B: np.ndarray,
+    s: np.ndarray,
+    limits: np.ndarray,
+    v: np.ndarray,
+    others: np.ndarray,
+) -> None:
     """Two orbits side by side: each step waits for the one before, so the processor overlaps them at no cost.
 
     points[:, 0] is the start; points[:, i + 1] its image under the map that u[i] chooses, or itself without one.
@@ -61,7 +88,9 @@ def _two_orbits(start, A, t, thresholds, u, points, B, s, limits, v, others):
             others[axis, i + 1] = to[axis]
 
 
-def orbits(systems, u, out=None):
+def orbits(
+    systems: Sequence[IFS], u: Sequence[np.ndarray] | np.ndarray, out: np.ndarray | None = None
+) -> list[np.ndarray]:
     """The orbits of m systems of one dimension d.
 
     u: (m, n) float64 in [0, 1); the last number of a row stays unused, as in the original. Returns m arrays of points
@@ -77,6 +106,6 @@ def orbits(systems, u, out=None):
     return [points.T for points in out]
 
 
-def orbit(ifs, u):
+def orbit(ifs: IFS, u: np.ndarray) -> np.ndarray:
     """The orbit (n, d) of one system under the random numbers u (n,): see `orbits`."""
     return orbits([ifs], [u])[0]

@@ -67,7 +67,7 @@ class Ranges:
     oval: tuple[float, float] = (1.0, 2.0)  # factors of the radius
     shift: tuple[int, int] = (-512, 512)  # half pixels from the middle to an image's centre, whatever the image's size
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, pair in vars(self).items():
             if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
                 raise ValueError(f"{name}: {pair!r} is not allowed; it is two numbers, the lowest and the highest")
@@ -96,7 +96,7 @@ class Atom:
     waves: tuple[int, int]
     oval: tuple[float, float]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in vars(self).items():
             for number in value if isinstance(value, tuple) else (value,):
                 require(**{name: number})
@@ -115,16 +115,17 @@ class Strokes:
     u: np.ndarray
 
 
-def _uniform(stream, low, high):
+def _uniform(stream: Mersenne, low: float, high: float) -> float:
     return float(stream.uniform(low, high, 1)[0])
 
 
-def centre_shift(stream, ranges):
+def centre_shift(stream: Mersenne, ranges: Ranges) -> np.ndarray:
+    """The shift (2,) int64 of an image's centre, x and y, in half pixels; the original draws y first."""
     down, right = stream.randint(*ranges.shift), stream.randint(*ranges.shift)
     return np.array([right, down])
 
 
-def sample(stream, ranges=ORIGINAL):
+def sample(stream: Mersenne, ranges: Ranges = ORIGINAL) -> Atom:
     """A random `Atom` from a `Mersenne` stream, as the original draws it."""
     vertices, lines = stream.randint(*ranges.vertices), stream.randint(*ranges.lines)
     noise, width = _uniform(stream, *ranges.noise), _uniform(stream, *ranges.width)
@@ -135,7 +136,7 @@ def sample(stream, ranges=ORIGINAL):
     return Atom(vertices, lines, noise, width, radius, (wave, other), oval)
 
 
-def strokes(atom, stream, ranges=ORIGINAL):
+def strokes(atom: Atom, stream: Mersenne, ranges: Ranges = ORIGINAL) -> Strokes:
     """The `Strokes` of an atom's next image, from a `Mersenne` stream in the original's order."""
     shift, gray = centre_shift(stream, ranges), np.empty(atom.lines, np.uint8)
     u = np.empty((atom.lines, 2, atom.vertices))
@@ -146,7 +147,7 @@ def strokes(atom, stream, ranges=ORIGINAL):
 
 
 @kernel
-def _perlin(x, gradients):
+def _perlin(x: np.float32, gradients: np.ndarray) -> np.float32:
     """Perlin's noise on a line at x float32: float32, in single precision throughout, as the C code has it."""
     floor = np.floor(x)
     left, x = np.int64(floor), x - floor
@@ -157,7 +158,14 @@ def _perlin(x, gradients):
 
 
 @kernel
-def _move(polygon, u, growth, turn, waves, gradients):
+def _move(
+    polygon: np.ndarray,
+    u: np.ndarray,
+    growth: tuple[float, float],
+    turn: np.ndarray,
+    waves: np.ndarray,
+    gradients: np.ndarray,
+) -> None:
     """Move the vertices, polygon (2, n), to the next line; growth: the atom's noise and width."""
     noise, width = growth
     for axis in range(2):
@@ -168,7 +176,9 @@ def _move(polygon, u, growth, turn, waves, gradients):
 
 
 @kernel
-def _segment(start, end, gray, image):
+def _segment(
+    start: tuple[np.int64, np.int64], end: tuple[np.int64, np.int64], gray: np.uint8, image: np.ndarray
+) -> None:
     """Pixels from start to end (x, y), both included: Bresenham's steps along the longer axis, as Pillow's lines."""
     height, width = image.shape
     (x, y), (to_x, to_y) = start, end
@@ -190,7 +200,7 @@ def _segment(start, end, gray, image):
 
 
 @kernel
-def _polygon(polygon, gray, image):
+def _polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None:
     """Draw the closed polygon (2, n) float64; coordinates are cut towards zero."""
     last = polygon.shape[1] - 1
     start = np.int64(polygon[0, last]), np.int64(polygon[1, last])
@@ -201,13 +211,22 @@ def _polygon(polygon, gray, image):
 
 
 @kernel
-def _contours(polygon, grays, u, growth, turn, waves, gradients, image):
+def _contours(
+    polygon: np.ndarray,
+    grays: np.ndarray,
+    u: np.ndarray,
+    growth: tuple[float, float],
+    turn: np.ndarray,
+    waves: np.ndarray,
+    gradients: np.ndarray,
+    image: np.ndarray,
+) -> None:
     for line in range(len(u)):
         _move(polygon, u[line], growth, turn, waves, gradients)
         _polygon(polygon, grays[line], image)
 
 
-def draw(atom, strokes, size=512):
+def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:
     """The image (size, size) uint8 of an atom under the random numbers of an image; 0 where no line is."""
     require(image_size=size)
     if strokes.u.shape != (atom.lines, 2, atom.vertices) or strokes.gray.shape != (atom.lines,):
@@ -227,13 +246,13 @@ def draw(atom, strokes, size=512):
     return image
 
 
-def category(number, *, seed, ranges=ORIGINAL):
+def category(number: int, *, seed: int, ranges: Ranges = ORIGINAL) -> Atom:
     """The `Atom` of a category, from the stream of (seed, category)."""
     require(category=number, seed=seed)
     return sample(Mersenne([seed, number]), ranges)
 
 
-def image(number, instance, *, seed, size=512, ranges=ORIGINAL):
+def image(number: int, instance: int, *, seed: int, size: int = 512, ranges: Ranges = ORIGINAL) -> np.ndarray:
     """Image `instance` of category `number`, (size, size) uint8, from the stream of (seed, category, instance)."""
     require(instance=instance, image_size=size)
     atom = category(number, seed=seed, ranges=ranges)

@@ -6,17 +6,21 @@ differ by the shape of A only. A CSV row is one map: the entries of A row by row
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ofdb_core.base import values
 from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.streams import Mersenne
 
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
+
+Weight = float | Sequence[float] | np.ndarray  # see `IFS.weighted`
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +32,14 @@ class IFS:
     p: np.ndarray
 
     @property
-    def d(self):
+    def d(self) -> int:
+        """The number of dimensions."""
         return self.A.shape[1]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.A)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         k = len(self.A)
         if k < 1 or self.A.shape not in {(k, 2, 2), (k, 3, 3)}:
             raise ValueError(f"A has shape {self.A.shape}; it must be (k, 2, 2) or (k, 3, 3) with k >= 1")
@@ -43,7 +48,7 @@ class IFS:
                 f"t {self.t.shape} and p {self.p.shape} do not fit A {self.A.shape}: must be ({k}, {self.d}) and ({k},)"
             )
 
-    def weighted(self, weight):
+    def weighted(self, weight: Weight) -> "IFS":
         """The system with its coefficients scaled; p stays, as in the original.
 
         weight: a number for `a` (the first entry of A) of every map, or one factor for each coefficient in CSV order:
@@ -59,13 +64,13 @@ class IFS:
             )
         return IFS(self.A * factors[:square].reshape(self.d, self.d), self.t * factors[square:], self.p)
 
-    def thresholds(self):
+    def thresholds(self) -> np.ndarray:
         """(k,) float64: p added up; a random number picks the first map whose threshold it does not exceed."""
         return np.cumsum(self.p)
 
 
 @kernel
-def _pivots(A):
+def _pivots(A: np.ndarray) -> np.ndarray:
     """(k, 3) float64: the size of the three pivots in the LU decomposition of A (k, 3, 3) with row exchanges.
 
     The order is that of OpenBLAS (getf2): products are summed before they are taken off, and a column is multiplied by
@@ -91,12 +96,12 @@ def _pivots(A):
     return pivots
 
 
-def _product(x, y, z):
+def _product(x: float, y: float, z: float) -> float:
     """The product of positive numbers, or 0, by way of logarithms, as NumPy's det makes it from the pivots."""
     return math.exp(math.log(x) + math.log(y) + math.log(z)) if 0.0 not in (x, y, z) else 0.0
 
 
-def determinants(A):
+def determinants(A: np.ndarray) -> np.ndarray:
     """(k,) float64 |det A| for A (k, d, d), in the original's order of operations.
 
     In 3D the original called NumPy's det, whose last bits depend on the build of LAPACK: here its order is written out.
@@ -106,7 +111,7 @@ def determinants(A):
     return np.array([_product(*pivots) for pivots in _pivots(A).tolist()])
 
 
-def sample(stream, d=2):
+def sample(stream: Mersenne, d: int = 2) -> IFS:
     """A random system from a `Mersenne` stream, as the original's search draws it.
 
     2 to 7 maps, every coefficient uniform in [-1, 1), p in proportion to |det A|. The maps need not contract.
@@ -117,24 +122,24 @@ def sample(stream, d=2):
     return of_table(np.column_stack([rows, area / np.cumsum(area)[-1]]))
 
 
-def table(ifs):
+def table(ifs: IFS) -> np.ndarray:
     """(k, 7) or (k, 13) float64, a row for each map."""
     return np.column_stack([ifs.A.reshape(len(ifs), -1), ifs.t, ifs.p])
 
 
-def of_table(rows):
+def of_table(rows: np.ndarray) -> IFS:
     """The IFS of a `table`."""
     d = COLUMNS[rows.shape[1]]
     parts = rows[:, : d * d].reshape(-1, d, d), rows[:, d * d : -1], rows[:, -1]
     return IFS(*(np.ascontiguousarray(part) for part in parts))
 
 
-def save(ifs, file):
+def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
     """Write the CSV that the original writes, byte for byte; file: a path or a binary file."""
     np.savetxt(file, table(ifs), delimiter=",")
 
 
-def load(path):
+def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it."""
     path = Path(path)
     try:
@@ -151,7 +156,7 @@ def load(path):
 
 
 def load_folder(root: str | Path, first: int | None = None) -> list[tuple[int, IFS]]:
-    """(number, IFS) pairs of the CSV files of a folder, in order: the first n, or all."""
+    """(number, IFS) pairs of the CSV files of a folder, in order; first: their number, None for all."""
     paths = sorted(Path(root).glob("[0-9]*.csv"))
     if not paths:
         raise FileNotFoundError(f"{root}: holds no category files (00000.csv, ...); search them first")

@@ -5,25 +5,32 @@ The first process to need a kernel says that it compiles; later ones load the ma
 """
 
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import event
 
-kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """The function, compiled when it is first called; its signature is kept."""
+    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 class _Announce(event.Listener):
     """Prints one line at the first compilation of this process, so that a pause explains itself."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.said = False
 
-    def on_start(self, event):
+    def on_start(self, event: event.Event) -> None:
         if not self.said:
             self.said = True
             print("compiling kernels (once; the machine code is kept on disk) ...", file=sys.stderr, flush=True)
 
-    def on_end(self, event):
+    def on_end(self, event: event.Event) -> None:
         pass
 
 

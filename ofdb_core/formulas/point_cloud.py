@@ -7,13 +7,14 @@ the original's code has them: one scale for all three axes, and a centre that co
 import numpy as np
 
 from ofdb_core.formulas import chaos_game
+from ofdb_core.formulas.ifs import IFS, Weight
 from ofdb_core.formulas.jit import kernel
 
 MIN_POINTS = 2  # fewer have no extent
 
 
 @kernel
-def _extremes(x, y, z):
+def _extremes(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest number of all three axes; where one is NaN, they may be any."""
     low = high = x[0]
     for i in range(len(x)):
@@ -22,7 +23,7 @@ def _extremes(x, y, z):
 
 
 @kernel
-def _variances(x, y, z):
+def _variances(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float, float]:
     """The variance of each axis once they are rescaled to -1..1; the three sums advance side by side."""
     n = len(x)
     low, high = _extremes(x, y, z)
@@ -38,15 +39,15 @@ def _variances(x, y, z):
     return d / n, e / n, f / n
 
 
-def variance(points):
+def variance(points: np.ndarray) -> float:
     """The smallest of the three axes' variances (ddof 0) of the normalised points; a float in 0..1.
 
-    points: (n, 3) float64, an axis contiguous, without the orbit's start. NaN where `defect` finds something.
+    points: (n, 3) float64, an axis contiguous, without the orbit's start. NaN for points that have a `defect`.
     """
     return float(np.min(_variances(*points.T)))
 
 
-def defect(points):
+def defect(points: np.ndarray) -> str | None:
     """Why the points (n, 3) of an orbit cannot become a cloud, in words; None where they can."""
     with np.errstate(invalid="ignore", over="ignore"):
         extent = points.max() - points.min()
@@ -55,7 +56,7 @@ def defect(points):
     return None if extent else "its orbit has no extent: all coordinates are one number"
 
 
-def normalised(points):
+def normalised(points: np.ndarray) -> np.ndarray:
     """The cloud (n, 3) float64 of an orbit's points without their start, bit for bit the original's.
 
     One scale takes all axes to -1..1; then each axis loses its sum divided by n + 1, the number of points with the
@@ -71,7 +72,7 @@ class Degenerate(ValueError):
     """A category whose weighted system gives no model; the message says why."""
 
 
-def model(system, u, *, weight=0.4):
+def model(system: IFS, u: np.ndarray, *, weight: Weight = 0.4) -> np.ndarray:
     """The model of a category, (n - 1, 3) float64 in -2..2; with the default weight that of the released 3D-OFDB.
 
     u: (n,) float64 in [0, 1), which choose the maps, the last unused: see `streams.choices`; weight: see

@@ -19,7 +19,7 @@ HUES = 128  # colours of an image: the hue turns with the number of the dot
 
 
 @kernel
-def _scale(axis, shift, span, size, pad, out):
+def _scale(axis: np.ndarray, shift: float, span: float, size: float, pad: float, out: np.ndarray) -> None:
     """Fill `out` with uint16((axis - shift) / span * size + pad); what is not finite becomes 0, as that cast has it."""
     for i in range(len(axis)):
         value = (axis[i] - shift) / span * size + pad
@@ -27,12 +27,12 @@ def _scale(axis, shift, span, size, pad, out):
 
 
 @kernel
-def _count_lit(axes, shift, span, size, pad):
+def _count_lit(axes: np.ndarray, shift: np.ndarray, span: np.ndarray, size: int, pad: int) -> int:
     """Number of pixels of a size x size image that points, axes (2, n), light as dots.
 
     In short runs, so that the coordinates stay in the cache.
     """
-    image = np.zeros((size, size), np.uint8)
+    image: np.ndarray = np.zeros((size, size), np.uint8)
     x, y = np.empty(256, np.uint16), np.empty(256, np.uint16)
     for start in range(0, axes.shape[1], 256):
         _scale(axes[0, start : start + 256], shift[0], span[0], size - 2.0 * pad, pad, x)
@@ -47,7 +47,7 @@ def _count_lit(axes, shift, span, size, pad):
 
 
 @kernel
-def _draw_points(pixels, colours, image):
+def _draw_points(pixels: np.ndarray, colours: int, image: np.ndarray) -> None:
     for i in range(len(pixels)):
         x, y = pixels[i, 0], pixels[i, 1]
         if x < image.shape[1] and y < image.shape[0]:
@@ -55,7 +55,7 @@ def _draw_points(pixels, colours, image):
 
 
 @kernel
-def _draw_patches(pixels, masks, colours, image):
+def _draw_patches(pixels: np.ndarray, masks: np.ndarray, colours: int, image: np.ndarray) -> None:
     """Each mask's nine bits, row by row, are pasted one pixel right of and below the dot; their zeros overwrite too.
 
     `image` has a margin of MARGIN pixels right and below, so that a patch across the edge needs no clipping.
@@ -70,7 +70,7 @@ def _draw_patches(pixels, masks, colours, image):
                     image[y + row, x + column] = colour if mask & (256 >> (3 * row + column)) else 0
 
 
-def drop_nan(points):
+def drop_nan(points: np.ndarray) -> np.ndarray:
     """Points without NaN: an axis at a time, the points that are NaN go, and the 100 before the first of them.
 
     (The original wraps around where fewer than 100 come before; here they are all dropped.)
@@ -84,7 +84,7 @@ def drop_nan(points):
     return points
 
 
-def _fit(points):
+def _fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points without NaN, and what rescaling takes off and divides by: shift (2,), span (2,)."""
     low = points.T.min(axis=1)
     if np.isnan(low).any():
@@ -98,7 +98,7 @@ def _fit(points):
         return points, shift, (high - shift) - (low - shift)
 
 
-def to_pixels(points, size, pad=PAD):
+def to_pixels(points: np.ndarray, size: int, pad: int = PAD) -> np.ndarray:
     """Pixel coordinates (m, 2) uint16, x then y, of points (n, 2) in a square image of `size` pixels.
 
     Each axis is stretched by itself to pad..size - pad. NaN goes as in `drop_nan`, so m <= n; m may be 0. An axis of
@@ -111,13 +111,13 @@ def to_pixels(points, size, pad=PAD):
     return pixels
 
 
-def filling_rate(points, size=SIDE, pad=PAD):
+def filling_rate(points: np.ndarray, size: int = SIDE, pad: int = PAD) -> float:
     """Share of the pixels of a size x size image that the points (n, 2) light as dots; a float in 0..1."""
     points, shift, span = _fit(points)
     return _count_lit(points.T, shift, span, size, pad) / (size * size)
 
 
-def palette(draw):
+def palette(draw: str) -> np.ndarray:
     """(2, 3) or (129, 3) uint8 RGB, black first: the one gray, or the hues (HSV with S = V = 0.75, blue first)."""
     if draw.endswith("_gray"):
         return np.array([[0, 0, 0], [GRAY] * 3], np.uint8)
@@ -130,30 +130,26 @@ def palette(draw):
         value * (1 - 0.75 * (1 - sector + whole)),
     )
     channels = {"v": value, "p": low, "q": falling, "t": rising}
-    orders = [
-        "ptv",
-        "pvq",
-        "tvp",
-        "vqp",
-        "vpt",
-        "qpv",
-    ]  # of the six sectors; the original has blue in the first channel
+    # one for each of the six sectors; the original has blue in the first channel
+    orders = ["ptv", "pvq", "tvp", "vqp", "vpt", "qpv"]
     hues = np.array([[channels[c][i] for c in orders[int(whole[i])]] for i in range(HUES)])
     return np.vstack([np.zeros((1, 3), np.uint8), (hues * 255.0).astype(np.uint8)])
 
 
-def draw_indices(points, draw, size, masks=None, pad=PAD):
+def draw_indices(
+    points: np.ndarray, draw: str, size: int, masks: np.ndarray | None = None, pad: int = PAD
+) -> np.ndarray:
     """The image (size, size) uint8 of palette indices, first row on top.
 
     draw: patch_gray, patch_color, point_gray or point_color; masks: (n,) uint16 in 1..511, for patches, one a point.
     """
-    kind, _, tint = draw.partition("_")
-    if kind not in ("patch", "point") or tint not in ("gray", "color"):
+    mark, _, tint = draw.partition("_")
+    if mark not in ("patch", "point") or tint not in ("gray", "color"):
         raise ValueError(f"draw: {draw!r} is not allowed; it is patch_gray, patch_color, point_gray or point_color")
     values.whole(2 * pad + 1, 2**16 - 1, image_size=size)  # more than two pads; a coordinate has 16 bits
     pixels, image = to_pixels(points, size, pad), np.zeros((size + MARGIN, size + MARGIN), np.uint8)
     colours = len(palette(draw)) - 1
-    if kind == "point":
+    if mark == "point":
         _draw_points(pixels, colours, image)
     elif masks is None or len(masks) < len(pixels):
         raise ValueError(f"masks: {0 if masks is None else len(masks)} patches for {len(pixels)} points")

@@ -10,7 +10,8 @@ import itertools
 import os
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Real
 
@@ -30,29 +31,40 @@ class Candidate:
     accepted: bool
 
 
-def candidates(d, draws, score, passes, *, seed, workers=0):
+def candidates(
+    d: int,
+    draws: int,
+    score: Callable[[np.ndarray], float],
+    passes: Callable[[float], bool],
+    *,
+    seed: int,
+    workers: int = 0,
+) -> Iterator[Candidate]:
     """Every candidate of a search, without end.
 
-    d: 2 or 3; draws: random numbers a candidate; score(points (draws, d)) -> float, passes(score) -> bool; workers:
-    threads, 0 for one a core. The result does not depend on workers.
+    d: 2 or 3; draws: random numbers for each candidate; score: a function of its points (draws, d); passes: a function
+    of that score; workers: threads, 0 for one a core. The result does not depend on workers.
     """
     values.whole(high=values.SEEDS, seed=seed)
     values.whole(workers=workers)
-    stream, numbers, turn, own = streams.Mersenne(seed), itertools.count(), threading.Lock(), threading.local()
+    stream, numbers, turn, arrays = streams.Mersenne(seed), itertools.count(), threading.Lock(), threading.local()
 
-    def pair():
-        """Draw the next two candidates, when it is this thread's turn, and judge them in arrays of its own."""
-        if not hasattr(own, "u"):
-            own.u, own.points = np.empty((2, draws)), np.empty((2, d, draws))
+    def pair() -> tuple[int, list[tuple[ifs.IFS, float]]]:
+        """Draw the next two candidates when it is this thread's turn, and judge them in this thread's arrays."""
+        if not hasattr(arrays, "u"):
+            arrays.u, arrays.points = np.empty((2, draws)), np.empty((2, d, draws))
         with turn:
-            number = next(numbers)
-            systems = [(ifs.sample(stream, d), stream.random(draws, out=row))[0] for row in own.u]
-        orbits = chaos_game.orbits(systems, own.u, own.points)
+            number, systems = next(numbers), []
+            for row in arrays.u:
+                systems.append(ifs.sample(stream, d))
+                stream.random(draws, out=row)
+        orbits = chaos_game.orbits(systems, arrays.u, arrays.points)
         return number, [(system, score(points)) for system, points in zip(systems, orbits, strict=True)]
 
-    workers = workers or os.cpu_count()
+    workers = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        running, done = deque(), {}
+        running: deque[Future[tuple[int, list[tuple[ifs.IFS, float]]]]] = deque()
+        done: dict[int, list[tuple[ifs.IFS, float]]] = {}
         for number in itertools.count():
             while number not in done:
                 running.extend(pool.submit(pair) for _ in range(2 * workers - len(running)))
@@ -61,8 +73,8 @@ def candidates(d, draws, score, passes, *, seed, workers=0):
                 yield Candidate(2 * number + i, system, value, passes(value))
 
 
-def check_rule(points, filling_rate):
-    """Raise a ValueError where no orbit of so many points can fill that share of the picture: a search without end."""
+def check_rule(points: int, filling_rate: float) -> None:
+    """Raise a ValueError where no orbit of n points can reach the filling rate, as the search would never end."""
     values.whole(2, points=points)
     within = (raster.SIDE - 2 * raster.PAD + 1) ** 2  # pixels that the points are scaled to
     reachable = min(points, within) / raster.SIDE**2
@@ -72,7 +84,9 @@ def check_rule(points, filling_rate):
         )
 
 
-def candidates_2d(*, seed=1, points=100_000, filling_rate=0.2, workers=0):
+def candidates_2d(
+    *, seed: int = 1, points: int = 100_000, filling_rate: float = 0.2, workers: int = 0
+) -> Iterator[Candidate]:
     """The candidates of a 2D search, judged by filling rate (score: a share of 512 x 512 pixels, 0..1).
 
     With the defaults, the accepted ones are the published FractalDB-1k, byte for byte.
@@ -81,8 +95,10 @@ def candidates_2d(*, seed=1, points=100_000, filling_rate=0.2, workers=0):
     return candidates(2, points, raster.filling_rate, lambda rate: rate >= filling_rate, seed=seed, workers=workers)
 
 
-def candidates_3d(*, seed=1, points=10_000, variance=0.05, workers=0):
-    """The candidates of a 3D search, judged by variance (score: of the axis that varies least, see `cloud.variance`).
+def candidates_3d(
+    *, seed: int = 1, points: int = 10_000, variance: float = 0.05, workers: int = 0
+) -> Iterator[Candidate]:
+    """The candidates of a 3D search, judged by `point_cloud.variance` (score: of the axis that varies least).
 
     points: of an orbit with its start, which is left out of the judgement. A system whose orbit is not finite has the
     score NaN and never passes. With the defaults, the accepted ones are those of 3D-OFDB's released code with seed 1.
@@ -92,13 +108,13 @@ def candidates_3d(*, seed=1, points=10_000, variance=0.05, workers=0):
     if not 0 <= variance < 1:
         raise ValueError(f"variance: {variance!r} is out of range; points in -1..1 can vary by 0 to below 1")
 
-    def score(orbit):
+    def score(orbit: np.ndarray) -> float:
         return point_cloud.variance(orbit[1:])
 
-    return candidates(3, points, score, lambda found: found > variance, seed=seed, workers=workers)
+    return candidates(3, points, score, lambda spread: spread > variance, seed=seed, workers=workers)
 
 
-def first(categories, found):
+def first(categories: int, found: Iterable[Candidate]) -> Iterator[Candidate]:
     """The first `categories` accepted candidates of a search, one after another."""
     values.whole(1, categories=categories)
     return itertools.islice((candidate for candidate in found if candidate.accepted), categories)

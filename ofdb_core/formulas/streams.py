@@ -1,9 +1,11 @@
 """Every source of randomness, made from a seed and nothing else.
 
-The original draws from NumPy's and Python's legacy generators, both the Mersenne Twister MT19937, at home only here.
-Its numbers are made here by a kernel, three times as fast as NumPy's and equal to them (the search needs 8 billion).
-Streams are per (seed, category), so that no result depends on workers, shards or order.
+The original draws from NumPy's and Python's legacy generators, both the Mersenne Twister MT19937. A kernel
+makes the same numbers here, three times as fast as NumPy (the search needs 8 billion). Streams are per (seed,
+category), so that no result depends on workers, shards or order.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,15 +16,15 @@ CHOICES, JITTER = 1, 2  # what a model's streams are for, so that they share no 
 
 
 @kernel
-def _twist(new, here, following, far):
+def _twist(new: np.ndarray, here: np.ndarray, following: np.ndarray, far: np.ndarray) -> None:
     for i in range(len(new)):
         y = (here[i] & np.uint32(0x80000000)) | (following[i] & np.uint32(0x7FFFFFFF))
         new[i] = far[i] ^ (y >> np.uint32(1)) ^ (np.uint32(0x9908B0DF) if y & np.uint32(1) else np.uint32(0))
 
 
 @kernel
-def _refill(state, block):
-    """The next 624 words of `state` (624,) uint32, which moves on, into `block` (624,) uint32."""
+def _refill(state: np.ndarray, block: np.ndarray) -> None:
+    """Fill `block` (624,) uint32 with the next words of `state` (624,) uint32, which moves on."""
     new = np.empty_like(state)
     _twist(new[:227], state[:227], state[1:228], state[397:])
     _twist(new[227:454], state[227:454], state[228:455], new[:227])
@@ -38,8 +40,8 @@ def _refill(state, block):
 
 
 @kernel
-def _words(state, block, used, out):
-    """Fill `out` (n,) uint32; `used` words of `block` are gone before, and the number returned after."""
+def _words(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -> int:
+    """Fill `out` (n,) uint32. used: the number of spent words of `block`; the new number is returned."""
     filled = 0
     while filled < len(out):
         if used == len(block):
@@ -53,13 +55,13 @@ def _words(state, block, used, out):
 
 
 @kernel
-def _double(high, low):
+def _double(high: np.uint32, low: np.uint32) -> float:
     """A float64 in [0, 1) from 27 bits of one word and 26 of the next."""
     return (np.float64(high >> np.uint32(5)) * 67108864.0 + np.float64(low >> np.uint32(6))) / 9007199254740992.0
 
 
 @kernel
-def _doubles(state, block, used, out):
+def _doubles(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -> int:
     """Fill `out` (n,) float64 in [0, 1); as `_words`, without a copy of the words."""
     filled = 0
     while filled < len(out):
@@ -69,7 +71,7 @@ def _doubles(state, block, used, out):
             part[i] = _double(words[2 * i], words[2 * i + 1])
         filled += count
         used += 2 * count
-        if filled < len(out):  # a pair that lies in two blocks, or none
+        if filled < len(out):  # the block has one word left, the first of a pair, or none
             last = block[-1]
             _refill(state, block)
             if used < len(block):
@@ -88,29 +90,29 @@ class Mersenne:
     `random` does it, so `Mersenne([s])` has the words of `random.seed(s)`.
     """
 
-    def __init__(self, key):
-        self._state = np.random.RandomState(key).get_state()[1].copy()
+    def __init__(self, key: int | Sequence[int]) -> None:
+        self._state = np.random.RandomState(key).get_state(legacy=False)["state"]["key"].copy()
         self._block = np.empty_like(self._state)
         self._used = len(self._block)
 
-    def words(self, n):
+    def words(self, n: int) -> np.ndarray:
         """The next n words, (n,) uint32."""
         out = np.empty(n, np.uint32)
         self._used = _words(self._state, self._block, self._used, out)
         return out
 
-    def random(self, n, out=None):
+    def random(self, n: int, out: np.ndarray | None = None) -> np.ndarray:
         """(n,) float64 in [0, 1), as NumPy's legacy `random_sample(n)`; written into `out` where it is given."""
         out = np.empty(n) if out is None else out
         self._used = _doubles(self._state, self._block, self._used, out)
         return out
 
-    def uniform(self, low, high, n):
+    def uniform(self, low: float, high: float, n: int) -> np.ndarray:
         """(n,) float64 in [low, high), as NumPy's legacy `uniform(low, high, n)`."""
         return low + (high - low) * self.random(n)
 
-    def integer(self, low, high):
-        """An int, low <= it < high, as NumPy's legacy `randint(low, high)`: masked words, drawn until one fits."""
+    def integer(self, low: int, high: int) -> int:
+        """A number in low..high - 1, as NumPy's legacy `randint(low, high)`: masked words, drawn until one fits."""
         span = high - 1 - low
         mask = (1 << span.bit_length()) - 1
         while True:
@@ -118,8 +120,8 @@ class Mersenne:
             if drawn <= span:
                 return low + drawn
 
-    def randint(self, low, high):
-        """An int, low <= it <= high, as Python's `random.randint`: the top bits of words, drawn until some fit.
+    def randint(self, low: int, high: int) -> int:
+        """A number in low..high, as Python's `random.randint`: the top bits of words, drawn until one fits.
 
         high - low: at most 2**32 - 2, so that one word has enough bits.
         """
@@ -129,8 +131,8 @@ class Mersenne:
             if drawn < span:
                 return low + drawn
 
-    def patches(self, n):
-        """(n,) uint16 in 1..511, as Python's `random.randrange(1, 512)` n times: top bits of words, drawn until some fit."""
+    def patches(self, n: int) -> np.ndarray:
+        """(n,) uint16 in 1..511, as n times Python's `random.randrange(1, 512)`: top bits of words; 511 is redrawn."""
         drawn = np.empty(0, np.uint32)
         while len(drawn) < n:
             top = self.words(n - len(drawn)) >> np.uint32(23)
@@ -138,7 +140,7 @@ class Mersenne:
         return drawn.astype(np.uint16) + np.uint16(1)
 
 
-def choices(points, seed=CHOICE_SEED, category=None):
+def choices(points: int, seed: int = CHOICE_SEED, category: int | None = None) -> np.ndarray:
     """(points,) float64 in [0, 1): the numbers that choose the maps.
 
     Without `category` they are those of NumPy's `RandomState(seed)`, the same for every image of the original. With it
@@ -147,8 +149,8 @@ def choices(points, seed=CHOICE_SEED, category=None):
     return Mersenne(seed if category is None else [seed, category, CHOICES]).random(points)
 
 
-def jitter(n, seed, category=None):
-    """(n,) float64 in [-pi, pi): one number for each axis of each view of a 3D model, the first axis' first.
+def jitter(n: int, seed: int, category: int | None = None) -> np.ndarray:
+    """(n,) float64 in [-pi, pi): a number for each axis of each view of a 3D model, view after view, axis after axis.
 
     Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.uniform(-pi, pi)` n times, as
     the original draws them, category after category. With it the stream belongs to (seed, category): our own rule.
@@ -156,7 +158,7 @@ def jitter(n, seed, category=None):
     return Mersenne([seed] if category is None else [seed, category, JITTER]).uniform(-np.pi, np.pi, n)
 
 
-def patches(n, seed, category=None):
+def patches(n: int, seed: int, category: int | None = None) -> np.ndarray:
     """(n,) uint16 in 1..511: binary 3 x 3 patches, one for each dot, none empty: see `Mersenne.patches`.
 
     Without `category` they are those of Python's `random.seed(seed)`, as in the original. With it the stream belongs to

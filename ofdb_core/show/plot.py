@@ -1,22 +1,31 @@
 """Figures: every function returns a matplotlib Figure, labelled, ready to be saved or shown."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 
+from ofdb_core.formulas.ifs import IFS
+
+Rows = Sequence[Mapping[str, Any]]  # of a table
+Runs = Mapping[str, Rows]  # by name
+Size = tuple[float, float]  # width and height of one of the axes, in inches
+
 ACCENT, OTHER, FAINT = "#1f6f8b", "#d1495b", "#b8b8b8"
 
 
-def _axes(rows, columns, size, title=None):
-    """A figure and its (rows, columns) axes; size: inches of one."""
+def _axes(rows: int, columns: int, size: Size, title: str | None = None) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, an array (rows, columns)."""
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
     if title:
         figure.suptitle(title)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _charts(columns, size, title):
+def _charts(columns: int, size: Size, title: str) -> tuple[Figure, np.ndarray]:
     """A figure and its `columns` axes for curves or bars: without the frame's upper and right side."""
     figure, axes = _axes(1, columns, size, title)
     for axis in axes.flat:
@@ -24,7 +33,14 @@ def _charts(columns, size, title):
     return figure, axes[0]
 
 
-def sheet(images, *, titles=(), columns=8, size=1.3, title=None):
+def sheet(
+    images: Sequence[np.ndarray] | np.ndarray,
+    *,
+    titles: Sequence[str] = (),
+    columns: int = 8,
+    size: float = 1.3,
+    title: str | None = None,
+) -> Figure:
     """A contact sheet of images, each (H, W) or (H, W, 3) uint8, in rows of equal length, at most `columns`."""
     rows = -(-len(images) // columns)
     columns = -(-len(images) // rows)
@@ -38,7 +54,7 @@ def sheet(images, *, titles=(), columns=8, size=1.3, title=None):
     return figure
 
 
-def maps(system):
+def maps(system: IFS) -> Figure:
     """What each map of a 2D system does to a square: its outline, and where its images land."""
     title = "each map carries the dashed square to the filled one, its lower edge to the red one"
     figure, axes = _axes(1, len(system), (2.0, 2.2), title)
@@ -54,7 +70,16 @@ def maps(system):
     return figure
 
 
-def histogram(values, *, threshold, names, xlabel, ylabel, title, log=True):
+def histogram(
+    values: Sequence[float] | np.ndarray,
+    *,
+    threshold: float,
+    names: tuple[str, str] | list[str],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    log: bool = True,
+) -> Figure:
     """How a score is distributed below and from a threshold, an edge of the bins; names: of those two parts."""
     figure, (axis,) = _charts(1, (7, 3), title)
     values = np.asarray(values)
@@ -75,7 +100,15 @@ def histogram(values, *, threshold, names, xlabel, ylabel, title, log=True):
     return figure
 
 
-def line(x, y, *, xlabel, ylabel, title, slope=None):
+def line(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    slope: Sequence[float] | np.ndarray | None = None,
+) -> Figure:
     """Points and, where given, a straight line (slope, intercept) through them."""
     figure, (axis,) = _charts(1, (5, 3.2), title)
     axis.plot(x, y, "o", color=ACCENT)
@@ -86,12 +119,12 @@ def line(x, y, *, xlabel, ylabel, title, slope=None):
     return figure
 
 
-def _look(i):
-    """How the i-th of several curves looks: pre-trained and from scratch alternate in colour, their kinds in line."""
+def _look(i: int) -> dict[str, Any]:
+    """The style of the i-th curve: pre-trained and from scratch alternate in colour, and such a pair shares a line."""
     return {"color": (ACCENT, OTHER)[i % 2], "linestyle": ("-", "--", ":", "-.")[i // 2 % 4], "linewidth": 1.5}
 
 
-def training(runs, *, title, chance=None):
+def training(runs: Runs, *, title: str, chance: float | None = None) -> Figure:
     """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate."""
     figure, (loss, rate) = _charts(2, (5, 3.2), title)
     for i, (name, rows) in enumerate(runs.items()):
@@ -106,7 +139,7 @@ def training(runs, *, title, chance=None):
     return figure
 
 
-def accuracy(runs, *, title):
+def accuracy(runs: Runs, *, title: str) -> Figure:
     """Test accuracy over steps. runs: name -> rows with step and accuracy, a share in 0..1."""
     figure, (axis,) = _charts(1, (6.5, 3.4), title)
     for i, (name, rows) in enumerate(runs.items()):
@@ -117,7 +150,7 @@ def accuracy(runs, *, title):
     return figure
 
 
-def by_class(runs, *, title):
+def by_class(runs: Runs, *, title: str) -> Figure:
     """Accuracy of each class, in the order of the first run's. runs: name -> rows with class and accuracy (0..1)."""
     figure, (axis,) = _charts(1, (8, 3), title)
     known = {name: [row for row in rows if row["accuracy"] != ""] for name, rows in runs.items()}
@@ -133,7 +166,9 @@ def by_class(runs, *, title):
     return figure
 
 
-def comparison(accuracies, *, ylabel, title):
+def comparison(
+    accuracies: Mapping[str, Mapping[str, Sequence[float] | np.ndarray]], *, ylabel: str, title: str
+) -> Figure:
     """Bars of mean accuracy with standard deviation. accuracies: group -> name -> (n,) shares in 0..1, a dot each."""
     figure, (axis,) = _charts(1, (6.5, 3.6), title)
     names = list(next(iter(accuracies.values())))
@@ -156,7 +191,7 @@ def comparison(accuracies, *, ylabel, title):
     return figure
 
 
-def confusion(matrices, *, classes, title):
+def confusion(matrices: Mapping[str, np.ndarray], *, classes: Sequence[str], title: str) -> Figure:
     """Confusion matrices side by side. matrices: name -> (C, C) counts, a row for each true class."""
     figure, axes = _axes(1, len(matrices), (3.8, 3.8), title)
     for axis, (name, matrix) in zip(axes.flat, matrices.items(), strict=True):

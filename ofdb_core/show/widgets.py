@@ -16,7 +16,7 @@ LETTERS = "abcdef"
 WIDE = widgets.Layout(width="330px")
 
 
-def knobs(system, *, points=50_000, size=400):
+def knobs(system: ifs.IFS, *, points: int = 50_000, size: int = 400) -> widgets.HBox:
     """A box with a slider for each coefficient of a 2D system, one for the weight on `a`, and the picture they make."""
     rows, u = ifs.table(system), streams.choices(points)
     picture, words, weight = (
@@ -27,7 +27,7 @@ def knobs(system, *, points=50_000, size=400):
     sliders = [[_slider(letter, value) for letter, value in zip(LETTERS, row, strict=False)] for row in rows]
     reset = widgets.Button(description="as it was")
 
-    def draw(_=None):
+    def draw(_: Any = None) -> None:
         now = rows.copy()
         now[:, :6] = [[slider.value for slider in line] for line in sliders]
         orbit = chaos_game.orbit(ifs.of_table(now).weighted(weight.value), u)
@@ -36,7 +36,7 @@ def knobs(system, *, points=50_000, size=400):
         rate = f"filling rate {raster.filling_rate(orbit):.3f} with {points:,} points"
         words.value = rate if finite else "this system runs off to infinity"
 
-    def restore(_):
+    def restore(_: Any) -> None:
         weight.value = 1.0
         for line, row in zip(sliders, rows, strict=True):
             for slider, value in zip(line, row, strict=False):
@@ -50,13 +50,13 @@ def knobs(system, *, points=50_000, size=400):
     return widgets.HBox([widgets.VBox([weight, tabs, reset, words]), picture])
 
 
-def _slider(name, value, reach=1.5, step=0.01):
+def _slider(name: str, value: float, reach: float = 1.5, step: float = 0.01) -> widgets.FloatSlider:
     return widgets.FloatSlider(
         value, min=-reach, max=reach, step=step, description=name, readout_format=".2f", layout=WIDE
     )
 
 
-def turntable(points, *, size=400):
+def turntable(points: np.ndarray, *, size: int = 400) -> widgets.HBox:
     """A box with a slider for each of the camera's three turns, one for the size of a point, and what the camera sees.
 
     The turns are numbered as the angles of `camera.rotation`. points: (n, 3) float64 or float32, a model.
@@ -66,7 +66,7 @@ def turntable(points, *, size=400):
     turns = [_slider(name, 0.0, 180.0, 1.0) for name in ("1, about Y (°)", "2, about Z (°)", "3, about Y (°)")]
     pixels = widgets.IntSlider(1, min=1, max=3, description="point (px)", layout=WIDE)
 
-    def draw(_=None):
+    def draw(_: Any = None) -> None:
         rotation = camera.rotation(np.radians([slider.value for slider in turns]))
         image = camera.render(points, rotation, size=size, point_size=pixels.value)
         picture.value = png.encode(image, camera.PALETTE)
@@ -104,7 +104,7 @@ NO_OPENGL = (
 )
 
 
-def viewer(points):
+def viewer(points: np.ndarray) -> Any:
     """The model in pyvista, to turn with the mouse in JupyterLab; a picture where a notebook runs without a browser.
 
     points: (n, 3). Without an OpenGL library VTK would crash the kernel, so a process of its own tries it first, and a
@@ -117,6 +117,6 @@ def viewer(points):
         return Markdown(NO_OPENGL)
     import pyvista
 
-    plotter = pyvista.Plotter(off_screen=True, window_size=(500, 500))
+    plotter = pyvista.Plotter(off_screen=True, window_size=[500, 500])
     plotter.add_points(np.asarray(points), scalars=np.asarray(points)[:, 1], point_size=2, show_scalar_bar=False)
     return plotter.show(jupyter_backend=os.environ.get("PYVISTA_JUPYTER_BACKEND", "html"), return_viewer=True)
