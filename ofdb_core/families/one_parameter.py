@@ -1,0 +1,194 @@
+"""1p-frac: one system, and a category for each of its perturbations (Nakamura et al., "Scaling Backwards", ECCV 2024).
+
+The one system is drawn by its singular values (Anderson and Farrell, WACV 2022): their weighted sum is the
+sigma-factor, which sets how much its maps contract. A category multiplies every coefficient of every map by a number
+near 1; p stays, so all categories share one sequence of map choices. A perturbation whose image is too empty is drawn
+again.
+
+In the original nothing is seeded; here a stream belongs to (seed, category). `one_stream` is the order of its program
+under Python's `random.seed(seed)`: one stream through all categories.
+"""
+
+import functools
+import hashlib
+import io
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+
+from ofdb_core.base import folder
+from ofdb_core.base.parameters import StageParameters, setting
+from ofdb_core.base.values import SEEDS, Range, Share, Whole
+from ofdb_core.data import png
+from ofdb_core.families.registry import Family, Source, Stage
+from ofdb_core.formulas import chaos_game, raster
+from ofdb_core.formulas.ifs import IFS, of_table, save, table
+from ofdb_core.formulas.streams import CHOICE_SEED, Mersenne, choices
+
+MAPS = 2
+SPREAD = 0.1  # of the sigma-factor, to both sides
+DRAW = "patch_gray"
+TRIES = 1000  # perturbations of a category, before it is given up
+
+
+@dataclass(frozen=True)
+class Render(StageParameters):
+    """3_render_1p-frac."""
+
+    unseen = ("workers",)
+
+    categories: Annotated[int, Range(1, 99_999)] = setting(1000, "perturbations of the one system (1p-frac: 1,000)")
+    system_seed: Annotated[int, Range(0, SEEDS)] = setting(0, "of the one system (the original has no seed)")
+    sigma: Annotated[float, Range(0.2, 5.8)] = setting(3.5, "the system's sigma-factor, within 0.1 (1p-frac: 3.5)")
+    delta: Annotated[float, Range(0, 1)] = setting(0.1, "factors are 1 - delta to 1 + delta (1p-frac: 0.1)")
+    image_size: Annotated[int, Range(16, 4096)] = setting(512, "pixels, each side (1p-frac: 512)")
+    points: Annotated[int, Range(2)] = setting(100_000, "dots of an image (1p-frac: 100,000)")
+    filling_rate: Share = setting(0.05, "drawn again unless more than this share of pixels is lit (1p-frac: 0.05)")
+    one_stream: bool = setting(False, "the original's order: one stream of random numbers through all categories")
+    workers: Whole = setting(0, "threads; 0: one a core. The files do not depend on it")
+
+    def code(self) -> tuple[Callable, ...]:
+        return (write, picture)
+
+
+def system(seed: int, sigma: float) -> IFS:
+    """The base system of NumPy's `default_rng(seed)`, in the original's order of draws and of arithmetic."""
+    rng = np.random.default_rng(seed)
+    signs = np.sign(rng.random((2 * MAPS, 1, 2)) - 0.5)
+    angles = rng.uniform(-np.pi, np.pi, 2 * MAPS)
+    rows = [[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]
+    orthogonal: np.ndarray = np.array(rows).transpose(2, 0, 1) * signs
+    values = _singular_values(rng, rng.uniform(sigma - SPREAD, sigma + SPREAD))
+    pairs = zip((orthogonal[:MAPS] * values[:, None]).tolist(), orthogonal[MAPS:].tolist(), strict=True)
+    A = np.array([_product(left, right) for left, right in pairs])
+    area = np.array([_determinant(*map_) for map_ in A.tolist()])
+    return IFS(A, rng.uniform(-1, 1, (MAPS, 2)), area / area.sum())
+
+
+def _product(left: list[list[float]], right: list[list[float]]) -> list[list[float]]:
+    """The product of two 2 x 2 matrices as OpenBLAS makes it: the second term is added in one fused operation."""
+    columns = list(zip(*right, strict=True))
+    return [
+        [float(Fraction(row[1]) * Fraction(column[1]) + Fraction(row[0] * column[0])) for column in columns]
+        for row in left
+    ]
+
+
+def _determinant(upper: list[float], lower: list[float]) -> float:
+    """|det| of a 2 x 2 matrix as NumPy makes it: from the pivots of LAPACK's decomposition, by way of logarithms."""
+    if abs(lower[0]) > abs(upper[0]):
+        upper, lower = lower, upper
+    pivot = lower[1] - lower[0] * (1.0 / upper[0]) * upper[1]
+    return math.exp(math.log(abs(upper[0])) + math.log(abs(pivot)))
+
+
+def _singular_values(rng: np.random.Generator, alpha: float) -> np.ndarray:
+    """(maps, 2) float64: the larger and the smaller one of each map; the sum of first + 2 second is alpha."""
+    values = np.empty((MAPS, 2))
+    p, q = alpha, alpha - 3 * MAPS + 3
+    for i in range(MAPS - 1):
+        first = rng.uniform(max(0, q / 3), min(1, p))
+        q, p = q - first, p - first
+        second = rng.uniform(max(0, q / 2), min(first, p / 2))
+        q, p = q - 2 * second + 3, p - 2 * second
+        values[i] = first, second
+    second = rng.uniform(max(0, (p - 1) / 2), p / 3)
+    values[-1] = p - 2 * second, second
+    return values
+
+
+def perturbed(base: IFS, delta: float, stream: Mersenne) -> IFS:
+    """A category: every coefficient of the base system multiplied by a number from 1 - delta to 1 + delta; p stays."""
+    rows = table(base).copy()
+    rows[:, :6] *= stream.uniform(1 - delta, 1 + delta, 6 * len(base)).reshape(-1, 6)
+    return of_table(rows)
+
+
+def indices(base: IFS, parameters: Render, stream: Mersenne) -> np.ndarray:
+    """The next image of a stream as palette indices (size, size) uint8: the first perturbation that fills enough."""
+    u = _choices(parameters.points)
+    for _ in range(TRIES):
+        with np.errstate(invalid="ignore", over="ignore"):
+            orbit = raster.drop_nan(chaos_game.orbit(perturbed(base, parameters.delta, stream), u))
+        image = raster.draw_indices(orbit, DRAW, parameters.image_size, stream.patches(len(orbit)))
+        if np.count_nonzero(image) > parameters.filling_rate * image.size:
+            return image
+    raise ValueError(
+        f"filling_rate: none of {TRIES} perturbations lights more than {parameters.filling_rate} of the pixels with "
+        f"{parameters.points} points and delta {parameters.delta}; lower it"
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def _choices(points: int) -> np.ndarray:
+    return choices(points, CHOICE_SEED)
+
+
+def image_name(category: int) -> str:
+    """A name as 2D-OFDB's; the original's has two digits or three, which sort as text in another order."""
+    return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
+
+
+def image_files(parameters: Render) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Pairs of a file name and a function that makes its bytes."""
+    base, gray = system(parameters.system_seed, parameters.sigma), raster.palette(DRAW)
+    stream = Mersenne([parameters.seed])
+
+    def make(category: int) -> bytes:
+        return png.encode(indices(base, parameters, Mersenne([parameters.seed, category])), gray)
+
+    for category in range(parameters.categories):
+        if parameters.one_stream:
+            yield image_name(category), functools.partial(png.encode, indices(base, parameters, stream), gray)
+        else:
+            yield image_name(category), functools.partial(make, category)
+
+
+def write(parameters: Render) -> folder.Manifest:
+    """Fill <out>/1p-frac."""
+    head = folder.header(parameters.identity(), image_files)
+    root, total = Path(parameters.out) / "1p-frac", parameters.categories
+    return folder.fill(root, head, image_files(parameters), total=total, workers=parameters.workers)
+
+
+def picture(parameters: Render, category: int) -> np.ndarray:
+    """The image (size, size, 3) uint8 of a category."""
+    base, stream = system(parameters.system_seed, parameters.sigma), Mersenne([parameters.seed, category])
+    return raster.palette(DRAW)[indices(base, parameters, stream)]
+
+
+def goldens() -> Iterator[tuple[str, bool]]:
+    """The original's system of seed 0, and its first image under Python's `random.seed(0)`, which is a second try."""
+    base, text = system(0, 3.5), io.BytesIO()
+    save(base, text)
+    pixels = raster.palette(DRAW)[indices(base, Render(out="", seed=0), Mersenne([0]))]
+    known = {
+        "the one system": (text.getvalue(), "4db89b3c958eb5d346e334b4f042bbef6b61f848ebc366b5a65b8fe329a2f40f"),
+        "the first image": (pixels.tobytes(), "16f520cebe15e8ffccb0674ae5e2d5e934a43e08143f9f484ed5eb202ad41da4"),
+    }
+    for name, (data, expected) in known.items():
+        yield f"{name} is the original's", hashlib.sha256(data).hexdigest() == expected
+
+
+FAMILY = Family(
+    name="1p-frac",
+    title="1p-frac",
+    stages=(
+        Stage(
+            "3_render_1p-frac",
+            Render,
+            writes=("1p-frac",),
+            write=write,
+            small={"categories": 5, "image_size": 48, "points": 1000},
+        ),
+    ),
+    sources=(Source("1p-frac"),),
+    picture=picture,
+    goldens=goldens,
+    published=Render.default_values(),
+)
