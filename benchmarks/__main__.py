@@ -57,7 +57,7 @@ def _one(module, *words, **environment):
 
 
 def measure(case, size, runs):
-    """The row of the table, from so many runs in processes of their own."""
+    """The row of the table, from n runs in processes of their own."""
     found = [_one("cases", case, size) for _ in range(runs)]
     seconds = [one["seconds"] for one in found]
     each = statistics.median(seconds) / found[0]["items"]
@@ -79,7 +79,7 @@ def measure(case, size, runs):
 
 
 def measure_training(case, batch, runs):
-    """The row of the table of training: so many runs with each trainer, in turns, and a profiled one.
+    """The row of the table of training: n runs with each trainer, in turns, and a profiled one.
 
     The first run of a trainer compiles from nothing, and the others find what it left.
     """

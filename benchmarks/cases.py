@@ -33,7 +33,7 @@ MODELS = 1000  # that views are taken of, one after another, where only views ar
 
 @dataclass
 class Measured:
-    """seconds for so many items of a unit; baseline: seconds for one item; disk_mb: of the files that were written."""
+    """seconds for n items of a unit; baseline: seconds for one item; disk_mb: of the files that were written."""
 
     seconds: float
     items: int
@@ -90,12 +90,12 @@ def _search(categories, candidates, baseline, points):
 
 
 def search_2d(categories):
-    """A search of so many 2D categories, their CSV files included."""
+    """A search of n 2D categories, their CSV files included."""
     return _search(categories, search.candidates_2d, plain.search, 100_000)
 
 
 def search_3d(categories):
-    """A search of so many 3D categories, their CSV files included."""
+    """A search of n 3D categories, their CSV files included."""
     return _search(categories, search.candidates_3d, plain.search_3d, 10_000)
 
 
@@ -134,12 +134,12 @@ def _models(count):
 
 
 def released(count):
-    """The folder of so many images of the released 2D-OFDB."""
+    """The folder of n images of the released 2D-OFDB."""
     return _kept(f"images-{count}", fractal_2d.write_images, _categories(count), draw="patch_gray", **RELEASE)
 
 
 def render_2d(images):
-    """Rendering so many images of the released 2D-OFDB, PNG files and manifest included."""
+    """Rendering n images of the released 2D-OFDB, PNG files and manifest included."""
     system = next(search.first(1, search.candidates_2d())).system
     ours = fractal_2d.rgb(system, **RELEASE)[..., 0]
     slow, theirs = _timed(plain.render, system, **RELEASE, seed=0)
@@ -149,7 +149,7 @@ def render_2d(images):
 
 
 def models_3d(models):
-    """So many models, PLY files and manifest included."""
+    """n models, PLY files and manifest included."""
     found = _kept(f"categories3d-{models}", fractal_3d.write_categories, categories=models)
     seconds, count, megabytes = _written(fractal_3d.write_models, found)
     return Measured(seconds, count, "model", disk_mb=megabytes)
@@ -164,14 +164,14 @@ def _one_view(root):
 
 
 def views_3d(models):
-    """12 views of so many models of the released 3D-OFDB, PNG files and manifest included."""
+    """12 views of n models of the released 3D-OFDB, PNG files and manifest included."""
     root = _models(models)
     slow, (seconds, count, megabytes) = _one_view(root), _written(fractal_3d.write_views, root)
     return Measured(seconds, count, "view", slow, megabytes)
 
 
 def view_3d(views):
-    """So many views alone: of models in memory, on one core, without a file."""
+    """n views alone: of models in memory, on one core, without a file."""
     root = _models(MODELS)
     clouds = [fractal_3d.load_points(path) for _, path in fractal_3d.load_models(root)]
 
@@ -183,7 +183,7 @@ def view_3d(views):
 
 
 def live_3d(views):
-    """So many live views, as notebook 4 draws them by its own values, on one core, the first reading included.
+    """n live views, as notebook 4 draws them by its own values, on one core, the first reading included.
 
     The baseline draws all points, and no viewpoint.
     """
@@ -199,7 +199,7 @@ def live_3d(views):
 
 
 def render_visualatom(images):
-    """So many images of VisualAtom, one a category, PNG files and manifest included."""
+    """n images of VisualAtom, one a category, PNG files and manifest included."""
     stream = streams.Mersenne([1])
     atom = contours.sample(stream)
     strokes = contours.strokes(atom, stream)
@@ -211,7 +211,7 @@ def render_visualatom(images):
 
 
 def write_family(family, images):
-    """So many categories of a family's published set, by its last stage, files and manifest included."""
+    """n categories of a family's published set, by its last stage, files and manifest included."""
     with tempfile.TemporaryDirectory() as root:
         prepared = family.example(out=root, categories=images)
         for stage in family.stages[:-1]:
@@ -229,7 +229,7 @@ def _prepare(stage, out, categories):
 
 
 def verify_family(family, images):
-    """Verifying so many categories of a family's published set: every file read and hashed."""
+    """Verifying n categories of a family's published set: every file read and hashed."""
     out, last = KEPT / f"{family.name}-{images}", family.stages[-1]
     for stage in family.stages[:-1]:
         if stage.write:

@@ -42,7 +42,7 @@ def pixels(points, size):
 
 
 def candidates(seed, draws, count, d=2):
-    """So many random systems of a search and the random numbers of each."""
+    """n random systems of a search and the random numbers of each."""
     stream = np.random.RandomState(seed)
     for _ in range(count):
         rows = np.array([stream.uniform(-1, 1, d * d + d) for _ in range(stream.randint(2, 8))])
@@ -51,7 +51,7 @@ def candidates(seed, draws, count, d=2):
 
 
 def search(seed, draws, count):
-    """Filling rates of the first so many candidates of a search; NaN for a system that runs off to infinity."""
+    """Filling rates of the first n candidates of a search; NaN for a system that runs off to infinity."""
     rates = []
     for system, u in candidates(seed, draws, count):
         points = orbit(system, u)
@@ -63,7 +63,7 @@ def search(seed, draws, count):
 
 
 def search_3d(seed, draws, count):
-    """The smallest variance of the three axes for the first so many candidates of a search in space."""
+    """The smallest variance of the three axes for the first n candidates of a search in space."""
     found = []
     for system, u in candidates(seed, draws, count, d=3):
         with np.errstate(all="ignore"):

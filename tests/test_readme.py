@@ -5,6 +5,7 @@ import tomllib
 
 import numpy as np
 import pytest
+from setuptools import find_packages
 
 import ofdb_core
 from benchmarks import __main__ as benchmarks
@@ -65,7 +66,17 @@ def test_what_the_package_offers_at_its_top_is_there():
 
 
 def test_its_experiments_and_notebooks_exist():
-    for experiment_name, notebooks in re.findall(r"^    \./run_all\.sh (\w[\w-]+)((?: \d_\w+)*)", TEXT, re.MULTILINE):
+    for experiment_name, notebooks in re.findall(r"^    \./run_all\.sh (\w[\w-]+)((?: \d_[\w-]+)*)", TEXT, re.MULTILINE):
         if experiment_name in ("list", "verify", "test", "lab"):
             continue
         assert set(notebooks.split()) <= set(parameter_files.notebooks(experiment_name))
+
+
+def test_an_install_has_every_wing_and_says_that_the_command_needs_a_clone(tmp_path, monkeypatch):
+    pyproject = tomllib.loads((provenance.PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = find_packages(provenance.PROJECT, include=pyproject["packages"]["find"]["include"])
+    every = {path.parent for path in (provenance.PROJECT / "ofdb_core").rglob("__init__.py")}
+    assert set(found) == {".".join(path.relative_to(provenance.PROJECT).parts) for path in every}
+    monkeypatch.setattr(parameter_files, "PARAMS", tmp_path / "params")
+    with pytest.raises(parameter_files.UsageError, match="in a clone of the project, so run the command there"):
+        parameter_files.names()

@@ -35,14 +35,16 @@ class Setting(NamedTuple):
 
 def names() -> list[str]:
     """The experiments and their variants: folders of params/ that hold parameter files."""
+    if not PARAMS.is_dir() or not provenance.NOTEBOOKS.is_dir():
+        raise UsageError(
+            f"{PARAMS.parent}: has no params/ and notebooks/; they are in a clone of the project, so run the command there"
+        )
     found = {path.parent.relative_to(PARAMS).as_posix() for path in PARAMS.glob("*/**/*.yaml")}
     return sorted(name for name in found if name.split("/")[0] != SHARED)
 
 
 def notebooks(experiment: str) -> list[str]:
     """The stages of an experiment, in order."""
-    if not PARAMS.is_dir():
-        raise UsageError(f"{PARAMS}: not there; experiments and notebooks are in a clone of the project, run it there")
     if experiment not in names():
         raise UsageError(
             f"{experiment}: no such experiment{nearest(experiment, names())}; there are {', '.join(names())}"
