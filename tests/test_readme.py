@@ -78,5 +78,5 @@ def test_an_install_has_every_wing_and_says_that_the_command_needs_a_clone(tmp_p
     every = {path.parent for path in (provenance.PROJECT / "ofdb_core").rglob("__init__.py")}
     assert set(found) == {".".join(path.relative_to(provenance.PROJECT).parts) for path in every}
     monkeypatch.setattr(parameter_files, "PARAMS", tmp_path / "params")
-    with pytest.raises(parameter_files.UsageError, match="in a clone of the project, so run the command there"):
+    with pytest.raises(parameter_files.UsageError, match="in a clone of the project: run the command there"):
         parameter_files.names()

@@ -37,7 +37,7 @@ def names() -> list[str]:
     """The experiments and their variants: folders of params/ that hold parameter files."""
     if not PARAMS.is_dir() or not provenance.NOTEBOOKS.is_dir():
         raise UsageError(
-            f"{PARAMS.parent}: has no params/ and notebooks/; they are in a clone of the project, so run the command there"
+            f"{PARAMS.parent}: has no params/ and notebooks/; they are in a clone of the project: run the command there"
         )
     found = {path.parent.relative_to(PARAMS).as_posix() for path in PARAMS.glob("*/**/*.yaml")}
     return sorted(name for name in found if name.split("/")[0] != SHARED)
