@@ -109,7 +109,7 @@ def determinant(matrix):
 def variances(points):
     """The variance of each axis after one scale has taken all of them to 0..2."""
     low, high = min(map(min, points)), max(map(max, points))
-    found = []
+    result = []
     for axis in range(3):
         total = squares = 0.0
         values = [(point[axis] - low) * (2.0 / (high - low)) for point in points]
@@ -117,8 +117,8 @@ def variances(points):
             total += value
         for value in values:
             squares += (value - total / len(points)) * (value - total / len(points))
-        found.append(squares / len(points))
-    return found
+        result.append(squares / len(points))
+    return result
 
 
 def cloud(points):

@@ -13,8 +13,8 @@ from ofdb_core.data import archive, samples
 FILES = {"set/image/a/1.png": b"one", "set/image/b/1.png": b"two" * 999, "set/image/b/2.png": b""}
 
 
-def pack(path, files, *, kind=None, mode=None, target=""):
-    """An archive with these files; kind: a tar entry's type; mode: a zip entry's, as Unix has it; target: of a link."""
+def pack(path, files, *, entry_type=None, mode=None, target=""):
+    """An archive with these files; entry_type: of a tar entry; mode: of a zip entry, as on Unix; target: of a link."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
             for name, data in files.items():
@@ -25,7 +25,7 @@ def pack(path, files, *, kind=None, mode=None, target=""):
         with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as made:
             for name, data in files.items():
                 info = tarfile.TarInfo(name)
-                info.type, info.linkname = kind or tarfile.REGTYPE, target
+                info.type, info.linkname = entry_type or tarfile.REGTYPE, target
                 info.size = len(data) if info.isreg() else 0
                 made.addfile(info, io.BytesIO(data))
     return path
@@ -71,10 +71,10 @@ def test_an_entry_that_leaves_the_folder_is_refused_before_anything_is_written(t
 
 
 @pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"?"]
+    "entry_type", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"?"]
 )
-def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
-    path = pack(tmp_path / "x.tar", {"a/1.png": b""}, kind=kind, target="/etc/passwd")
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, entry_type):
+    path = pack(tmp_path / "x.tar", {"a/1.png": b""}, entry_type=entry_type, target="/etc/passwd")
     with pytest.raises(ValueError, match=r"'a/1\.png' is a link or a device; nothing was unpacked"):
         archive.unpacked(path, tmp_path / "data")
     assert nothing_but(tmp_path, path.name)
@@ -176,12 +176,12 @@ def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
     path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes([i]) for i in range(50)})
     written, write_whole = [], folder.write_whole
 
-    def watched(place, data, **how):
+    def watched(place, data, **options):
         if place.suffix == ".png":
             if len(written) == 20:
                 raise KeyboardInterrupt
             written.append(place.name)
-        write_whole(place, data, **how)
+        write_whole(place, data, **options)
 
     monkeypatch.setattr(folder, "write_whole", watched)
     with pytest.raises(KeyboardInterrupt):

@@ -90,8 +90,8 @@ def test_every_sample_is_used_equally_often(rules, batch_size):
 
 def whole_and_pieces(rules, processes, device_batch=0):
     """A batch of twelve, and the same in pieces: each process's parts, one after another."""
-    images, how = some_images(), rules(batch_size=12, device_batch=device_batch)
-    sources = [batches.Batches(images, how, seed=2, process=i, processes=processes) for i in range(processes)]
+    images, recipe = some_images(), rules(batch_size=12, device_batch=device_batch)
+    sources = [batches.Batches(images, recipe, seed=2, process=i, processes=processes) for i in range(processes)]
     pieces = [source.batch(3, part) for source in sources for part in range(source.parts)]
     ids = np.concatenate([source.ids(3, part) for source in sources for part in range(source.parts)])
     source = batches.Batches(images, rules(batch_size=12), seed=2)
@@ -107,8 +107,8 @@ def test_the_pieces_of_a_batch_make_the_whole(rules, processes, device_batch):
 
 
 def test_a_share_is_cut_into_the_fewest_parts_that_fit(rules):
-    how = {"batch_size": 24, "mix_probability": 0.0}
-    assert [batches.parts(rules(**how, device_batch=most)) for most in (0, 24, 23, 8, 7, 1)] == [1, 1, 2, 3, 4, 24]
+    plain = {"batch_size": 24, "mix_probability": 0.0}
+    assert [batches.parts(rules(**plain, device_batch=most)) for most in (0, 24, 23, 8, 7, 1)] == [1, 1, 2, 3, 4, 24]
     assert batches.parts(rules(batch_size=24, device_batch=3)) == 12  # mixed in pairs, so each part is even
 
 
@@ -120,12 +120,12 @@ def test_a_batch_that_cannot_be_cut_is_refused(rules, values, processes):
 
 def test_a_network_of_one_channel_gets_gray_pictures(rules):
     images = samples.Images(np.full((2, 16, 16, 3), (255, 0, 0), np.uint8), [0, 1], "ab")
-    how = rules(channels=1, mean=[0.0] * 3, std=[1.0] * 3, batch_size=2, **PLAIN)
-    shown = batches.Batches(images, how, seed=0).batch(0)[0]
+    recipe = rules(channels=1, mean=[0.0] * 3, std=[1.0] * 3, batch_size=2, **PLAIN)
+    shown = batches.Batches(images, recipe, seed=0).batch(0)[0]
     assert shown.shape == (2, 1, 16, 16)
     assert torch.allclose(shown, torch.tensor(76 / 255))
-    assert torch.allclose(batches.Plain(images, how).batch(0)[0], torch.tensor(76 / 255))
-    assert augmentation.to_pixels(shown, how).shape == (2, 16, 16, 3)
+    assert torch.allclose(batches.Plain(images, recipe).batch(0)[0], torch.tensor(76 / 255))
+    assert augmentation.to_pixels(shown, recipe).shape == (2, 16, 16, 3)
 
 
 def test_processes_share_the_images_to_evaluate(rules):
@@ -194,26 +194,26 @@ def test_mix_probability_is_the_share_of_mixed_batches(rules):
 
 def test_normalisation_is_the_recipes(rules):
     images = samples.Images(np.full((2, 16, 16), 255, np.uint8), [0, 1], "ab")
-    how = rules(mean=[0.5, 0.4, 0.0], std=[0.5, 0.2, 2.0], batch_size=2, **PLAIN)
+    recipe = rules(mean=[0.5, 0.4, 0.0], std=[0.5, 0.2, 2.0], batch_size=2, **PLAIN)
     expected = torch.tensor([1.0, 3.0, 0.5])
-    shown = batches.Batches(images, how, seed=0).batch(0)[0]
+    shown = batches.Batches(images, recipe, seed=0).batch(0)[0]
     assert torch.allclose(shown.mean(dim=(0, 2, 3)), expected)
-    assert torch.allclose(batches.Plain(images, how).batch(0)[0].mean(dim=(0, 2, 3)), expected)
-    assert (augmentation.to_pixels(shown, how) == 255).all()
+    assert torch.allclose(batches.Plain(images, recipe).batch(0)[0].mean(dim=(0, 2, 3)), expected)
+    assert (augmentation.to_pixels(shown, recipe) == 255).all()
 
 
 def test_strongest_augmentation_is_survived(rules):
-    how = rules(auto_augment="rand-m10-n6-inc1", batch_size=32)  # posterize then keeps no bit, which Pillow refuses
-    source = batches.Batches(some_images(), how, seed=0)
+    recipe = rules(auto_augment="rand-m10-n6-inc1", batch_size=32)  # posterize then keeps no bit, which Pillow refuses
+    source = batches.Batches(some_images(), recipe, seed=0)
     assert all(torch.isfinite(source.batch(step)[0]).all() for step in range(4))
 
 
 def test_evaluation_goes_through_the_images_in_order(rules):
     images = some_images(n=13, classes=4)
     source = batches.Plain(images, rules(batch_size=5))
-    found = list(batches.prefetch(source, len(source)))
-    assert [len(x) for x, _ in found] == [5, 5, 3]
-    assert torch.cat([y for _, y in found]).tolist() == images.labels.tolist()
+    received = list(batches.prefetch(source, len(source)))
+    assert [len(x) for x, _ in received] == [5, 5, 3]
+    assert torch.cat([y for _, y in received]).tolist() == images.labels.tolist()
 
 
 def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):

@@ -29,22 +29,22 @@ def exact(angles):
 
 @given(ANGLES)
 def test_a_rotation_is_the_product_of_its_turns(angles):
-    found = camera.rotation(angles)
-    assert found.shape == (3, 3)
-    assert found.dtype == np.float32
-    assert np.allclose(found, exact(angles), atol=2e-6)
-    assert found.tolist() == reference.rotation(list(zip((1, 2, 1), angles, strict=False)))
+    rotation = camera.rotation(angles)
+    assert rotation.shape == (3, 3)
+    assert rotation.dtype == np.float32
+    assert np.allclose(rotation, exact(angles), atol=2e-6)
+    assert rotation.tolist() == reference.rotation(list(zip((1, 2, 1), angles, strict=False)))
 
 
 @given(st.lists(st.tuples(st.integers(0, 11), st.floats(-math.pi, math.pi)), min_size=1, max_size=3))
 def test_a_stored_view_has_the_angles_of_the_original(chosen):
     index, jitter = zip(*chosen, strict=True)
-    found = camera.stored(index, jitter, views=12)
+    rotation = camera.stored(index, jitter, views=12)
     angles = [2 * math.pi * k / 12 + math.pi / 6 + math.radians(u) for k, u in chosen]
-    assert np.allclose(found, exact(angles), atol=2e-6)
+    assert np.allclose(rotation, exact(angles), atol=2e-6)
     turns = [(k / 12 * math.pi * 2, math.radians(30), math.radians(u)) for k, u in chosen]
     plain = [(axis, angle) for axis, row in zip((1, 2, 1), turns, strict=False) for angle in row]
-    assert found.tolist() == reference.rotation(plain)
+    assert rotation.tolist() == reference.rotation(plain)
 
 
 @given(ANGLES)
@@ -58,10 +58,10 @@ def test_the_camera_is_that_of_plain_python(angles):
 def test_images_are_those_of_plain_python(size, side, scale):
     rotation = camera.rotation((1.0, 2.0, 3.0))
     plain = reference.view(POINTS * scale, camera._look_at(rotation).tolist(), size, side)
-    found = camera.render(POINTS * scale, rotation, size=size, point_size=side)
-    assert found.shape == (size, size)
-    assert found.dtype == np.uint8
-    assert (found == plain).all()
+    image = camera.render(POINTS * scale, rotation, size=size, point_size=side)
+    assert image.shape == (size, size)
+    assert image.dtype == np.uint8
+    assert (image == plain).all()
 
 
 def test_points_on_the_edges_of_pixels_are_placed_as_in_plain_python():

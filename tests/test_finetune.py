@@ -10,6 +10,8 @@ from ofdb_core.data import batches, tables
 from ofdb_core.stages import finetune, recipes
 from ofdb_core.training import evaluation, loop, weights
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):

@@ -26,12 +26,12 @@ def fill(root, names, *, made=None, **parameters):
 
 
 def test_a_filled_folder_has_its_files_and_a_manifest_that_verifies(tmp_path):
-    found = fill(tmp_path / "a", ["x/1.txt", "2.txt"], size=3)
-    assert found == folder.manifest(tmp_path / "a")
-    assert list(found["files"]) == ["2.txt", "x/1.txt"]
-    assert found["files"]["2.txt"] == files.sha256(tmp_path / "a" / "2.txt")
-    assert found["parameters"] == {"size": 3}
-    assert found["versions"]["numpy"]
+    manifest = fill(tmp_path / "a", ["x/1.txt", "2.txt"], size=3)
+    assert manifest == folder.manifest(tmp_path / "a")
+    assert list(manifest["files"]) == ["2.txt", "x/1.txt"]
+    assert manifest["files"]["2.txt"] == files.sha256(tmp_path / "a" / "2.txt")
+    assert manifest["parameters"] == {"size": 3}
+    assert manifest["versions"]["numpy"]
     assert folder.verify(tmp_path / "a") == []
 
 

@@ -30,10 +30,10 @@ def test_a_random_system_has_2_to_7_maps_and_probabilities(seed, d):
 @given(st.integers(0, 2**32 - 1))
 def test_determinants_in_space_are_those_of_plain_python(seed):
     A = np.random.default_rng(seed).uniform(-1, 1, (4, 3, 3))
-    found = ifs.determinants(A)
-    assert found.shape == (4,)
-    assert found.tolist() == [reference.determinant(matrix) for matrix in A.tolist()]
-    assert np.allclose(found, np.abs(np.linalg.det(A)), rtol=1e-9, atol=1e-12)
+    determinants = ifs.determinants(A)
+    assert determinants.shape == (4,)
+    assert determinants.tolist() == [reference.determinant(matrix) for matrix in A.tolist()]
+    assert np.allclose(determinants, np.abs(np.linalg.det(A)), rtol=1e-9, atol=1e-12)
 
 
 def test_a_matrix_without_volume_has_no_determinant():

@@ -22,6 +22,7 @@ def thousand():
     return list(search.first(1000, search.candidates_2d()))
 
 
+@pytest.mark.slow
 def test_the_search_finds_the_published_thousand_byte_for_byte(thousand):
     files, found = io.BytesIO(), thousand
     for count, candidate in enumerate(found, 1):
@@ -59,5 +60,6 @@ PIXELS += [
 
 
 @pytest.mark.parametrize(("category", "how", "known"), PIXELS)
+@pytest.mark.slow
 def test_the_renderer_makes_the_originals_pixels(thousand, category, how, known):
     assert hashlib.sha256(fractal_2d.rgb(thousand[category].system, **how).tobytes()).hexdigest() == known

@@ -33,12 +33,12 @@ def test_the_variance_is_that_of_the_normalised_cloud(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_cloud_has_one_scale_and_its_centre_near_the_origin(seed):
     points = orbit_of(seed)
-    found = point_cloud.normalised(points)
-    assert found.shape == (999, 3)
-    assert found.dtype == np.float64
-    assert found.flags.c_contiguous
-    assert np.abs(found.mean(axis=0)).max() <= 1 / 999
-    assert np.allclose(np.ptp(found, axis=0) / 2, np.ptp(points, axis=0) / (points.max() - points.min()))
+    cloud = point_cloud.normalised(points)
+    assert cloud.shape == (999, 3)
+    assert cloud.dtype == np.float64
+    assert cloud.flags.c_contiguous
+    assert np.abs(cloud.mean(axis=0)).max() <= 1 / 999
+    assert np.allclose(np.ptp(cloud, axis=0) / 2, np.ptp(points, axis=0) / (points.max() - points.min()))
 
 
 @given(st.integers(0, 300), st.integers(-30, 30))

@@ -31,8 +31,8 @@ def compare_with_plain_python(points, size, seed=0):
     assert raster.to_pixels(points, size).tolist() == [list(pixel) for pixel in plain]
     masks = streams.patches(len(points), seed)
     for draw in ("point_gray", "patch_gray", "point_color", "patch_color"):
-        how = {"masks": masks if "patch" in draw else None, "colours": 128 if "color" in draw else 1}
-        assert (raster.draw_indices(points, draw, size, masks) == reference.draw(plain, size, **how)).all()
+        options = {"masks": masks if "patch" in draw else None, "colours": 128 if "color" in draw else 1}
+        assert (raster.draw_indices(points, draw, size, masks) == reference.draw(plain, size, **options)).all()
     assert raster.filling_rate(points, size) == reference.draw(plain, size).mean()
 
 

@@ -119,20 +119,20 @@ def test_the_fingerprint_changes_with_the_data(tmp_path):
 
 
 def fake_cifar(root, name, monkeypatch):
-    """Batches as torchvision reads them, 4 images to train on and 4 to test on, and no MD5 asked for."""
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    """Batches as torchvision reads them, 4 images to train on and 4 to test on, and no MD5 checked."""
+    dataset = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
     fine = name == "cifar100"
     classes = [f"thing {i}" for i in range(100 if fine else 10)][::-1]
-    place = root / kind.base_folder
+    place = root / dataset.base_folder
     place.mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 256, (8, 3072), dtype=np.uint8)
     for part, chosen in (("train", slice(0, 4)), ("test", slice(4, 8))):
         files = {"data": pixels[chosen], "fine_labels" if fine else "labels": [3, 0, 9, 3]}
         (place / part).write_bytes(pickle.dumps(files))
-    (place / "meta").write_bytes(pickle.dumps({kind.meta["key"]: classes}))
-    monkeypatch.setattr(kind, "train_list", [["train", None]])
-    monkeypatch.setattr(kind, "test_list", [["test", None]])
-    monkeypatch.setattr(kind, "meta", {**kind.meta, "filename": "meta", "md5": None})
+    (place / "meta").write_bytes(pickle.dumps({dataset.meta["key"]: classes}))
+    monkeypatch.setattr(dataset, "train_list", [["train", None]])
+    monkeypatch.setattr(dataset, "test_list", [["test", None]])
+    monkeypatch.setattr(dataset, "meta", {**dataset.meta, "filename": "meta", "md5": None})
     return pixels.reshape(8, 3, 32, 32).transpose(0, 2, 3, 1), classes
 
 

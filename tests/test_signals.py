@@ -45,13 +45,13 @@ def test_what_one_knows_those_around_it_and_within_it_know():
 
 
 def test_other_threads_note_nothing():
-    found = []
+    asked = []
 
     def work():
         with signals.Stop() as stop:
-            found.append(stop.asked)
+            asked.append(stop.asked)
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [False]
+    assert asked == [False]

@@ -17,9 +17,9 @@ def system():
     return next(search.first(1, search.candidates_2d())).system
 
 
-def all_of(box, kind):
-    return [box] * isinstance(box, kind) + [
-        found for child in getattr(box, "children", ()) for found in all_of(child, kind)
+def all_of(box, control):
+    return [box] * isinstance(box, control) + [
+        widget for child in getattr(box, "children", ()) for widget in all_of(child, control)
     ]
 
 
@@ -59,7 +59,7 @@ def test_without_an_opengl_library_the_viewer_says_what_to_install(monkeypatch):
 def test_every_family_can_be_looked_through():
     families = registry.families()
     box = widgets.browse(families, size=64)
-    (choice,), (number,), (picture,) = (all_of(box, kind) for kind in CONTROLS)
+    (choice,), (number,), (picture,) = (all_of(box, control) for control in CONTROLS)
     assert [title for title, _ in choice.options] == [family.title for family in families.values()]
     for family in families.values():
         choice.value, number.value = family, 0

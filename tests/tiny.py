@@ -86,8 +86,9 @@ def folder_of(root, **files):
 
 
 def network(classes=4, seed=0, drop_path=0.0, **options):
-    how = {"options": {**VIT, **options}, "input_size": 16, "drop_path": drop_path, "seed": seed}
-    return networks.build("vit_tiny_patch16_224", classes, **how)
+    return networks.build(
+        "vit_tiny_patch16_224", classes, options={**VIT, **options}, input_size=16, drop_path=drop_path, seed=seed
+    )
 
 
 def same(one, other):

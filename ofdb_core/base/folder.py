@@ -43,19 +43,19 @@ def manifest(root: str | Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text())
-        found["files"].items()
-        return found
+        facts = json.loads(path.read_text())
+        facts["files"].items()
+        return facts
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
         raise Unreadable(f"{path}: not a manifest ({error}); delete {root} and run again") from error
 
 
 def complete(root: str | Path) -> Manifest:
     """The manifest of a complete folder; an error where the folder is missing or unfinished."""
-    found = manifest(root)
-    if found is None:
+    facts = manifest(root)
+    if facts is None:
         raise FileNotFoundError(f"{root}: no finished data here; run the notebook that writes it first")
-    return found
+    return facts
 
 
 def digest(root: str | Path) -> str:
@@ -66,8 +66,8 @@ def digest(root: str | Path) -> str:
 def fingerprint(root: str | Path) -> str:
     """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes.
 
-    Of a file (an archive, a checkpoint) it is the file's own. Folders that are linked are part of it: a choice of
-    classes is often made of links.
+    For a file (an archive, a checkpoint) it is a hash of the bytes. Linked folders count too: a choice of classes is
+    often made of links.
     """
     root = Path(root)
     if root.is_file():
@@ -81,21 +81,21 @@ def fingerprint(root: str | Path) -> str:
 
 @functools.cache
 def _hash(path: Path, *_: int) -> str:
-    """A file's SHA-256, counted once while its size and time stay: an archive may have a hundred gigabytes."""
+    """A file's SHA-256, computed once while its size and time stay: an archive may have a hundred gigabytes."""
     return sha256(path)
 
 
 def is_current(root: str | Path, head: Header) -> bool:
     """Whether the folder is complete, made from `head`, and passes `verify`."""
-    found = manifest(root)
-    return found is not None and _same(found, head) and not verify(root)
+    facts = manifest(root)
+    return facts is not None and _same(facts, head) and not verify(root)
 
 
 def made_by(root: str | Path, parameters: dict[str, Any]) -> str | None:
     """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`."""
-    found = manifest(root)
-    current = found is not None and found.get("parameters") == parameters and not verify(root)
-    return found["code"] if found and current else None
+    facts = manifest(root)
+    current = facts is not None and facts.get("parameters") == parameters and not verify(root)
+    return facts["code"] if facts and current else None
 
 
 def is_own(name: str) -> bool:
@@ -116,13 +116,13 @@ def _names(root: str | Path, *, followlinks: bool = False) -> set[str]:
 def verify(root: str | Path) -> list[str]:
     """Sentences about every missing, altered or extra file; none where the folder is what its manifest says."""
     try:
-        found = manifest(root)
+        facts = manifest(root)
     except Unreadable as error:
         return [str(error)]
-    if found is None:
+    if facts is None:
         unfinished = (Path(root) / PART).exists()
         return ["unfinished: its notebook was interrupted; run it again" if unfinished else f"no {MANIFEST}"]
-    present, files = _names(root), found["files"]
+    present, files = _names(root), facts["files"]
     problems = [f"{name}: missing" for name in sorted(files.keys() - present)]
     problems += [f"{name}: not in the manifest" for name in sorted(present - files.keys())]
     altered = [name for name in sorted(files.keys() & present) if sha256(Path(root) / name) != files[name]]
@@ -131,9 +131,9 @@ def verify(root: str | Path) -> list[str]:
 
 def _listed(root: Path) -> tuple[Header, dict[str, str]]:
     """What the folder was made from, and name -> hash of its files, from its manifest or an interrupted run's lines."""
-    found = manifest(root)
-    if found:
-        return found, found["files"]
+    facts = manifest(root)
+    if facts:
+        return facts, facts["files"]
     part = root / PART
     first, *lines = part.read_text().splitlines() or [""] if part.is_file() else [""]
     try:

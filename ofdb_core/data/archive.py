@@ -85,7 +85,7 @@ def _sizes(path: Path) -> dict[str, int]:
 
 
 def _problem(entry: str, entry_type: str, size: int) -> str | None:
-    """What forbids to write an entry, as the end of a sentence; None where nothing does."""
+    """Why an entry must not be written, as the end of a sentence; None where it may be."""
     if entry_type == OTHER:
         return "is a link or a device"
     if entry.startswith("/") or "\\" in entry or PureWindowsPath(entry).drive or ".." in entry.split("/"):
@@ -135,7 +135,7 @@ def _zip_entries(path: Path) -> Iterator[Entry]:
 def _read(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     """The bytes of a plain file in a tar."""
     file = archive.extractfile(info)
-    assert file is not None  # as it is for a folder or a device
+    assert file is not None  # it is None only for what is no plain file
     return file.read()
 
 

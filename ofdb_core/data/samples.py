@@ -47,9 +47,8 @@ def extensions() -> tuple[str, ...]:
 def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
     """The folder below root that holds the class folders, or parts as train/: wrappers around it are looked through.
 
-    Published sets come as <name>/image/<class>/<file>. A wrapper holds one folder and no file that counts (endings: of
-    those, an image's where it is None), and that folder holds folders and no such file: a lone folder with files is a
-    class.
+    Published sets come as <name>/image/<class>/<file>. A wrapper holds a single folder, which itself holds folders, and
+    neither holds a file with one of the endings (None: those of images): a single folder with such files is a class.
     """
     root, endings = Path(root), tuple(endings or extensions())
     while True:

@@ -15,7 +15,7 @@ MIN_POINTS = 2  # fewer have no extent
 
 @kernel
 def _extremes(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest number of all three axes; where one is NaN, they may be any."""
+    """The smallest and the largest number of all three axes; arbitrary where a coordinate is NaN."""
     low = high = x[0]
     for i in range(len(x)):
         low, high = min(low, x[i], y[i], z[i]), max(high, x[i], y[i], z[i])
