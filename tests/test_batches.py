@@ -279,7 +279,7 @@ def test_ctrl_c_ends_the_workers_too():
     assert process.stdout.readline() == "working\n"
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
     error = process.communicate(timeout=60)[1]
-    assert error.count("Traceback") == 1
+    assert error.count("\nKeyboardInterrupt") == 1  # a worker's thread may miss the main process, in other words
     assert error.rstrip().endswith("KeyboardInterrupt")
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)  # nobody is left

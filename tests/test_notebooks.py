@@ -10,11 +10,12 @@ import tiny
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
+from ofdb_core.families import registry
 from ofdb_core.run import road
 
 pytestmark = pytest.mark.slow
 
-SMALL = {
+SMALL = {stage.name: stage.small for family in registry.families().values() for stage in family.stages} | {
     "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
     "1_search_categories": {"categories": 3},
     "2_render_2d": {"image_size": 32, "points": 500},
@@ -39,7 +40,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     assert page.count("data:image/png;base64,") == len(figures) > 15
     assert "A small &lt;run&gt;" in page
     assert page.index("from scratch on digits") < page.index("one a category") < page.index("<section")
-    assert re.findall(r'<section id="(\w+)">', page) == list(road.stages())
+    assert re.findall(r'<section id="([\w-]+)">', page) == list(road.stages())
     assert "1 · Which systems become categories?" in page
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
     capfd.readouterr()
