@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import tarfile
@@ -88,6 +89,18 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
     assert "kept" not in told
     assert (anew.code, anew.outdated) == ("another", False)
     assert folder.complete(tmp_path / "pretrain")["parameters"]["weight_decay"] == 0.5
+
+
+def test_a_finished_training_outlives_the_new_name_of_a_parameter(data, tmp_path, capsys):
+    made = tiny.trained(settings(data, tmp_path))
+    path = tmp_path / "pretrain" / folder.MANIFEST
+    facts = json.loads(path.read_text())
+    facts["parameters"]["views"] = facts["parameters"].pop("samples")  # as version 0.1.0 wrote it
+    path.write_text(json.dumps({**facts, "code": "an earlier one"}))
+    capsys.readouterr()
+    kept = tiny.trained(settings(data, tmp_path))
+    assert "by other code (an earlier one" in capsys.readouterr().out
+    assert (kept.log, kept.code, kept.outdated) == (made.log, "an earlier one", True)
 
 
 def test_another_recipe_or_other_images_are_trained_anew(data, tmp_path):

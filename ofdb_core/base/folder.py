@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,16 @@ def is_current(root: str | Path, head: Header) -> bool:
     return facts is not None and _same(facts, head) and not verify(root)
 
 
-def made_by(root: str | Path, parameters: dict[str, Any]) -> str | None:
-    """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`."""
+def made_by(root: str | Path, parameters: dict[str, Any], renamed: Mapping[str, str]) -> str | None:
+    """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`.
+
+    renamed: a parameter's name of earlier versions, which may stand in the manifest -> today's.
+    """
     facts = manifest(root)
-    current = facts is not None and facts.get("parameters") == parameters and not verify(root)
-    return facts["code"] if facts and current else None
+    if facts is None:
+        return None
+    had = {renamed.get(name, name): value for name, value in facts.get("parameters", {}).items()}
+    return facts.get("code") if had == parameters and not verify(root) else None
 
 
 def is_own(name: str) -> bool:

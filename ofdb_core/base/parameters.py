@@ -71,7 +71,7 @@ class Parameters:
         """The parameters of a dictionary, where a name that is no field is refused."""
         strange = [name for name in values if name not in cls.kinds()]
         if strange:
-            today = {name: cls.todays_name(name) for name in strange}
+            today = {name: cls.renames().get(name) for name in strange}
             raise ParameterError(
                 f"{name}: unknown parameter" + (f" (it is called {new} here)" if new else nearest(name, cls.kinds()))
                 for name, new in today.items()
@@ -79,9 +79,9 @@ class Parameters:
         return cls.take(values)
 
     @classmethod
-    def todays_name(cls, name: str) -> str | None:
-        """The field that had this name in an earlier version; None where none had."""
-        return {old: new for part in cls.__mro__ for old, new in vars(part).get("renamed", {}).items()}.get(name)
+    def renames(cls) -> dict[str, str]:
+        """The name of a field in earlier versions -> today's."""
+        return {old: new for part in cls.__mro__ for old, new in vars(part).get("renamed", {}).items()}
 
     @classmethod
     def defaults(cls) -> dict[str, tuple[Any, str]]:

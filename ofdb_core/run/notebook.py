@@ -67,7 +67,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         print("stopping: a training saves its state first; Ctrl-C again ends it at once", flush=True)
         os.killpg(running[0], signal.SIGINT)
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters that a shared notebook does not name
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of what a shared notebook does not name
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
 

@@ -169,6 +169,6 @@ def checked(
 def _suggestion(name: str, classes: dict[str, type[StageParameters]], stage: str) -> str:
     """What an unknown name of -p may stand for, as the end of a sentence."""
     asked = [parameters for taker, parameters in classes.items() if stage in ("", taker)]
-    renamed = [new for parameters in asked if (new := parameters.todays_name(name))]
+    renamed = [new for parameters in asked if (new := parameters.renames().get(name))]
     every = {parameter for parameters in classes.values() for parameter in parameters.kinds()} - {"out"}
     return f" (it is called {renamed[0]} here)" if renamed else nearest(name, every)

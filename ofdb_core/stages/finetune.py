@@ -6,6 +6,7 @@ predictions.csv (of all test images by each training), classes.csv (accuracy of 
 the last and the best weights of each training with a model card.
 """
 
+import functools
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,10 +110,8 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
     head = folder.header({**parameters.identity(), "source": given.fingerprint}, _compare)
-    keep = parameters.changed != "restart"
-    processes.fill_once(
-        root, head, lambda: _compare(parameters, given, states, head), states=states, keep_finished=keep
-    )
+    compare_all = functools.partial(_compare, parameters, given, states, head)
+    processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")
 
 

@@ -4,6 +4,7 @@ What it leaves in <out>/pretrain: model.safetensors (the last weights, as the or
 its model card, log.csv and predictions.csv (of the un-augmented samples).
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,8 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     """
     root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
     head = folder.header({**parameters.identity(), "source": given.fingerprint}, _train, *parameters.code())
-    keep = parameters.changed != "restart"
-    processes.fill_once(
-        root, head, lambda: _train(given.samples, parameters, states, head), states=states, keep_finished=keep
-    )
+    train = functools.partial(_train, given.samples, parameters, states, head)
+    processes.fill_once(root, head, train, states=states, recipe=parameters)
     log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
     made = folder.complete(root)
     outdated = made["code"] != head["code"]

@@ -11,6 +11,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
 from ofdb_core.base import files, folder
+from ofdb_core.training.recipe import Recipe
 
 T = TypeVar("T")
 
@@ -38,19 +39,21 @@ def fill_once(
     make: Callable[[], tuple[dict[str, bytes | str], dict[str, Any]]],
     *,
     states: Path,
-    keep_finished: bool = False,
+    recipe: Recipe | None = None,
 ) -> None:
     """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
 
     head: see `folder.header`; make: called in every process, returns the files (name -> bytes or text) and notes for
     the manifest; states: the folder where make() saves its states, removed once the files are written. Until then the
-    folder to fill stays as it was. keep_finished: a complete folder is kept, too, where only the code has changed.
+    folder to fill stays as it was. recipe: of a training, which is kept, once it is finished, although its code or the
+    name of a parameter has changed, unless `changed` is restart.
     """
     root = Path(root)
-    made_by = shared(lambda: folder.made_by(root, head["parameters"]))
+    renamed = recipe.renames() if recipe else {}
+    made_by = shared(lambda: folder.made_by(root, head["parameters"], renamed))
     if made_by == head["code"]:
         print(f"{root}: made before and unchanged, kept")
-    elif made_by and keep_finished:
+    elif made_by and recipe and recipe.changed != "restart":
         print(
             f"{root}: finished before, by other code ({made_by}; today's is {head['code']}), and kept; "
             "-p changed restart makes it anew"
