@@ -11,15 +11,13 @@ import hashlib
 import json
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ofdb_core.base import provenance, values
+from ofdb_core.base import provenance, threads, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
 
 MANIFEST, PART = "manifest.json", "manifest.part"
@@ -217,12 +215,7 @@ def fill(
     kept = begin(root, head)
     done: dict[str, str] = {}
 
-    with (
-        (root / PART).open("a") as lines,
-        tqdm(total=total, desc=label or root.name, unit="file") as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        running: deque[Future[None]] = deque()
+    with (root / PART).open("a") as lines, tqdm(total=total, desc=label or root.name, unit="file") as bar:
         one_by_one = threading.Lock()
 
         def note(name: str, hashed: str, line: str) -> None:
@@ -238,19 +231,15 @@ def fill(
             hashed = hashlib.sha256(data).hexdigest()
             note(name, hashed, f"{hashed} {name}\n")
 
-        try:
+        def tasks() -> Iterator[Callable[[], None]]:
             for name, function in files:
                 if name in kept:
                     note(name, kept[name], "")  # its line is there
-                    continue
-                running.append(pool.submit(make, name, function))
-                if len(running) > 2 * workers:
-                    running.popleft().result()
-            for future in running:
-                future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+                else:
+                    yield functools.partial(make, name, function)
+
+        for _ in threads.results(tasks(), workers):
+            pass
     for name in kept.keys() - done.keys():  # of an earlier run with more files
         _remove(root, name)
     return _finish(root, head, done)

@@ -9,15 +9,13 @@ side.
 import itertools
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 
-from ofdb_core.base import values
+from ofdb_core.base import threads, values
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, streams
 
 
@@ -62,15 +60,14 @@ def candidates(
         return number, [(system, score(points)) for system, points in zip(systems, orbits, strict=True)]
 
     workers = workers or os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        running: deque[Future[tuple[int, list[tuple[ifs.IFS, float]]]]] = deque()
-        done: dict[int, list[tuple[ifs.IFS, float]]] = {}
-        for number in itertools.count():
-            while number not in done:
-                running.extend(pool.submit(pair) for _ in range(2 * workers - len(running)))
-                done.update([running.popleft().result()])
-            for i, (system, value) in enumerate(done.pop(number)):
-                yield Candidate(2 * number + i, system, value, passes(value))
+    done: dict[int, list[tuple[ifs.IFS, float]]] = {}
+    next_number = 0
+    for number, judged in threads.results(itertools.repeat(pair), workers):
+        done[number] = judged
+        while next_number in done:
+            for i, (system, value) in enumerate(done.pop(next_number)):
+                yield Candidate(2 * next_number + i, system, value, passes(value))
+            next_number += 1
 
 
 def check_rule(points: int, filling_rate: float) -> None:

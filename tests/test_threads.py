@@ -1,0 +1,65 @@
+"""Tasks in threads: results, errors and interrupts; nobody is left at work."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ofdb_core.base import threads
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_every_task_is_done_once(workers):
+    found = list(threads.results([lambda i=i: i * i for i in range(50)], workers))
+    assert sorted(found) == [i * i for i in range(50)]
+
+
+def test_tasks_are_taken_as_they_are_needed():
+    taken = []
+
+    def tasks():
+        for i in itertools.count():
+            taken.append(i)
+            yield lambda: None
+
+    results = threads.results(tasks(), 2)
+    next(results)
+    assert len(taken) == 5
+    results.close()
+
+
+def test_the_error_of_a_task_is_the_callers_and_ends_the_others():
+    before, done = threading.active_count(), []
+
+    def task(i):
+        if i == 3:
+            raise ValueError("task 3")
+        done.append(i)
+
+    with pytest.raises(ValueError, match="task 3"):
+        list(threads.results((lambda i=i: task(i) for i in range(1000)), 2))
+    assert len(done) < 20
+    assert threading.active_count() == before
+
+
+INTERRUPTED = """
+import itertools, time
+from ofdb_core.base import threads
+print("working", flush=True)
+for _ in threads.results(itertools.repeat(lambda: time.sleep(0.0001)), 2):
+    pass
+"""
+
+
+def test_an_interrupt_ends_it_whenever_it_comes():
+    for delay in (0.0, 0.01, 0.03, 0.05, 0.1):
+        process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout.readline() == b"working\n"
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=60)[1].rstrip().endswith(b"KeyboardInterrupt")
