@@ -24,6 +24,7 @@ MANIFEST, PART = "manifest.json", "manifest.part"
 
 Header = dict[str, Any]  # parameters, code and versions
 Manifest = dict[str, Any]  # a header with the files: name -> SHA-256
+Files = Iterable[tuple[str, Callable[[], bytes]]]  # names, and functions that make the files' bytes
 
 
 def header(parameters: dict[str, Any], *functions: Callable) -> Header:
@@ -194,7 +195,7 @@ def _holds(path: Path, hashed: str) -> bool:
 def fill(
     root: str | Path,
     head: Header,
-    files: Iterable[tuple[str, Callable[[], bytes]]],
+    files: Files,
     *,
     total: int,
     workers: int = 0,

@@ -7,7 +7,7 @@ takes the group that it needs, and a notebook and `-p` see one flat list.
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -61,21 +61,17 @@ class Parameters:
     @classmethod
     def take(cls, names: Mapping[str, Any]) -> Self:
         """The parameters in a notebook's `globals()`: each field's value by its name."""
-        missing = [name for name in cls.kinds() if name not in names]
-        if missing:
+        fields = [field.name for field in dataclasses.fields(cls)]
+        if missing := [name for name in fields if name not in names]:
             raise ParameterError(f"{name}: missing from the parameters" for name in missing)
-        return cls(**{name: names[name] for name in cls.kinds()})
+        return cls(**{name: names[name] for name in fields})
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
         """The parameters of a dictionary, where a name that is no field is refused."""
-        strange = [name for name in values if name not in cls.kinds()]
-        if strange:
-            today = {name: cls.renames().get(name) for name in strange}
-            raise ParameterError(
-                f"{name}: unknown parameter" + (f" (it is called {new} here)" if new else nearest(name, cls.kinds()))
-                for name, new in today.items()
-            )
+        known = cls.kinds()
+        if strange := [name for name in values if name not in known]:
+            raise ParameterError(f"{name}: unknown parameter{suggestion(name, [cls])}" for name in strange)
         return cls.take(values)
 
     @classmethod
@@ -102,6 +98,13 @@ class Parameters:
         """The values that the results depend on: all but where they lie, who makes them and what is saved meanwhile."""
         unseen = {name for part in type(self).__mro__ for name in vars(part).get("unseen", ())}
         return {name: value for name, value in self.values().items() if name not in unseen}
+
+
+def suggestion(name: str, classes: Sequence[type[Parameters]]) -> str:
+    """What an unknown name may stand for among these classes' fields, as the end of a sentence."""
+    renamed = [new for parameters in classes if (new := parameters.renames().get(name))]
+    every = {field.name for parameters in classes for field in dataclasses.fields(parameters)} - {"out"}
+    return f" (it is called {renamed[0]} here)" if renamed else nearest(name, every)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ while training, from anywhere, with no stored image at all.
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +27,6 @@ from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import camera, point_cloud, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder
 
-Files = Iterator[tuple[str, Callable[[], bytes]]]
 WHITE = camera.PALETTE[1, 0]
 
 
@@ -86,7 +85,7 @@ def model_files(
     points: int,
     weight: float | list[float],
     one_stream: bool = False,
-) -> Files:
+) -> folder.Files:
     """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs.
 
     one_stream: row i of the numbers of `RandomState(seed).random_sample((n, points))` chooses the maps of the i-th
@@ -138,7 +137,7 @@ def view_files(
     size: int = 224,
     point_size: int = 1,
     one_stream: bool = False,
-) -> Files:
+) -> folder.Files:
     """Pairs of a file name and a function that makes its bytes: all views of models, which are (number, path) pairs.
 
     The jitter of a category's views is drawn from the stream of (seed, category), in the order of `camera.indices`.
@@ -304,14 +303,9 @@ class LiveViews:
         return Image.fromarray(camera.render(points, rotation, size=drawing.live_size, point_size=side) * WHITE)
 
 
-@functools.lru_cache(maxsize=1)
-def _published(count: int) -> list[IFS]:
-    return [candidate.system for candidate in search.first(count, search.candidates_3d())]
-
-
 def picture(parameters: Render, category: int) -> np.ndarray:
     """The first view (size, size) uint8, without jitter, of a category of the released search."""
-    system = _published(32 * (category // 32 + 1))[category]
+    system = search.published(3, category)
     u = streams.choices(parameters.points, parameters.seed, category)
     points, axes = point_cloud.model(system, u, weight=parameters.weight), parameters.axes
     size, point_size = parameters.image_size, parameters.point_size
@@ -320,7 +314,7 @@ def picture(parameters: Render, category: int) -> np.ndarray:
 
 def goldens() -> Iterator[tuple[str, bool]]:
     """The original program's first category, its model and its first view, under the original's random streams."""
-    first = _published(32)[0]
+    first = search.published(3, 0)
     points = point_cloud.model(first, streams.choices(10_000, seed=100), weight=0.4)
     view = camera.view(points, (0,), streams.jitter(1, seed=0), views=12)
     known = {

@@ -134,7 +134,7 @@ def image_name(category: int) -> str:
     return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
 
 
-def image_files(parameters: Render) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def image_files(parameters: Render) -> folder.Files:
     """Pairs of a file name and a function that makes its bytes."""
     base, gray = system(parameters.system_seed, parameters.sigma), raster.palette(DRAW)
     stream = Mersenne([parameters.seed])

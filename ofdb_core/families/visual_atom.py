@@ -8,7 +8,7 @@ import functools
 import hashlib
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,8 +24,6 @@ from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import contours
 from ofdb_core.formulas.contours import ORIGINAL, Atom, Ranges, Strokes
 from ofdb_core.formulas.streams import Mersenne
-
-Files = Iterator[tuple[str, Callable[[], bytes]]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def image_files(
     size: int = 512,
     ranges: Ranges = ORIGINAL,
     one_stream: bool = False,
-) -> Files:
+) -> folder.Files:
     """Pairs of a file name and a function that makes its bytes, for n instances of each category number.
 
     one_stream: the random numbers are those of Python's `random.seed(seed)` in the order of the files, as in the
@@ -79,7 +77,9 @@ def image_files(
     )
 
 
-def _in_one_stream(categories: Iterable[int], instances: int, stream: Mersenne, size: int, ranges: Ranges) -> Files:
+def _in_one_stream(
+    categories: Iterable[int], instances: int, stream: Mersenne, size: int, ranges: Ranges
+) -> folder.Files:
     """The pairs of `image_files`: the random numbers are drawn in turn, here, the images in any order, elsewhere."""
 
     def make(atom: Atom, strokes: Strokes) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ofdb_core.base import provenance
-from ofdb_core.base.parameters import ParameterError, StageParameters
+from ofdb_core.base.parameters import ParameterError, StageParameters, suggestion
 from ofdb_core.base.values import nearest
 from ofdb_core.run import road
 
@@ -152,7 +152,8 @@ def checked(
         stage, _, short = name.rpartition(".")
         takers = [taker for taker in chosen if short in known[taker] and stage in ("", taker)]
         if not takers or short == "out":
-            problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{_suggestion(short, classes, stage)}")
+            hint = suggestion(short, [classes[stage]] if stage in classes else list(classes.values()))
+            problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{hint}")
         for taker in takers:
             values[taker][short] = value_of(text)
     made = {}
@@ -164,11 +165,3 @@ def checked(
     if problems:
         raise ParameterError(problems)
     return made
-
-
-def _suggestion(name: str, classes: dict[str, type[StageParameters]], stage: str) -> str:
-    """What an unknown name of -p may stand for, as the end of a sentence."""
-    asked = [parameters for taker, parameters in classes.items() if stage in ("", taker)]
-    renamed = [new for parameters in asked if (new := parameters.renames().get(name))]
-    every = {parameter for parameters in classes.values() for parameter in parameters.kinds()} - {"out"}
-    return f" (it is called {renamed[0]} here)" if renamed else nearest(name, every)

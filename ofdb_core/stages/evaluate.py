@@ -44,7 +44,7 @@ def _data(parameters: Evaluate) -> tuple[Images | None, Images, str]:
 
 def start(parameters: Evaluate) -> Start:
     """Open data and checkpoint; a ValueError where they do not suit."""
-    path = parameters.checkpoint or str(Path(parameters.out) / "pretrain" / "model.safetensors")
+    path = parameters.checkpoint_path()
     shape = {"input_size": parameters.input_size, "channels": parameters.channels}
     opened = Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
     given = {name: value for name, value in parameters.values().items() if value is not None}

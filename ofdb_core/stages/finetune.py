@@ -71,9 +71,8 @@ def trials(parameters: Finetune) -> list[Trial]:
 
 
 def checkpoint_of(parameters: Finetune) -> Checkpoint:
-    """The checkpoint that is asked for, or that of notebook 4."""
-    path = parameters.checkpoint or str(Path(parameters.out) / "pretrain" / "model.safetensors")
-    shape = {"input_size": parameters.input_size, "channels": parameters.channels}
+    """The checkpoint, with what the parameters say of its network."""
+    path, shape = parameters.checkpoint_path(), {"input_size": parameters.input_size, "channels": parameters.channels}
     return Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
 
 

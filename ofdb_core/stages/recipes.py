@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from ofdb_core.base.parameters import Parameters, StageParameters
+from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import Count, Folder, Length, NotNegative, Place, Range, Whole
 from ofdb_core.data import archive, real_images
 from ofdb_core.data.samples import Drawing
@@ -47,7 +47,7 @@ class Pretrain(StageParameters, Recipe, Drawing):
 
 
 @dataclass(frozen=True)
-class _Start(Parameters):
+class _Start(StageParameters):
     """The checkpoint to start from, and the real images."""
 
     unseen: ClassVar[tuple[str, ...]] = ("data_root",)
@@ -57,6 +57,13 @@ class _Start(Parameters):
     model_options: dict
     data: Place
     data_root: Folder | None
+
+    def checkpoint_path(self) -> str:
+        """The checkpoint that is asked for, or that of notebook 4."""
+        return self.checkpoint or str(Path(self.out) / "pretrain" / "model.safetensors")
+
+    def inputs(self) -> tuple[str, ...]:
+        return () if self.checkpoint else ("pretrain",)
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -74,7 +81,7 @@ def _refusal(data: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Finetune(StageParameters, Recipe, _Start):
+class Finetune(_Start, Recipe):
     """5_finetune."""
 
     starts: Annotated[list[Literal[STARTS]], Length(1, 2)]  # type: ignore[valid-type]
@@ -89,16 +96,13 @@ class Finetune(StageParameters, Recipe, _Start):
     def data_names(cls) -> tuple[str, ...]:
         return real_images.NAMES
 
-    def inputs(self) -> tuple[str, ...]:
-        return () if self.checkpoint else ("pretrain",)
-
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from _refusal(self.data)
 
 
 @dataclass(frozen=True)
-class Evaluate(StageParameters, _Start):
+class Evaluate(_Start):
     """6_evaluate."""
 
     unseen: ClassVar[tuple[str, ...]] = ("loader_workers",)
@@ -121,8 +125,7 @@ class Evaluate(StageParameters, _Start):
         return (*registry.sources(), *real_images.NAMES)
 
     def inputs(self) -> tuple[str, ...]:
-        made = (self.data,) if self.data in registry.sources() else ()
-        return (*(() if self.checkpoint else ("pretrain",)), *made)
+        return (*super().inputs(), *((self.data,) if self.data in registry.sources() else ()))
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
