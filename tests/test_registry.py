@@ -72,15 +72,15 @@ def test_its_stage_has_the_shared_notebook_and_the_values_of_its_class(toy):
 )
 def test_names_that_are_taken_are_refused(changes, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        registry.register(replace(TOY, **changes))
+        registry.together([*registry.families().values(), replace(TOY, **changes)])
     assert "toy" not in registry.families()
 
 
 def test_a_family_is_registered_once(toy):
     with pytest.raises(ValueError, match="name: toy is taken by Toy; choose another"):
-        registry.register(replace(TOY, stages=(), sources=()))
+        registry.together([*registry.families().values(), replace(TOY, stages=(), sources=())])
     with pytest.raises(ValueError, match="stages: 3_render_toy is taken by Toy"):
-        registry.register(replace(TOY, name="other"))
+        registry.together([*registry.families().values(), replace(TOY, name="other")])
 
 
 def test_the_folder_of_a_user_is_opened_by_what_is_in_it(tmp_path):

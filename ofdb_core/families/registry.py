@@ -1,7 +1,7 @@
 """The registry of families: what the runner, training, the report, the explorer, benchmarks and tests know of them.
 
 A family's file in this folder ends with `FAMILY = Family(...)` and is found by its being there. Files elsewhere are
-named by the environment variable OFDB_FAMILIES, as PATH names folders; `register` adds a family of the present process.
+named by the environment variable OFDB_FAMILIES, as PATH names folders.
 """
 
 import functools
@@ -80,25 +80,25 @@ class Family:
         return f"{self.stages[-1].name}_contact_sheet"
 
 
-_OTHERS: dict[str, Family] = {}
+def together(every: Iterable[Family]) -> dict[str, Family]:
+    """Name -> family; a name of a family, stage or folder that another has taken is a ParameterError."""
+    known: dict[str, Family] = {}
+    for family in every:
+        for other in known.values():
+            _refuse_taken(family, other)
+        known[family.name] = family
+    return known
 
 
-def register(family: Family) -> None:
-    """Add a family; a name of a family, stage or folder that is taken is a ValueError."""
-    _refuse_taken(family, families().values())
-    _OTHERS[family.name] = family
-
-
-def _refuse_taken(family: Family, others: Iterable[Family]) -> None:
-    for known in others:
-        for kind, here, there in (
-            ("name", {family.name}, {known.name}),
-            ("stages", {stage.name for stage in family.stages}, {stage.name for stage in known.stages}),
-            ("sources", {source.folder for source in family.sources}, {source.folder for source in known.sources}),
-            ("writes", _written(family), _written(known)),
-        ):
-            if here & there:
-                raise ParameterError([f"{kind}: {min(here & there)} is taken by {known.title}; choose another"])
+def _refuse_taken(family: Family, other: Family) -> None:
+    for kind, here, there in (
+        ("name", {family.name}, {other.name}),
+        ("stages", {stage.name for stage in family.stages}, {stage.name for stage in other.stages}),
+        ("sources", {source.folder for source in family.sources}, {source.folder for source in other.sources}),
+        ("writes", _written(family), _written(other)),
+    ):
+        if here & there:
+            raise ParameterError([f"{kind}: {min(here & there)} is taken by {other.title}; choose another"])
 
 
 def _written(family: Family) -> set[str]:
@@ -110,11 +110,7 @@ def _found() -> dict[str, Family]:
     package = importlib.import_module(__package__)
     modules = [importlib.import_module(f"{__package__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
     elsewhere = [_loaded(Path(path)) for path in os.environ.get(ELSEWHERE, "").split(os.pathsep) if path]
-    found: dict[str, Family] = {}
-    for family in [module.FAMILY for module in [*modules, *elsewhere] if hasattr(module, "FAMILY")]:
-        _refuse_taken(family, found.values())
-        found[family.name] = family
-    return found
+    return together(module.FAMILY for module in [*modules, *elsewhere] if hasattr(module, "FAMILY"))
 
 
 def _loaded(path: Path) -> ModuleType:
@@ -131,8 +127,7 @@ def _loaded(path: Path) -> ModuleType:
 
 def families() -> dict[str, Family]:
     """Name -> family, in the order of their stages."""
-    every = {**_found(), **_OTHERS}
-    return dict(sorted(every.items(), key=lambda item: item[1].stages[-1].name))
+    return dict(sorted(_found().items(), key=lambda item: item[1].stages[-1].name))
 
 
 def family_of(stage: str) -> Family:
