@@ -193,7 +193,7 @@ def live_3d(views):
 
     def draw():
         for i in range(views):
-            found.picture(i % MODELS, np.random.default_rng(i))
+            found.pixels(i % MODELS, i)
 
     return Measured(_timed(draw)[0], views, "view", _one_view(root))
 

@@ -16,7 +16,7 @@ import torch
 from torch.autograd.profiler import record_function
 
 from benchmarks import cases
-from ofdb_core.data import batches
+from ofdb_core.batches.source import Batches
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import recipes
@@ -65,7 +65,7 @@ def _network(images, how):
 def by_ofdb(root, how, clock):
     """Train with the project's loop."""
     images = registry.samples(how.data, root, how)
-    source = batches.Batches(images, how, seed=how.seed)
+    source = Batches(images, how, seed=how.seed)
     loop.fit(_network(images, how), source, how, seed=how.seed, watch=clock)
 
 

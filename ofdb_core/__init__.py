@@ -7,7 +7,8 @@ The wings, from top to ground; each imports only wings below it, and its `__init
     show       figures, widgets and the report
     families   the kinds of images, one file each, and their registry
     training   networks, weights, the training loop, states on disk
-    data       labelled images, augmentation, batches, real data sets
+    batches    labelled images become batches: augmentation, mixing, loading
+    data       labelled images, real data sets, archives
     formulas   iterated function systems, contours, rasters, cameras: NumPy and numba only
     base       parameters, files, folders, records, signals
 

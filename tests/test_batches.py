@@ -11,8 +11,11 @@ import torch
 from PIL import Image
 from tiny import SHADES, folder_of, some_images
 
-from ofdb_core.data import augmentation, batches, mixing, samples
-from ofdb_core.data.batch_recipe import BatchRecipe
+from ofdb_core.batches import mixing, timm_chain
+from ofdb_core.batches.prefetch import prefetch
+from ofdb_core.batches.recipe import BatchRecipe
+from ofdb_core.batches.source import Batches, Plain, parts
+from ofdb_core.data import samples
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ PLAIN = {
 
 
 def drawn(source, steps=5, workers=0, start=0):
-    return [(x.clone(), y.clone()) for x, y in batches.prefetch(source, steps, start=start, workers=workers)]
+    return [(x.clone(), y.clone()) for x, y in prefetch(source, steps, start=start, workers=workers)]
 
 
 def same(some, others):
@@ -52,27 +55,27 @@ def same(some, others):
 
 
 def test_batches_do_not_depend_on_the_number_of_workers(rules):
-    source = batches.Batches(some_images(), rules(), seed=3)
+    source = Batches(some_images(), rules(), seed=3)
     alone = drawn(source)
     for workers in (1, 2):
         assert same(drawn(source, workers=workers), alone)
 
 
 def test_batches_are_functions_of_seed_and_step(rules):
-    source, again = (batches.Batches(some_images(), rules(), seed=3) for _ in range(2))
+    source, again = (Batches(some_images(), rules(), seed=3) for _ in range(2))
     first = [source.batch(step) for step in range(4)]
     assert same([again.batch(step) for step in (3, 1, 0, 2)], [first[step] for step in (3, 1, 0, 2)])
     assert not torch.equal(first[0][0], first[1][0])
-    assert not torch.equal(batches.Batches(some_images(), rules(), seed=4).batch(0)[0], first[0][0])
+    assert not torch.equal(Batches(some_images(), rules(), seed=4).batch(0)[0], first[0][0])
 
 
 def test_a_later_start_gives_the_later_batches(rules):
-    source = batches.Batches(some_images(), rules(), seed=3)
+    source = Batches(some_images(), rules(), seed=3)
     assert same(drawn(source, 5, workers=1, start=3), drawn(source)[3:])
 
 
 def test_shapes_and_types_of_a_batch(rules):
-    images, targets = batches.Batches(some_images(), rules(), seed=0).batch(0)
+    images, targets = Batches(some_images(), rules(), seed=0).batch(0)
     assert images.shape == (6, 3, 16, 16)
     assert targets.shape == (6, 5)
     assert images.dtype == targets.dtype == torch.float32
@@ -80,7 +83,7 @@ def test_shapes_and_types_of_a_batch(rules):
 
 @pytest.mark.parametrize("batch_size", [3, 4, 10, 23])
 def test_every_sample_is_used_equally_often(rules, batch_size):
-    source = batches.Batches(some_images(), rules(batch_size=batch_size), seed=0)
+    source = Batches(some_images(), rules(batch_size=batch_size), seed=0)
     ids = np.concatenate([source.ids(step) for step in range(10 * batch_size)])  # a whole number of epochs
     assert set(Counter(ids.tolist()).values()) == {len(ids) // 10}
     for epoch in ids.reshape(-1, 10):
@@ -91,10 +94,10 @@ def test_every_sample_is_used_equally_often(rules, batch_size):
 def whole_and_pieces(rules, processes, device_batch=0):
     """A batch of twelve, and the same in pieces: each process's parts, one after another."""
     images, recipe = some_images(), rules(batch_size=12, device_batch=device_batch)
-    sources = [batches.Batches(images, recipe, seed=2, process=i, processes=processes) for i in range(processes)]
+    sources = [Batches(images, recipe, seed=2, process=i, processes=processes) for i in range(processes)]
     pieces = [source.batch(3, part) for source in sources for part in range(source.parts)]
     ids = np.concatenate([source.ids(3, part) for source in sources for part in range(source.parts)])
-    source = batches.Batches(images, rules(batch_size=12), seed=2)
+    source = Batches(images, rules(batch_size=12), seed=2)
     return (*source.batch(3), source.ids(3)), (*(torch.cat(tensors) for tensors in zip(*pieces, strict=True)), ids)
 
 
@@ -108,34 +111,34 @@ def test_the_pieces_of_a_batch_make_the_whole(rules, processes, device_batch):
 
 def test_a_share_is_cut_into_the_fewest_parts_that_fit(rules):
     plain = {"batch_size": 24, "mix_probability": 0.0}
-    assert [batches.parts(rules(**plain, device_batch=most)) for most in (0, 24, 23, 8, 7, 1)] == [1, 1, 2, 3, 4, 24]
-    assert batches.parts(rules(batch_size=24, device_batch=3)) == 12  # mixed in pairs, so each part is even
+    assert [parts(rules(**plain, device_batch=most)) for most in (0, 24, 23, 8, 7, 1)] == [1, 1, 2, 3, 4, 24]
+    assert parts(rules(batch_size=24, device_batch=3)) == 12  # mixed in pairs, so each part is even
 
 
 @pytest.mark.parametrize(("values", "processes"), [({}, 4), ({}, 2), ({"device_batch": 1}, 1)])
 def test_a_batch_that_cannot_be_cut_is_refused(rules, values, processes):
     with pytest.raises(ValueError, match=r"batch_size: 6 cannot be cut into equal parts.*samples are mixed in pairs"):
-        batches.parts(rules(**values), processes)
+        parts(rules(**values), processes)
 
 
 def test_a_network_of_one_channel_gets_gray_pictures(rules):
     images = samples.Images(np.full((2, 16, 16, 3), (255, 0, 0), np.uint8), [0, 1], "ab")
     recipe = rules(channels=1, mean=[0.0] * 3, std=[1.0] * 3, batch_size=2, **PLAIN)
-    shown = batches.Batches(images, recipe, seed=0).batch(0)[0]
+    shown = Batches(images, recipe, seed=0).batch(0)[0]
     assert shown.shape == (2, 1, 16, 16)
     assert torch.allclose(shown, torch.tensor(76 / 255))
-    assert torch.allclose(batches.Plain(images, recipe).batch(0)[0], torch.tensor(76 / 255))
-    assert augmentation.to_pixels(shown, recipe).shape == (2, 16, 16, 3)
+    assert torch.allclose(Plain(images, recipe).batch(0)[0], torch.tensor(76 / 255))
+    assert timm_chain.to_pixels(shown, recipe).shape == (2, 16, 16, 3)
 
 
 def test_processes_share_the_images_to_evaluate(rules):
     images = some_images(n=7)
-    shares = [batches.Plain(images, rules(), process=i, processes=3) for i in range(3)]
+    shares = [Plain(images, rules(), process=i, processes=3) for i in range(3)]
     assert [source.ids(0).tolist() for source in shares] == [[0, 3, 6], [1, 4], [2, 5]]
 
 
 def test_the_callers_generators_are_left_alone(rules):
-    source = batches.Batches(some_images(), rules(), seed=0)
+    source = Batches(some_images(), rules(), seed=0)
     numbers = []
     for work in (lambda: None, lambda: drawn(source), lambda: drawn(source, workers=1)):
         random.seed(5)
@@ -148,7 +151,7 @@ def test_the_callers_generators_are_left_alone(rules):
 
 @pytest.mark.parametrize("mixing", [{"mixup": 0.8, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}, {}])
 def test_mixed_targets_sum_to_one(rules, mixing):
-    source = batches.Batches(some_images(), rules(batch_size=7, **mixing), seed=0)
+    source = Batches(some_images(), rules(batch_size=7, **mixing), seed=0)
     for step in range(8):
         targets = source.batch(step)[1]
         assert torch.allclose(targets.sum(dim=1), torch.ones(7), atol=1e-6)
@@ -174,7 +177,7 @@ def test_mixup_mixes_images_as_targets(rules):
 
 
 def test_no_mixing_leaves_smoothed_labels(rules):
-    source = batches.Batches(some_images(), rules(mix_probability=0.0), seed=0)
+    source = Batches(some_images(), rules(mix_probability=0.0), seed=0)
     targets = source.batch(0)[1]
     assert torch.equal(targets.argmax(dim=1), torch.as_tensor(source.images.labels[source.ids(0)]))
     assert torch.allclose(targets.max(dim=1).values, torch.tensor(0.9 + 0.1 / 5))
@@ -196,22 +199,22 @@ def test_normalisation_is_the_recipes(rules):
     images = samples.Images(np.full((2, 16, 16), 255, np.uint8), [0, 1], "ab")
     recipe = rules(mean=[0.5, 0.4, 0.0], std=[0.5, 0.2, 2.0], batch_size=2, **PLAIN)
     expected = torch.tensor([1.0, 3.0, 0.5])
-    shown = batches.Batches(images, recipe, seed=0).batch(0)[0]
+    shown = Batches(images, recipe, seed=0).batch(0)[0]
     assert torch.allclose(shown.mean(dim=(0, 2, 3)), expected)
-    assert torch.allclose(batches.Plain(images, recipe).batch(0)[0].mean(dim=(0, 2, 3)), expected)
-    assert (augmentation.to_pixels(shown, recipe) == 255).all()
+    assert torch.allclose(Plain(images, recipe).batch(0)[0].mean(dim=(0, 2, 3)), expected)
+    assert (timm_chain.to_pixels(shown, recipe) == 255).all()
 
 
 def test_strongest_augmentation_is_survived(rules):
     recipe = rules(auto_augment="rand-m10-n6-inc1", batch_size=32)  # posterize then keeps no bit, which Pillow refuses
-    source = batches.Batches(some_images(), recipe, seed=0)
+    source = Batches(some_images(), recipe, seed=0)
     assert all(torch.isfinite(source.batch(step)[0]).all() for step in range(4))
 
 
 def test_evaluation_goes_through_the_images_in_order(rules):
     images = some_images(n=13, classes=4)
-    source = batches.Plain(images, rules(batch_size=5))
-    received = list(batches.prefetch(source, len(source)))
+    source = Plain(images, rules(batch_size=5))
+    received = list(prefetch(source, len(source)))
     assert [len(x) for x, _ in received] == [5, 5, 3]
     assert torch.cat([y for _, y in received]).tolist() == images.labels.tolist()
 
@@ -220,10 +223,7 @@ def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):
     pixels = np.zeros((1, 32, 32), np.uint8)
     pixels[0, :4] = 255  # an edge that a crop of half the side leaves out
     images = samples.Images(pixels, [0], "a")
-    shown = {
-        share: batches.Plain(images, rules(crop_pct=share, interpolation="bilinear")).batch(0)[0]
-        for share in (0.5, 1.0)
-    }
+    shown = {share: Plain(images, rules(crop_pct=share, interpolation="bilinear")).batch(0)[0] for share in (0.5, 1.0)}
     assert shown[1.0].max() > 0
     assert shown[0.5].max() == -1
 
@@ -235,7 +235,7 @@ def test_files_give_the_batches_of_arrays(rules, tmp_path):
         Image.fromarray(images.pixels(i)).save(tmp_path / "ab"[i % 2] / f"{i}.png")
     order = [0, 2, 1, 3]  # class by class
     arrays = samples.Images(images.items[order], images.labels[order], "ab")
-    sources = [batches.Batches(x, rules(), seed=0) for x in (arrays, samples.Images.from_folder(tmp_path))]
+    sources = [Batches(x, rules(), seed=0) for x in (arrays, samples.Images.from_folder(tmp_path))]
     assert same(*[drawn(source) for source in sources])
 
 
@@ -248,7 +248,7 @@ def test_corrupt_image_is_named(rules, tmp_path, damage):
     path.write_bytes(
         {"truncated": data[: len(data) // 2], "flipped": flipped, "text": b"no image", "empty": b""}[damage]
     )
-    source = batches.Batches(samples.Images.from_folder(tmp_path), rules(), seed=0)
+    source = Batches(samples.Images.from_folder(tmp_path), rules(), seed=0)
     for workers in (0, 1):
         with pytest.raises(ValueError, match=r"a/bad.png: cannot be read as an image .* restore or delete it"):
             drawn(source, workers=workers)
@@ -256,13 +256,13 @@ def test_corrupt_image_is_named(rules, tmp_path, damage):
 
 INTERRUPTED = """
 import sys, time, torch
-from ofdb_core.data import batches
+from ofdb_core.batches.prefetch import prefetch
 class Slow:
     parts = 1
     def batch(self, step, part):
         time.sleep(0.01)
         return [torch.zeros(3)]
-for step, _ in enumerate(batches.prefetch(Slow(), 10**9, workers=2)):
+for step, _ in enumerate(prefetch(Slow(), 10**9, workers=2)):
     if step == 2:
         print("working", flush=True)
 """

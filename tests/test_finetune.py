@@ -6,7 +6,8 @@ import tiny
 from PIL import Image
 
 from ofdb_core.base import folder, provenance, signals
-from ofdb_core.data import batches, tables
+from ofdb_core.batches.source import Batches
+from ofdb_core.data import tables
 from ofdb_core.stages import finetune, recipes
 from ofdb_core.training import evaluation, loop, weights
 
@@ -133,7 +134,7 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
     how = {"steps": 7, "evaluate_every": 2, "save_steps": 3, "repeats": 1, "learning_rate": 1.0, **values}
     how["starts"] = ["pre-trained"]
     compare(settings("whole", **how))
-    batch = batches.Batches.batch
+    batch = Batches.batch
 
     def killed(source, step, part=0):
         if step == 5:
@@ -141,7 +142,7 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
         return batch(source, step, part)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batches.Batches, "batch", killed)
+        patch.setattr(Batches, "batch", killed)
         with pytest.raises(RuntimeError, match="killed"):
             compare(settings(**how))
     compare(settings(**how))

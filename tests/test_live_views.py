@@ -8,7 +8,9 @@ import tiny
 import torch
 
 from ofdb_core.base import folder, parameters
-from ofdb_core.data import batches, ply, samples
+from ofdb_core.batches.prefetch import prefetch
+from ofdb_core.batches.source import Batches, Plain
+from ofdb_core.data import ply, samples
 from ofdb_core.families import fractal_3d, registry
 from ofdb_core.formulas import camera
 
@@ -45,7 +47,7 @@ def opened(drawing, root):
 
 
 def picture(found, i, seed=None):
-    return np.asarray(found.picture(i, None if seed is None else np.random.default_rng(seed)))
+    return found.pixels(i, seed)
 
 
 def test_models_are_samples_of_their_categories(models):
@@ -53,9 +55,9 @@ def test_models_are_samples_of_their_categories(models):
     assert len(found) == 3
     assert found.classes == ["000000", "000001", "000002"]
     assert found.labels.tolist() == [0, 1, 2]
-    view = found.picture(1, np.random.default_rng(0))
-    assert view.mode == "L"
-    assert view.size == (64, 64)
+    view = found.pixels(1, 0)
+    assert view.dtype == np.uint8
+    assert view.shape == (64, 64)
     assert set(np.unique(view)) == {0, 255}
 
 
@@ -85,7 +87,7 @@ def turns(models, monkeypatch, draws=300, **values):
     found, seen, render = opened(settings(**values), models[0]), [], camera.render
     monkeypatch.setattr(camera, "render", lambda points, turn, **how: seen.append(turn) or render(points, turn, **how))
     for seed in range(draws):
-        found.picture(0, np.random.default_rng(seed))
+        found.pixels(0, seed)
     return np.array(seen)
 
 
@@ -126,11 +128,11 @@ def test_the_share_and_the_size_of_points_are_drawn_between_their_limits(models,
     monkeypatch.setattr(camera, "render", watched)
     found = opened(settings(live_points=[0.3, 0.6], live_point_size=[2, 3]), models[0])
     for seed in range(300):
-        found.picture(0, np.random.default_rng(seed))
+        found.pixels(0, seed)
     assert 0.25 < min(shares) < 0.35
     assert 0.55 < max(shares) < 0.65
     assert set(sides) == {2, 3}
-    found.picture(0)
+    found.pixels(0)
     assert (shares[-1], sides[-1]) == (1, 2)
 
 
@@ -149,23 +151,23 @@ def test_models_are_kept_in_memory_up_to_the_budget(models, monkeypatch):
     found = fractal_3d.LiveViews(models[0], settings(), cache_bytes=2 * 2000 * 12)
     assert not read
     for i in (0, 1, 2, 0, 1, 2):
-        found.picture(i)
+        found.pixels(i)
     assert "".join(read) == "0122"
 
 
 def taken(source, steps=4, workers=0):
-    return [batch[0] for batch in batches.prefetch(source, steps, workers=workers)]
+    return [batch[0] for batch in prefetch(source, steps, workers=workers)]
 
 
 @pytest.mark.parametrize("kind", ["live", "one"])
 def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
     how = settings(samples=kind, data="models" if kind == "live" else "views", batch_size=6)
     images = opened(how, models[0] if kind == "live" else views)
-    alone = taken(batches.Batches(images, how, seed=1))
+    alone = taken(Batches(images, how, seed=1))
     for workers in (1, 2):
-        found = taken(batches.Batches(images, how, seed=1), workers=workers)
+        found = taken(Batches(images, how, seed=1), workers=workers)
         assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
-    halves = [taken(batches.Batches(images, how, seed=1, process=i, processes=3)) for i in range(3)]
+    halves = [taken(Batches(images, how, seed=1, process=i, processes=3)) for i in range(3)]
     assert all(torch.equal(torch.cat(parts), whole) for *parts, whole in zip(*halves, alone, strict=True))
 
 
@@ -173,22 +175,22 @@ def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
 def test_every_step_and_every_place_in_it_draws_anew(models, views, kind, monkeypatch):
     how = settings(samples=kind, data="models" if kind == "live" else "views", batch_size=6)
     images = opened(how, models[0] if kind == "live" else views)
-    drawn, shown = [], type(images).picture
+    drawn, shown = [], type(images).pixels
 
-    def watched(self, i, rng=None):
-        view = shown(self, i, rng)
+    def watched(self, i, key=None):
+        view = shown(self, i, key)
         drawn.append((i, view.tobytes()))
         return view
 
-    monkeypatch.setattr(type(images), "picture", watched)
-    source = batches.Batches(images, how, seed=1)
+    monkeypatch.setattr(type(images), "pixels", watched)
+    source = Batches(images, how, seed=1)
     for step in range(10):
         source.batch(step)
     assert len(drawn) == 60
     each = [{view for i, view in drawn if i == category} for category in range(3)]
     assert [len(seen) for seen in each] == ([20] * 3 if kind == "live" else [4] * 3)  # there are four stored views
     again, drawn[:] = drawn[:], []
-    batches.Batches(images, how, seed=1).batch(7)
+    Batches(images, how, seed=1).batch(7)
     assert drawn == again[42:48]
 
 
@@ -218,7 +220,7 @@ def test_all_views_are_samples_where_they_are_asked_for(views):
 def test_evaluation_is_the_same_each_time(models):
     how = settings()
     images = opened(how, models[0])
-    first, again = (batches.Plain(images, how).batch(0) for _ in range(2))
+    first, again = (Plain(images, how).batch(0) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert first[1].tolist() == [0, 1, 2]
 
@@ -277,7 +279,7 @@ def test_a_bad_model_is_named(models, tmp_path, workers):
         (tmp_path / fractal_3d.model_name(category)).write_bytes(ply.encode(models[1][category]))
     path = tmp_path / fractal_3d.model_name(1)
     path.write_bytes(path.read_bytes()[:-1])
-    source = batches.Batches(opened(settings(), tmp_path), settings(), seed=0)
+    source = Batches(opened(settings(), tmp_path), settings(), seed=0)
     with pytest.raises(ValueError, match=r"000001/000001_0000\.ply: damaged; 2000 points are 48000 bytes"):
         taken(source, workers=workers)
 

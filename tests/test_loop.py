@@ -6,7 +6,7 @@ import tiny
 import torch
 from tiny import network, same
 
-from ofdb_core.data import batches
+from ofdb_core.batches.source import Batches
 from ofdb_core.training import checkpoint, evaluation, loop, networks, optimizer, precision, progress
 
 PLAIN = {"mix_probability": 0.0, "auto_augment": None, "erasing": 0.0, "label_smoothing": 0.0}
@@ -14,7 +14,7 @@ PLAIN = {"mix_probability": 0.0, "auto_augment": None, "erasing": 0.0, "label_sm
 
 def trained(settings, images=None, seed=0, model=None):
     model, images = model or network(), images or tiny.shades()
-    rows = loop.fit(model, batches.Batches(images, settings, seed=seed), settings, seed=seed)
+    rows = loop.fit(model, Batches(images, settings, seed=seed), settings, seed=seed)
     return model, rows
 
 
@@ -96,7 +96,7 @@ def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
 
 
 def test_a_loss_that_is_not_finite_names_step_rate_and_samples():
-    class Broken(batches.Batches):
+    class Broken(Batches):
         def batch(self, step, part=0):
             images, targets = super().batch(step, part)
             return images * (float("nan") if step == 1 else 1.0), targets
@@ -138,7 +138,7 @@ def test_parts_of_a_batch_train_as_the_whole_does_to_rounding():
 def test_averaged_weights_are_the_average():
     seen = []
 
-    class Spy(batches.Batches):
+    class Spy(Batches):
         def batch(self, step, part=0):
             seen.append(state_of(model))
             return super().batch(step, part)
@@ -218,7 +218,7 @@ def store(root, settings, **how):
     return checkpoint.Store(root, {"parameters": settings.identity(), "code": "c"}, **how)
 
 
-class Ends(batches.Batches):
+class Ends(Batches):
     """A source that is killed at a step."""
 
     def __init__(self, *words, at, **how):
@@ -245,7 +245,7 @@ def test_a_training_that_ended_early_goes_on_to_the_same_weights_and_log(tmp_pat
             store=store(tmp_path, settings),
         )
     again = network(depth=2, drop_path=0.2, seed=5)  # its weights come from the state
-    source = batches.Batches(tiny.shades(), settings, seed=0)
+    source = Batches(tiny.shades(), settings, seed=0)
     others = loop.fit(again, source, settings, seed=0, store=store(tmp_path, settings))
     assert same(state_of(whole), state_of(again))
     assert [[row[key] for key in progress.LOGGED] for row in rows] == [
@@ -255,7 +255,7 @@ def test_a_training_that_ended_early_goes_on_to_the_same_weights_and_log(tmp_pat
 
 def test_a_state_of_another_network_is_refused(tmp_path):
     settings = tiny.pretrain()
-    source = batches.Batches(tiny.shades(), settings, seed=0)
+    source = Batches(tiny.shades(), settings, seed=0)
     loop.fit(network(), source, settings, seed=0, store=store(tmp_path, settings))
     with pytest.raises(ValueError, match="the state of step 3 is of another training"):
         loop.fit(network(depth=2), source, settings, seed=0, store=store(tmp_path, settings))
@@ -263,7 +263,7 @@ def test_a_state_of_another_network_is_refused(tmp_path):
 
 def test_more_steps_continue_and_fewer_are_refused(tmp_path):
     settings = tiny.pretrain()
-    source = batches.Batches(tiny.shades(), settings, seed=0)
+    source = Batches(tiny.shades(), settings, seed=0)
     loop.fit(network(), source, settings, seed=0, store=store(tmp_path, settings))
     longer = tiny.pretrain(steps=5, weight_decay=0.3)
     rows = loop.fit(network(), source, longer, seed=0, store=store(tmp_path, longer, changed="continue"))
@@ -273,7 +273,7 @@ def test_more_steps_continue_and_fewer_are_refused(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_the_last_good_state(tmp_path):
-    class Broken(batches.Batches):
+    class Broken(Batches):
         def batch(self, step, part=0):
             images, targets = super().batch(step, part)
             return images * (float("nan") if step == 5 else 1.0), targets

@@ -145,7 +145,7 @@ def test_cifar_that_is_there_is_read_without_a_network(tmp_path, monkeypatch, na
     assert train.items.dtype == np.uint8
     assert train.labels.tolist() == test.labels.tolist() == [3, 0, 9, 3]
     assert train.classes == test.classes == classes
-    assert np.array_equal(np.asarray(test.picture(1)), pixels[5])
+    assert np.array_equal(test.pixels(1), pixels[5])
 
 
 def test_an_archive_that_was_put_there_by_hand_is_used(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ def test_files_of_the_same_pixels_are_the_same_in_every_mode(tmp_path):
     expected = np.repeat(np.asarray(binary)[..., None], 3, axis=2)
     assert len(images) == 4
     for i in range(4):
-        assert np.array_equal(np.asarray(images.picture(i).convert("RGB")), expected)
+        assert np.array_equal(np.asarray(Image.fromarray(images.pixels(i)).convert("RGB")), expected)
         assert images.pixels(i).shape == (30, 20)  # one channel
 
 

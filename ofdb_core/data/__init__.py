@@ -1,4 +1,4 @@
-"""Data: image files, tables, archives, real data sets, and how labelled images become augmented batches.
+"""Data: labelled images, image files, tables, archives, real data sets.
 
 Imports `base` and `formulas`.
 """

@@ -109,10 +109,10 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def picture(self, i: int, rng: np.random.Generator | None = None) -> Image.Image:
-        """Sample i; rng: a generator of that sample and step, for samples that have many instances.
+    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
+        """Sample i, (H, W) or (H, W, 3) uint8; key: 64 random bits of that sample and step, which draw an instance.
 
-        Without it, as in evaluation, a picture is always the same.
+        Without it, as in evaluation, the picture is always the same.
         """
 
 
@@ -191,13 +191,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.items)
 
-    def pixels(self, i: int) -> np.ndarray:
-        """Image i, (H, W) or (H, W, 3) uint8."""
+    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
+        """Image i, (H, W) where it is gray and (H, W, 3) otherwise, uint8; key is not used."""
         return self.items[i] if isinstance(self.items, np.ndarray) else self._decoded[self.items[i]]
-
-    def picture(self, i: int, rng: np.random.Generator | None = None) -> Image.Image:
-        """Image i as a PIL image, of one channel ("L") where it is gray and "RGB" otherwise; rng is not used."""
-        return Image.fromarray(self.pixels(i))
 
     def few_shot(self, shots: int, *, seed: int) -> "Images":
         """`shots` images of each class, drawn for (seed, class), or all for 0; a larger choice includes the smaller."""
@@ -215,7 +211,7 @@ class Images:
 
 
 class OneOf:
-    """A sample for each class of `Images`: one of the class's images, drawn anew each time; without rng, its first."""
+    """A sample for each class of `Images`: one of its images, drawn anew each time; without a key, the first."""
 
     def __init__(self, images: Images) -> None:
         self._images, self.classes, self.labels = images, images.classes, np.arange(len(images.classes))
@@ -225,10 +221,10 @@ class OneOf:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def picture(self, i: int, rng: np.random.Generator | None = None) -> Image.Image:
-        """An image of class i as a PIL image, as `Images.picture`."""
+    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
+        """An image of class i, as `Images.pixels`."""
         members = self._members[i]
-        return self._images.picture(members[0 if rng is None else rng.integers(len(members))])
+        return self._images.pixels(members[0 if key is None else key % len(members)])
 
 
 def open_images(root: Path, drawing: Drawing) -> Images | OneOf:

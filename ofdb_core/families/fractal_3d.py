@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from ofdb_core.base import folder, values
@@ -285,14 +284,15 @@ class LiveViews:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def picture(self, i: int, rng: np.random.Generator | None = None) -> Image.Image:
-        """A view of model i as a PIL image of one channel ("L"), 0 and 255.
+    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
+        """A view of model i, (size, size) uint8, 0 and 255.
 
-        Without rng: the first stored view without its jitter, of all points, each as small as is allowed.
+        Without a key: the first stored view without its jitter, of all points, each as small as is allowed.
         """
         drawing, points = self._drawing, self._clouds[self._paths[i]]
         angles, turn, side = np.zeros(drawing.live_axes), np.zeros(3), drawing.live_point_size[0]
-        if rng is not None:
+        if key is not None:
+            rng = np.random.default_rng(key)
             angles = rng.uniform(-drawing.live_range / 2, drawing.live_range / 2, drawing.live_axes)
             turn = rng.uniform(-drawing.live_jitter, drawing.live_jitter, 3)
             side = int(rng.integers(drawing.live_point_size[0], drawing.live_point_size[1] + 1))
@@ -300,7 +300,7 @@ class LiveViews:
             share = rng.uniform(fewest, most)
             points = points.T.compress(rng.random(len(points)) < share, axis=1).T
         rotation = camera.stored((0,) * drawing.live_axes, angles) @ Rotation.from_euler("XYZ", turn, True).as_matrix()
-        return Image.fromarray(camera.render(points, rotation, size=drawing.live_size, point_size=side) * WHITE)
+        return camera.render(points, rotation, size=drawing.live_size, point_size=side) * WHITE
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:

@@ -92,9 +92,9 @@ def _check_possible(checked: dict[str, StageParameters], processes: int) -> None
                 module, _, function = look.partition(":")
                 getattr(importlib.import_module(module), function)(parameters)
             if isinstance(parameters, Recipe):
-                from ofdb_core.data import batches
+                from ofdb_core.batches import source
 
-                batches.parts(parameters, processes)
+                source.parts(parameters, processes)
         except ValueError as error:
             problems.append(f"{stage}: {error}")
     if problems:

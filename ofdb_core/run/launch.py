@@ -48,10 +48,10 @@ def automatic(stages: Sequence[StageParameters]) -> str | None:
 
 
 def _can_share(parameters: StageParameters, processes: int) -> bool:
-    from ofdb_core.data import batches
+    from ofdb_core.batches import source
 
     try:
-        return not isinstance(parameters, Recipe) or batches.parts(parameters, processes) > 0
+        return not isinstance(parameters, Recipe) or source.parts(parameters, processes) > 0
     except ValueError:
         return False
 

@@ -16,7 +16,8 @@ import numpy as np
 from torch import nn
 
 from ofdb_core.base import folder, provenance, signals
-from ofdb_core.data import batches, real_images, tables
+from ofdb_core.batches.source import Batches
+from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import PRE_TRAINED, STARTS, Finetune
@@ -146,7 +147,7 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: checkpoint.Store
     model = _network(recipe, trial, given)
     knn = _neighbours(recipe, model, few, given.test) if recipe.knn else None
     watch = evaluation.Best(given.test, recipe, recipe.evaluate_every)
-    source = batches.Batches(few, recipe, seed=seed, **processes.share())
+    source = Batches(few, recipe, seed=seed, **processes.share())
     log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
     best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
     last = watch.rows[-1]["accuracy"]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ofdb_core.base import folder
-from ofdb_core.data import archive, batches, real_images, tables
+from ofdb_core.batches.source import Batches
+from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
@@ -101,7 +102,7 @@ def _train(
         "channels": recipe.channels,
     }
     model = networks.build(recipe.model, len(samples.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
-    source = batches.Batches(samples, recipe, seed=recipe.seed, **processes.share())
+    source = Batches(samples, recipe, seed=recipe.seed, **processes.share())
     log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store)
     predicted = evaluation.predict(model, samples, recipe)
     facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": samples.classes}

@@ -9,7 +9,7 @@ import torch
 from timm.layers import drop
 from torch import nn
 
-STREAM = 3  # of a seed's random streams: see `data.batches`
+STREAM = 3  # of a seed's random streams: see `batches.source`
 
 
 class DropPath(nn.Module):

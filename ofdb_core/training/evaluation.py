@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from ofdb_core.data import batches
+from ofdb_core.batches.prefetch import prefetch
+from ofdb_core.batches.source import Plain
 from ofdb_core.data.samples import Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.training import precision, processes
@@ -27,11 +28,11 @@ def _outputs(
     function: Callable[[nn.Module, torch.Tensor], torch.Tensor],
 ) -> np.ndarray:
     """The outputs (n, ...) of function(model, batch) -> (B, ...) for all images, un-augmented and in order."""
-    device, source = next(model.parameters()).device, batches.Plain(images, recipe, **processes.share())
+    device, source = next(model.parameters()).device, Plain(images, recipe, **processes.share())
     was_training, outputs = model.training, []
     model.eval()
     with torch.inference_mode(), precision.autocast(recipe.precision, device):
-        for batch, _ in batches.prefetch(source, len(source), workers=recipe.loader_workers, device=device):
+        for batch, _ in prefetch(source, len(source), workers=recipe.loader_workers, device=device):
             outputs.append(function(model, batch).cpu().numpy())
     model.train(was_training)
     shares = gather_object([np.concatenate(outputs) if outputs else None])  # with few images some processes have none

@@ -1,8 +1,8 @@
 """One loop for pre-training and fine-tuning, on one device or many.
 
-The loop asks a batch source (see `data.batches`) for the batch of each step. Its result is a function of model, source,
-recipe and seed: interruptions change nothing, the number of processes nothing but rounding. Accelerate brings it to the
-machine's devices and precision; optimizer, schedule and averaged weights are timm's.
+The loop asks a batch source (see `batches.source`) for the batch of each step. Its result is a function of model,
+source, recipe and seed: interruptions change nothing, the number of processes nothing but rounding. Accelerate brings
+it to the machine's devices and precision; optimizer, schedule and averaged weights are timm's.
 """
 
 import contextlib
@@ -25,7 +25,9 @@ from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm and accel
 
 # isort: split
 from ofdb_core.base import signals
-from ofdb_core.data import augmentation, batches
+from ofdb_core.batches.prefetch import prefetch
+from ofdb_core.batches.source import Batch, Batches
+from ofdb_core.batches.timm_chain import generators_kept
 from ofdb_core.data.tables import Row
 from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress
 from ofdb_core.training.checkpoint import State, Store
@@ -116,9 +118,7 @@ class _Vote:
 class _Training:
     """A model in training: all that its next step depends on, and the step itself."""
 
-    def __init__(
-        self, model: nn.Module, source: batches.Batches, recipe: Recipe, seed: int, watch: Watch | None
-    ) -> None:
+    def __init__(self, model: nn.Module, source: Batches, recipe: Recipe, seed: int, watch: Watch | None) -> None:
         optimizer.check(recipe.optimizer)
         self.model, self.source, self.recipe, self.seed, self.watch = model, source, recipe, seed, watch
         self.accelerator = _accelerator(recipe)
@@ -178,7 +178,7 @@ class _Training:
         """Put the network into training mode, or, where its trunk does not learn, into evaluation mode."""
         self.network.train(networks.trunk_learns(self.model))
 
-    def advance(self, stream: Iterator[batches.Batch]) -> None:
+    def advance(self, stream: Iterator[Batch]) -> None:
         """Train one step; stream: the parts of the source's batches, in order."""
         recipe, accelerator, parts = self.recipe, self.accelerator, self.source.parts
         self.schedule.step_update(self.step)
@@ -225,7 +225,7 @@ class _Training:
 
 def fit(
     model: nn.Module,
-    source: batches.Batches,
+    source: Batches,
     recipe: Recipe,
     *,
     seed: int,
@@ -255,7 +255,7 @@ def fit(
             )
     print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
     training.accelerator.init_trackers(title, {name: str(value) for name, value in recipe.values().items()})
-    stream = batches.prefetch(
+    stream = prefetch(
         source,
         recipe.steps,
         start=training.step,
@@ -264,7 +264,7 @@ def fit(
     )
     training.ready()
     try:
-        with signals.Stop() as stop, augmentation.generators_kept(), progress.bar(training, title) as bar:
+        with signals.Stop() as stop, generators_kept(), progress.bar(training, title) as bar:
             _train(training, stream, stop, bar, store)
     except ValueError as error:
         kept = store.files()[-1:] if store else []
@@ -275,9 +275,7 @@ def fit(
     return training.log.rows
 
 
-def _train(
-    training: _Training, stream: Iterator[batches.Batch], stop: signals.Stop, bar: tqdm, store: Store | None
-) -> None:
+def _train(training: _Training, stream: Iterator[Batch], stop: signals.Stop, bar: tqdm, store: Store | None) -> None:
     """Train the remaining steps: log, evaluate, save and stop where it is time."""
     recipe, saved = training.recipe, time.monotonic()
     while training.step < recipe.steps:

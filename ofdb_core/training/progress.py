@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from ofdb_core.data.batches import Source
+from ofdb_core.batches.source import Source
 from ofdb_core.data.tables import Row
 from ofdb_core.training.recipe import Optimisation
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Count, NotNegative, Positive, Range, Share, Whole
-from ofdb_core.data.batch_recipe import BatchRecipe, PlainRecipe
+from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 

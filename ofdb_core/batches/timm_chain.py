@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from ofdb_core.batches.recipe import Augmentation, View
 from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
-from ofdb_core.data.batch_recipe import Augmentation, View
 
 # isort: split
 from timm.data import auto_augment, create_transform

@@ -8,16 +8,14 @@ timm's; a sample with many instances gets a generator of its own to draw one wit
 
 import functools
 import random
-from collections.abc import Generator
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from PIL import Image
 
-from ofdb_core.base import signals
-from ofdb_core.data import augmentation, mixing
-from ofdb_core.data.batch_recipe import BatchRecipe, PlainRecipe
+from ofdb_core.batches import mixing, timm_chain
+from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 from ofdb_core.data.samples import Samples
 
 ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; drop path has one more
@@ -74,7 +72,7 @@ class Batches:
         self.parts = parts(recipe, processes)
         self._part_size = recipe.batch_size // (processes * self.parts)
         self._first = process * self.parts
-        self._augment = augmentation.training(recipe)
+        self._augment = timm_chain.training(recipe)
 
     def places(self, part: int = 0) -> slice:
         """Where in the whole batch the samples of a part stand, as a slice."""
@@ -89,9 +87,9 @@ class Batches:
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and soft targets (B, C) float32."""
         ids, places = self.ids(step, part), self.places(part)
-        words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(4 * self.recipe.batch_size)
-        with augmentation.generators_kept():
-            samples = [self._one(i, seeds) for i, seeds in zip(ids, words.reshape(-1, 4)[places].tolist(), strict=True)]
+        words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(5 * self.recipe.batch_size)
+        with timm_chain.generators_kept():
+            samples = [self._one(i, seeds) for i, seeds in zip(ids, words.reshape(-1, 5)[places].tolist(), strict=True)]
         targets = mixing.soft_targets(self.images.labels[ids], len(self.images.classes), self.recipe.label_smoothing)
         return mixing.mixed(torch.stack(samples), targets, self.recipe, np.random.default_rng([self.seed, MIX, step]))
 
@@ -99,7 +97,7 @@ class Batches:
         random.seed(seeds[0])
         np.random.seed(seeds[1])
         torch.default_generator.manual_seed(seeds[2])
-        return self._augment(self.images.picture(i, np.random.default_rng(seeds[3])))
+        return self._augment(Image.fromarray(self.images.pixels(i, seeds[3] << 32 | seeds[4])))
 
 
 class Plain:
@@ -109,7 +107,7 @@ class Plain:
 
     def __init__(self, images: Samples, recipe: PlainRecipe, *, process: int = 0, processes: int = 1) -> None:
         self.images, self.size = images, recipe.device_batch or recipe.batch_size
-        self._transform = augmentation.evaluation(recipe)
+        self._transform = timm_chain.evaluation(recipe)
         self._ids = range(process, len(images), processes)
 
     def __len__(self) -> int:
@@ -122,55 +120,6 @@ class Plain:
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and labels (B,) int64."""
         ids = self.ids(step)
-        return torch.stack([self._transform(self.images.picture(i)) for i in ids]), torch.as_tensor(
+        return torch.stack([self._transform(Image.fromarray(self.images.pixels(i))) for i in ids]), torch.as_tensor(
             self.images.labels[ids]
         )
-
-
-class _Parts(Dataset):
-    """A source as a data set whose samples are the parts of its batches."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __getitem__(self, number: int) -> Batch:
-        return self.source.batch(*divmod(number, self.source.parts))
-
-
-def _leave_signals_to_the_main_process(_: int) -> None:
-    signals.ignore()
-
-
-def prefetch(
-    source: Source,
-    steps: int,
-    *,
-    start: int = 0,
-    workers: int = 0,
-    ahead: int = 4,
-    device: str | torch.device = "cpu",
-) -> Generator[Batch, None, None]:
-    """Yield the source's batches of the steps start..steps - 1, in order and part by part, on the device.
-
-    workers: processes that make them ahead of time, `ahead` parts each; 0 makes each part here when it is asked for.
-    They live for the whole training, use one thread each and end when the iteration ends, however it ends.
-    """
-    device = torch.device(device)
-    batches = iter(
-        DataLoader(
-            _Parts(source),
-            batch_size=None,
-            sampler=range(start * source.parts, steps * source.parts),
-            num_workers=workers,
-            prefetch_factor=ahead if workers else None,
-            worker_init_fn=_leave_signals_to_the_main_process,
-            generator=torch.Generator(),  # not the caller's, from which a loader draws a number
-            pin_memory=device.type == "cuda",
-        )
-    )
-    try:
-        for batch in batches:
-            yield tuple(tensor.to(device, non_blocking=True) for tensor in batch)
-    finally:
-        if workers:
-            batches._shutdown_workers()  # type: ignore[attr-defined]  # only an iterator with workers has it

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ofdb_core.data.batch_recipe import Mixing
+from ofdb_core.batches.recipe import Mixing
 
 
 def soft_targets(labels: np.ndarray, classes: int, smoothing: float) -> torch.Tensor:
