@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from tiny import SHADES, folder_of, some_images
 
-from ofdb_core.batches import mixing, timm_chain
+from ofdb_core.base.parameters import ParameterError
+from ofdb_core.batches import finish, mixing
 from ofdb_core.batches.prefetch import prefetch
-from ofdb_core.batches.recipe import BatchRecipe
+from ofdb_core.batches.recipe import BatchRecipe, View
 from ofdb_core.batches.source import Batches, Plain, parts
 from ofdb_core.data import samples
 
@@ -24,6 +25,7 @@ def rules():
     values = {
         **{"input_size": 16, "channels": 3, "batch_size": 6, "device_batch": 0, "loader_workers": 0},
         **{"label_smoothing": 0.1, "mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
+        **{"mix_groups": 1, "pipeline": "ofdb", "augmentation_repeats": 1},
         **{"crop_scale": [0.3, 1.0], "crop_ratio": [0.75, 1.3333], "interpolation": "bicubic", "crop_pct": 1.0},
         **{"mean": [0.5] * 3, "std": [0.5] * 3, "hflip": 0.5, "vflip": 0.5, "erasing": 0.5},
         **{"auto_augment": "rand-m9-mstd0.5-inc1"},
@@ -128,7 +130,7 @@ def test_a_network_of_one_channel_gets_gray_pictures(rules):
     assert shown.shape == (2, 1, 16, 16)
     assert torch.allclose(shown, torch.tensor(76 / 255))
     assert torch.allclose(Plain(images, recipe).batch(0)[0], torch.tensor(76 / 255))
-    assert timm_chain.to_pixels(shown, recipe).shape == (2, 16, 16, 3)
+    assert finish.to_pixels(shown, recipe).shape == (2, 16, 16, 3)
 
 
 def test_processes_share_the_images_to_evaluate(rules):
@@ -158,22 +160,73 @@ def test_mixed_targets_sum_to_one(rules, mixing):
         assert (targets >= 0.1 / 5 - 1e-6).all()
 
 
+def mixed(recipe, pictures, key=0, smoothing=0.0):
+    """Pictures (B, S, S) of one gray each, mixed: images (B, C, S, S) in units of their grays, and targets (B, B)."""
+    count, size = pictures.shape[:2]
+    view = {"input_size": size, "channels": 1, "interpolation": "bicubic", "crop_pct": 1.0}
+    given = finish.Unfinished(
+        torch.from_numpy(pictures)[..., None],
+        torch.arange(count),
+        torch.zeros(count, 4, dtype=torch.int32),
+        torch.zeros(count, dtype=torch.int32),
+        *map(torch.from_numpy, mixing.draw(recipe, count, size, [key])),
+    )
+    made = finish.Finish(View.of({**view, "mean": [0.0] * 3, "std": [1 / 255] * 3}), (count, smoothing))
+    return made(given)
+
+
+def numbered(count, size=16):
+    return np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None], (count, size, size)).copy()
+
+
 def test_cutmix_targets_are_the_shares_of_pixels(rules):
-    images = torch.arange(4.0)[:, None, None, None].expand(4, 3, 16, 16).clone()
-    for seed in range(20):
-        mixed, targets = mixing.mixed(
-            images.clone(), torch.eye(4), rules(mixup=0.0, batch_size=4), np.random.default_rng(seed)
-        )
+    sides = set()
+    for key in range(40):
+        images, targets = mixed(rules(mixup=0.0), numbered(4), key)
         for i in range(4):
-            shares = [(mixed[i] == other).float().mean() for other in range(4)]
+            shares = [(images[i].round() == other).float().mean() for other in range(4)]
             assert torch.allclose(targets[i], torch.tensor(shares), atol=1e-6)
+        rows = (images[0, 0].round() == 1).any(dim=1)
+        if not (rows[0] or rows[-1]):
+            sides.add(int(rows.sum()))
+    assert len(sides) > 3
+    assert all(side % 2 == 0 for side in sides)  # the original's box, where no edge cuts it
 
 
 def test_mixup_mixes_images_as_targets(rules):
-    images = torch.eye(5)[:, :, None, None].expand(5, 5, 16, 16).clone()
-    mixed, targets = mixing.mixed(images, torch.eye(5), rules(cutmix=0.0), np.random.default_rng(0))
-    assert torch.allclose(mixed[:, :, 0, 0], targets)
+    images, targets = mixed(rules(cutmix=0.0), numbered(5))
+    assert torch.allclose(images[:, 0, 0, 0], targets @ torch.arange(5.0), atol=1e-4)
     assert ((targets > 0).sum(dim=1) == torch.tensor([2, 2, 2, 2, 1])).all()  # the odd one stays alone
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_each_group_draws_its_mixing_for_itself(rules, groups):
+    recipe = rules(batch_size=16, mix_groups=groups)
+    drawn = mixing.draw(recipe, 16, 16, [3, 1])
+    each = {tuple(map(float, (*drawn.boxes[i], drawn.shares[i], drawn.weights[i]))) for i in range(16)}
+    assert len(each) == groups
+    for places in np.split(np.arange(16), groups):
+        assert len(np.unique(drawn.weights[places])) == 1
+
+
+def test_groups_that_do_not_fit_are_refused(rules):
+    with pytest.raises(ParameterError, match="mix_groups: 4 groups of pairs do not fit batch_size: 12"):
+        rules(batch_size=12, mix_groups=4)
+
+
+@pytest.mark.parametrize(("batch_size", "repeats"), [(12, 3), (8, 3), (6, 2), (4, 8)])
+def test_each_image_stands_so_many_times_in_a_batch(rules, batch_size, repeats):
+    images = some_images(n=24)
+    source = Batches(images, rules(batch_size=batch_size, augmentation_repeats=repeats), seed=1)
+    ids = np.concatenate([source.ids(step) for step in range(24 * repeats)])[: 24 * repeats]
+    assert set(Counter(ids.tolist()).values()) == {repeats}  # in as many steps as one epoch has without, times repeats
+    for number in range(24):
+        places = np.flatnonzero(ids == number)
+        assert np.ptp(places) < max(batch_size, repeats)
+    if batch_size >= 2 * repeats:
+        assert all(source.ids(step)[0] != source.ids(step)[1] for step in range(20))  # partners
+    batch = source.batch(0)[0]
+    assert len({picture.numpy().tobytes() for picture in batch}) == batch_size  # each augmented anew
 
 
 def test_no_mixing_leaves_smoothed_labels(rules):
@@ -183,15 +236,8 @@ def test_no_mixing_leaves_smoothed_labels(rules):
     assert torch.allclose(targets.max(dim=1).values, torch.tensor(0.9 + 0.1 / 5))
 
 
-def test_mix_probability_is_the_share_of_mixed_batches(rules):
-    targets = torch.eye(6)
-    mixed = [
-        not torch.equal(
-            mixing.mixed(torch.zeros(6, 3, 16, 16), targets, rules(mix_probability=0.3), np.random.default_rng(i))[1],
-            targets,
-        )
-        for i in range(400)
-    ]
+def test_mix_probability_is_the_share_of_mixed_groups(rules):
+    mixed = [(mixing.draw(rules(mix_probability=0.3), 6, 16, [key]).weights != 1).any() for key in range(400)]
     assert 0.2 < np.mean(mixed) < 0.4
 
 
@@ -202,7 +248,7 @@ def test_normalisation_is_the_recipes(rules):
     shown = Batches(images, recipe, seed=0).batch(0)[0]
     assert torch.allclose(shown.mean(dim=(0, 2, 3)), expected)
     assert torch.allclose(Plain(images, recipe).batch(0)[0].mean(dim=(0, 2, 3)), expected)
-    assert (timm_chain.to_pixels(shown, recipe) == 255).all()
+    assert (finish.to_pixels(shown, recipe) == 255).all()
 
 
 def test_strongest_augmentation_is_survived(rules):
@@ -258,8 +304,10 @@ INTERRUPTED = """
 import sys, time, torch
 from ofdb_core.batches.prefetch import prefetch
 class Slow:
-    parts = 1
-    def batch(self, step, part):
+    parts, parallel = 1, {parallel}
+    def finish(self, half):
+        return half
+    def unfinished(self, step, part):
         time.sleep(0.01)
         return [torch.zeros(3)]
 for step, _ in enumerate(prefetch(Slow(), 10**9, workers=2)):
@@ -268,9 +316,10 @@ for step, _ in enumerate(prefetch(Slow(), 10**9, workers=2)):
 """
 
 
-def test_ctrl_c_ends_the_workers_too():
+@pytest.mark.parametrize("parallel", [True, False])
+def test_ctrl_c_ends_the_workers_too(parallel):
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED],
+        [sys.executable, "-c", INTERRUPTED.format(parallel=parallel)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -33,7 +33,31 @@ def test_tasks_are_taken_as_they_are_needed():
     results.close()
 
 
-def test_the_error_of_a_task_is_the_callers_and_ends_the_others():
+def test_results_come_in_the_order_of_the_tasks():
+    def task(i):
+        time.sleep(0.002 * (i % 3))
+        return i
+
+    assert list(threads.in_order((lambda i=i: task(i) for i in range(40)), 3)) == list(range(40))
+
+
+def test_no_more_results_are_held_than_there_are_threads():
+    taken = []
+
+    def tasks():
+        for i in itertools.count():
+            taken.append(i)
+            yield lambda: None
+
+    results = threads.in_order(tasks(), 2)
+    for received in range(1, 20):
+        next(results)
+        assert len(taken) == received + 2
+    results.close()
+
+
+@pytest.mark.parametrize("gives", [threads.results, threads.in_order])
+def test_the_error_of_a_task_is_the_callers_and_ends_the_others(gives):
     before, done = threading.active_count(), []
 
     def task(i):
@@ -42,7 +66,7 @@ def test_the_error_of_a_task_is_the_callers_and_ends_the_others():
         done.append(i)
 
     with pytest.raises(ValueError, match="task 3"):
-        list(threads.results((lambda i=i: task(i) for i in range(1000)), 2))
+        list(gives((lambda i=i: task(i) for i in range(1000)), 2))
     assert len(done) < 20
     assert threading.active_count() == before
 

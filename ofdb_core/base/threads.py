@@ -1,54 +1,84 @@
-"""Work in threads whose results the caller takes as they come; an interrupt ends all of it."""
+"""Work in threads whose results the caller takes as they come, or in order; an interrupt ends all of it."""
 
+import collections
 import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+Finished = queue.SimpleQueue[tuple[Any, BaseException | None]]  # results, or what the tasks raised
 
 
-def results(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
-    """The results of tasks, in the order in which threads finish them; the exception of a task is raised here.
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[Callable[[Callable[[], Any], Finished], None]]:
+    """A function that gives a task to one of the threads, and the queue into which the thread puts its result.
 
-    tasks: taken one by one, 2 * workers ahead of what is finished. Tasks and results go through queues that are written
-    in C: Python's own futures, interrupted at the wrong moment, keep a lock for ever, and the threads wait for it.
+    The queues are written in C: Python's own futures, interrupted at the wrong moment, keep a lock for ever, and the
+    threads wait for it. At the end what nobody has begun is left out.
     """
-    waiting: queue.SimpleQueue[Callable[[], T] | None] = queue.SimpleQueue()
-    finished: queue.SimpleQueue[tuple[list[T], BaseException | None]] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[tuple[Callable[[], Any], Finished] | None] = queue.SimpleQueue()
 
     def work() -> None:
-        while (task := waiting.get()) is not None:
+        while (given := waiting.get()) is not None:
+            task, finished = given
             try:
-                finished.put(([task()], None))
+                finished.put((task(), None))
             except BaseException as error:  # it is the caller's
-                finished.put(([], error))
-
-    def taken() -> T:
-        result, error = finished.get()
-        if error is not None:
-            raise error
-        return result[0]
+                finished.put((None, error))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]  # a caller may forget the iterator
     for thread in threads:
         thread.start()
     try:
-        unfinished = 0
-        for task in tasks:
-            waiting.put(task)
-            unfinished += 1
-            if unfinished > 2 * workers:
-                yield taken()
-                unfinished -= 1
-        for _ in range(unfinished):
-            yield taken()
+        yield lambda task, finished: waiting.put((task, finished))
     finally:
         with contextlib.suppress(queue.Empty):
             while True:
-                waiting.get_nowait()  # what nobody has begun
+                waiting.get_nowait()
         for _ in threads:
             waiting.put(None)
         for thread in threads:
             thread.join()
+
+
+def _taken(finished: Finished) -> Any:
+    result, error = finished.get()
+    if error is not None:
+        raise error
+    return result
+
+
+def results(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
+    """The results of tasks, in the order in which threads finish them; the exception of a task is raised here.
+
+    tasks: taken one by one, 2 * workers ahead of what is finished.
+    """
+    finished: Finished = queue.SimpleQueue()
+    with _pool(workers) as give:
+        unfinished = 0
+        for task in tasks:
+            give(task, finished)
+            unfinished += 1
+            if unfinished > 2 * workers:
+                yield _taken(finished)
+                unfinished -= 1
+        for _ in range(unfinished):
+            yield _taken(finished)
+
+
+def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
+    """The results of tasks, in their own order; the exception of a task is raised here, in its turn.
+
+    tasks: taken one by one, so many that each thread has one and one more waits to be taken: no more results are held.
+    """
+    ahead: collections.deque[Finished] = collections.deque()
+    with _pool(workers) as give:
+        for task in tasks:
+            ahead.append(queue.SimpleQueue())
+            give(task, ahead[-1])
+            if len(ahead) > workers:
+                yield _taken(ahead.popleft())
+        while ahead:
+            yield _taken(ahead.popleft())

@@ -1,4 +1,10 @@
-"""Mixup, CutMix and soft targets of a batch."""
+"""Mixup, CutMix and soft targets: what is drawn for each sample of a batch.
+
+Sample 2k is mixed with sample 2k + 1, so that a batch can be split between processes; the last of an odd batch stays
+alone.
+"""
+
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -6,33 +12,63 @@ import torch
 from ofdb_core.batches.recipe import Mixing
 
 
-def soft_targets(labels: np.ndarray, classes: int, smoothing: float) -> torch.Tensor:
-    """Labels (B,) as probabilities (B, C) float32: 1 - smoothing for the label, and smoothing shared by all classes."""
-    targets = torch.full((len(labels), classes), smoothing / classes)
-    return targets.scatter_add_(1, torch.as_tensor(labels)[:, None], torch.full((len(labels), 1), 1.0 - smoothing))
+class Mixed(NamedTuple):
+    """How each of B samples is mixed with its partner.
 
-
-def mixed(
-    images: torch.Tensor, targets: torch.Tensor, recipe: Mixing, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mixup (Zhang et al., 2018) or CutMix (Yun et al., 2019), one draw for the whole batch.
-
-    images (B, 3, S, S) and targets (B, C) float32. Sample 2k is mixed with sample 2k + 1, so that a batch can be split
-    between processes; the last sample of an odd batch stays alone.
+    boxes: (B, 4) int32, top, left, bottom and right of what comes from the partner's picture, before all pixels become
+    shares (B,) float32 times a sample's own and the rest of the partner's; weights: (B,) float32, of its own label.
     """
-    if rng.random() >= recipe.mix_probability or not recipe.mixes():
-        return images, targets
-    cut = recipe.cutmix > 0 and (recipe.mixup == 0 or rng.random() < recipe.mix_switch)
-    alpha = recipe.cutmix if cut else recipe.mixup
-    share = rng.beta(alpha, alpha)  # of a sample itself; the rest is its partner's
-    partner = torch.arange(len(images)) ^ 1
-    partner[partner == len(images)] -= 1
-    if cut:
-        size = images.shape[-1]
-        corner = rng.integers(size, size=2) - int(size * np.sqrt(1 - share)) // 2
-        (top, left), (bottom, right) = np.clip([corner, corner + int(size * np.sqrt(1 - share))], 0, size)
-        images[:, :, top:bottom, left:right] = images[partner][:, :, top:bottom, left:right]
-        share = 1 - (bottom - top) * (right - left) / size**2
-    else:
-        images = images * share + images[partner] * (1 - share)
-    return images, targets * share + targets[partner] * (1 - share)
+
+    boxes: np.ndarray
+    shares: np.ndarray
+    weights: np.ndarray
+
+    def part(self, places: slice) -> Self:
+        """Those of some samples."""
+        return type(self)(*(array[places] for array in self))
+
+
+def unmixed(samples: int) -> Mixed:
+    """Nothing is mixed."""
+    return Mixed(np.zeros((samples, 4), np.int32), np.ones(samples, np.float32), np.ones(samples, np.float32))
+
+
+def draw(recipe: Mixing, samples: int, size: int, key: list[int]) -> Mixed:
+    """Mixup (Zhang et al., 2018) or CutMix (Yun et al., 2019), drawn for each of the recipe's groups of a batch.
+
+    samples: of the batch; size: of a picture's side; key: of the random stream, to which the group's number is added.
+    """
+    drawn = unmixed(samples)
+    for group, places in enumerate(np.split(np.arange(samples), recipe.mix_groups)):
+        rng = np.random.default_rng([*key, group])
+        if rng.random() >= recipe.mix_probability or not recipe.mixes():
+            continue
+        cut = recipe.cutmix > 0 and (recipe.mixup == 0 or rng.random() < recipe.mix_switch)
+        alpha = recipe.cutmix if cut else recipe.mixup
+        share = rng.beta(alpha, alpha)  # of a sample itself; the rest is its partner's
+        if cut:
+            box = _box(size, share, rng.integers(size, size=2))
+            share = 1 - (box[2] - box[0]) * (box[3] - box[1]) / size**2
+            drawn.boxes[places] = box
+        else:
+            drawn.shares[places] = share
+        drawn.weights[places] = share
+    if samples % 2:
+        for array, alone in zip(drawn, unmixed(1), strict=True):
+            array[-1:] = alone
+    return drawn
+
+
+def _box(size: int, share: float, centre: np.ndarray) -> np.ndarray:
+    """Top, left, bottom and right (4,) of a square around the centre that leaves about `share` of a picture.
+
+    Its side is even, as in the original: half of it is taken off and added.
+    """
+    half = int(size * np.sqrt(1 - share)) // 2
+    return np.clip([*(centre - half), *(centre + half)], 0, size)
+
+
+def soft_targets(labels: torch.Tensor, classes: int, smoothing: float) -> torch.Tensor:
+    """Labels (B,) as probabilities (B, C) float32: 1 - smoothing for the label, and smoothing shared by all classes."""
+    targets = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
+    return targets.scatter_add_(1, labels[:, None], torch.full_like(targets[:, :1], 1.0 - smoothing))

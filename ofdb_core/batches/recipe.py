@@ -22,7 +22,7 @@ class View(Parameters):
 
 @dataclass(frozen=True)
 class Loading(Parameters):
-    """How many images make a batch, and which processes make it."""
+    """How many images make a batch, and how many threads make it."""
 
     unseen: ClassVar[tuple[str, ...]] = ("loader_workers",)
     renamed = {"workers": "loader_workers"}  # noqa: RUF012
@@ -34,8 +34,10 @@ class Loading(Parameters):
 
 @dataclass(frozen=True)
 class Augmentation(View):
-    """What is drawn anew for an image in each step: timm's chain."""
+    """What is drawn anew for an image in each step: timm's chain, by its own code or by ours."""
 
+    pipeline: Literal["ofdb", "timm"]
+    augmentation_repeats: Count
     crop_scale: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
     crop_ratio: Annotated[list[float], Length(2, 2), Range(0, above=True)]
     hflip: Share
@@ -57,6 +59,7 @@ class Mixing(Parameters):
     cutmix: NotNegative
     mix_probability: Share
     mix_switch: Share
+    mix_groups: Count
 
     def mixes(self) -> bool:
         """Whether samples are ever mixed."""
@@ -71,3 +74,8 @@ class PlainRecipe(Loading, View):
 @dataclass(frozen=True)
 class BatchRecipe(PlainRecipe, Augmentation, Mixing):
     """All that a training batch is a function of, beside images, seed and step."""
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.mixes() and self.mix_groups > 1 and self.batch_size % (2 * self.mix_groups):
+            yield f"mix_groups: {self.mix_groups} groups of pairs do not fit batch_size: {self.batch_size}"

@@ -1,38 +1,40 @@
 """Images become batches, each a function of (seed, step) and of nothing else.
 
-The training loop asks a batch source for the batch of step i: which process or worker makes it, and how many there are,
+The training loop asks a batch source for the batch of step i: which process or thread makes it, and how many there are,
 changes nothing. Length is counted in steps. The samples come in a stream of permutations, one for each (seed, epoch),
-joined end to end and cut into batches: every sample is used equally often and no tail is dropped. Augmentation is
-timm's; a sample with many instances gets a generator of its own to draw one with (see `samples`).
+joined end to end and cut into batches: every sample is used equally often and no tail is dropped. A sample's draws come
+from its own random words; the first of them draws an instance where there are many (see `samples`).
 """
 
 import functools
-import random
 from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 
-from ofdb_core.batches import mixing, timm_chain
-from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
+from ofdb_core.batches import chain, mixing, timm_chain
+from ofdb_core.batches.finish import Batch, Finish, Unfinished
+from ofdb_core.batches.recipe import Augmentation, BatchRecipe, PlainRecipe
 from ofdb_core.data.samples import Samples
 
 ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; drop path has one more
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # images and targets
-
 
 class Source(Protocol):
-    """What the training loop asks for batches, each in `parts` equal parts."""
+    """What the training loop asks for batches, each in `parts` equal parts.
+
+    parallel: whether threads may make them side by side.
+    """
 
     parts: int
+    parallel: bool
+    finish: Finish
 
     def ids(self, step: int, part: int = 0) -> np.ndarray:
         """The numbers of the samples in a part of the batch, (B,) int64."""
 
-    def batch(self, step: int, part: int = 0) -> Batch:
-        """Images (B, C, S, S) float32, and their targets."""
+    def unfinished(self, step: int, part: int = 0) -> Unfinished:
+        """The first half of a part of the batch; `finish` makes the second."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -58,6 +60,19 @@ def parts(recipe: BatchRecipe, processes: int = 1) -> int:
     raise ValueError(f"batch_size: {size} cannot be cut into equal parts{most} for {processes} processes{even}")
 
 
+def _chain(recipe: Augmentation) -> chain.Chain | timm_chain.TimmChain:
+    """The chain that a recipe names."""
+    return timm_chain.TimmChain(recipe) if recipe.pipeline == "timm" else chain.Chain(recipe)
+
+
+def _stacked(pictures: list[np.ndarray]) -> torch.Tensor:
+    """Pictures (S, S) or (S, S, 3) as one tensor (B, S, S, 1), or (B, S, S, 3) where one has colour."""
+    if all(picture.ndim == 2 for picture in pictures):
+        return torch.from_numpy(np.stack(pictures)[..., None])
+    coloured = [np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture for picture in pictures]
+    return torch.from_numpy(np.stack(coloured))
+
+
 class Batches:
     """The training batches of images by a recipe: the batch source that the loop asks.
 
@@ -72,42 +87,65 @@ class Batches:
         self.parts = parts(recipe, processes)
         self._part_size = recipe.batch_size // (processes * self.parts)
         self._first = process * self.parts
-        self._augment = timm_chain.training(recipe)
+        self._chain = _chain(recipe)
+        self.parallel = self._chain.parallel
+        self.finish = Finish(recipe, (len(images.classes), recipe.label_smoothing))
 
     def places(self, part: int = 0) -> slice:
         """Where in the whole batch the samples of a part stand, as a slice."""
         return slice((self._first + part) * self._part_size, (self._first + part + 1) * self._part_size)
 
     def ids(self, step: int, part: int = 0) -> np.ndarray:
-        """The numbers of the samples in a part of the batch, (B,) int64."""
-        n, size = len(self.images), self.recipe.batch_size
-        numbers = range(step * size, (step + 1) * size)[self.places(part)]
-        return np.array([_permutation(self.seed, number // n, n)[number % n] for number in numbers])
+        """The numbers of the samples in a part of the batch, (B,) int64.
+
+        With `augmentation_repeats` the samples of a stretch of about a batch stand in it so many times, apart from one
+        another, since neighbours are mixed.
+        """
+        n, size, repeats = len(self.images), self.recipe.batch_size, self.recipe.augmentation_repeats
+        stretch = max(1, size // repeats)  # different samples in a row
+        found = []
+        for place in range(step * size, (step + 1) * size)[self.places(part)]:
+            number = place // (stretch * repeats) * stretch + place % stretch
+            found.append(_permutation(self.seed, number // n, n)[number % n])
+        return np.array(found)
+
+    def unfinished(self, step: int, part: int = 0) -> Unfinished:
+        """The first half of a part of the batch: augmented pictures, and what is drawn for the second."""
+        ids, places, size = self.ids(step, part), self.places(part), self.recipe.batch_size
+        words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(3 * size, np.uint64)
+        keys = words.reshape(size, 3)[places]
+        samples = [self._one(*words) for words in zip(ids, keys[:, 0].tolist(), keys[:, 1].tolist(), strict=True)]
+        mixed = mixing.draw(self.recipe, size, self.recipe.input_size, [self.seed, MIX, step]).part(places)
+        return Unfinished(
+            _stacked([picture for picture, _ in samples]),
+            torch.from_numpy(self.images.labels[ids]),
+            torch.from_numpy(np.stack([erased for _, erased in samples])),
+            torch.from_numpy(keys[:, 2].astype(np.uint32).view(np.int32)),
+            *map(torch.from_numpy, mixed),
+        )
+
+    def _one(self, i: int, instance: int, key: int) -> tuple[np.ndarray, np.ndarray]:
+        """An augmented picture of sample i, and what of it is erased."""
+        pixels, size = self.images.pixels(i, instance), self.recipe.input_size
+        gray = self.recipe.channels == 1 or (pixels.ndim == 2 and self._chain.keeps_gray)
+        picture = np.empty((size, size) if gray else (size, size, 3), np.uint8)
+        return picture, self._chain(pixels, key, picture)
 
     def batch(self, step: int, part: int = 0) -> Batch:
-        """Images (B, C, S, S) float32, normalised, and soft targets (B, C) float32."""
-        ids, places = self.ids(step, part), self.places(part)
-        words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(5 * self.recipe.batch_size)
-        with timm_chain.generators_kept():
-            samples = [self._one(i, seeds) for i, seeds in zip(ids, words.reshape(-1, 5)[places].tolist(), strict=True)]
-        targets = mixing.soft_targets(self.images.labels[ids], len(self.images.classes), self.recipe.label_smoothing)
-        return mixing.mixed(torch.stack(samples), targets, self.recipe, np.random.default_rng([self.seed, MIX, step]))
-
-    def _one(self, i: int, seeds: list[int]) -> torch.Tensor:
-        random.seed(seeds[0])
-        np.random.seed(seeds[1])
-        torch.default_generator.manual_seed(seeds[2])
-        return self._augment(Image.fromarray(self.images.pixels(i, seeds[3] << 32 | seeds[4])))
+        """Images (B, C, S, S) float32, normalised, and soft targets (B, classes) float32."""
+        return self.finish(self.unfinished(step, part))
 
 
 class Plain:
     """The un-augmented images in order, as a batch source; process, processes: whose share of the images this is."""
 
     parts = 1
+    parallel = True
 
     def __init__(self, images: Samples, recipe: PlainRecipe, *, process: int = 0, processes: int = 1) -> None:
         self.images, self.size = images, recipe.device_batch or recipe.batch_size
-        self._transform = timm_chain.evaluation(recipe)
+        self._seen = timm_chain.evaluation(recipe)
+        self.finish = Finish(recipe)
         self._ids = range(process, len(images), processes)
 
     def __len__(self) -> int:
@@ -117,9 +155,17 @@ class Plain:
         """The numbers of the samples in a batch, (B,) int64; the last batch may be smaller."""
         return np.array(self._ids[step * self.size : (step + 1) * self.size])
 
+    def unfinished(self, step: int, part: int = 0) -> Unfinished:
+        """The first half of a batch: the pictures."""
+        ids = self.ids(step)
+        return Unfinished(
+            _stacked([self._seen(self.images.pixels(i)) for i in ids]),
+            torch.from_numpy(self.images.labels[ids]),
+            torch.zeros(len(ids), 4, dtype=torch.int32),
+            torch.zeros(len(ids), dtype=torch.int32),
+            *map(torch.from_numpy, mixing.unmixed(len(ids))),
+        )
+
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and labels (B,) int64."""
-        ids = self.ids(step)
-        return torch.stack([self._transform(Image.fromarray(self.images.pixels(i))) for i in ids]), torch.as_tensor(
-            self.images.labels[ids]
-        )
+        return self.finish(self.unfinished(step))

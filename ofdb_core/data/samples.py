@@ -7,11 +7,12 @@ bring samples that are rendered when they are asked for.
 import functools
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 from PIL import Image
@@ -117,19 +118,31 @@ class Samples(Protocol):
 
 
 class Cache:
-    """Arrays that load(path) makes when they are first asked for, kept while `budget` bytes last."""
+    """Arrays that load(path) makes when they are first asked for, kept while `budget` bytes last; threads share it.
+
+    What is kept stays: samples come in permutations, and a cache that gives up the oldest for the newest would have
+    nothing of the next one.
+    """
 
     def __init__(self, load: Callable[[Path], np.ndarray], budget: int) -> None:
         self._load, self.budget = load, budget
         self._kept: dict[Path, np.ndarray] = {}
+        self._lock = threading.Lock()
 
     def __getitem__(self, path: Path) -> np.ndarray:
         if (array := self._kept.get(path)) is None:
             array = self._load(path)
-            if array.nbytes <= self.budget:
-                self.budget -= array.nbytes
-                self._kept[path] = array
+            with self._lock:
+                if path not in self._kept and array.nbytes <= self.budget:
+                    self.budget -= array.nbytes
+                    self._kept[path] = array
         return array
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
 
 def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[list[Path], list[int], list[str]]:
@@ -159,7 +172,7 @@ class Images:
     """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
 
     items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n paths; labels: (n,) int64 in 0..C - 1; classes: C
-    names; cache_bytes: how much decoded pixels of files each process (so each worker) may keep.
+    names; cache_bytes: how much decoded pixels of files each process may keep.
     """
 
     def __init__(

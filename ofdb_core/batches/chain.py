@@ -1,0 +1,4 @@
+from ofdb_core.batches import timm_chain
+
+
+class Chain(timm_chain.TimmChain): ...

@@ -1,0 +1,191 @@
+"""The second half of a batch: pictures of bytes become what a network sees.
+
+They are normalised, erased and mixed: on a CPU by a kernel, on another device by its own operations, to the same bits.
+So what goes to a device is a byte a pixel, and what random erasing writes is drawn where it is needed: a hash of the
+sample's key and the place chooses one of the 65,536 quantiles of the normal distribution.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import ndtri
+
+from ofdb_core.batches.mixing import soft_targets
+from ofdb_core.batches.recipe import View
+from ofdb_core.formulas.jit import kernel
+
+Batch = tuple[torch.Tensor, torch.Tensor]  # images and targets
+
+
+class Unfinished(NamedTuple):
+    """The first half of a batch of B samples.
+
+    pictures: (B, S, S, 1) where all are gray, else (B, S, S, 3), uint8; labels: (B,) int64; erased: (B, 4) int32, top,
+    left, height and width of what is erased; keys: (B,) int32, of the noise there; boxes, shares and weights: see
+    `mixing.Mixed`.
+    """
+
+    pictures: torch.Tensor
+    labels: torch.Tensor
+    erased: torch.Tensor
+    keys: torch.Tensor
+    boxes: torch.Tensor
+    shares: torch.Tensor
+    weights: torch.Tensor
+
+
+@functools.cache
+def _quantiles() -> np.ndarray:
+    """The quantiles (65536,) float32 of the normal distribution, each in the middle of its share."""
+    return ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
+
+
+@kernel
+def _noise(quantiles: np.ndarray, key: int, first: int, out: np.ndarray) -> None:
+    """Fill `out` (n,) float32 with the noise at the places first, first + 1, ... of a picture."""
+    for i in range(len(out)):
+        x = np.uint32((first + i) * 0x9E3779B1 + key)
+        x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+        x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+        out[i] = quantiles[x >> np.uint32(16)]
+
+
+@kernel
+def _normalised(
+    picture: np.ndarray, y: int, channel: int, values: np.ndarray, erased: np.ndarray, key: int, quantiles: np.ndarray,
+    out: np.ndarray,
+) -> None:  # fmt: skip
+    """Fill `out` (S,) with row y of a channel of a picture (S, S, 1 or 3): normalised, and erased."""
+    size, shown = len(out), channel if picture.shape[2] > 1 else 0
+    for x in range(size):
+        out[x] = values[picture[y, x, shown]]
+    top, left, height, width = erased[0], erased[1], erased[2], erased[3]
+    if top <= y < top + height:
+        _noise(quantiles, key, (channel * size + y) * size + left, out[left : left + width])
+
+
+@kernel
+def _finish(
+    pictures: np.ndarray,
+    erased: np.ndarray,
+    keys: np.ndarray,
+    boxes: np.ndarray,
+    shares: np.ndarray,
+    values: np.ndarray,
+    same: bool,
+    quantiles: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Fill `out` (B, C, S, S) float32, a pair of samples and a row at a time, so that all but `out` stays in the cache.
+
+    values: (C, 256) float32, what the bytes of a channel become; same: whether all channels have the same.
+    """
+    count, channels, size = len(pictures), out.shape[1], out.shape[2]
+    one, other = np.empty(size, np.float32), np.empty(size, np.float32)
+    for a in range(0, count, 2):
+        b = min(a + 1, count - 1)
+        for y in range(size):
+            plain = same and pictures.shape[3] == 1
+            for i in (a, b):
+                plain = plain and not erased[i, 0] <= y < erased[i, 0] + erased[i, 2]
+            for channel in range(channels):
+                if channel and plain:
+                    out[a, channel, y] = out[a, 0, y]
+                    out[b, channel, y] = out[b, 0, y]
+                    continue
+                _normalised(pictures[a], y, channel, values[channel], erased[a], keys[a], quantiles, one)
+                _normalised(pictures[b], y, channel, values[channel], erased[b], keys[b], quantiles, other)
+                if boxes[a, 0] <= y < boxes[a, 2]:
+                    for x in range(boxes[a, 1], boxes[a, 3]):
+                        one[x], other[x] = other[x], one[x]
+                share = shares[a]
+                if share == 1:
+                    out[a, channel, y] = one
+                    out[b, channel, y] = other
+                else:
+                    rest, first, second = np.float32(1) - share, out[a, channel, y], out[b, channel, y]
+                    for x in range(size):
+                        first[x] = one[x] * share + other[x] * rest
+                        second[x] = other[x] * share + one[x] * rest
+
+
+def _within(boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """Whether each pixel lies in its sample's box of top, left, bottom and right: (B, 1, S, S) bool."""
+    top, left, bottom, right = boxes[:, :, None, None, None].unbind(1)
+    places = torch.arange(size, device=boxes.device)
+    rows, columns = places[:, None], places[None, :]
+    return (top <= rows) & (rows < bottom) & (left <= columns) & (columns < right)
+
+
+def _hashed(places: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+    """The 16 bits (...) int64 that `_noise` draws at places with keys, both int32, whose products wrap around."""
+    x = places * -0x61C8864F + keys
+    for shift, factor in ((16, -0x7A143595), (13, -0x3D4D51CB)):
+        x = (x ^ ((x >> shift) & (2 ** (32 - shift) - 1))) * factor
+    return ((x >> 16) & 0xFFFF).long()
+
+
+class Finish:
+    """What makes batches of their first halves, for a view; soft: number of classes and smoothing of the targets."""
+
+    def __init__(self, view: View, soft: tuple[int, float] | None = None) -> None:
+        mean, std = (torch.tensor(values[: view.channels])[:, None] for values in (view.mean, view.std))
+        self._values = (torch.arange(256) / 255 - mean) / std  # (C, 256) float32, in the order of torchvision
+        self._same, self._soft = bool((self._values == self._values[:1]).all()), soft
+
+    def __call__(self, given: Unfinished) -> Batch:
+        """Images (B, C, S, S) float32 and targets on the device of the first half.
+
+        Targets: soft ones (B, classes) float32, mixed as the images; without `soft` the labels (B,) int64.
+        """
+        images = self._by_kernel(given) if given.pictures.device.type == "cpu" else self._by_torch(given)
+        if self._soft is None:
+            return images, given.labels
+        targets, own = soft_targets(given.labels, *self._soft), given.weights[:, None]
+        return images, targets * own + targets[_partners(len(targets))] * (1 - own)
+
+    def _by_kernel(self, given: Unfinished) -> torch.Tensor:
+        count, size = given.pictures.shape[:2]
+        images = torch.empty(count, len(self._values), size, size)
+        _finish(
+            given.pictures.numpy(),
+            given.erased.numpy(),
+            given.keys.numpy(),
+            given.boxes.numpy(),
+            given.shares.numpy(),
+            self._values.numpy(),
+            self._same,
+            _quantiles(),
+            images.numpy(),
+        )
+        return images
+
+    def _by_torch(self, given: Unfinished) -> torch.Tensor:
+        device, size, channels = given.pictures.device, given.pictures.shape[1], len(self._values)
+        shown = given.pictures.permute(0, 3, 1, 2).expand(-1, channels, -1, -1).long()
+        firsts = (torch.arange(channels, device=device) * 256)[:, None, None]
+        images = self._values.to(device).flatten()[shown + firsts]
+        found = given.erased[:, 2].nonzero().flatten()
+        if len(found):
+            top, left, height, width = given.erased[found].unbind(1)
+            within = _within(torch.stack([top, left, top + height, left + width], 1), size)
+            places = torch.arange(channels * size * size, device=device, dtype=torch.int32).view(channels, size, size)
+            noise = torch.as_tensor(_quantiles(), device=device)[_hashed(places, given.keys[found, None, None, None])]
+            images[found] = torch.where(within, noise, images[found])
+        partners, own = _partners(len(images)), given.shares[:, None, None, None]
+        images = torch.where(_within(given.boxes, size), images[partners], images)
+        return torch.where(own == 1, images, images * own + images[partners] * (1 - own))
+
+
+def _partners(count: int) -> list[int]:
+    """The number of the sample that each of a batch is mixed with."""
+    return [min(i ^ 1, count - 1) for i in range(count)]
+
+
+def to_pixels(batch: torch.Tensor, recipe: View) -> np.ndarray:
+    """A batch as the model sees it (B, C, S, S) as pictures (B, S, S, 3) uint8; what normalisation left is undone."""
+    mean, std = (torch.tensor(values[: recipe.channels])[:, None, None] for values in (recipe.mean, recipe.std))
+    shown = ((batch * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
+    return shown.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
