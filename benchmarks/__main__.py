@@ -39,7 +39,9 @@ TRAINING_HEADINGS = (
     "workers",
     "ofdb_steps_per_s",
     "timm_steps_per_s",
+    "constant_steps_per_s",
     "times_faster",
+    "of_constant",
 )
 KEY = ("case", "device", "size", "batch")  # a measurement replaces the one of the same work
 MARKS = ("<!-- benchmarks -->", "<!-- end -->")
@@ -106,8 +108,10 @@ def measure_training(case, batch, runs):
             f"{trainer}_peak_mb": round(max(run["peak_mb"] for run in rounds)),
             **{f"{trainer}_{part}": f"{share:.3f}" for part, share in shares[trainer].items()},
         }
-    ratio = statistics.median(speeds["ofdb"]) / statistics.median(speeds["timm"])
-    return {**row, "times_faster": f"{ratio:.4g}"}
+    ratios = {
+        name: statistics.median(speeds["ofdb"]) / statistics.median(speeds[name]) for name in ("timm", "constant")
+    }
+    return {**row, "times_faster": f"{ratios['timm']:.4g}", "of_constant": f"{ratios['constant']:.4g}"}
 
 
 def table():
@@ -134,8 +138,9 @@ def training_table():
     """The README's table of training, as text, from results/training.csv; what that lacks was not measured."""
     parts = " / ".join(training.PARTS)
     lines = [
-        f"| case | device | batch | steps/s | timm, steps/s | {parts} | timm: {parts} | first step, s | peak MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| case | device | batch | steps/s | of a constant batch's | timm, steps/s | {parts} | timm: {parts} | "
+        "first step, s | peak MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     path, machines = RESULTS / "training.csv", set()
     rows = tables.read(path) if path.exists() else []
@@ -143,11 +148,11 @@ def training_table():
         for case, (_, _, batches) in training.CASES.items():
             found = [row for row in rows if row["case"] == case and (row["device"] == "CPU") == (kind == "CPU")]
             if not found:
-                lines.append(f"| {case} | {kind} | {batches[kind]} | not measured |" + " |" * 5)
+                lines.append(f"| {case} | {kind} | {batches[kind]} | not measured |" + " |" * 6)
             for row in found:
                 machines.add(row["machine"])
                 cells = [case, f"{row['device']}, {row['precision']}", row["batch"]]
-                cells += [row["ofdb_steps_per_s"], row["timm_steps_per_s"]]
+                cells += [row["ofdb_steps_per_s"], f"{float(row['of_constant']):.0%}", row["timm_steps_per_s"]]
                 cells += [_percent(row, "ofdb"), _percent(row, "timm"), row["ofdb_first_step_s"], row["ofdb_peak_mb"]]
                 lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])

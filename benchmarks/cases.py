@@ -8,54 +8,28 @@ reads is made before the clock starts and kept in runs/benchmarks/ for the next 
 import functools
 import itertools
 import json
-import re
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import plain
-from ofdb_core.base import folder, provenance
+from benchmarks import plain, prepared, samples
+from benchmarks.prepared import KEPT, RELEASE, Measured, timed
+from ofdb_core.base import folder
 from ofdb_core.families import fractal_2d, fractal_3d, registry, visual_atom
 from ofdb_core.formulas import camera, contours, ifs, search, streams
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import recipes
 
-KEPT = provenance.PROJECT / "runs" / "benchmarks"
-RELEASE = {"size": 362, "points": 200_000, "weight": 0.2}
 FIRST = 40  # candidates that the baseline judges
 MODELS = 1000  # that views are taken of, one after another, where only views are counted
 
 
-@dataclass
-class Measured:
-    """seconds for n items of a unit; baseline: seconds for one item; disk_mb: of the files that were written."""
-
-    seconds: float
-    items: int
-    unit: str
-    baseline: float | None = None
-    disk_mb: float | None = None
-
-
-def _timed(function, *arguments, **named):
-    began = time.perf_counter()
-    result = function(*arguments, **named)
-    return time.perf_counter() - began, result
-
-
 def _size(root):
     return sum(path.stat().st_size for path in Path(root).rglob("*") if path.is_file()) / 1e6
-
-
-def peak_mb():
-    """This process's peak memory; what getrusage says of a new process may be that of the one that started it."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def _same(ours, theirs):
@@ -75,7 +49,7 @@ def import_package(_):
 
 def _search(categories, candidates, baseline, points):
     fast = [candidate.score for candidate in itertools.islice(candidates(), FIRST)]
-    slow, scores = _timed(baseline, 1, points, FIRST)
+    slow, scores = timed(baseline, 1, points, FIRST)
     finite = np.isfinite(scores) & np.isfinite(fast)
     _same(np.round(np.array(fast)[finite], 9), np.round(scores[finite], 9))
 
@@ -85,7 +59,7 @@ def _search(categories, candidates, baseline, points):
         return candidate.number + 1
 
     with tempfile.TemporaryDirectory() as root:
-        seconds, count = _timed(whole, root)
+        seconds, count = timed(whole, root)
     return Measured(seconds, count, "candidate", slow / FIRST)
 
 
@@ -104,53 +78,35 @@ def search_3d_one_core(categories):
     return _search(categories, functools.partial(search.candidates_3d, workers=1), plain.search_3d, 10_000)
 
 
-def _kept(name, write, *arguments, **named):
-    """The folder runs/benchmarks/<name>, which `write` makes unless it is complete and unchanged."""
-    write(KEPT / name, *arguments, **named)
-    return KEPT / name
-
-
 def _written(write, *arguments, **named):
     """Seconds, number of files and MB that it takes to write a folder anew."""
     with tempfile.TemporaryDirectory() as root:
-        seconds, made = _timed(write, root, *arguments, **named)
+        seconds, made = timed(write, root, *arguments, **named)
         return seconds, len(made["files"]), _size(root)
 
 
 def _verified(root):
-    seconds, problems = _timed(folder.verify, root)
+    seconds, problems = timed(folder.verify, root)
     if problems:
         raise RuntimeError(f"{root}: {problems[0]}")
     return Measured(seconds, len(folder.manifest(root)["files"]), "file", disk_mb=_size(root))
-
-
-def _categories(count):
-    return _kept(f"categories-{count}", fractal_2d.write_categories, categories=count)
-
-
-def _models(count):
-    found = _kept(f"categories3d-{count}", fractal_3d.write_categories, categories=count)
-    return _kept(f"models-{count}", fractal_3d.write_models, found)
-
-
-def released(count):
-    """The folder of n images of the released 2D-OFDB."""
-    return _kept(f"images-{count}", fractal_2d.write_images, _categories(count), draw="patch_gray", **RELEASE)
 
 
 def render_2d(images):
     """Rendering n images of the released 2D-OFDB, PNG files and manifest included."""
     system = next(search.first(1, search.candidates_2d())).system
     ours = fractal_2d.rgb(system, **RELEASE)[..., 0]
-    slow, theirs = _timed(plain.render, system, **RELEASE, seed=0)
+    slow, theirs = timed(plain.render, system, **RELEASE, seed=0)
     _same(ours, theirs)
-    seconds, count, megabytes = _written(fractal_2d.write_images, _categories(images), draw="patch_gray", **RELEASE)
+    seconds, count, megabytes = _written(
+        fractal_2d.write_images, prepared.categories(images), draw="patch_gray", **RELEASE
+    )
     return Measured(seconds, count, "image", slow, megabytes)
 
 
 def models_3d(models):
     """n models, PLY files and manifest included."""
-    found = _kept(f"categories3d-{models}", fractal_3d.write_categories, categories=models)
+    found = prepared.categories_3d(models)
     seconds, count, megabytes = _written(fractal_3d.write_models, found)
     return Measured(seconds, count, "model", disk_mb=megabytes)
 
@@ -158,28 +114,28 @@ def models_3d(models):
 def _one_view(root):
     """Seconds of the baseline for a view of the first model, which must be ours."""
     cloud = fractal_3d.load_points(fractal_3d.load_models(root)[0][1])
-    slow, theirs = _timed(plain.view, cloud, np.pi / 6, 224)
+    slow, theirs = timed(plain.view, cloud, np.pi / 6, 224)
     _same(camera.view(cloud, (0,), (0.0,)), theirs)
     return slow
 
 
 def views_3d(models):
     """12 views of n models of the released 3D-OFDB, PNG files and manifest included."""
-    root = _models(models)
+    root = prepared.models(models)
     slow, (seconds, count, megabytes) = _one_view(root), _written(fractal_3d.write_views, root)
     return Measured(seconds, count, "view", slow, megabytes)
 
 
 def view_3d(views):
     """n views alone: of models in memory, on one core, without a file."""
-    root = _models(MODELS)
+    root = prepared.models(MODELS)
     clouds = [fractal_3d.load_points(path) for _, path in fractal_3d.load_models(root)]
 
     def draw():
         for i in range(views):
             camera.view(clouds[i % MODELS], (i % 12,), (0.0,))
 
-    return Measured(_timed(draw)[0], views, "view", _one_view(root))
+    return Measured(timed(draw)[0], views, "view", _one_view(root))
 
 
 def live_3d(views):
@@ -187,7 +143,10 @@ def live_3d(views):
 
     The baseline draws all points, and no viewpoint.
     """
-    root, values = _models(MODELS), {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    root, values = (
+        prepared.models(MODELS),
+        {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()},
+    )
     recipe = recipes.Pretrain.of({**values, "data": "models", "samples": "live"})
     found = registry.samples("models", root, recipe)
 
@@ -195,7 +154,7 @@ def live_3d(views):
         for i in range(views):
             found.pixels(i % MODELS, i)
 
-    return Measured(_timed(draw)[0], views, "view", _one_view(root))
+    return Measured(timed(draw)[0], views, "view", _one_view(root))
 
 
 def render_visualatom(images):
@@ -203,7 +162,7 @@ def render_visualatom(images):
     stream = streams.Mersenne([1])
     atom = contours.sample(stream)
     strokes = contours.strokes(atom, stream)
-    slow, theirs = _timed(plain.draw_contours, atom, strokes, 512)
+    slow, theirs = timed(plain.draw_contours, atom, strokes, 512)
     _same(contours.draw(atom, strokes, 512), theirs)
     how = {"categories": images, "settings": "published"}
     seconds, count, megabytes = _written(visual_atom.write_images, **how)
@@ -217,7 +176,7 @@ def write_family(family, images):
         for stage in family.stages[:-1]:
             if stage.write:
                 _prepare(stage, root, images)
-        seconds, _ = _timed(family.stages[-1].write, prepared)
+        seconds, _ = timed(family.stages[-1].write, prepared)
         made = Path(root) / family.stages[-1].writes[-1]
         return Measured(seconds, len(folder.complete(made)["files"]), "file", disk_mb=_size(made))
 
@@ -249,6 +208,7 @@ CASES = {
     "view_3d": (view_3d, [10_000]),
     "live_3d": (live_3d, [10_000]),
     "render_visualatom": (render_visualatom, [1000]),
+    **samples.CASES,
 }
 for _name, _family in registry.families().items():  # those of a family, unless there is a case with a baseline above
     CASES.setdefault(f"render_{_name}", (functools.partial(write_family, _family), [1000]))
@@ -257,4 +217,4 @@ for _name, _family in registry.families().items():  # those of a family, unless 
 if __name__ == "__main__":
     name, size = sys.argv[1:]
     measured = CASES[name][0](int(size))
-    print(json.dumps({**asdict(measured), "peak_mb": peak_mb()}))
+    print(json.dumps({**asdict(measured), "peak_mb": prepared.peak_mb()}))

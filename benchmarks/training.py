@@ -1,7 +1,8 @@
 """What training costs: `python -m benchmarks.training <case> <batch> <trainer> <pass>` prints one measurement as JSON.
 
 A case is a network, eager or compiled, on 1,000 images of the released 2D-OFDB with the published recipe. It is trained
-by the project's loop (trainer `ofdb`) and by timm's loader, mixing and training step with the same settings (`timm`).
+by the project's loop (trainer `ofdb`), by the same on one constant batch (`constant`), and by timm's loader, mixing
+and training step with the same settings (`timm`).
 Pass `speed` times the steps that follow a warm-up, in which workers start and the network is compiled; pass `shares`
 says where their time goes: it is profiled and, with CUDA_LAUNCH_BLOCKING=1, waits for each kernel.
 """
@@ -15,7 +16,7 @@ import time
 import torch
 from torch.autograd.profiler import record_function
 
-from benchmarks import cases
+from benchmarks import prepared
 from ofdb_core.batches.source import Batches
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
@@ -67,6 +68,23 @@ def by_ofdb(root, how, clock):
     images = registry.samples(how.data, root, how)
     source = Batches(images, how, seed=how.seed)
     loop.fit(_network(images, how), source, how, seed=how.seed, watch=clock)
+
+
+class _Constant(Batches):
+    """A source with one batch, which lies on the device: what is left is the step."""
+
+    def __init__(self, *words, **named):
+        super().__init__(*words, **named)
+        whole, device = self.unfinished(0), processes.state().device
+        batch = self.finish(type(whole)(*(tensor.to(device) for tensor in whole)))
+        self.unfinished = lambda step, part=0: type(whole)(*(tensor[:0] for tensor in whole))
+        self.finish = lambda half: batch
+
+
+def by_nothing(root, how, clock):
+    """Train with the project's loop on one constant batch."""
+    images = registry.samples(how.data, root, how)
+    loop.fit(_network(images, how), _Constant(images, how, seed=how.seed), how, seed=how.seed, watch=clock)
 
 
 def by_timm(root, how, clock):
@@ -134,7 +152,7 @@ def recipe_of(case, batch):
 def _peak_mb():
     if KIND == "GPU":
         return torch.cuda.max_memory_allocated() / 2**20
-    return cases.peak_mb()
+    return prepared.peak_mb()
 
 
 def speed(trainer, root, how):
@@ -161,7 +179,7 @@ def shares(trainer, root, how):
     return {part: spent[part] / clock.seconds for part in PARTS}
 
 
-TRAINERS = {"ofdb": by_ofdb, "timm": by_timm}
+TRAINERS = {"ofdb": by_ofdb, "timm": by_timm, "constant": by_nothing}
 PASSES = {"speed": speed, "shares": shares}
 BATCHES = {"tiny": {"CPU": 32, "GPU": 256}, "base": {"CPU": 8, "GPU": 128}}
 CASES = {  # the experiment whose recipe it is, whether the network is compiled, and the batch on each kind of device
@@ -173,4 +191,4 @@ CASES = {  # the experiment whose recipe it is, whether the network is compiled,
 
 if __name__ == "__main__":
     case, batch, trainer, measured = sys.argv[1:]
-    print(json.dumps(PASSES[measured](trainer, cases.released(1000), recipe_of(case, int(batch)))))
+    print(json.dumps(PASSES[measured](trainer, prepared.released(1000), recipe_of(case, int(batch)))))

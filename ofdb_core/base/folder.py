@@ -90,16 +90,18 @@ def is_current(root: str | Path, head: Header) -> bool:
     return facts is not None and _same(facts, head) and not verify(root)
 
 
-def made_by(root: str | Path, parameters: dict[str, Any], renamed: Mapping[str, str]) -> str | None:
+def made_by(
+    root: str | Path, parameters: dict[str, Any], recorded: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+) -> str | None:
     """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`.
 
-    renamed: a parameter's name of earlier versions, which may stand in the manifest -> today's.
+    recorded: turns the manifest's parameters, which an earlier version may have written, into today's.
     """
     facts = manifest(root)
     if facts is None:
         return None
-    had = {renamed.get(name, name): value for name, value in facts.get("parameters", {}).items()}
-    return facts.get("code") if had == parameters and not verify(root) else None
+    same = recorded(facts.get("parameters", {})) == parameters
+    return facts.get("code") if same and not verify(root) else None
 
 
 def is_own(name: str) -> bool:

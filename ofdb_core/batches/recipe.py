@@ -36,6 +36,8 @@ class Loading(Parameters):
 class Augmentation(View):
     """What is drawn anew for an image in each step: timm's chain, by its own code or by ours."""
 
+    earlier = {"pipeline": "ofdb", "augmentation_repeats": 1}  # noqa: RUF012
+
     pipeline: Literal["ofdb", "timm"]
     augmentation_repeats: Count
     crop_scale: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
@@ -53,6 +55,8 @@ class Augmentation(View):
 @dataclass(frozen=True)
 class Mixing(Parameters):
     """Mixup, CutMix and label smoothing."""
+
+    earlier = {"mix_groups": 1}  # noqa: RUF012
 
     label_smoothing: Share
     mixup: NotNegative

@@ -1,0 +1,62 @@
+"""What the cases of all benchmarks share: the clock, the measurement, and data that are made once and kept."""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ofdb_core.base import provenance
+from ofdb_core.families import fractal_2d, fractal_3d
+
+KEPT = provenance.PROJECT / "runs" / "benchmarks"
+RELEASE = {"size": 362, "points": 200_000, "weight": 0.2}
+
+
+@dataclass
+class Measured:
+    """seconds for n items of a unit; baseline: seconds for one item; disk_mb: of the files that were written."""
+
+    seconds: float
+    items: int
+    unit: str
+    baseline: float | None = None
+    disk_mb: float | None = None
+
+
+def timed(function, *arguments, **named):
+    """Seconds that a call takes, and its result."""
+    began = time.perf_counter()
+    result = function(*arguments, **named)
+    return time.perf_counter() - began, result
+
+
+def peak_mb():
+    """This process's peak memory; what getrusage says of a new process may be that of the one that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+def kept(name, write, *arguments, **named):
+    """The folder runs/benchmarks/<name>, which `write` makes unless it is complete and unchanged."""
+    write(KEPT / name, *arguments, **named)
+    return KEPT / name
+
+
+def categories(count):
+    """The folder of the first n published 2D categories."""
+    return kept(f"categories-{count}", fractal_2d.write_categories, categories=count)
+
+
+def categories_3d(count):
+    """The folder of the first n 3D categories."""
+    return kept(f"categories3d-{count}", fractal_3d.write_categories, categories=count)
+
+
+def models(count):
+    """The folder of their models."""
+    return kept(f"models-{count}", fractal_3d.write_models, categories_3d(count))
+
+
+def released(count):
+    """The folder of n images of the released 2D-OFDB."""
+    return kept(f"images-{count}", fractal_2d.write_images, categories(count), draw="patch_gray", **RELEASE)

@@ -1,0 +1,126 @@
+"""What a sample costs on one core: from an image to its place in a normalised and mixed batch, beside timm's chain.
+
+The baseline is what timm's own loader does with the same images and recipe: its transforms of a PIL image, a batch of
+float32 tensors, its Mixup. That both augment alike is what tests/test_chain.py is for: they draw different numbers.
+"""
+
+import functools
+import time
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks import prepared
+from ofdb_core.batches.source import Batches
+from ofdb_core.data.samples import Images
+from ofdb_core.families import registry
+from ofdb_core.run import parameter_files
+from ofdb_core.stages import recipes
+
+# isort: split
+from timm.data import Mixup, create_transform
+
+SLOW = 3  # batches of the baseline
+
+
+def _recipe(experiment, stage, settings, **values):
+    """The published recipe of an experiment, with a batch of 32."""
+    defaults = {parameter: value for parameter, (value, _) in parameter_files.defaults(stage).items()}
+    return settings.of({**defaults, **parameter_files.changes(experiment, stage), "batch_size": 32, **values})
+
+
+def _by_timm(images, recipe, batches):
+    """Seconds for one sample: augmented, stacked and mixed by timm."""
+    chain = create_transform(
+        recipe.input_size,
+        is_training=True,
+        scale=recipe.crop_scale,
+        ratio=recipe.crop_ratio,
+        hflip=recipe.hflip,
+        vflip=recipe.vflip,
+        color_jitter=None,
+        auto_augment=recipe.auto_augment,
+        interpolation=recipe.interpolation,
+        re_prob=recipe.erasing,
+        re_mode="pixel",
+        mean=recipe.mean,
+        std=recipe.std,
+    )
+    mixing = Mixup(
+        mixup_alpha=recipe.mixup,
+        cutmix_alpha=recipe.cutmix,
+        prob=recipe.mix_probability,
+        switch_prob=recipe.mix_switch,
+        label_smoothing=recipe.label_smoothing,
+        num_classes=len(images.classes),
+    )
+
+    def batch(step):
+        ids = [(step * recipe.batch_size + i) % len(images) for i in range(recipe.batch_size)]
+        pictures = [chain(Image.fromarray(images.pixels(i, i)).convert("RGB")) for i in ids]
+        return mixing(torch.stack(pictures), torch.as_tensor(images.labels[ids]))
+
+    batch(0)
+    began = time.perf_counter()
+    for step in range(batches):
+        batch(step)
+    return (time.perf_counter() - began) / (batches * recipe.batch_size)
+
+
+def measure(images, recipe, samples, *, finished=True):
+    """n samples of a recipe's batches; finished: normalised and mixed, else the bytes that go to a GPU."""
+    torch.set_num_threads(1)
+    source = Batches(images, recipe, seed=0)
+    make, steps = source.batch if finished else source.unfinished, max(1, samples // recipe.batch_size)
+    for i in range(len(images)):
+        images.pixels(i)  # decoded, or its table made
+    make(0)
+    slow = _by_timm(images, recipe, SLOW)
+    began = time.perf_counter()
+    for step in range(steps):
+        make(step)
+    seconds = time.perf_counter() - began
+    return prepared.Measured(seconds, steps * recipe.batch_size, "sample", slow)
+
+
+def stored_2d(samples, *, finished=True):
+    """Stored images of the released 2D-OFDB, 362 px, by the published recipe."""
+    recipe = _recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain)
+    return measure(Images.from_folder(prepared.released(1000)), recipe, samples, finished=finished)
+
+
+def _live(root, samples, **values):
+    recipe = _recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain, samples="live", **values)
+    return measure(registry.samples(recipe.data, root, recipe), recipe, samples)
+
+
+def live_2d(samples, *, patches="pattern"):
+    """Images of the released 2D-OFDB, each with patches of its own, from its categories' files."""
+    return _live(prepared.categories(1000), samples, data="categories", live_patches=patches)
+
+
+def live_3d(samples):
+    """Views of the released 3D-OFDB's models, from anywhere."""
+    return _live(prepared.models(1000), samples, data="models")
+
+
+def rgb(side):
+    """512 samples of photographs' size and kind: noise in colour, side x side, by the recipe of fine-tuning."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, side // 8, side // 8, 3), dtype=np.uint8)
+    large = np.stack(
+        [np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in pixels]
+    )
+    recipe = _recipe("finetune/cifar10", "5_finetune", recipes.Finetune)
+    return measure(Images(large, np.arange(64) % 10, range(10)), recipe, 512)
+
+
+CASES = {
+    "sample_stored_2d": (stored_2d, [4000]),
+    "sample_stored_2d_bytes": (functools.partial(stored_2d, finished=False), [4000]),
+    "sample_live_2d": (live_2d, [4000]),
+    "sample_live_2d_texture": (functools.partial(live_2d, patches="texture"), [4000]),
+    "sample_live_2d_both": (functools.partial(live_2d, patches="both"), [4000]),
+    "sample_live_3d": (live_3d, [4000]),
+    "sample_rgb": (rgb, [32, 500]),
+}

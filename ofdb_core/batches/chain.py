@@ -1,4 +1,0 @@
-from ofdb_core.batches import timm_chain
-
-
-class Chain(timm_chain.TimmChain): ...
