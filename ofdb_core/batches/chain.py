@@ -1,0 +1,82 @@
+"""timm's training chain on arrays: from the pixels of a sample to the view that a network learns from.
+
+Equal to timm's and Pillow's to the byte for the same draws, up to the 8-bit picture: normalisation, and the noise in
+the erased box, come later. Without the GIL, so that threads share one copy of the images.
+"""
+
+import numpy as np
+
+from ofdb_core.batches import draws, operations
+from ofdb_core.batches.recipe import Augmentation
+from ofdb_core.batches.resample import resized_crop
+from ofdb_core.formulas.jit import kernel
+
+
+class Chain:
+    """The augmentation of a recipe; UnknownAugmentation, a ValueError, where only timm knows how.
+
+    keeps_gray: a gray picture stays gray, so that one channel is enough.
+    """
+
+    def __init__(self, recipe: Augmentation) -> None:
+        self.chances = draws.chances(recipe)
+        self._fill = np.array([min(255, round(255 * x)) for x in recipe.mean], np.uint8)
+        self.keeps_gray = bool((self._fill == self._fill[0]).all()) or not recipe.auto_augment
+
+    def __call__(self, pixels: np.ndarray, key: int, out: np.ndarray) -> np.ndarray:
+        """Fill `out` with the view of a picture that 64 random bits draw; returns the box that is to be erased.
+
+        pixels: (H, W) or (H, W, 3) uint8; out: (S, S) or (S, S, 3) uint8, contiguous; the box: (4,) int32, top, left,
+        height and width, all zeros where nothing is erased.
+        """
+        source = np.ascontiguousarray(pixels).reshape(*pixels.shape[:2], -1)
+        source.flags.writeable = False  # one type for numba, whoever the pixels belong to
+        return _augment(
+            self.chances, self._fill, self.keeps_gray, source, np.uint64(key), out.reshape(*out.shape[:2], -1)
+        )
+
+
+@kernel
+def _augment(
+    chances: draws.Chances,
+    fill: np.ndarray,
+    keeps_gray: bool,
+    pixels: np.ndarray,
+    key: np.uint64,
+    out: np.ndarray,
+) -> np.ndarray:
+    """Draw, apply, and write to out (S, S, C); returns the erased box."""
+    size = len(out)
+    drawn = draws.drawn(chances, pixels.shape[0], pixels.shape[1], size, key)
+    planes = transformed(drawn, fill, keeps_gray, pixels, size)
+    _write(planes, out)
+    return np.array(drawn.erased, np.int32)
+
+
+@kernel
+def transformed(drawn: draws.Drawn, fill: np.ndarray, keeps_gray: bool, pixels: np.ndarray, size: int) -> np.ndarray:
+    """The view of pixels (H, W, C), as planes (S, C or 3, S): with three channels where the fill is not gray."""
+    planes = resized_crop(pixels, drawn.crop, size, drawn.bicubic, drawn.flips)
+    if planes.shape[1] == 1 and not keeps_gray:
+        gray = planes
+        planes = np.empty((size, 3, size), np.uint8)
+        planes[:] = gray
+    for i in range(len(drawn.operations)):
+        operation, argument, bicubic = drawn.operations[i]
+        planes = operations.applied(planes, int(operation), argument, bicubic != 0, fill)
+    return planes
+
+
+@kernel
+def _write(planes: np.ndarray, out: np.ndarray) -> None:
+    """Planes (S, C, S) as pixels (S, S, C), with as many channels as `out` has."""
+    size, channels, width = planes.shape
+    for y in range(size):
+        row, target = planes[y], out[y]
+        if channels == 3 and out.shape[2] == 1:
+            for x in range(width):
+                target[x, 0] = operations.luma(row[0, x], row[1, x], row[2, x])
+        else:
+            for channel in range(out.shape[2]):
+                for x in range(width):
+                    target[x, channel] = row[min(channel, channels - 1), x]

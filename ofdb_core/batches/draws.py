@@ -1,0 +1,268 @@
+"""What is drawn for a sample: crop, flips, RandAugment's operations and the erased box, as timm draws them.
+
+The draws are a function of 64 random bits. They have timm's distributions, not its streams: `Drawn` can be handed to
+timm's functions, which then give the same picture.
+"""
+
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from ofdb_core.batches import operations
+from ofdb_core.batches.recipe import Augmentation
+from ofdb_core.formulas.jit import kernel
+
+ATTEMPTS = 10  # to find a box that fits, for the crop and for erasing
+ERASED_AREA, ERASED_RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)  # timm's defaults, which no recipe changes
+STEPS = 10.0  # timm's scale of magnitudes
+
+
+class Rule(NamedTuple):
+    """How a magnitude becomes an operation's argument: base + turn * min(cap, magnitude / 10 * span), at least `least`.
+
+    signed: half of the products are negated; whole: they are cut to whole numbers.
+    """
+
+    operation: float
+    span: float = 0.0
+    signed: float = 0.0
+    whole: float = 0.0
+    cap: float = math.inf
+    base: float = 0.0
+    turn: float = 1.0
+    least: float = -math.inf
+
+
+def _enhance(operation: int) -> tuple[Rule, Rule]:
+    """An enhancement's rule, and that of its Increasing variant."""
+    return Rule(operation, 1.8, base=0.1), Rule(operation, 0.9, signed=True, base=1.0, least=0.1)
+
+
+RULES = {
+    "AutoContrast": Rule(operations.AUTO_CONTRAST),
+    "Equalize": Rule(operations.EQUALIZE),
+    "Invert": Rule(operations.INVERT),
+    "Rotate": Rule(operations.ROTATE, 30.0, signed=True),
+    "Posterize": Rule(operations.POSTERIZE, 4.0, whole=True),
+    "PosterizeIncreasing": Rule(operations.POSTERIZE, 4.0, whole=True, base=4.0, turn=-1.0, least=0.0),
+    "Solarize": Rule(operations.SOLARIZE, 256.0, whole=True, cap=256.0),
+    "SolarizeIncreasing": Rule(operations.SOLARIZE, 256.0, whole=True, cap=256.0, base=256.0, turn=-1.0),
+    "SolarizeAdd": Rule(operations.SOLARIZE_ADD, 110.0, whole=True, cap=128.0),
+    "Color": _enhance(operations.COLOR)[0],
+    "ColorIncreasing": _enhance(operations.COLOR)[1],
+    "Contrast": _enhance(operations.CONTRAST)[0],
+    "ContrastIncreasing": _enhance(operations.CONTRAST)[1],
+    "Brightness": _enhance(operations.BRIGHTNESS)[0],
+    "BrightnessIncreasing": _enhance(operations.BRIGHTNESS)[1],
+    "Sharpness": _enhance(operations.SHARPNESS)[0],
+    "SharpnessIncreasing": _enhance(operations.SHARPNESS)[1],
+    "ShearX": Rule(operations.SHEAR_X, 0.3, signed=True),
+    "ShearY": Rule(operations.SHEAR_Y, 0.3, signed=True),
+    "TranslateXRel": Rule(operations.TRANSLATE_X, 0.45, signed=True),
+    "TranslateYRel": Rule(operations.TRANSLATE_Y, 0.45, signed=True),
+}
+_VARIED = ("Posterize", "Solarize", "Color", "Contrast", "Brightness", "Sharpness")  # those with an Increasing variant
+PLAIN = tuple(name for name in RULES if not name.endswith("Increasing"))
+INCREASING = tuple(name + "Increasing" if name in _VARIED else name for name in PLAIN)
+
+
+class UnknownAugmentation(ValueError):
+    """An augmentation string that only timm knows, or nobody."""
+
+
+class RandAugment(NamedTuple):
+    """A `rand-` string: how many operations of which rules (k,), with which chance and magnitude.
+
+    noise: the standard deviation of the magnitude, infinite where it is uniform from 0 on; most: the largest magnitude.
+    """
+
+    rules: np.ndarray
+    layers: int = 2
+    chance: float = 0.5
+    magnitude: float = STEPS
+    noise: float = 0.0
+    most: float = STEPS
+
+
+def rand_augment(text: str) -> RandAugment:
+    """What timm's string says, as rand-m9-mstd0.5-inc1; the first of two values of mstd or mmax counts, as in timm.
+
+    A string of another kind, or with a part that is not known, is an UnknownAugmentation.
+    """
+    kind, *parts = text.split("-")
+    values: dict[str, float] = {}
+    try:
+        if kind != "rand":
+            raise ValueError
+        for part in parts:
+            name, value = re.fullmatch(r"(m|n|p|mstd|mmax|inc)(\d.*)", part).groups()  # type: ignore[union-attr]
+            number = float(value) if name in ("p", "mstd") else int(value)
+            values[name] = values.get(name, number) if name in ("mstd", "mmax") else number
+    except (ValueError, AttributeError):
+        raise UnknownAugmentation(
+            f"auto_augment: {text!r} is not known here; allowed are null and rand- with m, n, p, mstd, mmax and inc, "
+            "as rand-m9-mstd0.5-inc1"
+        ) from None
+    names = INCREASING if values.get("inc") else PLAIN
+    noise = values.get("mstd", 0.0)
+    return RandAugment(
+        np.array([RULES[name] for name in names], [(field, np.float64) for field in Rule._fields]),
+        int(values.get("n", 2)),
+        float(values.get("p", 0.5)),
+        float(values.get("m", STEPS)),
+        math.inf if noise > 100 else noise,
+        float(values.get("mmax") or STEPS),
+    )
+
+
+class Chances(NamedTuple):
+    """What the draws of a recipe depend on."""
+
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    bicubic: float  # the chance of bicubic interpolation; else it is bilinear
+    hflip: float
+    vflip: float
+    rand_augment: RandAugment
+    erasing: float
+
+
+def chances(recipe: Augmentation) -> Chances:
+    """The chances of a recipe; UnknownAugmentation where its augmentation is not known."""
+    smallest, largest = recipe.crop_scale
+    narrowest, widest = recipe.crop_ratio
+    return Chances(
+        (float(smallest), float(largest)),
+        (float(narrowest), float(widest)),
+        {"bilinear": 0.0, "bicubic": 1.0, "random": 0.5}[recipe.interpolation],
+        float(recipe.hflip),
+        float(recipe.vflip),
+        rand_augment(recipe.auto_augment) if recipe.auto_augment else rand_augment("rand-n0"),
+        float(recipe.erasing),
+    )
+
+
+class Drawn(NamedTuple):
+    """The draws for one sample; boxes are top, left, height, width, the erased one all zeros where there is none.
+
+    operations: (n, 3) float64, each an operation (NOTHING where it is skipped), its argument, and whether it
+    interpolates by cubic curves.
+    """
+
+    crop: tuple[int, int, int, int]
+    bicubic: bool
+    flips: tuple[bool, bool]
+    operations: np.ndarray
+    erased: tuple[int, int, int, int]
+
+
+@kernel
+def _random(state: np.ndarray) -> float:
+    """The next number in [0, 1) of SplitMix64, whose state is (1,) uint64."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    bits = state[0]
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    bits = bits ^ (bits >> np.uint64(31))
+    return np.int64(bits >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
+def _uniform(state: np.ndarray, low: float, high: float) -> float:
+    return low + (high - low) * _random(state)
+
+
+@kernel
+def _below(state: np.ndarray, n: int) -> int:
+    """A whole number in 0..n-1."""
+    return int(_random(state) * n)
+
+
+@kernel
+def _normal(state: np.ndarray) -> float:
+    """Box and Muller's."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - _random(state)))
+    return radius * math.cos(2.0 * math.pi * _random(state))
+
+
+@kernel
+def _box(
+    state: np.ndarray, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[int, int]:
+    """Height and width of a box with a share of the area, and a ratio of width to height."""
+    area = _uniform(state, scale[0], scale[1]) * (height * width)
+    stretch = math.exp(_uniform(state, math.log(ratio[0]), math.log(ratio[1])))
+    return int(np.rint(math.sqrt(area / stretch))), int(np.rint(math.sqrt(area * stretch)))
+
+
+@kernel
+def _crop(
+    state: np.ndarray, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """torchvision's and timm's random resized crop; of at least one pixel, where theirs may have none."""
+    for _ in range(ATTEMPTS):
+        high, wide = _box(state, height, width, scale, ratio)
+        high, wide = max(high, 1), max(wide, 1)
+        if high <= height and wide <= width:
+            return _below(state, height - high + 1), _below(state, width - wide + 1), high, wide
+    high, wide = height, width
+    if width / height < ratio[0]:
+        high = int(np.rint(width / ratio[0]))
+    elif width / height > ratio[1]:
+        wide = int(np.rint(height * ratio[1]))
+    return (height - high) // 2, (width - wide) // 2, high, wide
+
+
+@kernel
+def _argument(state: np.ndarray, rule: Rule, settings: RandAugment) -> float:
+    """The argument of an operation."""
+    magnitude = settings.magnitude
+    if math.isinf(settings.noise):
+        magnitude = _uniform(state, 0.0, magnitude)
+    elif settings.noise > 0.0:
+        magnitude += settings.noise * _normal(state)
+    value = max(0.0, min(magnitude, settings.most)) / STEPS * rule.span
+    if rule.signed and _random(state) > 0.5:
+        value = -value
+    if rule.whole:
+        value = np.floor(value)
+    return max(rule.least, rule.base + rule.turn * min(rule.cap, value))
+
+
+@kernel
+def _operations(state: np.ndarray, settings: RandAugment, bicubic: float) -> np.ndarray:
+    """RandAugment's operations."""
+    out = np.zeros((settings.layers, 3))
+    for i in range(settings.layers):
+        rule = settings.rules[_below(state, len(settings.rules))]
+        if settings.chance < 1.0 and _random(state) > settings.chance:
+            continue
+        out[i, 0], out[i, 1] = rule.operation, _argument(state, rule, settings)
+        out[i, 2] = _random(state) < bicubic
+    return out
+
+
+@kernel
+def _erased(state: np.ndarray, size: int, chance: float) -> tuple[int, int, int, int]:
+    """timm's random erasing of one box."""
+    if chance > 0.0 and _random(state) <= chance:
+        for _ in range(ATTEMPTS):
+            wide, high = _box(state, size, size, ERASED_AREA, ERASED_RATIO)  # its ratio is of height to width
+            if wide < size and high < size:
+                return _below(state, size - high + 1), _below(state, size - wide + 1), high, wide
+    return 0, 0, 0, 0
+
+
+@kernel
+def drawn(chances: Chances, height: int, width: int, size: int, key: np.uint64) -> Drawn:
+    """The draws for a picture (height, width) that becomes (size, size), by 64 random bits."""
+    state = np.array([key], np.uint64)
+    return Drawn(
+        _crop(state, height, width, chances.scale, chances.ratio),
+        _random(state) < chances.bicubic,
+        (_random(state) < chances.hflip, _random(state) < chances.vflip),
+        _operations(state, chances.rand_augment, chances.bicubic),
+        _erased(state, size, chances.erasing),
+    )

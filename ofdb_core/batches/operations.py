@@ -1,0 +1,350 @@
+"""RandAugment's operations as timm applies them with Pillow, to the byte, on planes (S, C, S) uint8 of 1 or 3 channels.
+
+Most operations look each channel up in a table. Those that move pixels interpolate in double precision, in Pillow's
+order of operations; what comes from outside the picture has the fill colour. A gray picture is worked on in one channel
+where the fill is gray: the result is what each channel of its RGB would be.
+"""
+
+import math
+
+import numpy as np
+
+from ofdb_core.batches.resample import turned
+from ofdb_core.formulas.jit import kernel
+
+(NOTHING, AUTO_CONTRAST, EQUALIZE, INVERT, POSTERIZE, SOLARIZE, SOLARIZE_ADD, BRIGHTNESS, CONTRAST) = range(9)
+(COLOR, SHARPNESS, ROTATE, SHEAR_X, SHEAR_Y, TRANSLATE_X, TRANSLATE_Y) = range(9, 16)
+MIDDLE = 128  # SolarizeAdd brightens what is darker
+SMOOTH = np.array([1, 5], np.float32) / np.float32(13)  # weights of a neighbour and of the pixel itself
+PAD = 2  # pixels on each side, for the reach of a bicubic curve
+SAFE = 1e-6  # a fraction as far as this from a whole number stays on its side of it, whatever is rounded
+
+
+@kernel
+def applied(planes: np.ndarray, operation: int, argument: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
+    """The planes after one operation; they may be overwritten.
+
+    argument: as timm hands it to the operation (degrees, factor, threshold, bits, share of the width); bicubic: or else
+    bilinear, where pixels move; fill: (C,) uint8.
+    """
+    size = len(planes)
+    if operation == NOTHING:
+        return planes
+    if operation == COLOR:
+        return _colored(planes, np.float32(argument))
+    if operation == SHARPNESS:
+        return _sharpened(planes, np.float32(argument))
+    if operation == ROTATE:
+        return _rotated(planes, argument, bicubic, fill)
+    if operation == SHEAR_X:
+        return _slid(planes, argument, 0.0, bicubic, fill)
+    if operation == SHEAR_Y:
+        return turned(_slid(turned(planes), argument, 0.0, bicubic, fill))
+    if operation == TRANSLATE_X:
+        return _slid(planes, 0.0, argument * size, bicubic, fill)
+    if operation == TRANSLATE_Y:
+        return turned(_slid(turned(planes), 0.0, argument * size, bicubic, fill))
+    _look_up(planes, operation, argument)
+    return planes
+
+
+@kernel
+def _look_up(planes: np.ndarray, operation: int, argument: float) -> None:
+    """Put what the operation makes of each value in its place."""
+    gray = _rounded_mean(planes) if operation == CONTRAST else 0
+    for channel in range(planes.shape[1]):
+        table = _table(planes, channel, operation, argument, gray)
+        for y in range(len(planes)):
+            row = planes[y, channel]
+            for x in range(len(row)):
+                row[x] = table[row[x]]
+
+
+@kernel
+def _table(planes: np.ndarray, channel: int, operation: int, argument: float, gray: int) -> np.ndarray:
+    """What becomes of the 256 values of a channel; gray: the mean of the whole picture."""
+    table = np.arange(256).astype(np.uint8)
+    whole = int(argument)
+    if operation == AUTO_CONTRAST:
+        _stretch(_histogram(planes, channel), table)
+    elif operation == EQUALIZE:
+        _even_out(_histogram(planes, channel), table)
+    for i in range(256):
+        if operation == INVERT or (operation == SOLARIZE and i >= whole):
+            table[i] = 255 - i
+        elif operation == POSTERIZE and whole < 8:
+            table[i] = i & (256 - (1 << (8 - whole)))
+        elif operation == SOLARIZE_ADD and i < MIDDLE:
+            table[i] = min(255, i + whole)
+        elif operation in (BRIGHTNESS, CONTRAST):
+            table[i] = _blended(gray, i, np.float32(argument))
+    return table
+
+
+@kernel
+def _histogram(planes: np.ndarray, channel: int) -> np.ndarray:
+    """How often each value occurs, (256,) int64; in four parts, as equal neighbours wait for each other in one."""
+    parts = np.zeros((4, 256), np.int32)
+    width = planes.shape[2]
+    whole = width - width % 4
+    for y in range(len(planes)):
+        row = planes[y, channel]
+        for x in range(0, whole, 4):
+            for j in range(4):
+                parts[j, row[x + j]] += 1
+        for x in range(whole, width):
+            parts[0, row[x]] += 1
+    return parts.sum(axis=0)
+
+
+@kernel
+def _stretch(histogram: np.ndarray, table: np.ndarray) -> None:
+    """The values from the darkest to the brightest over the whole range."""
+    low, high = 0, 255
+    while histogram[low] == 0 and low < 255:
+        low += 1
+    while histogram[high] == 0 and high > 0:
+        high -= 1
+    if high > low:
+        scale = 255.0 / (high - low)
+        for i in range(256):
+            table[i] = min(max(int(i * scale + -low * scale), 0), 255)
+
+
+@kernel
+def _even_out(histogram: np.ndarray, table: np.ndarray) -> None:
+    """Equally many pixels for each range of values."""
+    last = 255
+    while histogram[last] == 0 and last > 0:
+        last -= 1
+    total = histogram.sum()
+    step = (total - histogram[last]) // 255
+    if step == 0 or total == histogram[last]:
+        return
+    count = step // 2
+    for i in range(256):
+        table[i] = min(count // step, 255)
+        count += histogram[i]
+
+
+@kernel
+def _blended(start: int, end: int, share: np.float32) -> np.uint8:
+    """The value that a share leads to from start to end, or beyond it."""
+    value = np.float32(start) + share * np.float32(np.int32(end) - np.int32(start))
+    return np.uint8(min(max(value, np.float32(0)), np.float32(255)))
+
+
+@kernel
+def luma(red: int, green: int, blue: int) -> int:
+    """The gray of a colour, as Pillow's mode L has it."""
+    return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+
+
+@kernel
+def _rounded_mean(planes: np.ndarray) -> int:
+    """The mean gray of the picture."""
+    size, channels, width = planes.shape
+    total = 0
+    for y in range(size):
+        row = planes[y]
+        for x in range(width):
+            total += luma(row[0, x], row[1, x], row[2, x]) if channels == 3 else row[0, x]
+    return int(total / (size * width) + 0.5)
+
+
+@kernel
+def _colored(planes: np.ndarray, factor: np.float32) -> np.ndarray:
+    """Away from the gray picture, or towards it."""
+    if planes.shape[1] == 3:
+        for y in range(len(planes)):
+            red, green, blue = planes[y, 0], planes[y, 1], planes[y, 2]
+            for x in range(len(red)):
+                gray = luma(red[x], green[x], blue[x])
+                red[x] = _blended(gray, red[x], factor)
+                green[x] = _blended(gray, green[x], factor)
+                blue[x] = _blended(gray, blue[x], factor)
+    return planes
+
+
+@kernel
+def _sharpened(planes: np.ndarray, factor: np.float32) -> np.ndarray:
+    """Away from the picture smoothed by a 3 x 3 kernel, or towards it; the border stays."""
+    out = planes.copy()
+    size, channels, width = planes.shape
+    near, own = SMOOTH[0], SMOOTH[1]
+    for y in range(1, size - 1):
+        for channel in range(channels):
+            above, row, below = planes[y - 1, channel], planes[y, channel], planes[y + 1, channel]
+            target = out[y, channel]
+            for x in range(1, width - 1):
+                total = np.float32(0.5)
+                total += np.float32(below[x - 1]) * near + np.float32(below[x]) * near + np.float32(below[x + 1]) * near
+                total += np.float32(row[x - 1]) * near + np.float32(row[x]) * own + np.float32(row[x + 1]) * near
+                total += np.float32(above[x - 1]) * near + np.float32(above[x]) * near + np.float32(above[x + 1]) * near
+                smooth = int(min(max(total, np.float32(0)), np.float32(255)))
+                target[x] = _blended(smooth, row[x], factor)
+    return out
+
+
+@kernel
+def _cubic(a: float, b: float, c: float, d: float, t: float) -> float:
+    """Pillow's curve through four values, t behind b."""
+    return b + t * ((-a + c) + t * ((2 * (a - b) + c - d) + t * (-a + b - c + d)))
+
+
+@kernel
+def _at(a: float, b: float, c: float, d: float, t: float, bicubic: bool) -> float:
+    """Pillow's curve through four values, t behind b; or else its straight line from b to c."""
+    if bicubic:
+        return b + t * ((-a + c) + t * ((2 * (a - b) + c - d) + t * (-a + b - c + d)))
+    return b + (c - b) * t
+
+
+@kernel
+def _as_pixel(value: float) -> np.uint8:
+    return np.uint8(min(max(value, 0.0), 255.0))
+
+
+@kernel
+def _slid(planes: np.ndarray, slope: float, offset: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
+    """Each row moved along itself by slope * y + offset pixels, y being its middle."""
+    size, channels, width = planes.shape
+    out = np.empty_like(planes)
+    places = np.arange(width).astype(np.float64)
+    padded = np.empty(width + 2 * PAD, np.float64)
+    for y in range(size):
+        move = slope * (y + 0.5)
+        start, end = 0, width
+        while start < width and (places[start] + 0.5 + move) + offset < 0.0:
+            start += 1
+        while end > start and (places[end - 1] + 0.5 + move) + offset >= width:
+            end -= 1
+        jump = np.floor(move + offset)
+        part = move + offset - jump
+        steady = SAFE < part < 1.0 - SAFE  # then every pixel comes from `jump` pixels farther, and a part
+        first = int(jump) + PAD + start
+        for channel in range(channels):
+            row, target = planes[y, channel], out[y, channel]
+            target[:start] = fill[channel]
+            target[end:] = fill[channel]
+            padded[:PAD] = row[0]
+            padded[PAD : width + PAD] = row
+            padded[width + PAD :] = row[width - 1]
+            if steady and end > start:
+                a, b, c, d = padded[first - 1 :], padded[first:], padded[first + 1 :], padded[first + 2 :]
+                for x in range(end - start):
+                    t = ((places[start + x] + 0.5 + move) + offset - 0.5) - (places[start + x] + jump)
+                    target[start + x] = _as_pixel(_at(a[x], b[x], c[x], d[x], t, bicubic))
+            else:
+                for x in range(start, end):
+                    at = (places[x] + 0.5 + move) + offset - 0.5
+                    left = int(np.floor(at))
+                    a4 = padded[left + PAD - 1 : left + PAD + 3]
+                    target[x] = _as_pixel(_at(a4[0], a4[1], a4[2], a4[3], at - left, bicubic))
+    return out
+
+
+@kernel
+def _packed(planes: np.ndarray, channel: int) -> np.ndarray:
+    """A channel, its edge repeated around it; each (size + 4, width + 1) uint32 holds four pixels of a row."""
+    size, _, width = planes.shape
+    out = np.empty((size + 2 * PAD, width + 1), np.uint32)
+    padded = np.empty(width + 2 * PAD, np.uint32)
+    for y in range(size + 2 * PAD):
+        row = planes[min(max(y - PAD, 0), size - 1), channel]
+        padded[:PAD] = row[0]
+        padded[PAD : width + PAD] = row
+        padded[width + PAD :] = row[width - 1]
+        target = out[y]
+        for x in range(width + 1):
+            target[x] = np.uint32(padded[x] | padded[x + 1] << 8 | padded[x + 2] << 16 | padded[x + 3] << 24)
+    return out
+
+
+@kernel
+def _across(four: np.uint32, t: float, bicubic: bool) -> float:
+    """The value t behind the second of four packed pixels."""
+    a, b = float(np.int32(four & 255)), float(np.int32(four >> 8 & 255))
+    c, d = float(np.int32(four >> 16 & 255)), float(np.int32(four >> 24 & 255))
+    return _at(a, b, c, d, t, bicubic)
+
+
+@kernel
+def _moved(
+    planes: np.ndarray,
+    matrix: tuple[float, float, float, float, float, float],
+    bicubic: bool,
+    fill: np.ndarray,
+) -> np.ndarray:
+    """Each pixel from where the matrix sends it."""
+    xx, xy, x0, yx, yy, y0 = matrix
+    size, channels, width = planes.shape
+    out = np.empty_like(planes)
+    stride = width + 1
+    packed = np.empty((channels, (size + 2 * PAD) * stride), np.uint32)
+    for channel in range(channels):
+        packed[channel] = _packed(planes, channel).reshape(-1)
+    places, right, down = np.empty(width, np.int32), np.empty(width, np.float64), np.empty(width, np.float64)
+    for y in range(size):
+        start, end = 0, width
+        for x in range(width):
+            right[x] = xx * (x + 0.5) + xy * (y + 0.5) + x0
+            down[x] = yx * (x + 0.5) + yy * (y + 0.5) + y0
+        while start < width and not (0.0 <= right[start] < width and 0.0 <= down[start] < size):
+            start += 1
+        while end > start and not (0.0 <= right[end - 1] < width and 0.0 <= down[end - 1] < size):
+            end -= 1
+        for x in range(start, end):
+            left, above = np.floor(right[x] - 0.5), np.floor(down[x] - 0.5)
+            right[x], down[x] = right[x] - 0.5 - left, down[x] - 0.5 - above
+            places[x] = (np.int32(above) + PAD - 1) * stride + np.int32(left) + PAD - 1
+        for channel in range(channels):
+            target, pixels = out[y, channel], packed[channel]
+            target[:start] = fill[channel]
+            target[end:] = fill[channel]
+            for x in range(start, end):
+                place, t = places[x], right[x]
+                a, b = _across(pixels[place], t, bicubic), _across(pixels[place + stride], t, bicubic)
+                c = _across(pixels[place + 2 * stride], t, bicubic)
+                d = _across(pixels[place + 3 * stride], t, bicubic)
+                target[x] = _as_pixel(_at(a, b, c, d, down[x], bicubic))
+    return out
+
+
+@kernel
+def _rotated(planes: np.ndarray, degrees: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
+    """Counter-clockwise around the middle; quarters of a turn only change the order of pixels."""
+    angle = degrees % 360.0
+    if angle == 0.0:
+        return planes
+    if angle == 90.0:
+        return turned(planes)[::-1].copy()
+    if angle == 180.0:
+        return planes[::-1, :, ::-1].copy()
+    if angle == 270.0:
+        return turned(planes[::-1].copy())
+    return _moved(planes, _rotation(angle, len(planes)), bicubic, fill)
+
+
+@kernel
+def _rotation(degrees: float, size: int) -> tuple[float, float, float, float, float, float]:
+    """The matrix of Pillow's Image.rotate, from a pixel to where it comes from."""
+    angle = -(degrees * (math.pi / 180))
+    cos, sin, middle = _rounded(math.cos(angle)), _rounded(math.sin(angle)), size / 2
+    minus_sin = _rounded(-math.sin(angle))
+    across = cos * -middle + sin * -middle + 0.0
+    down = minus_sin * -middle + cos * -middle + 0.0
+    return cos, sin, across + middle, minus_sin, cos, down + middle
+
+
+@kernel
+def _rounded(x: float) -> float:
+    """Python's round(x, 15) for |x| <= 1: of x itself, not of what x * 1e15 is rounded to."""
+    scale = 1e15
+    product = x * scale
+    left, right = 134217729.0 * x, 134217729.0 * scale  # Dekker's exact product, by halves of 26 bits
+    left, right = left - (left - x), right - (right - scale)
+    rest = ((left * right - product) + left * (scale - right) + (x - left) * right) + (x - left) * (scale - right)
+    whole = np.floor(product)
+    part = (product - whole) + rest
+    return (whole + 1 if part > 0.5 or (part == 0.5 and whole % 2 == 1) else whole) / scale

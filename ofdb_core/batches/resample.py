@@ -1,0 +1,158 @@
+"""Pillow's resize of a crop, to the byte: two passes over 8-bit pixels with integer coefficients of 22 bits.
+
+The rules are those of Pillow 13: which pass comes first, that a side which keeps its length is left alone, how
+coefficients and sums are rounded. Both passes run over contiguous rows, since the horizontal one finds the picture
+lying on its side.
+
+A picture that is worked on is `planes` (H, C, W) uint8: each row holds the row of one channel after the other.
+"""
+
+import numpy as np
+
+from ofdb_core.formulas.jit import kernel
+
+BITS = 22  # of a coefficient, behind the point
+RUN = 8  # rows that are turned at a time
+
+
+@kernel
+def _bilinear(x: float) -> float:
+    x = abs(x)
+    return 1.0 - x if x < 1.0 else 0.0
+
+
+@kernel
+def _bicubic(x: float) -> float:
+    x = abs(x)
+    if x < 1.0:
+        return ((-0.5 + 2.0) * x - (-0.5 + 3.0)) * x * x + 1
+    if x < 2.0:
+        return (((x - 5) * x + 8) * x - 4) * -0.5
+    return 0.0
+
+
+@kernel
+def coefficients(n: int, size: int, bicubic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How a line of n pixels becomes one of `size`: the first pixel of each sum, their number, their coefficients.
+
+    (size,) int64 each, and (size, most) int32, in units of 2 ** -22 and filled up with zeros.
+    """
+    scale = n / size
+    stretch = max(scale, 1.0)
+    support = (2.0 if bicubic else 1.0) * stretch
+    most = int(np.ceil(support)) * 2 + 4
+    first, count = np.empty(size, np.int64), np.empty(size, np.int64)
+    weights = np.empty(most, np.float64)
+    rounded = np.zeros((size, most), np.int32)
+    for i in range(size):
+        centre = (i + 0.5) * scale
+        low = max(int(centre - support + 0.5), 0)
+        high = min(int(centre + support + 0.5), n)
+        total = 0.0
+        for j in range(high - low):
+            x = (j + low - centre + 0.5) * (1.0 / stretch)
+            weights[j] = _bicubic(x) if bicubic else _bilinear(x)
+            total += weights[j]
+        for j in range(high - low):
+            weight = (weights[j] / total if total != 0.0 else weights[j]) * (1 << BITS)
+            rounded[i, j] = np.int32(weight - 0.5 if weight < 0.0 else weight + 0.5)
+        first[i], count[i] = low, high - low
+    return first, count, rounded
+
+
+@kernel
+def _resize_rows(rows: np.ndarray, start: int, bicubic: bool, flipped: bool, out: np.ndarray) -> None:
+    """Resize rows (n, >= start + L) from column `start` on to out (size, L), whose order may be flipped."""
+    size, length = out.shape
+    if len(rows) == size:
+        for i in range(size):
+            out[size - 1 - i if flipped else i] = rows[i, start : start + length]
+        return
+    first, count, weights = coefficients(len(rows), size, bicubic)
+    sums = np.empty(length, np.int32)
+    for i in range(size):
+        low, last = first[i], first[i] + count[i] - 1
+        sums[:] = 1 << (BITS - 1)
+        for j in range(0, count[i], 4):  # the weights of rows beyond the last are zero
+            a = rows[low + j, start : start + length]
+            b = rows[min(low + j + 1, last), start : start + length]
+            c = rows[min(low + j + 2, last), start : start + length]
+            d = rows[min(low + j + 3, last), start : start + length]
+            w0, w1, w2, w3 = weights[i, j], weights[i, j + 1], weights[i, j + 2], weights[i, j + 3]
+            for x in range(length):
+                sums[x] = np.int32(sums[x] + a[x] * w0 + b[x] * w1 + c[x] * w2 + d[x] * w3)
+        row = out[size - 1 - i if flipped else i]
+        for x in range(length):
+            row[x] = np.uint8(min(max(sums[x] >> BITS, 0), 255))
+
+
+@kernel
+def _lying(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """A crop of pixels (H, W, C) on its side, (width, C, height)."""
+    channels = pixels.shape[2]
+    out = np.empty((width, channels, height), np.uint8)
+    whole = height - height % RUN
+    for y in range(0, whole, RUN):
+        for x in range(width):
+            for c in range(channels):
+                for j in range(RUN):
+                    out[x, c, y + j] = pixels[top + y + j, left + x, c]
+    for y in range(whole, height):
+        for x in range(width):
+            for c in range(channels):
+                out[x, c, y] = pixels[top + y, left + x, c]
+    return out
+
+
+@kernel
+def turned(planes: np.ndarray) -> np.ndarray:
+    """Planes (n, C, m) with rows and columns changed, (m, C, n)."""
+    height, channels, width = planes.shape
+    out = np.empty((width, channels, height), np.uint8)
+    whole = height - height % RUN
+    for y in range(0, whole, RUN):
+        for c in range(channels):
+            for x in range(width):
+                for j in range(RUN):
+                    out[x, c, y + j] = planes[y + j, c, x]
+    for y in range(whole, height):
+        for c in range(channels):
+            for x in range(width):
+                out[x, c, y] = planes[y, c, x]
+    return out
+
+
+@kernel
+def resized_crop(
+    pixels: np.ndarray,
+    box: tuple[int, int, int, int],
+    size: int,
+    bicubic: bool,
+    flips: tuple[bool, bool],
+) -> np.ndarray:
+    """The box (top, left, height, width) of pixels (H, W, C), resized to planes (size, C, size) and then flipped.
+
+    bicubic: or else bilinear; flips: left to right, and top to bottom.
+    """
+    top, left, height, width = box
+    channels = pixels.shape[2]
+    hflip, vflip = flips
+    planes = np.empty((size, channels, size), np.uint8)
+    turned_rows = np.empty((size, channels, size if vertical_first(height, width, size) else height), np.uint8)
+    if vertical_first(height, width, size):
+        low = np.empty((size, width, channels), np.uint8)
+        rows = pixels.reshape(len(pixels), -1)[top : top + height]
+        _resize_rows(rows, left * channels, bicubic, vflip, low.reshape(size, -1))
+        lying = _lying(low, 0, 0, size, width)
+        _resize_rows(lying.reshape(width, -1), 0, bicubic, hflip, turned_rows.reshape(size, -1))
+        return turned(turned_rows)
+    lying = _lying(pixels, top, left, height, width)
+    _resize_rows(lying.reshape(width, -1), 0, bicubic, hflip, turned_rows.reshape(size, -1))
+    _resize_rows(turned(turned_rows).reshape(height, -1), 0, bicubic, vflip, planes.reshape(size, -1))
+    return planes
+
+
+@kernel
+def vertical_first(height: int, width: int, size: int) -> bool:
+    """Whether the vertical pass comes first: where the height shrinks by more than twice what the width does."""
+    return size < height and height - size > 2 * (width - size)
