@@ -15,8 +15,10 @@ from ofdb_core.formulas.jit import kernel
 class Chain:
     """The augmentation of a recipe; UnknownAugmentation, a ValueError, where only timm knows how.
 
-    keeps_gray: a gray picture stays gray, so that one channel is enough.
+    keeps_gray: a gray picture stays gray, so that one channel is enough; parallel: threads may call it side by side.
     """
+
+    parallel = True
 
     def __init__(self, recipe: Augmentation) -> None:
         self.chances = draws.chances(recipe)

@@ -1,6 +1,7 @@
 """Augmentation and the plain view by timm's own transforms, to pictures of bytes."""
 
 import contextlib
+import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,7 +40,7 @@ class TimmChain:
     parallel = False
 
     def __init__(self, recipe: Augmentation) -> None:
-        self._recipe = recipe
+        self._chances = draws.chances(dataclasses.replace(recipe, auto_augment=None))
         smallest, largest = recipe.crop_scale
         narrowest, widest = recipe.crop_ratio
         self._chain: Any = create_transform(
@@ -53,7 +54,7 @@ class TimmChain:
             color_jitter=None,  # type: ignore[arg-type]  # timm's annotation forgets None, which it handles
             auto_augment=recipe.auto_augment,
             interpolation=recipe.interpolation,
-            mean=tuple(recipe.mean[: recipe.channels]),
+            mean=tuple(recipe.mean),
         )
         self._chain.transforms[-1:] = []  # to a tensor
         self._chain.transforms.insert(1, _to_rgb)  # after the crop, which is cheaper on one channel
@@ -67,7 +68,8 @@ class TimmChain:
             torch.default_generator.manual_seed(int(words[2]))
             picture = self._chain(Image.fromarray(pixels))
         out[...] = picture.convert("L") if out.ndim == 2 else picture
-        return draws.erased(self._recipe, key)
+        size = len(out)
+        return np.array(draws.drawn(self._chances, size, size, size, np.uint64(key)).erased, np.int32)
 
 
 def evaluation(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
