@@ -74,10 +74,19 @@ def measure(case, size, runs):
         "peak_mb": round(max(one["peak_mb"] for one in found)),
         "disk_mb": f"{found[0]['disk_mb']:.4g}" if found[0]["disk_mb"] else "",
         "each": found[0]["unit"],
+        **_memory([one["memory_mb"] for one in found]),
         "ms_each": f"{each * 1000:.4g}",
         "baseline_ms_each": f"{baseline * 1000:.4g}" if baseline else "",
         "times_faster": f"{baseline / each:.4g}" if baseline else "",
     }
+
+
+def _memory(found):
+    """Columns of the memory of all processes, where it was measured."""
+    if not all(found):
+        return {}
+    ours, theirs = (statistics.median(each) for each in zip(*found, strict=True))
+    return {"memory_mb": round(ours), "baseline_memory_mb": round(theirs)}
 
 
 def measure_training(case, batch, runs):

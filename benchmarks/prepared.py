@@ -1,5 +1,7 @@
 """What the cases of all benchmarks share: the clock, the measurement, and data that are made once and kept."""
 
+import contextlib
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -14,13 +16,17 @@ RELEASE = {"size": 362, "points": 200_000, "weight": 0.2}
 
 @dataclass
 class Measured:
-    """seconds for n items of a unit; baseline: seconds for one item; disk_mb: of the files that were written."""
+    """seconds for n items of a unit; baseline: seconds for one item; disk_mb: of the files that were written.
+
+    memory_mb: of all processes while they work, and of the baseline's, where memory is what is measured.
+    """
 
     seconds: float
     items: int
     unit: str
     baseline: float | None = None
     disk_mb: float | None = None
+    memory_mb: tuple[float, float] | None = None
 
 
 def timed(function, *arguments, **named):
@@ -34,6 +40,17 @@ def peak_mb():
     """This process's peak memory; what getrusage says of a new process may be that of the one that started it."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+def memory_mb():
+    """Memory of this process and of those that it started; what they share counts once."""
+    family, folders = {str(os.getpid())}, [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    for folder in sorted(folders, key=lambda path: int(path.name)):
+        with contextlib.suppress(OSError):  # it has ended
+            if (folder / "stat").read_text().rpartition(")")[2].split()[1] in family:
+                family.add(folder.name)
+    told = [Path(f"/proc/{process}/smaps_rollup").read_text() for process in family]
+    return sum(int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) for text in told) / 1024
 
 
 def kept(name, write, *arguments, **named):
