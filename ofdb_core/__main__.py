@@ -1,6 +1,7 @@
 """The command line behind run_all.sh: `python -m ofdb_core <experiment> [notebook ...]`, `list`, `verify`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def check(root: str | Path) -> int:
 
 
 def main(words: list[str]) -> int:
+    os.environ["PYTHONSAFEPATH"] = "1"  # kernels, launched trainings and workers import nothing from where they start
     options = parser().parse_args(words)
     if options.experiment == "list":
         show(options.names)
