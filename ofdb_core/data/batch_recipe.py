@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whole
+from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whole, Workers
 
 
 @dataclass(frozen=True)
 class View(Parameters):
     """How a network sees an image: its size, its channels and their scale."""
 
-    input_size: Annotated[int, Range(8)]
+    input_size: Annotated[int, Range(8, 4096)]
     channels: Literal[1, 3]
     interpolation: Literal["bilinear", "bicubic", "random"]
     crop_pct: Annotated[float, Range(0, 1, above=True)]
@@ -29,7 +29,7 @@ class Loading(Parameters):
 
     batch_size: Count
     device_batch: Whole
-    loader_workers: Whole
+    loader_workers: Workers
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,23 @@ class Augmentation(View):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from self.falling("crop_scale", "crop_ratio")
+        if self.auto_augment is not None:
+            yield from _misread(self.auto_augment)
+
+
+def _misread(policy: str) -> Iterator[str]:
+    """The sentence that refuses what timm cannot read as a policy of augmentation."""
+    from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
+
+    # isort: split
+    from timm.data import auto_augment as timms
+
+    makers = {"rand": timms.rand_augment_transform, "augmix": timms.augment_and_mix_transform}
+    make = next((maker for name, maker in makers.items() if policy.startswith(name)), timms.auto_augment_transform)
+    try:
+        make(policy, {})
+    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        yield f"auto_augment: {policy!r} is no policy of timm ({error}); one is rand-m9-mstd0.5-inc1, none is null"
 
 
 @dataclass(frozen=True)
