@@ -3,6 +3,7 @@
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$project/.venv
+export PYTHONSAFEPATH=1 # in no process is the current folder, or a script's own, a place to import from
 
 die() { echo "run_all.sh: $*" >&2; exit 1; }
 

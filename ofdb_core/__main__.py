@@ -1,12 +1,17 @@
 """The command line behind run_all.sh: `python -m ofdb_core <experiment> [notebook ...]`, `list`, `verify`."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ofdb_core.base import files, folder, parameters, record, signals
 from ofdb_core.base.values import describe
 from ofdb_core.run import experiment, notebook, parameter_files, road
+
+VALUES = {"-p": 2, "--out": 1, "--launch": 1}  # how many words follow, whatever sign these begin with
+MARK = "\0"  # before such a word, which argparse would take for an option otherwise; no word of a command has it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -14,13 +19,14 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="run_all.sh", allow_abbrev=False)
     found.add_argument("experiment", help="a folder of params/, or list, or verify")
     found.add_argument("names", nargs="*", metavar="notebook", help="run only these, for instance 2_render_2d")
-    found.add_argument("--out", metavar="DIR", help="where results go (default: runs/<experiment>)")
+    found.add_argument("--out", metavar="DIR", type=_unmarked, help="where results go (default: runs/<experiment>)")
     found.add_argument(
         "-p",
         dest="overrides",
         nargs=2,
         action="append",
         default=[],
+        type=_unmarked,
         metavar=("NAME", "VALUE"),
         help="another value for a parameter, in every notebook that has it (or notebook.name for one)",
     )
@@ -28,9 +34,26 @@ def parser() -> argparse.ArgumentParser:
         "--launch",
         dest="options",
         metavar="OPTIONS",
+        type=_unmarked,
         help="train in several processes, by these options of accelerate launch, as one word",
     )
     return found
+
+
+def _marked(words: Iterable[str]) -> Iterator[str]:
+    left = 0
+    for word in words:
+        yield MARK + word if left else word
+        left = left - 1 if left else VALUES.get(word, 0)
+
+
+def _unmarked(word: str) -> str:
+    return word.removeprefix(MARK)
+
+
+def parsed(words: Iterable[str]) -> argparse.Namespace:
+    """The command that the words give."""
+    return parser().parse_args([*_marked(words)])
 
 
 def show(names: list[str]) -> None:
@@ -69,7 +92,8 @@ def check(root: str | Path) -> int:
 
 
 def main(words: list[str]) -> int:
-    options = parser().parse_args(words)
+    os.environ["PYTHONSAFEPATH"] = "1"  # kernels, launched trainings and workers import nothing from where they start
+    options = parsed(words)
     if options.experiment == "list":
         show(options.names)
         return 0

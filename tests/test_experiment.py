@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import files, folder, parameters, provenance
+from ofdb_core.base import files, folder, parameters, provenance, values
 from ofdb_core.run import experiment, notebook, parameter_files, road
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,10 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
             {"1_search_categories": {"categoris": 3}},
             r"1_search_categories: categoris: unknown .*did you mean categories",
         ),
-        ({"1_search_categories": "filling_rate: 2e-1"}, "filling_rate: '2e-1' is not allowed; .* as in 2.0e-1"),
+        ({"1_search_categories": "filling_rate: '2e-1'"}, "filling_rate: '2e-1' is not allowed; .* has no quotes"),
+        ({"1_search_categories": "seed: 010"}, "seed: '010' is not allowed; .* leading zeros"),
+        ({"6_report": "title: 2024"}, "title: 2024 is not allowed; .* quotes make it text: title: '2024'"),
+        ({"6_report": "title: A: B"}, "mapping values are not allowed here; a text with .* needs quotes"),
         ({"1_search_categories": {"search_points": -5}}, "search_points: -5 is out of range"),
         (
             {"1_search_categories": {"search_points": 500}},
@@ -54,10 +57,12 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
         ),
         ({"1_search_categories": {"points": 500}}, r"points: unknown parameter \(it is called search_points here\)"),
         ({"1_search_catgories": {}}, r"named after no notebook \(did you mean 1_search_categories\.yaml\?\)"),
-        ({"1_search_categories": "1: 2"}, "must hold lines"),
-        ({"1_search_categories": "when: 2024-13-01"}, "not YAML"),
+        ({"1_search_categories": "1: 2"}, "1: is no name; quotes make it one"),
+        ({"1_search_categories": "when: 2024-13-01"}, "when: unknown parameter"),
+        ({"1_search_categories": "seed: 1\nseed: 2"}, "seed: is there twice"),
+        ({"1_search_categories": f"seed: 1 {'#' * 2**16}"}, "at most 65,536 are allowed"),
         ({"1_search_categories": {"out": "elsewhere"}}, "out is not allowed here; give --out DIR"),
-        ({"1_search_categories": "a: [b"}, "not YAML"),
+        ({"1_search_categories": "a: [b"}, "cannot be read"),
         ({"1_search_categories": "- a"}, "must hold lines"),
         ({"2_render_2d": {}}, "categories is missing or unfinished; run 1_search_categories first"),
         ({"5_finetune": {"data": "/nowhere"}}, "data: '/nowhere' is none of digits, .* no folder"),
@@ -82,7 +87,7 @@ def test_a_file_of_params_that_would_not_be_read_is_refused(params, tmp_path, na
 def test_a_parameter_file_that_is_no_text_is_refused(params, tmp_path):
     out = params(**{"1_search_categories": SEARCH})
     (tmp_path / "params" / "tiny" / "1_search_categories.yaml").write_bytes(b"\x80")
-    with pytest.raises(parameter_files.UsageError, match="not YAML"):
+    with pytest.raises(parameter_files.UsageError, match="cannot be read"):
         run("tiny", "--out", out)
 
 
@@ -110,6 +115,10 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
         (["tiny", "-p", "2_render_2d.image_size", "4"], "2_render_2d: image_size: 4 is out of range"),
         (["tiny", "-p", "1_search_categories.image_size", "64"], "unknown parameter"),
         (["tiny", "-p", "out", "x"], "unknown parameter"),
+        (["tiny", "-p", "seed", "010"], "seed: '010' is not allowed; .* leading zeros"),
+        (["tiny", "-p", "weight", "&a [*a]"], r"-p weight: .* cannot be read \(\*a: aliases are not allowed"),
+        (["tiny", "--out", "x" * 300], "nothing can be written here .*too long"),
+        (["tiny", "--out", "x/" * 2000], "nothing can be written here .*too long"),
         (["verify", "/nowhere"], "no manifest.json"),
         (["verify"], "give one folder"),
     ],
@@ -117,20 +126,8 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
 def test_mistakes_on_the_command_line_are_refused_before_anything_runs(params, words, message):
     out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER})
     with pytest.raises((parameters.ParameterError, parameter_files.UsageError), match=message):
-        run(*words, *([] if words[0] == "verify" else ["--out", out]))
+        run(*words, *([] if {"verify", "--out"} & {*words} else ["--out", out]))
     assert not out.exists()
-
-
-def test_overrides_are_read_as_yaml_and_numbers():
-    assert [parameter_files.value_of(text) for text in ("3", "1e-4", "null", "[1, 2]", "abc", "true", "{a: 1}")] == [
-        3,
-        1e-4,
-        None,
-        [1, 2],
-        "abc",
-        True,
-        {"a": 1},
-    ]
 
 
 def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
@@ -220,6 +217,65 @@ def test_a_broken_record_is_named(params, junk):
     (out / "record.json").write_bytes(junk)
     with pytest.raises(files.Unreadable, match=r"record\.json: not a record of a run .*; move it away and run again"):
         run("tiny", "--out", out)
+
+
+def test_a_value_may_begin_with_any_sign(params):
+    out = params(**{"6_report": {}})
+    found = command.parsed(
+        ["tiny", "6_report", "-p", "title", "-p", "--out", "-o", "-p", "seed", "-5", "--launch", "--help"]
+    )
+    assert found.overrides == [["title", "-p"], ["seed", "-5"]]
+    assert (found.names, found.out, found.options) == (["6_report"], "-o", "--help")
+    run("tiny", "--out", out, "-p", "title", "--out")
+    assert "<h1>--out</h1>" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("below", [".", "deeper"])
+def test_a_link_to_itself_is_no_folder_for_results(params, tmp_path, below):
+    params(**{"1_search_categories": SEARCH})
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(parameter_files.UsageError, match=r"nothing can be written here .*; give another --out"):
+        run("tiny", "--out", tmp_path / "loop" / below)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--machine_rank x", "invalid int value: 'x'"),
+        ("--machine_rank 1", "machine_rank: 1 is out of range"),
+        ('--a "b', "No closing quotation"),
+        ("--num_processes 0", "num_processes: 0 is out of range"),
+        ("--num_processes", "invalid int value: 'the training'"),
+        ("--num_machines -1", "num_machines: -1 is out of range"),
+        ("--main_process_port 70000", "main_process_port: 70000 is out of range"),
+        ("--no_such_option", "unrecognized arguments: --no_such_option"),
+        ("train.py", "'train.py' is no option"),
+        ("--module", "--module and --no_python are not allowed"),
+        ("--multi_gpu --num_processes 1", "at least 2 processes"),
+        ("--multi_gpu --num_processes 2 --tee x", "x does not match"),
+        ("--multi_gpu --num_processes 2 --rdzv_conf x", "must have a value"),
+        ("--multi_gpu --cpu", "only use one of"),
+        ("--config_file nowhere", "`nowhere` does not exist"),
+    ],
+)
+def test_options_that_accelerate_would_refuse_are_refused_before_anything_runs(params, options, message):
+    out = params(**{"1_search_categories": SEARCH})
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    with pytest.raises(parameter_files.UsageError, match=f"^--launch .*{message}"):
+        run("tiny", "--out", out, "--launch", options)
+    assert not out.exists()
+    assert environment == os.environ
+
+
+@pytest.mark.parametrize("stage", road.stages())
+@pytest.mark.parametrize("text", ["1" + "0" * 25, "-1" + "0" * 25, "1" + "0" * 400, "1" + "0" * 5000, "1e999"])
+def test_no_parameter_takes_a_number_that_no_machine_could_hold(stage, text, tmp_path):
+    kinds = road.stages()[stage].parameters.kinds()
+    for name, kind in kinds.items():
+        given = {list: f"[{text}]", dict: f"{{depth: {text}}}"}
+        for plain in values.arms(kind) & {int, float, list, dict}:
+            with pytest.raises(parameters.ParameterError, match=f"{name}: .* (out of range|not allowed|too large)"):
+                parameter_files.checked("tiny", [stage], [(name, given.get(plain, text))], tmp_path)
 
 
 @pytest.mark.parametrize("below", [".", "deeper"])

@@ -166,9 +166,9 @@ def test_a_notebook_shows_what_two_processes_trained(data, whole, params, capfd)
 
 
 def test_only_the_first_machine_runs_notebooks():
-    assert launch.machine_rank("--num_machines 2 --machine_rank 1") == 1
-    assert launch.machine_rank("--machine_rank=3") == 3
-    assert launch.machine_rank("--multi_gpu") == 0
+    assert launch.check("--num_machines 2 --machine_rank 1").machine_rank == 1
+    assert launch.check("--num-machines=4 --machine-rank=3").machine_rank == 3
+    assert not launch.check("--multi_gpu").machine_rank
 
 
 def test_another_machine_trains_what_the_first_one_trains(data, params, monkeypatch):

@@ -41,7 +41,7 @@ def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
         (
             fractal_2d.Search,
             {"filling_rate": "2e-1"},
-            r"filling_rate: '2e-1' .* YAML reads a number only .* as in 2\.0e-1",
+            r"filling_rate: '2e-1' .*\. A number is decimal and has no quotes or leading zeros, as 10, 0\.5 or 1e-3",
         ),
         (fractal_2d.Search, {"filling_rate": 1.5}, "filling_rate: 1.5 is out of range; .* at least 0 and at most 1"),
         (fractal_2d.Search, {"filling_rate": float("nan")}, "filling_rate: nan is not allowed"),

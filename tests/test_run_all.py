@@ -1,9 +1,11 @@
 """The shell command around it all: what it passes on, what it answers, and how it ends."""
 
+import importlib.metadata
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -20,8 +22,6 @@ COMMAND = provenance.PROJECT / "run_all.sh"
 @pytest.fixture
 def ready(tmp_path):
     """Environment in which run_all.sh has nothing to set up: these tests' own Python as an active conda environment."""
-    import sys
-
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (tmp_path / "bin" / "python").chmod(0o755)
@@ -158,3 +158,29 @@ def test_a_training_that_is_asked_to_stop_is_saved_and_goes_on(ready, tmp_path):
     again = call(ready, *words)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "pre-training: goes on from step" in again.stdout
+
+
+HOSTILE = """import pathlib
+pathlib.Path({mark!r}).mkdir(exist_ok=True)
+(pathlib.Path({mark!r}) / __name__).touch()
+raise SystemExit("a module of the current folder ran: " + __name__)
+"""
+
+
+def test_no_module_of_the_current_folder_or_of_the_results_is_imported(ready, tmp_path):
+    """Neither by run_all.sh nor by what it starts: a kernel, `accelerate launch`, its processes, their workers."""
+    here, out, mark = (tmp_path / name for name in ("here", "out", "mark"))
+    installed = importlib.metadata.packages_distributions()
+    for place in (here, out):
+        place.mkdir()
+        for name in {*sys.stdlib_module_names, *installed, "ofdb_core", "sitecustomize", "usercustomize"}:
+            (place / f"{name}.py").write_text(HOSTILE.format(mark=str(mark)))
+    values = {**tiny.PRETRAIN, "data": tiny.folder_of_shades(tmp_path / "data"), "loader_workers": 1}
+    overrides = [word for name, value in values.items() for word in ("-p", name, yaml.safe_dump(value).strip(" .\n"))]
+    told = call(ready, "list", cwd=here)
+    assert (told.returncode, list(tmp_path.glob("mark/*"))) == (0, []), told.stdout + told.stderr
+    two = ["--launch", "--multi_gpu --num_processes 2", *overrides]
+    told = call({**ready, "OMP_NUM_THREADS": "1"}, "2d-ofdb-1k", "4_pretrain", "--out", str(out), *two, cwd=here)
+    assert list(tmp_path.glob("mark/*")) == []
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "made before and unchanged, kept" in told.stdout  # launched, and then shown by the notebook

@@ -6,13 +6,14 @@ takes the group that it needs, and a notebook and `-p` see one flat list.
 """
 
 import dataclasses
+import os
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from ofdb_core.base.values import SEEDS, Folder, Place, Range, nearest, problem
+from ofdb_core.base.values import SEEDS, Folder, Place, Range, nearest, problem, refusal
 
 
 class ParameterError(ValueError):
@@ -143,14 +144,20 @@ class StageParameters(Parameters):
     @classmethod
     def _is_place(cls, value: object) -> bool:
         """Whether text for a `Place` is the path of something, and not the name of a data set."""
-        return isinstance(value, str) and value not in cls.data_names() and Path(value).exists()
+        if not isinstance(value, str) or value in cls.data_names():
+            return False
+        try:
+            return Path(value).exists()
+        except (OSError, ValueError):  # too long a name, or no folder that may be looked into
+            return False
 
     @classmethod
     def located(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values with absolute paths for each `Folder`, and for each `Place` where something lies."""
         folders = [name for name in cls._places(Folder) if isinstance(values.get(name), str)]
         places = [name for name in cls._places(Place) if cls._is_place(values.get(name))]
-        return {**values, **{name: str(Path(values[name]).resolve()) for name in (*folders, *places)}}
+        kept = {name for name in (*folders, *places) if not refusal(name, values[name], cls.kinds()[name])}
+        return {**values, **{name: os.path.realpath(values[name]) for name in kept}}
 
     def reads(self) -> tuple[str, ...]:
         """What the notebook reads: folders of the experiment, and files and folders of the user's."""

@@ -5,6 +5,7 @@ arguments of a call.
 """
 
 import difflib
+import json
 import math
 import types
 import typing
@@ -14,6 +15,8 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal
 
 SEEDS = 2**32 - 1  # the largest seed of the Mersenne Twister
+MOST = 10**9  # points, steps: more is a slip
+SHOWN = 100  # characters of a refused value
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,66 @@ class Range:
 
 @dataclass(frozen=True)
 class Length:
-    """The number of entries that a list must have."""
+    """The number of entries that a list must have, and whether none may be there twice."""
 
     low: int
     high: int
+    once: bool = False
 
     def __str__(self) -> str:
-        return f"of {self.low} entries" if self.low == self.high else f"of {self.low} to {self.high} entries"
+        number = f"of {self.low} entries" if self.low == self.high else f"of {self.low} to {self.high} entries"
+        return f"{number}, none twice" if self.once else number
+
+    def holds(self, value: list) -> bool:
+        """Whether a list has as many entries."""
+        return self.low <= len(value) <= self.high and not (
+            self.once and any(value.count(entry) > 1 for entry in value)
+        )
 
 
-Place = Annotated[str, "a path"]  # or the name of something that is no file; see `located`
-Folder = Annotated[str, "a folder"]  # that need not be there yet
-Count = Annotated[int, Range(1)]
-Whole = Annotated[int, Range(0)]
+@dataclass(frozen=True)
+class PathOf:
+    """Text that a system can take for a path; `what` it is the path of."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} (names of at most 255 bytes, together 4,000)"
+
+    def holds(self, value: str) -> bool:
+        """Whether a text is so short, and not empty."""
+        return value != "" and "\0" not in value and len(value.encode()) <= 4000 and _longest_name(value) <= 255
+
+
+def _longest_name(path: str) -> int:
+    return max(len(name.encode()) for name in path.split("/"))
+
+
+Place = Annotated[str, PathOf("a path")]  # or the name of something that is no file; see `located`
+Folder = Annotated[str, PathOf("a folder")]  # that need not be there yet
+Count = Annotated[int, Range(1, 2**20)]  # of what a machine holds at once
+Whole = Annotated[int, Range(0, 2**20)]
+Steps = Annotated[int, Range(1, MOST)]
+EverySteps = Annotated[int, Range(0, MOST)]  # 0: never
+Points = Annotated[int, Range(2, MOST)]
+Workers = Annotated[int, Range(0, 1024)]
+Options = Annotated[dict, Range(-(2**14), 2**14)]  # of a network
 Share = Annotated[float, Range(0, 1)]
-Positive = Annotated[float, Range(0, above=True)]
-NotNegative = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, MOST, above=True)]
+NotNegative = Annotated[float, Range(0, MOST)]
+Factor = Annotated[float, Range(-MOST, MOST)]
+
+
+def arms(kind: Any) -> set[type]:
+    """The plain types of the values that an annotated type allows."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return arms(args[0])
+    if origin in (typing.Union, types.UnionType):
+        return {plain for arm in args for plain in arms(arm)}
+    if origin is Literal:
+        return {type(value) for value in args}
+    return {list if origin is list else kind}
 
 
 def _matches(value: object, kind: Any) -> bool:
@@ -63,25 +110,41 @@ def _matches(value: object, kind: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_matches(value, arm) for arm in args)
     if origin is Literal:
-        return value in args
+        return any(value == known and type(value) is type(known) for known in args)
     if origin is list:
         return isinstance(value, list) and all(_matches(entry, args[0]) for entry in value)
     if kind is float:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     if kind is int:
         return isinstance(value, Integral) and not isinstance(value, bool)
+    if kind is str:
+        return isinstance(value, str) and value == value.encode(errors="ignore").decode()
+    if kind is dict:
+        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
     return isinstance(value, kind)
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number larger than any float
+        return False
+
+
+def _numbers(value: object) -> list[Any]:
+    """The value itself, or the numbers in a list or mapping and in those in it."""
+    if isinstance(value, list | dict):
+        entries = value.values() if isinstance(value, dict) else value
+        return [number for entry in entries for number in _numbers(entry)]
+    return [value] if isinstance(value, Real) else []
 
 
 def _within(value: Any, kind: Any) -> bool:
     """Whether a value of the right type keeps the ranges of that type."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        entries = value if isinstance(value, list) else [value]
         for bound in args[1:]:
-            if isinstance(bound, Length) and not bound.low <= len(entries) <= bound.high:
-                return False
-            if isinstance(bound, Range) and not all(bound.holds(entry) for entry in entries):
+            if not all(bound.holds(entry) for entry in (_numbers(value) if isinstance(bound, Range) else [value])):
                 return False
         return _within(value, args[0])
     if origin in (typing.Union, types.UnionType):
@@ -95,29 +158,41 @@ def describe(kind: Any) -> str:
     """An annotated type in words, for an error or a listing: 'a whole number, at least 1'."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        return ", ".join([describe(args[0]), *(str(bound) for bound in args[1:])])
+        of = "each number in it " if args[0] is dict else ""
+        return ", ".join([describe(args[0]), *(f"{of}{bound}" for bound in args[1:])])
     if origin in (typing.Union, types.UnionType):
         return " or ".join(describe(arm) for arm in args)
     if origin is Literal:
-        return "one of " + ", ".join(map(str, args))
+        return "one of " + ", ".join("null" if arg is None else str(arg) for arg in args)
     if origin is list:
         return f"a list (each {describe(args[0])})"
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping of names"}
     return {**names, types.NoneType: "null"}[kind]
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, or the beginning of that."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = f"a {type(value).__name__} of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
 
 
 def refusal(name: str, value: object, kind: Any) -> str | None:
     """The sentence that refuses a value, or None where it may be used."""
     if not _matches(value, kind):
-        return f"{name}: {value!r} is not allowed; allowed is {describe(kind)}"
-    return None if _within(value, kind) else f"{name}: {value!r} is out of range; allowed is {describe(kind)}"
+        return f"{name}: {shown(value)} is not allowed; allowed is {describe(kind)}"
+    return None if _within(value, kind) else f"{name}: {shown(value)} is out of range; allowed is {describe(kind)}"
 
 
 def problem(name: str, value: object, kind: Any) -> str | None:
-    """The same for a value from a parameter file, where a number may have been read as text."""
-    sentence = refusal(name, value, kind)
-    if sentence and isinstance(value, str) and _is_number(value):
-        sentence += f". The value is text: YAML reads a number only with a point, as in {_as_yaml_number(value)}"
+    """The same for a value from a parameter file or the command, with what is easily mistaken there."""
+    sentence, plain = refusal(name, value, kind), arms(kind)
+    if sentence and isinstance(value, str) and plain & {int, float} and any(sign.isdigit() for sign in value):
+        sentence += ". A number is decimal and has no quotes or leading zeros, as 10, 0.5 or 1e-3"
+    if sentence and isinstance(value, int | float | None) and not refusal(name, json.dumps(value), kind):
+        sentence += f". In a parameter file quotes make it text: {name}: '{json.dumps(value)}'"
     return sentence
 
 
@@ -131,19 +206,6 @@ def require(kind: Any, **values: object) -> None:
 def whole(low: int = 0, high: int | None = None, **values: object) -> None:
     """Raise a ValueError for the named values that are no whole numbers from low to high."""
     require(Annotated[int, Range(low, high)], **values)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _as_yaml_number(text: str) -> str:
-    mantissa, _, exponent = text.lower().partition("e")
-    mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
-    return f"{mantissa}e{int(exponent):+d}" if exponent else mantissa
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

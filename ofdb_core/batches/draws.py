@@ -5,12 +5,12 @@ timm's functions, which then give the same picture.
 """
 
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
 
 from ofdb_core.batches import operations
+from ofdb_core.batches.policy import parsed
 from ofdb_core.batches.recipe import Augmentation
 from ofdb_core.formulas.jit import kernel
 
@@ -68,53 +68,22 @@ PLAIN = tuple(name for name in RULES if not name.endswith("Increasing"))
 INCREASING = tuple(name + "Increasing" if name in _VARIED else name for name in PLAIN)
 
 
-class UnknownAugmentation(ValueError):
-    """An augmentation string that only timm knows, or nobody."""
-
-
 class RandAugment(NamedTuple):
-    """A `rand-` string: how many operations of which rules (k,), with which chance and magnitude.
-
-    noise: the standard deviation of the magnitude, infinite where it is uniform from 0 on; most: the largest magnitude.
-    """
+    """A `Policy` for the kernels: its operations' rules (k,), and its numbers."""
 
     rules: np.ndarray
-    layers: int = 2
-    chance: float = 0.5
-    magnitude: float = STEPS
-    noise: float = 0.0
-    most: float = STEPS
+    layers: int
+    chance: float
+    magnitude: float
+    noise: float
+    most: float
 
 
-def rand_augment(text: str) -> RandAugment:
-    """What timm's string says, as rand-m9-mstd0.5-inc1; the first of two values of mstd or mmax counts, as in timm.
-
-    A string of another kind, or with a part that is not known, is an UnknownAugmentation.
-    """
-    kind, *parts = text.split("-")
-    values: dict[str, float] = {}
-    try:
-        if kind != "rand":
-            raise ValueError
-        for part in parts:
-            name, value = re.fullmatch(r"(m|n|p|mstd|mmax|inc)(\d.*)", part).groups()  # type: ignore[union-attr]
-            number = float(value) if name in ("p", "mstd") else int(value)
-            values[name] = values.get(name, number) if name in ("mstd", "mmax") else number
-    except (ValueError, AttributeError):
-        raise UnknownAugmentation(
-            f"auto_augment: {text!r} is not known here; allowed are null and rand- with m, n, p, mstd, mmax and inc, "
-            "as rand-m9-mstd0.5-inc1"
-        ) from None
-    names = INCREASING if values.get("inc") else PLAIN
-    noise = values.get("mstd", 0.0)
-    return RandAugment(
-        np.array([RULES[name] for name in names], [(field, np.float64) for field in Rule._fields]),
-        int(values.get("n", 2)),
-        float(values.get("p", 0.5)),
-        float(values.get("m", STEPS)),
-        math.inf if noise > 100 else noise,
-        float(values.get("mmax") or STEPS),
-    )
+def rand_augment(text: str | None) -> RandAugment:
+    """What timm's string says, see `policy.parsed`."""
+    policy = parsed(text)
+    rules = [RULES[name] for name in (INCREASING if policy.increasing else PLAIN)]
+    return RandAugment(np.array(rules, [(field, np.float64) for field in Rule._fields]), *policy[:-1])
 
 
 class Chances(NamedTuple):
@@ -139,7 +108,7 @@ def chances(recipe: Augmentation) -> Chances:
         {"bilinear": 0.0, "bicubic": 1.0, "random": 0.5}[recipe.interpolation],
         float(recipe.hflip),
         float(recipe.vflip),
-        rand_augment(recipe.auto_augment) if recipe.auto_augment else rand_augment("rand-n0"),
+        rand_augment(recipe.auto_augment),
         float(recipe.erasing),
     )
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whole
+from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whole, Workers
+from ofdb_core.batches import policy
 
 
 @dataclass(frozen=True)
 class View(Parameters):
     """How a network sees an image: its size, its channels and their scale."""
 
-    input_size: Annotated[int, Range(8)]
+    input_size: Annotated[int, Range(8, 4096)]
     channels: Literal[1, 3]
     interpolation: Literal["bilinear", "bicubic", "random"]
     crop_pct: Annotated[float, Range(0, 1, above=True)]
@@ -29,7 +30,7 @@ class Loading(Parameters):
 
     batch_size: Count
     device_batch: Whole
-    loader_workers: Whole
+    loader_workers: Workers
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,18 @@ class Augmentation(View):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from self.falling("crop_scale", "crop_ratio")
+        yield from self._misread()
+
+    def _misread(self) -> Iterator[str]:
+        """The sentence that refuses a policy that the pipeline does not know."""
+        if self.pipeline == "timm" and self.auto_augment is not None:
+            if refused := policy.refused_by_timm(self.auto_augment):
+                yield refused
+            return
+        try:
+            policy.parsed(self.auto_augment)
+        except policy.UnknownAugmentation as error:
+            yield str(error)
 
 
 @dataclass(frozen=True)

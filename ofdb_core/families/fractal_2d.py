@@ -17,7 +17,7 @@ import numpy as np
 
 from ofdb_core.base import folder, values
 from ofdb_core.base.parameters import Parameters, StageParameters
-from ofdb_core.base.values import Count, Length, Range, Share, Whole
+from ofdb_core.base.values import Count, Factor, Length, Points, Range, Share, Whole, Workers
 from ofdb_core.data import png
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, raster, search, streams
@@ -29,7 +29,7 @@ class Rule(Parameters):
     """Which random systems are categories."""
 
     filling_rate: Share
-    search_points: Annotated[int, Range(2)]
+    search_points: Points
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -44,7 +44,7 @@ class Explore(StageParameters, Rule):
     """0_explore_ifs."""
 
     category: Whole
-    points: Annotated[int, Range(2)]
+    points: Points
     image_size: Annotated[int, Range(64, 4096)]
 
 
@@ -56,7 +56,7 @@ class Search(StageParameters, Rule):
     renamed = {"points": "search_points"}  # noqa: RUF012
 
     categories: Annotated[int, Range(1, 99_999)]
-    workers: Whole
+    workers: Workers
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Render(StageParameters):
 
     categories: Count | None
     image_size: Annotated[int, Range(16, 4096)]
-    points: Annotated[int, Range(2)]
-    weight: float | Annotated[list[float], Length(6, 6)]
+    points: Points
+    weight: Factor | Annotated[list[Factor], Length(6, 6)]
     draw: Literal[raster.DRAWS]  # type: ignore[valid-type]
-    workers: Whole
+    workers: Workers
 
     def inputs(self) -> tuple[str, ...]:
         return ("categories",)

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from ofdb_core.base import folder, values
 from ofdb_core.base.parameters import StageParameters
-from ofdb_core.base.values import SEEDS, Length, Range, Whole
+from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
 from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files
 from ofdb_core.families.fractal_2d import csv
@@ -37,17 +37,17 @@ class Render(StageParameters):
 
     categories: Annotated[int, Range(1, 999_999)]
     search_seed: Annotated[int, Range(0, SEEDS)]
-    search_points: Annotated[int, Range(3)]
+    search_points: Annotated[int, Range(3, MOST)]
     variance: Annotated[float, Range(0, 0.9)]
     degenerate: Literal["skip", "keep"]
-    points: Annotated[int, Range(3)]
-    weight: float | Annotated[list[float], Length(12, 12)]
+    points: Annotated[int, Range(3, MOST)]
+    weight: Factor | Annotated[list[Factor], Length(12, 12)]
     axes: camera.AXES
     views: Annotated[int, Range(1, 999)]
     image_size: Annotated[int, Range(1, 4096)]
     point_size: camera.POINT_SIZE
     one_stream: bool
-    workers: Whole
+    workers: Workers
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()

@@ -23,7 +23,7 @@ import numpy as np
 
 from ofdb_core.base import folder
 from ofdb_core.base.parameters import StageParameters, setting
-from ofdb_core.base.values import SEEDS, Range, Share, Whole
+from ofdb_core.base.values import SEEDS, Points, Range, Share, Workers
 from ofdb_core.data import png
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, raster
@@ -47,10 +47,10 @@ class Render(StageParameters):
     sigma: Annotated[float, Range(0.2, 5.8)] = setting(3.5, "the system's sigma-factor, within 0.1 (1p-frac: 3.5)")
     delta: Annotated[float, Range(0, 1)] = setting(0.1, "factors are 1 - delta to 1 + delta (1p-frac: 0.1)")
     image_size: Annotated[int, Range(16, 4096)] = setting(512, "pixels, each side (1p-frac: 512)")
-    points: Annotated[int, Range(2)] = setting(100_000, "dots of an image (1p-frac: 100,000)")
+    points: Points = setting(100_000, "dots of an image (1p-frac: 100,000)")
     filling_rate: Share = setting(0.05, "drawn again unless more than this share of pixels is lit (1p-frac: 0.05)")
     one_stream: bool = setting(False, "the original's order: one stream of random numbers through all categories")
-    workers: Whole = setting(0, "threads; 0: one a core. The files do not depend on it")
+    workers: Workers = setting(0, "threads; 0: one a core. The files do not depend on it")
 
     def code(self) -> tuple[Callable, ...]:
         return (write, picture)

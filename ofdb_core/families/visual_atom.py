@@ -18,7 +18,7 @@ from PIL import Image
 
 from ofdb_core.base import folder
 from ofdb_core.base.parameters import StageParameters
-from ofdb_core.base.values import Range, Whole
+from ofdb_core.base.values import Range, Workers
 from ofdb_core.data import png
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import contours
@@ -37,7 +37,7 @@ class Render(StageParameters):
     image_size: Annotated[int, Range(1, 4096)]
     settings: Literal["published", "original"]
     one_stream: bool
-    workers: Whole
+    workers: Workers
 
 
 def image_name(category: int, vertices: int, instance: int) -> str:

@@ -8,16 +8,19 @@ import contextlib
 import fcntl
 import importlib
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ofdb_core.base import folder, provenance, record
 from ofdb_core.base.parameters import ParameterError, StageParameters
-from ofdb_core.base.values import nearest
+from ofdb_core.base.values import nearest, shown
 from ofdb_core.run import launch, notebook, parameter_files, road
 from ofdb_core.run.parameter_files import UsageError
 from ofdb_core.training.recipe import Recipe
+
+LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
 
 
 def _saved_whole(path: Path) -> bool:
@@ -56,6 +59,22 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
     return None
 
 
+def _place(out: str | Path) -> Path:
+    """The absolute path of an experiment's folder, there or not; a UsageError where there can be none."""
+    place = Path(os.path.realpath(out))
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            (place / LONGEST).stat()
+    except (OSError, ValueError) as error:
+        raise UsageError(_no_folder(place, error)) from error
+    return place
+
+
+def _no_folder(place: Path, error: OSError | ValueError) -> str:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"{shown(str(place))}: nothing can be written here ({reason}); give another --out"
+
+
 @contextlib.contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Hold an experiment's folder, so that two runs never write to it at once."""
@@ -63,7 +82,7 @@ def _alone(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / ".lock").open("w")
     except OSError as error:
-        raise UsageError(f"{out}: nothing can be written here ({error.strerror}); give another --out") from error
+        raise UsageError(_no_folder(out, error)) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,7 +113,7 @@ def _check_possible(checked: dict[str, StageParameters], processes: int) -> None
                 from ofdb_core.batches import source
 
                 source.parts(parameters, processes)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             problems.append(f"{stage}: {error}")
     if problems:
         raise ParameterError(problems)
@@ -143,17 +162,18 @@ def run(
         if stage not in every:
             raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
     chosen = [stage for stage in every if not only or stage in only]
-    out = Path(out).resolve() if out else provenance.PROJECT / "runs" / experiment
+    out = _place(out or provenance.PROJECT / "runs" / experiment)
     checked = parameter_files.checked(experiment, chosen, overrides, out)
     launched = [stage for stage in chosen if launch.is_launched(provenance.notebook_of(stage))]
-    if options and launch.machine_rank(options):
+    how = launch.check(options) if options else None
+    if how and options and how.machine_rank:
         for stage in launched:
             if reason(stage, checked[stage], out):
                 _launch(stage, checked[stage], out, options)
         return
     _check_inputs(chosen, checked, out)
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
-    _check_possible(todo, launch.option(options or "", "num_processes", 1))
+    _check_possible(todo, how.num_processes or 1 if how else 1)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
     began = time.time()
     with _alone(out):

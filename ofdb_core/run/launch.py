@@ -5,19 +5,26 @@ finds the training done and shows it. `python -m ofdb_core.run.launch <options> 
 command, with this project's exit status and beside any torchvision.
 """
 
+import argparse
 import json
+import logging
 import os
 import shlex
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
+
+from yaml import YAMLError
 
 from ofdb_core.base import files, signals
 from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.values import whole
+from ofdb_core.run.parameter_files import UsageError
 from ofdb_core.training.recipe import Recipe
 
 TAG = "launch"  # of the cells that every process runs
@@ -56,15 +63,45 @@ def _can_share(parameters: StageParameters, processes: int) -> bool:
         return False
 
 
-def option(options: str, name: str, default: int) -> int:
-    """The whole number that follows --name in `accelerate launch` options, or the default."""
-    words = [word for option in shlex.split(options) for word in option.split("=")]
-    return int(words[words.index(f"--{name}") + 1]) if f"--{name}" in words else default
+def check(options: str) -> argparse.Namespace:
+    """The `accelerate launch` options as accelerate and torch read them; what they refuse is a UsageError, at once."""
+    from ofdb_core.data import torchvision_fix  # noqa: F401  (before accelerate)
+
+    # isort: split
+    import torch.distributed.run
+    from accelerate.commands import launch as command
+    from accelerate.utils import patch_environment
+
+    script = "the training"
+    parser = command.launch_command_parser()
+    parser.error = _refuse  # it would end this process
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it tells of its defaults when it starts
+    try:
+        found = parser.parse_args([*QUIET, *shlex.split(options), script])
+        if found.training_script != script:
+            raise ValueError(f"{found.training_script!r} is no option")
+        if found.module or found.no_python:
+            raise ValueError("--module and --no_python are not allowed; what runs is this project's script")
+        given = {name: getattr(found, name) for name in ("num_machines", "num_processes")}
+        whole(1, 2**16, **{name: number for name, number in given.items() if number is not None})
+        whole(0, found.num_machines - 1, machine_rank=found.machine_rank or 0)
+        whole(0, 2**16 - 1, main_process_port=found.main_process_port or 0)
+        found = command._validate_launch_command(found)[0]
+        if found.multi_gpu:
+            with patch_environment(OMP_NUM_THREADS="1"), warnings.catch_warnings(action="ignore"):
+                command.prepare_multi_gpu_env(found)
+                rest = ["--training_script", script, "--training_script_args", []]  # as accelerate gives it to torch
+                torchs = command._filter_args(found, torch.distributed.run.get_args_parser(), rest)
+                torch.distributed.run.config_from_args(torchs)
+    except (ValueError, OSError, TypeError, LookupError, AttributeError, ArithmeticError, YAMLError) as error:
+        raise UsageError(
+            f"--launch {shlex.quote(options)}: {error}; give options of `accelerate launch`, together as one word"
+        ) from error
+    return found
 
 
-def machine_rank(options: str) -> int:
-    """Which of several machines the options are for; 0, the first, also runs the notebooks."""
-    return option(options, "machine_rank", 0)
+def _refuse(sentence: str) -> NoReturn:
+    raise ValueError(sentence)
 
 
 def export(source: Path, parameters: dict[str, Any], path: Path) -> None:

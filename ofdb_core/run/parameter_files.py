@@ -1,21 +1,19 @@
 """Parameter files: what params/<experiment>/ changes of the notebooks' own values, and what the command line changes.
 
 A folder within an experiment's is a variant of it, as 2d-ofdb-1k/vit-base: it has all of the experiment's parameters
-and holds those that differ. A file may begin with `extends: shared/<name>`, whose values it then has, too.
+and holds those that differ. A file may begin with `extends: shared/<name>`, whose values it then has, too. How values
+are written, and what of YAML is not taken, says `plain_yaml`.
 """
 
 import ast
-import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from ofdb_core.base import provenance
 from ofdb_core.base.parameters import ParameterError, StageParameters, suggestion
-from ofdb_core.base.values import nearest
-from ofdb_core.run import road
+from ofdb_core.base.values import nearest, shown
+from ofdb_core.run import plain_yaml, road
 
 PARAMS = provenance.PROJECT / "params"
 SHARED = "shared"  # the folder of params/ that holds what several experiments extend
@@ -97,10 +95,14 @@ def changes(experiment: str, stage: str) -> dict[str, Any]:
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Setting]:
     name = path.relative_to(PARAMS.parent).as_posix()
     try:
-        found = yaml.safe_load(path.read_bytes()) or {}
-    except (yaml.YAMLError, ValueError, OSError) as error:
-        raise UsageError(f"{name}: not YAML ({error})") from error
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        if not path.is_file():
+            raise ValueError("it is no file")
+        with path.open("rb") as file:
+            found = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{name}: cannot be read ({error})") from error
+    found = {} if found is None else found
+    if not isinstance(found, dict):
         raise UsageError(f"{name}: must hold lines 'name: value'")
     if "out" in found:
         raise UsageError(f"{name}: out is not allowed here; give --out DIR")
@@ -113,25 +115,16 @@ def _extended(name: str, base: object, seen: tuple[Path, ...]) -> dict[str, Sett
     """The settings of what a file extends."""
     path = PARAMS / f"{base}.yaml"
     known = sorted(path.relative_to(PARAMS).with_suffix("").as_posix() for path in (PARAMS / SHARED).glob("*.yaml"))
-    if not isinstance(base, str) or not path.resolve().is_relative_to(PARAMS.resolve()) or not path.is_file():
-        raise UsageError(
-            f"{name}: extends: {base!r} is no file of params/{nearest(str(base), known)}; there are {', '.join(known)}"
-        )
+    try:
+        there = isinstance(base, str) and path.resolve().is_relative_to(PARAMS.resolve()) and path.is_file()
+    except (OSError, RuntimeError, ValueError):  # too long a name, a link to itself, no name at all
+        there = False
+    if not there:
+        hint = nearest(str(base), known)
+        raise UsageError(f"{name}: extends: {shown(base)} is no file of params/{hint}; there are {', '.join(known)}")
     if path in seen:
         raise UsageError(f"{name}: extends: {base!r} leads in a circle")
     return _read(path, seen)
-
-
-def value_of(text: str) -> Any:
-    """The value of a `-p name text`: YAML, where 1e-4 is a number too."""
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # ValueError: no such day as 2024-13-01
-        return text
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return float(value)
-    return value
 
 
 def checked(
@@ -155,13 +148,18 @@ def checked(
             hint = suggestion(short, [classes[stage]] if stage in classes else list(classes.values()))
             problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{hint}")
         for taker in takers:
-            values[taker][short] = value_of(text)
+            try:
+                values[taker][short] = plain_yaml.value_of(text, classes[taker].kinds()[short])
+            except ValueError as error:
+                problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
         try:
             made[stage] = parameters.of(parameters.located(values[stage]))
         except ParameterError as error:
             problems += [f"{stage}: {problem}" for problem in error.problems]
+        except OSError as error:  # a file that a parameter names
+            problems.append(f"{stage}: {error}")
     if problems:
-        raise ParameterError(problems)
+        raise ParameterError(dict.fromkeys(problems))
     return made

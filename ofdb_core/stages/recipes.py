@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import StageParameters
-from ofdb_core.base.values import Count, Folder, Length, NotNegative, Place, Range, Whole
+from ofdb_core.base.values import (
+    MOST,
+    Count,
+    EverySteps,
+    Folder,
+    Length,
+    NotNegative,
+    Options,
+    Place,
+    Range,
+    Whole,
+    Workers,
+)
 from ofdb_core.data import archive, real_images
 from ofdb_core.data.samples import Drawing
 from ofdb_core.families import registry
@@ -24,7 +36,7 @@ class Pretrain(StageParameters, Recipe, Drawing):
     data: Place
     data_root: Folder | None
     model: str
-    model_options: dict
+    model_options: Options
     required_gain: NotNegative
 
     @classmethod
@@ -54,7 +66,7 @@ class _Start(StageParameters):
 
     checkpoint: Place | None
     model: str | None
-    model_options: dict
+    model_options: Options
     data: Place
     data_root: Folder | None
 
@@ -84,13 +96,13 @@ def _refusal(data: str) -> Iterator[str]:
 class Finetune(_Start, Recipe):
     """5_finetune."""
 
-    starts: Annotated[list[Literal[STARTS]], Length(1, 2)]  # type: ignore[valid-type]
+    starts: Annotated[list[Literal[STARTS]], Length(1, 2, once=True)]  # type: ignore[valid-type]
     head_only: bool
-    evaluate_every: Whole
+    evaluate_every: EverySteps
     knn: Whole
     keep_weights: bool
-    shots: Annotated[list[int], Length(1, 8), Range(0)]
-    repeats: Count
+    shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)]
+    repeats: Annotated[int, Range(1, 1000)]
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
@@ -108,17 +120,17 @@ class Evaluate(_Start):
     unseen: ClassVar[tuple[str, ...]] = ("loader_workers",)
     renamed = {"workers": "loader_workers"}  # noqa: RUF012
 
-    input_size: Annotated[int, Range(8)] | None
+    input_size: Annotated[int, Range(8, 4096)] | None
     channels: Literal[1, 3, None]
     interpolation: Literal["bilinear", "bicubic"]
     crop_pct: Annotated[float, Range(0, 1, above=True)]
     mean: Annotated[list[float], Length(3, 3), Range(0, 1)] | None
-    std: Annotated[list[float], Length(3, 3), Range(0, above=True)] | None
+    std: Annotated[list[float], Length(3, 3), Range(0, MOST, above=True)] | None
     batch_size: Count
     device_batch: Whole
     knn: Whole
     precision: Precision
-    loader_workers: Whole
+    loader_workers: Workers
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:

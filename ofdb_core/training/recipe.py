@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import Count, NotNegative, Positive, Range, Share, Whole
+from ofdb_core.base.values import Count, EverySteps, NotNegative, Positive, Range, Share, Steps
 from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
@@ -22,14 +22,14 @@ class Inference(PlainRecipe):
 class Optimisation(Parameters):
     """Optimizer, schedule and number of steps; learning rates are for `reference_batch` images a step."""
 
-    steps: Count
+    steps: Steps
     batch_size: Count
     reference_batch: Count
     optimizer: str
     learning_rate: Positive
     min_learning_rate: NotNegative
     warmup_learning_rate: NotNegative
-    warmup_steps: Whole
+    warmup_steps: EverySteps
     weight_decay: NotNegative
     layer_decay: Annotated[float, Range(0, 1, above=True)]
     clip_gradient: NotNegative
@@ -49,7 +49,7 @@ class Saving(Parameters):
 
     unseen: ClassVar[tuple[str, ...]] = ("save_steps", "save_minutes", "keep", "changed")
 
-    save_steps: Whole
+    save_steps: EverySteps
     save_minutes: NotNegative
     keep: Count
     changed: Literal["refuse", "continue", "restart"]
@@ -65,5 +65,5 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     drop_path: Share
     compile: bool
     gradient_checkpointing: bool
-    log_every: Count
+    log_every: Steps
     tracker: Literal["none", "tensorboard", "wandb"]

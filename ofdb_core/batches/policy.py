@@ -1,0 +1,72 @@
+"""Policies of augmentation: what timm's strings say, as rand-m9-mstd0.5-inc1, and which of them are known here."""
+
+import math
+import re
+from typing import NamedTuple
+
+MOST = 100  # operations, one after another
+
+
+class UnknownAugmentation(ValueError):
+    """An augmentation string that only timm knows, or nobody."""
+
+
+class Policy(NamedTuple):
+    """RandAugment: `layers` operations, each with a chance, of a magnitude.
+
+    noise: the standard deviation of the magnitude, infinite where it is uniform from 0 on; most: the largest magnitude;
+    increasing: whether operations grow stronger with it throughout.
+    """
+
+    layers: int = 2
+    chance: float = 0.5
+    magnitude: float = 10.0
+    noise: float = 0.0
+    most: float = 10.0
+    increasing: bool = False
+
+
+def parsed(text: str | None) -> Policy:
+    """What timm's string says; the first of two values of mstd or mmax counts, as in timm. None: no operation.
+
+    A string of another kind, or with a part that is not known, is an UnknownAugmentation.
+    """
+    if text is None:
+        return Policy(layers=0)
+    kind, *sections = text.split("-")
+    found = [re.fullmatch(r"(m|n|p|mstd|mmax|inc)(\d{1,4}(?:\.\d+)?)", section) for section in sections]
+    values: dict[str, float] = {}
+    for name, value in [part.groups() for part in found if part]:
+        number = float(value) if name in ("p", "mstd") or "." not in value else math.inf
+        values[name] = values.get(name, number) if name in ("mstd", "mmax") else number
+    layers = values.get("n", 2)
+    if kind != "rand" or not all(found) or math.inf in values.values() or layers > MOST or values.get("p", 0) > 1:
+        raise UnknownAugmentation(
+            f"auto_augment: {text!r} is not known here; allowed are null and rand- with m, n, p, mstd, mmax and inc, "
+            "as rand-m9-mstd0.5-inc1; pipeline: timm takes any policy of timm"
+        )
+    noise = values.get("mstd", 0.0)
+    return Policy(
+        int(layers),
+        values.get("p", 0.5),
+        values.get("m", 10.0),
+        math.inf if noise > 100 else noise,
+        values.get("mmax") or 10.0,
+        bool(values.get("inc")),
+    )
+
+
+def refused_by_timm(text: str) -> str | None:
+    """The sentence that refuses what timm cannot read as a policy, or None."""
+    from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
+
+    # isort: split
+    from timm.data import auto_augment as timms
+
+    makers = {"rand": timms.rand_augment_transform, "augmix": timms.augment_and_mix_transform}
+    make = next((maker for name, maker in makers.items() if text.startswith(name)), timms.auto_augment_transform)
+    try:
+        make(text, {})
+    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return f"auto_augment: {text!r} is no policy of timm ({error}); one is rand-m9-mstd0.5-inc1, none is null"
+    return None

@@ -1,0 +1,117 @@
+"""The values of a parameter file and of `-p`: YAML by the rules of its version 1.2, without what can surprise or harm.
+
+`yes` and `1:30` are text and `1e-3` is a number. A number is decimal: `010` and `0x10` are text, which a parameter that
+takes a number then refuses. There are no aliases, no tags, no name twice in a mapping, and bounds on size and depth.
+"""
+
+import re
+from typing import Any
+
+import yaml
+
+from ofdb_core.base.values import arms
+
+DEEPEST = 20  # lists and mappings in one another
+LARGEST = 2**16  # characters: PyYAML reads some 100,000 a second
+
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+WORDS = {"null": None, "true": True, "false": False}
+SPELLINGS = {same: word for word in WORDS for same in (word, word.capitalize(), word.upper())} | {
+    "~": "null",
+    "": "null",
+}
+TAG = "tag:yaml.org,2002:"
+
+
+def _number(text: str) -> int | float | None:
+    """The number that a text is, or None; a ValueError where it has so many digits that Python does not read them."""
+    try:
+        return int(text) if WHOLE.fullmatch(text) else float(text) if NUMBER.fullmatch(text) else None
+    except ValueError as error:
+        raise ValueError(f"a number of {len(text):,} digits is too large") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, with a composer that knows neither aliases nor tags, and a constructor of its own for single values."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"*{event.anchor}: aliases are not allowed; write the value out")
+        if getattr(event, "tag", None):
+            raise yaml.YAMLError(f"{event.tag}: tags are not allowed")
+        if self.depth > DEEPEST:
+            raise yaml.YAMLError(f"lists and mappings in one another are allowed {DEEPEST} deep")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def single(self, node: yaml.ScalarNode) -> Any:
+        text = node.value
+        if node.style is not None:  # in quotes, or a block of text
+            return text
+        if text in SPELLINGS:
+            return WORDS[SPELLINGS[text]]
+        number = _number(text)
+        return text if number is None else number
+
+    def mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is None or not isinstance(self.single(key), str):
+                raise yaml.YAMLError(f"{name or 'a list or mapping'}: is no name; quotes make it one")
+            if name in found:
+                raise yaml.YAMLError(f"{name}: is there twice")
+            found[name] = self.construct_object(value, deep=True)
+        return found
+
+    def sequence(self, node: yaml.SequenceNode) -> list[Any]:
+        return [self.construct_object(entry, deep=True) for entry in node.value]
+
+
+_Loader.yaml_implicit_resolvers = {}  # every single value is text until `single` reads it
+_Loader.yaml_constructors = {
+    f"{TAG}str": _Loader.single,
+    f"{TAG}map": _Loader.mapping,
+    f"{TAG}seq": _Loader.sequence,
+}
+
+
+def parse(text: str | bytes) -> Any:
+    """The value of a text; a ValueError says in one line what it is not, and where."""
+    if len(text) > LARGEST:
+        raise ValueError(f"{len(text):,} characters; at most {LARGEST:,} are allowed")
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        where = error.problem_mark or error.context_mark
+        place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
+        problem = " ".join(part for part in (error.problem, error.context) if part)
+        raise ValueError(
+            f"{place}{problem}; a text with ': ' or ' #' in it, or a sign before it, needs quotes"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+
+
+def value_of(text: str, kind: Any) -> Any:
+    """The value that `-p name text` gives to a parameter of an annotated type.
+
+    Text is taken as it was typed. null, true and false are what they say where the type has them, and a number is
+    decimal. Lists and mappings are YAML; a ValueError says what is wrong with it. What the type does not have stays
+    text, to be refused with the type's own sentence.
+    """
+    plain = arms(kind)
+    if text in WORDS and type(WORDS[text]) in plain:
+        return WORDS[text]
+    if plain & {int, float} and (number := _number(text)) is not None:
+        return number
+    if plain & {list, dict}:
+        found = parse(text)
+        return found if isinstance(found, list | dict) else text
+    return text
