@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +90,17 @@ def is_current(root: str | Path, head: Header) -> bool:
     return facts is not None and _same(facts, head) and not verify(root)
 
 
-def made_by(root: str | Path, parameters: dict[str, Any], renamed: Mapping[str, str]) -> str | None:
+def made_by(
+    root: str | Path, parameters: dict[str, Any], today: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> str | None:
     """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`.
 
-    renamed: a parameter's name of earlier versions, which may stand in the manifest -> today's.
+    today: makes of the manifest's parameters, which an earlier version may have written, those of this version.
     """
     facts = manifest(root)
     if facts is None:
         return None
-    had = {renamed.get(name, name): value for name, value in facts.get("parameters", {}).items()}
+    had = today(facts.get("parameters", {}))
     return facts.get("code") if had == parameters and not verify(root) else None
 
 

@@ -34,6 +34,7 @@ class Parameters:
 
     unseen: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
     renamed: ClassVar[dict[str, str]] = {}  # the name of earlier versions -> today's
+    added: ClassVar[dict[str, Any]] = {}  # seen fields that earlier versions did not have -> the value they worked by
 
     def __post_init__(self) -> None:
         sentences = [problem(name, getattr(self, name), kind) for name, kind in self.kinds().items()]
@@ -78,6 +79,13 @@ class Parameters:
     def renames(cls) -> dict[str, str]:
         """The name of a field in earlier versions -> today's."""
         return {old: new for part in cls.__mro__ for old, new in vars(part).get("renamed", {}).items()}
+
+    @classmethod
+    def today(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """An `identity` that an earlier version may have written, as this one would have."""
+        renames = cls.renames()
+        added = {name: value for part in cls.__mro__ for name, value in vars(part).get("added", {}).items()}
+        return added | {renames.get(name, name): value for name, value in values.items()}
 
     @classmethod
     def defaults(cls) -> dict[str, tuple[Any, str]]:

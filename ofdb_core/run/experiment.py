@@ -35,8 +35,7 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
         return "it has not run yet"
     if not _saved_whole(path):
         return f"{path.name} was not saved to its end"
-    wanted, renamed = checked.identity(), checked.renames()
-    had = {renamed.get(name, name): value for name, value in entry["parameters"].items()}
+    wanted, had = checked.identity(), checked.today(entry["parameters"])
     changed = [name for name in wanted if wanted[name] != had.get(name)]
     if changed:
         return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)

@@ -22,6 +22,8 @@ class Inference(PlainRecipe):
 class Optimisation(Parameters):
     """Optimizer, schedule and number of steps; learning rates are for `reference_batch` images a step."""
 
+    added = {"decay_positions": False}  # noqa: RUF012
+
     steps: Count
     batch_size: Count
     reference_batch: Count
@@ -31,6 +33,7 @@ class Optimisation(Parameters):
     warmup_learning_rate: NotNegative
     warmup_steps: Whole
     weight_decay: NotNegative
+    decay_positions: bool
     layer_decay: Annotated[float, Range(0, 1, above=True)]
     clip_gradient: NotNegative
     ema: Annotated[float, Range(0, 0.999999)]
