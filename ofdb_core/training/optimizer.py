@@ -30,7 +30,7 @@ def rates(recipe: Optimisation) -> tuple[float, ...]:
 
 def _groups(recipe: Optimisation, model: nn.Module) -> list[dict[str, Any]]:
     """timm's groups of parameters: biases and norms are not decayed, positions and class token by `decay_positions`."""
-    exempt = set() if recipe.decay_positions else getattr(model, "no_weight_decay", set)()
+    exempt: set[str] = set() if recipe.decay_positions else getattr(model, "no_weight_decay", set)()
     how: dict[str, Any] = {"weight_decay": recipe.weight_decay, "no_weight_decay_list": exempt}
     if recipe.layer_decay == 1:
         return param_groups_weight_decay(model, **how)
