@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +91,17 @@ def is_current(root: str | Path, head: Header) -> bool:
 
 
 def made_by(
-    root: str | Path, parameters: dict[str, Any], today: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    root: str | Path, parameters: dict[str, Any], recorded: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 ) -> str | None:
     """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`.
 
-    today: makes of the manifest's parameters, which an earlier version may have written, those of this version.
+    recorded: turns the manifest's parameters, which an earlier version may have written, into today's.
     """
     facts = manifest(root)
     if facts is None:
         return None
-    had = today(facts.get("parameters", {}))
-    return facts.get("code") if had == parameters and not verify(root) else None
+    same = recorded(facts.get("parameters", {})) == parameters
+    return facts.get("code") if same and not verify(root) else None
 
 
 def is_own(name: str) -> bool:

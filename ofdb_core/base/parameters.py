@@ -34,7 +34,7 @@ class Parameters:
 
     unseen: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
     renamed: ClassVar[dict[str, str]] = {}  # the name of earlier versions -> today's
-    added: ClassVar[dict[str, Any]] = {}  # seen fields that earlier versions did not have -> the value they worked by
+    earlier: ClassVar[dict[str, Any]] = {}  # a field that earlier versions lacked -> what they did
 
     def __post_init__(self) -> None:
         sentences = [problem(name, getattr(self, name), kind) for name, kind in self.kinds().items()]
@@ -81,11 +81,10 @@ class Parameters:
         return {old: new for part in cls.__mro__ for old, new in vars(part).get("renamed", {}).items()}
 
     @classmethod
-    def today(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """An `identity` that an earlier version may have written, as this one would have."""
-        renames = cls.renames()
-        added = {name: value for part in cls.__mro__ for name, value in vars(part).get("added", {}).items()}
-        return added | {renames.get(name, name): value for name, value in values.items()}
+    def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values in a record, which an earlier version may have written, as today's version would have."""
+        lacked = {name: value for part in cls.__mro__ for name, value in vars(part).get("earlier", {}).items()}
+        return {**lacked, **{cls.renames().get(name, name): value for name, value in values.items()}}
 
     @classmethod
     def defaults(cls) -> dict[str, tuple[Any, str]]:

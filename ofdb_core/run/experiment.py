@@ -35,7 +35,7 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
         return "it has not run yet"
     if not _saved_whole(path):
         return f"{path.name} was not saved to its end"
-    wanted, had = checked.identity(), checked.today(entry["parameters"])
+    wanted, had = checked.identity(), checked.recorded(entry["parameters"])
     changed = [name for name in wanted if wanted[name] != had.get(name)]
     if changed:
         return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)

@@ -22,7 +22,7 @@ class Inference(PlainRecipe):
 class Optimisation(Parameters):
     """Optimizer, schedule and number of steps; learning rates are for `reference_batch` images a step."""
 
-    added = {"decay_positions": False}  # noqa: RUF012
+    earlier = {"decay_positions": False}  # noqa: RUF012
 
     steps: Count
     batch_size: Count
