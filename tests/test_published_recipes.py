@@ -76,3 +76,22 @@ def test_deits_schedule_scales_the_peak_alone_and_repeats_augmentation():
     assert rates(given) == [1e-3, 1e-5, 1e-6]
     assert given["augmentation_repeats"] == 3
     assert given["repeats"] == 1
+
+
+@pytest.mark.parametrize("size", ["ablation-augmentation", "ablation-augmentation/small"])
+@pytest.mark.parametrize("family", ["2d", "3d"])
+def test_the_ablation_changes_nothing_but_how_samples_are_drawn(size, family):
+    kinds = ("none", "pattern", "texture", "both")
+    stages = {kind: parameter_files.notebooks(f"{size}/{family}/{kind}") for kind in kinds}
+    assert all(found == stages["none"] for found in stages.values())
+    trainings = {kind: values(f"{size}/{family}/{kind}") for kind in kinds}
+    for kind in kinds[1:]:
+        given, stored = trainings[kind], trainings["none"]
+        differing = {name for name in given if given[name] != stored.get(name)}
+        assert all(name in ("data", "samples") or name.startswith("live_") for name in differing)
+        assert (given["samples"], given["live_patches"]) == ("live", kind)
+        for stage in set(stages[kind]) - {"4_pretrain", "6_report"}:
+            assert values(f"{size}/{family}/{kind}", stage) == values(f"{size}/{family}/none", stage)
+    if size == "ablation-augmentation":
+        assert trainings["none"] == values(f"{family}-ofdb-1k/as-released")
+        assert values(f"{size}/{family}/none", "5_finetune")["data"] == "cifar100"
