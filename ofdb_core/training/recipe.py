@@ -62,7 +62,7 @@ class Saving(Parameters):
 class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     """All that a training depends on, beside network, images and seed."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("out", "tracker")
+    unseen: ClassVar[tuple[str, ...]] = ("out", "tracker", "tracker_project")
 
     out: str
     drop_path: Share
@@ -70,3 +70,4 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     gradient_checkpointing: bool
     log_every: Count
     tracker: Literal["none", "tensorboard", "wandb"]
+    tracker_project: str
