@@ -95,3 +95,16 @@ def test_the_ablation_changes_nothing_but_how_samples_are_drawn(size, family):
     if size == "ablation-augmentation":
         assert trainings["none"] == values(f"{family}-ofdb-1k/as-released")
         assert values(f"{size}/{family}/none", "5_finetune")["data"] == "cifar100"
+
+
+@pytest.mark.parametrize(
+    ("data", "images"),
+    [
+        *(("cifar10", 50_000), ("cifar100", 50_000), ("voc2012", 13_609), ("imagenet100", 126_689)),
+        *(("cars", 8_144), ("flowers", 2_040), ("places30", 150_000)),
+    ],
+)
+def test_fine_tuning_lasts_a_thousand_epochs_ten_of_them_warm_up(data, images):
+    given = values(f"finetune/{data}", "5_finetune")
+    assert given["steps"] == images * 1_000 // given["batch_size"]
+    assert given["warmup_steps"] == given["evaluate_every"] == images * 10 // given["batch_size"]

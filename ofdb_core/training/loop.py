@@ -41,7 +41,7 @@ VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at
 
 
 class Watch(Protocol):
-    """What evaluates a network while it trains, as `evaluation.Best`; it has a state of its own."""
+    """What looks at a network while it trains, as `evaluation.Best`; its state, unless it is {}, is saved with it."""
 
     def due(self, step: int) -> bool:
         """Whether it is to be called after this step."""
@@ -137,7 +137,9 @@ class _Training:
     def parts(self) -> dict[str, Any]:
         """The objects whose state is saved, by their names in a state."""
         always = {"model": self.model, "optimizer": self.optimizer, "log": self.log}
-        extra = {"scaler": self.accelerator.scaler, "ema": self.average and self.average.module, "watch": self.watch}
+        extra: dict[str, Any] = {"scaler": self.accelerator.scaler, "ema": self.average and self.average.module}
+        if self.watch and self.watch.state_dict():
+            extra["watch"] = self.watch
         return {**always, **{name: part for name, part in extra.items() if part is not None}}
 
     def save(self, store: Store) -> None:
