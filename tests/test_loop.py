@@ -197,17 +197,6 @@ def test_a_compiled_network_trains_the_same_to_rounding():
         assert torch.allclose(one, other, atol=1e-4)
 
 
-def test_a_tracker_gets_the_log(tmp_path):
-    trained(tiny.pretrain(tracker="tensorboard", out=str(tmp_path)))
-    assert list((tmp_path / "trackers").rglob("events.out.tfevents.*"))
-
-
-def test_a_tracker_that_is_not_installed_is_refused(monkeypatch):
-    monkeypatch.setattr(loop, "is_wandb_available", lambda: False)
-    with pytest.raises(ValueError, match="tracker: 'wandb' needs a package; run: pip install wandb"):
-        loop.check(tiny.pretrain(tracker="wandb"))
-
-
 def test_compiling_without_a_compiler_is_refused(monkeypatch):
     monkeypatch.setenv("CXX", "/nowhere/g++")
     with pytest.raises(ValueError, match="compile: true needs a C"):

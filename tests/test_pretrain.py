@@ -91,16 +91,21 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
     assert folder.complete(tmp_path / "pretrain")["parameters"]["weight_decay"] == 0.5
 
 
-def test_a_finished_training_outlives_the_new_name_of_a_parameter(data, tmp_path, capsys):
+def test_a_finished_training_outlives_new_names_and_new_parameters(data, tmp_path, capsys):
     made = tiny.trained(settings(data, tmp_path))
     path = tmp_path / "pretrain" / folder.MANIFEST
     facts = json.loads(path.read_text())
-    facts["parameters"]["views"] = facts["parameters"].pop("samples")  # as version 0.1.0 wrote it
+    had = facts["parameters"]
+    had["views"] = had.pop("samples")  # as version 0.1.0 wrote it
+    del had["decay_positions"]  # which that version did not have
     path.write_text(json.dumps({**facts, "code": "an earlier one"}))
     capsys.readouterr()
     kept = tiny.trained(settings(data, tmp_path))
     assert "by other code (an earlier one" in capsys.readouterr().out
     assert (kept.log, kept.code, kept.outdated) == (made.log, "an earlier one", True)
+    assert "peak learning rate" not in capsys.readouterr().out
+    tiny.trained(settings(data, tmp_path, decay_positions=True))
+    assert "peak learning rate" in capsys.readouterr().out
 
 
 def test_another_recipe_or_other_images_are_trained_anew(data, tmp_path):

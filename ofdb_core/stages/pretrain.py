@@ -19,6 +19,7 @@ from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
 from ofdb_core.training import checkpoint, evaluation, loop, model_card, networks, processes, progress, weights
+from ofdb_core.training.milestones import Milestones
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,10 @@ def _train(
     }
     model = networks.build(recipe.model, len(samples.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
     source = Batches(samples, recipe, seed=recipe.seed, **processes.share())
-    log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store)
-    predicted = evaluation.predict(model, samples, recipe)
     facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": samples.classes}
+    watch = Milestones(Path(recipe.out) / "milestones", recipe.milestones, facts)
+    log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store, watch=watch)
+    predicted = evaluation.predict(model, samples, recipe)
     pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
     results = {
         "accuracy on its own categories": evaluation.accuracy(predicted, samples.labels),

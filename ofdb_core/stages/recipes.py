@@ -31,12 +31,13 @@ PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
 class Pretrain(StageParameters, Recipe, Drawing):
     """4_pretrain."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("data_root",)
+    unseen: ClassVar[tuple[str, ...]] = ("data_root", "milestones")
 
     data: Place
     data_root: Folder | None
     model: str
     model_options: Options
+    milestones: Annotated[list[int], Length(0, 1000), Range(1)]
     required_gain: NotNegative
 
     @classmethod
@@ -51,6 +52,8 @@ class Pretrain(StageParameters, Recipe, Drawing):
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
+        if late := [step for step in self.milestones if step > self.steps]:
+            yield f"milestones: {late[0]} is after the last of {self.steps} steps"
         if source := registry.sources().get(self.data):
             if sentence := registry.misfit(self.data, source, self):
                 yield sentence

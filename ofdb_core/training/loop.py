@@ -11,7 +11,6 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,21 +28,20 @@ from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batch, Batches
 from ofdb_core.batches.timm_chain import generators_kept
 from ofdb_core.data.tables import Row
-from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress
+from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress, tracking
 from ofdb_core.training.checkpoint import State, Store
 from ofdb_core.training.recipe import Recipe
 
 # isort: split
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import is_tensorboard_available, is_wandb_available
 from timm.utils import ModelEmaV3
 
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 
 
 class Watch(Protocol):
-    """What evaluates a network while it trains, as `evaluation.Best`; it has a state of its own."""
+    """What looks at a network while it trains, as `evaluation.Best`; its state, unless it is {}, is saved with it."""
 
     def due(self, step: int) -> bool:
         """Whether it is to be called after this step."""
@@ -60,9 +58,7 @@ def check(recipe: Recipe) -> None:
     """A ValueError where this machine cannot train by the recipe, of which the values alone do not tell."""
     optimizer.check(recipe.optimizer)
     precision.resolve(recipe.precision, processes.state().device)
-    trackers = {"none": True, "tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
-    if not trackers[recipe.tracker]:
-        raise ValueError(f"tracker: {recipe.tracker!r} needs a package; run: pip install {recipe.tracker}")
+    tracking.check(recipe.tracker)
     if recipe.compile and processes.state().device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise ValueError("compile: true needs a C++ compiler on a CPU; install g++ or set compile to false")
 
@@ -72,7 +68,7 @@ def _accelerator(recipe: Recipe) -> Accelerator:
     tracker = None if recipe.tracker == "none" else recipe.tracker
     resolved = precision.resolve(recipe.precision, processes.state().device)
     mixed = "no" if resolved == "fp32" else resolved
-    return Accelerator(mixed_precision=mixed, log_with=tracker, project_dir=str(Path(recipe.out) / "trackers"))
+    return Accelerator(mixed_precision=mixed, log_with=tracker, project_dir=str(tracking.folder(recipe)))
 
 
 def _suit(model: nn.Module, device: str | torch.device) -> None:
@@ -141,7 +137,9 @@ class _Training:
     def parts(self) -> dict[str, Any]:
         """The objects whose state is saved, by their names in a state."""
         always = {"model": self.model, "optimizer": self.optimizer, "log": self.log}
-        extra = {"scaler": self.accelerator.scaler, "ema": self.average and self.average.module, "watch": self.watch}
+        extra: dict[str, Any] = {"scaler": self.accelerator.scaler, "ema": self.average and self.average.module}
+        if self.watch and self.watch.state_dict():
+            extra["watch"] = self.watch
         return {**always, **{name: part for name, part in extra.items() if part is not None}}
 
     def save(self, store: Store) -> None:
@@ -254,7 +252,7 @@ def fit(
                 f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
             )
     print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
-    training.accelerator.init_trackers(title, {name: str(value) for name, value in recipe.values().items()})
+    tracking.begin(training.accelerator, recipe, title, anew=training.step == 0)
     stream = prefetch(
         source,
         recipe.steps,

@@ -1,5 +1,8 @@
 """timm's optimizers and cosine schedule, made by a recipe."""
 
+import functools
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -8,7 +11,7 @@ from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
 from ofdb_core.training.recipe import Optimisation
 
 # isort: split
-from timm.optim import create_optimizer_v2, list_optimizers
+from timm.optim import create_optimizer_v2, list_optimizers, param_groups_layer_decay, param_groups_weight_decay
 from timm.scheduler import CosineLRScheduler
 
 
@@ -25,12 +28,20 @@ def rates(recipe: Optimisation) -> tuple[float, ...]:
     return tuple(rate * scale for rate in (recipe.learning_rate, recipe.min_learning_rate, recipe.warmup_learning_rate))
 
 
+def _groups(recipe: Optimisation, model: nn.Module) -> list[dict[str, Any]]:
+    """timm's groups of parameters: biases and norms are not decayed, positions and class token by `decay_positions`."""
+    exempt: set[str] = set() if recipe.decay_positions else getattr(model, "no_weight_decay", set)()
+    how: dict[str, Any] = {"weight_decay": recipe.weight_decay, "no_weight_decay_list": exempt}
+    if recipe.layer_decay == 1:
+        return param_groups_weight_decay(model, **how)
+    return param_groups_layer_decay(model, **how, layer_decay=recipe.layer_decay)
+
+
 def build(model: nn.Module, recipe: Optimisation) -> tuple[torch.optim.Optimizer, CosineLRScheduler]:
     """timm's optimizer and cosine schedule; the parameters that do not learn are left out."""
     peak, last, first = rates(recipe)
-    decay = None if recipe.layer_decay == 1 else recipe.layer_decay
     optimizer = create_optimizer_v2(
-        model, opt=recipe.optimizer, lr=peak, weight_decay=recipe.weight_decay, layer_decay=decay
+        model, opt=recipe.optimizer, lr=peak, param_group_fn=functools.partial(_groups, recipe)
     )
     schedule = CosineLRScheduler(
         optimizer,

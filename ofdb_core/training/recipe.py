@@ -22,6 +22,8 @@ class Inference(PlainRecipe):
 class Optimisation(Parameters):
     """Optimizer, schedule and number of steps; learning rates are for `reference_batch` images a step."""
 
+    earlier = {"decay_positions": False}  # noqa: RUF012
+
     steps: Steps
     batch_size: Count
     reference_batch: Count
@@ -31,6 +33,7 @@ class Optimisation(Parameters):
     warmup_learning_rate: NotNegative
     warmup_steps: EverySteps
     weight_decay: NotNegative
+    decay_positions: bool
     layer_decay: Annotated[float, Range(0, 1, above=True)]
     clip_gradient: NotNegative
     ema: Annotated[float, Range(0, 0.999999)]
@@ -59,7 +62,7 @@ class Saving(Parameters):
 class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     """All that a training depends on, beside network, images and seed."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("out", "tracker")
+    unseen: ClassVar[tuple[str, ...]] = ("out", "tracker", "tracker_project")
 
     out: str
     drop_path: Share
@@ -67,3 +70,4 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     gradient_checkpointing: bool
     log_every: Steps
     tracker: Literal["none", "tensorboard", "wandb"]
+    tracker_project: str

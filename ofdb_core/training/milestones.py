@@ -1,0 +1,35 @@
+"""Weights of a training on its way, in files that stay."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ofdb_core.base import files
+from ofdb_core.training import processes, weights
+
+
+class Milestones:
+    """Writes a network's weights after each of some steps to <root>/step_0080000.safetensors; a `loop.Watch`.
+
+    facts: of the network, as `weights.to_bytes` takes them; the step is added.
+    """
+
+    def __init__(self, root: Path, steps: list[int], facts: weights.Facts) -> None:
+        self.root, self.steps, self.facts = root, set(steps), facts
+
+    def due(self, step: int) -> bool:
+        """Whether the weights after this step stay."""
+        return step in self.steps
+
+    def __call__(self, model: nn.Module, step: int) -> None:
+        if processes.state().is_main_process:
+            self.root.mkdir(parents=True, exist_ok=True)
+            data = weights.to_bytes(model, {**self.facts, "step": step})
+            files.write_whole(self.root / f"step_{step:07d}.safetensors", data)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass

@@ -1,0 +1,54 @@
+"""TensorBoard or Weights & Biases, beside the log: what they are told of a training.
+
+In Weights & Biases each training is a run of one project, grouped by its experiment; a training that was interrupted
+goes on in the run that it began.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from ofdb_core.base import files
+from ofdb_core.data import torchvision_fix  # noqa: F401  (before accelerate)
+from ofdb_core.training import processes
+from ofdb_core.training.recipe import Recipe
+
+# isort: split
+from accelerate import Accelerator
+from accelerate.utils import is_tensorboard_available, is_wandb_available
+
+
+def check(tracker: str) -> None:
+    """A ValueError where the tracker's package is not installed."""
+    trackers = {"none": True, "tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
+    if not trackers[tracker]:
+        raise ValueError(f"tracker: {tracker!r} needs a package; run: pip install {tracker}")
+
+
+def folder(recipe: Recipe) -> Path:
+    """The folder of what trackers write."""
+    return Path(recipe.out) / "trackers"
+
+
+def begin(accelerator: Accelerator, recipe: Recipe, title: str, *, anew: bool) -> None:
+    """Tell the accelerator's tracker, if it has one, that a training begins, or goes on unless it does so anew."""
+    given = recipe.values().items()
+    values = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in given}
+    if recipe.tracker == "wandb":
+        accelerator.init_trackers(recipe.tracker_project, values, {"wandb": _run(recipe, title, anew)})
+    else:
+        accelerator.init_trackers(title, values)
+
+
+def _run(recipe: Recipe, title: str, anew: bool) -> dict[str, Any]:
+    """Arguments of wandb.init; the run's id is kept in a file, so that the training can go on in it."""
+    experiment, path = Path(recipe.out).resolve().name, folder(recipe) / f"{title}.id"
+
+    def kept() -> str:
+        if anew or not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_whole(path, secrets.token_hex(8))
+        return path.read_text()
+
+    about = {"name": f"{experiment}: {title}", "group": experiment, "dir": str(folder(recipe))}
+    return {**about, "id": processes.shared(kept), "resume": "allow"}

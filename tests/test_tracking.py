@@ -1,0 +1,75 @@
+import signal
+import sys
+import types
+
+import accelerate.tracking
+import pytest
+import tiny
+import yaml
+from accelerate.utils import LoggerType
+
+from ofdb_core.base import signals
+from ofdb_core.batches.source import Batches
+from ofdb_core.training import checkpoint, loop, tracking
+
+
+def train(settings, title="training", store=None, batches=Batches):
+    return loop.fit(
+        tiny.network(), batches(tiny.shades(), settings, seed=0), settings, seed=0, title=title, store=store
+    )
+
+
+def test_tensorboard_gets_the_log_and_numbers_as_numbers(tmp_path):
+    train(tiny.pretrain(tracker="tensorboard", out=str(tmp_path), learning_rate=0.125))
+    root = tmp_path / "trackers" / "training"
+    assert list(root.glob("events.out.tfevents.*"))
+    (told,) = [yaml.safe_load(path.read_text()) for path in root.rglob("hparams.yml")]
+    assert (told["learning_rate"], told["steps"], told["compile"]) == (0.125, 3, False)
+    assert told["mean"] == "[0.5, 0.5, 0.5]"
+
+
+def test_a_tracker_that_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr(tracking, "is_wandb_available", lambda: False)
+    with pytest.raises(ValueError, match="tracker: 'wandb' needs a package; run: pip install wandb"):
+        loop.check(tiny.pretrain(tracker="wandb"))
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The arguments by which the runs of a stand-in for wandb were begun."""
+    begun, wandb = [], types.ModuleType("wandb")
+    run = types.SimpleNamespace(log=lambda *_, **__: None, finish=lambda: None)
+    wandb.init = lambda **given: begun.append(given) or run
+    wandb.config = types.SimpleNamespace(update=lambda values, **_: begun[-1].update(config=values))
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setattr(accelerate.tracking, "_available_trackers", [LoggerType.WANDB])
+    return begun
+
+
+def test_all_trainings_of_an_experiment_are_runs_of_one_project(tmp_path, runs):
+    settings = tiny.pretrain(tracker="wandb", tracker_project="mine", out=str(tmp_path / "study"))
+    for title in ("repeat 0", "repeat 1"):
+        train(settings, title)
+    assert [run["project"] for run in runs] == ["mine", "mine"]
+    assert [run["name"] for run in runs] == ["study: repeat 0", "study: repeat 1"]
+    assert {run["group"] for run in runs} == {"study"}
+    assert runs[0]["id"] != runs[1]["id"]
+    assert runs[0]["config"]["learning_rate"] == settings.learning_rate
+
+
+def test_an_interrupted_training_goes_on_in_its_run_and_one_that_begins_anew_in_another(tmp_path, runs):
+    class Stopped(Batches):
+        def batch(self, step, part=0):
+            if step == 2:
+                signal.raise_signal(signal.SIGTERM)
+            return super().batch(step, part)
+
+    settings = tiny.pretrain(tracker="wandb", steps=6, out=str(tmp_path))
+    store = checkpoint.Store(tmp_path / "states", {"parameters": {}, "code": "x"})
+    with pytest.raises(signals.Interrupted):
+        train(settings, store=store, batches=Stopped)
+    train(settings, store=store)
+    train(settings)
+    first, second, third = (run["id"] for run in runs)
+    assert first == second != third
+    assert all(run["resume"] == "allow" for run in runs)
