@@ -11,7 +11,7 @@ from ofdb_core.base import folder, parameters
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches, Plain
 from ofdb_core.data import ply, samples
-from ofdb_core.families import fractal_3d, registry
+from ofdb_core.families import fractal_3d, live_views, registry
 from ofdb_core.formulas import camera
 
 PLAIN = {"live_range": 0.0, "live_jitter": 0.0, "live_points": [1.0, 1.0], "live_point_size": [1, 1]}
@@ -146,9 +146,9 @@ def test_the_points_that_are_left_out_are_others_each_time(models):
 
 
 def test_models_are_kept_in_memory_up_to_the_budget(models, monkeypatch):
-    read, load = [], fractal_3d.load_points
-    monkeypatch.setattr(fractal_3d, "load_points", lambda path: read.append(path.stem[5]) or load(path))
-    found = fractal_3d.LiveViews(models[0], settings(), cache_bytes=2 * 2000 * 12)
+    read, load = [], live_views.load_points
+    monkeypatch.setattr(live_views, "load_points", lambda path: read.append(path.stem[5]) or load(path))
+    found = live_views.live_models(models[0], settings(), cache_bytes=2 * 2000 * 12)
     assert not read
     for i in (0, 1, 2, 0, 1, 2):
         found.pixels(i)
@@ -234,8 +234,16 @@ def test_evaluation_is_the_same_each_time(models):
             "samples: one does not suit data: .*models.*, whose files are rendered .* give samples: live",
         ),
         ("models", "all", "samples: all does not suit data: .*models"),
-        ("views", "live", "samples: live does not suit data: .*views.*; only these are rendered .*: models"),
-        ("nowhere", "live", "samples: live does not suit data: .*nowhere; only these are rendered .*: models"),
+        (
+            "views",
+            "live",
+            "samples: live does not suit data: .*views.*; only these .*: categories, models, categories3d",
+        ),
+        (
+            "nowhere",
+            "live",
+            "samples: live does not suit data: .*nowhere; only these .*: categories, models, categories3d",
+        ),
         ("nowhere", "one", "nowhere: no such folder"),
     ],
 )

@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from ofdb_core.base import provenance
-from ofdb_core.families import fractal_2d, fractal_3d
+from ofdb_core.families import fractal_2d, fractal_3d, live_views
 from ofdb_core.stages import pretrain
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "kernel-ipc*")
 ROOTS = {
     "images": (fractal_2d.image_files,),
     "views": (fractal_3d.view_files,),
-    "training": (pretrain._train, fractal_3d.LiveViews),
+    "training": (pretrain._train, live_views.live_models),
     "report": ("6_report",),
 }
 
@@ -85,7 +85,7 @@ def test_what_cannot_change_a_result_does_not_count(copy, file, old, new):
         ("formulas/raster.py", "MARGIN = 3", "MARGIN = 4", {"images"}),
         ("formulas/raster.py", "image[y, x] = 1 + i % colours", "image[y, x] = 2 + i % colours", {"images"}),
         ("formulas/camera.py", "RUN = 256", "RUN = 512", {"views", "training"}),
-        ("formulas/streams.py", "np.uint32(0x9908B0DF)", "np.uint32(0x9908B0DE)", {"images", "views"}),
+        ("formulas/streams.py", "np.uint32(0x9908B0DF)", "np.uint32(0x9908B0DE)", {"images", "views", "training"}),
         # a function that is reached by numba's overload alone
         (
             "formulas/chaos_game.py",
@@ -95,7 +95,7 @@ def test_what_cannot_change_a_result_does_not_count(copy, file, old, new):
         ),
         ("training/loop.py", "VOTE_STEPS, VOTE_SECONDS = 10", "VOTE_STEPS, VOTE_SECONDS = 20", {"training"}),
         ("batches/mixing.py", "arange(len(images)) ^ 1", "arange(len(images)) ^ 0", {"training"}),
-        ("families/fractal_3d.py", "drawing.live_jitter, 3)", "drawing.live_jitter, 4)", {"training"}),
+        ("families/live_views.py", "drawing.live_jitter, 3)", "drawing.live_jitter, 4)", {"training"}),
     ],
 )
 def test_what_computes_a_result_counts_for_this_result_alone(copy, file, old, new, expected):

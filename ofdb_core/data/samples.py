@@ -9,20 +9,23 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import Length, Range
+from ofdb_core.base.values import SEEDS, Length, Range, Share
+from ofdb_core.formulas import instances
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-CACHE_BYTES = 2**30  # of decoded images, or of models, that one process keeps
+CACHE_BYTES = 2**30  # of decoded images, tables or models that one process keeps
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def decode(path: str | Path) -> np.ndarray:
@@ -85,21 +88,36 @@ def _files_in(folder: str | Path, endings: tuple[str, ...]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Drawing(Parameters):
-    """How training draws its samples from a data set; the `live_` parameters are of views that are rendered."""
+    """How training draws its samples from a data set; the `live_` parameters are of those that are drawn live.
+
+    From files of systems alone, size, dots, weight and seed say how the stored picture would be drawn; None: as in the
+    release.
+    """
 
     renamed = {"views": "samples"}  # noqa: RUF012
 
     samples: Literal["all", "one", "live"]
-    live_size: Annotated[int, Range(1, 4096)]
+    live_patches: Literal["stored", instances.Kind]
+    live_unit: instances.Unit
+    live_levels: Annotated[list[int], Length(2, 2), Range(0, 255)]
+    live_share: Share
+    live_delta: Share
+    live_weights: Annotated[float, Range(0, 0.5)]
+    live_size: Annotated[int, Range(1, 4096)] | None
+    live_dots: Annotated[int, Range(3)] | None
+    live_weight: float | Annotated[list[float], Length(6, 12)] | None
+    live_seed: Annotated[int, Range(0, SEEDS)] | None
     live_axes: Annotated[int, Range(1, 3)]
     live_range: Annotated[float, Range(0, 360)]
+    live_views: Annotated[int, Range(0, 999)]
     live_jitter: Annotated[float, Range(0, 180)]
     live_point_size: Annotated[list[int], Length(2, 2), Range(1, 3)]
     live_points: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
+    live_depth: Literal["nearest", "last"]
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        yield from self.falling("live_point_size", "live_points")
+        yield from self.falling("live_levels", "live_point_size", "live_points")
 
 
 class Samples(Protocol):
@@ -117,25 +135,29 @@ class Samples(Protocol):
         """
 
 
-class Cache:
-    """Arrays that load(path) makes when they are first asked for, kept while `budget` bytes last; threads share it.
+class Cache(Generic[Key]):
+    """Arrays that load(key) makes when first asked for, kept while `budget` bytes last; threads may share it.
 
     What is kept stays: samples come in permutations, and a cache that gives up the oldest for the newest would have
     nothing of the next one.
     """
 
-    def __init__(self, load: Callable[[Path], np.ndarray], budget: int) -> None:
-        self._load, self.budget = load, budget
-        self._kept: dict[Path, np.ndarray] = {}
+    def __init__(self, load: Callable[[Key], np.ndarray], budget: int) -> None:
+        self._load, self.budget, self.nbytes = load, budget, 0
+        self._kept: dict[Key, np.ndarray] = {}
         self._lock = threading.Lock()
 
-    def __getitem__(self, path: Path) -> np.ndarray:
-        if (array := self._kept.get(path)) is None:
-            array = self._load(path)
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, key: Key) -> np.ndarray:
+        if (array := self._kept.get(key)) is None:
+            array = self._load(key)
             with self._lock:
-                if path not in self._kept and array.nbytes <= self.budget:
+                if key not in self._kept and array.nbytes <= self.budget:
                     self.budget -= array.nbytes
-                    self._kept[path] = array
+                    self.nbytes += array.nbytes
+                    self._kept[key] = array
         return array
 
     def __getstate__(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ofdb_core.base import folder, values
 from ofdb_core.base.parameters import Parameters, StageParameters
 from ofdb_core.base.values import Count, Factor, Length, Points, Range, Share, Whole, Workers
 from ofdb_core.data import png
+from ofdb_core.families import live
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, raster, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder, save
@@ -80,11 +81,6 @@ class Render(StageParameters):
         return {"size": self.image_size, "points": self.points, "weight": self.weight, "draw": self.draw}
 
 
-@functools.lru_cache(maxsize=2)
-def _choices(points: int, seed: int) -> np.ndarray:
-    return streams.choices(points, seed)
-
-
 def indices(
     system: IFS,
     *,
@@ -98,14 +94,14 @@ def indices(
 ) -> np.ndarray:
     """One image as palette indices (size, size) uint8; the defaults are those of the released 2D-OFDB.
 
-    weight: see `IFS.weighted`. seed: of the patches; with `category` the stream belongs to (seed, category), without it
+    weight: see `IFS.factors`. seed: of the patches; with `category` the stream belongs to (seed, category), without it
     the patches are those of Python's `random.seed(seed)`, as in the original. choice_seed: of the map choices.
     """
     if system.d != 2:
         raise ValueError(f"system: {system.d} dimensions given; an image of 2D-OFDB has 2")
     values.whole(2, points=points)
     values.whole(high=values.SEEDS, seed=seed, choice_seed=choice_seed, category=category or 0)
-    orbit = chaos_game.orbit(system.weighted(weight), _choices(points, choice_seed))
+    orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(points, choice_seed))
     masks = streams.patches(points, seed, category) if draw.startswith("patch") else None
     return raster.draw_indices(orbit, draw, size, masks)
 
@@ -223,7 +219,10 @@ FAMILY = Family(
         ),
         Stage("2_render_2d", Render, writes=("images",), write=write, small={"image_size": 48, "points": 1000}),
     ),
-    sources=(Source("images"),),
+    sources=(
+        Source("images"),
+        Source("categories", live.LiveImages, live=True, codes=True, files="[0-9]" * 5 + ".csv"),
+    ),
     picture=picture,
     goldens=goldens,
     published={"image_size": 362, "points": 200_000, "weight": 0.2, "draw": "patch_gray"},

@@ -14,19 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ofdb_core.base import folder, values
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
-from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files
 from ofdb_core.families.fractal_2d import csv
+from ofdb_core.families.live_views import WHITE, live_models, live_systems, load_points
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import camera, point_cloud, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder
-
-WHITE = camera.PALETTE[1, 0]
 
 
 @dataclass(frozen=True)
@@ -114,11 +111,6 @@ def model_defects(
         except point_cloud.Degenerate as error:
             defects[category] = str(error)
     return defects
-
-
-def load_points(path: str | Path) -> np.ndarray:
-    """The points (n, 3) of a model's file as `camera.render` takes them fastest: float32, each axis contiguous."""
-    return np.asfortranarray(ply.load(path), np.float32)
 
 
 def view_name(category: int, index: tuple[int, ...], model: int = 0) -> str:
@@ -268,41 +260,6 @@ def write(parameters: Render) -> None:
     )
 
 
-class LiveViews:
-    """Samples whose pictures are views of the models <root>/<class>/<file>.ply, rendered when they are asked for.
-
-    The viewpoint is that of the first stored view, moved by a random angle about each of the camera's axes and then by
-    a small turn; the size of a point and the share of the points vary too. All of it is drawn from the generator of the
-    sample and step. cache_bytes: how much of the models, 12 bytes a point, each process may keep.
-    """
-
-    def __init__(self, root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> None:
-        self._paths, labels, self.classes = class_files(root, "model", [".ply"])
-        self.labels = np.asarray(labels, np.int64)
-        self._drawing, self._clouds = drawing, Cache(load_points, cache_bytes)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
-        """A view of model i, (size, size) uint8, 0 and 255.
-
-        Without a key: the first stored view without its jitter, of all points, each as small as is allowed.
-        """
-        drawing, points = self._drawing, self._clouds[self._paths[i]]
-        angles, turn, side = np.zeros(drawing.live_axes), np.zeros(3), drawing.live_point_size[0]
-        if key is not None:
-            rng = np.random.default_rng(key)
-            angles = rng.uniform(-drawing.live_range / 2, drawing.live_range / 2, drawing.live_axes)
-            turn = rng.uniform(-drawing.live_jitter, drawing.live_jitter, 3)
-            side = int(rng.integers(drawing.live_point_size[0], drawing.live_point_size[1] + 1))
-            fewest, most = drawing.live_points
-            share = rng.uniform(fewest, most)
-            points = points.T.compress(rng.random(len(points)) < share, axis=1).T
-        rotation = camera.stored((0,) * drawing.live_axes, angles) @ Rotation.from_euler("XYZ", turn, True).as_matrix()
-        return camera.render(points, rotation, size=drawing.live_size, point_size=side) * WHITE
-
-
 def picture(parameters: Render, category: int) -> np.ndarray:
     """The first view (size, size) uint8, without jitter, of a category of the released search."""
     system = search.published(3, category)
@@ -339,7 +296,11 @@ FAMILY = Family(
             small={"categories": 4, "points": 500, "views": 3, "image_size": 32},
         ),
     ),
-    sources=(Source("views"), Source("models", LiveViews, live=True, ending=".ply")),
+    sources=(
+        Source("views"),
+        Source("models", live_models, live=True, files="*/*.ply"),
+        Source("categories3d", live_systems, live=True, codes=True, files="[0-9]" * 6 + ".csv"),
+    ),
     picture=picture,
     goldens=goldens,
     published={

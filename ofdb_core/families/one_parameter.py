@@ -27,8 +27,8 @@ from ofdb_core.base.values import SEEDS, Points, Range, Share, Workers
 from ofdb_core.data import png
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, raster
-from ofdb_core.formulas.ifs import IFS, of_table, save, table
-from ofdb_core.formulas.streams import CHOICE_SEED, Mersenne, choices
+from ofdb_core.formulas.ifs import IFS, save
+from ofdb_core.formulas.streams import Mersenne, shared_choices
 
 MAPS = 2
 SPREAD = 0.1  # of the sigma-factor, to both sides
@@ -104,14 +104,12 @@ def _singular_values(rng: np.random.Generator, alpha: float) -> np.ndarray:
 
 def perturbed(base: IFS, delta: float, stream: Mersenne) -> IFS:
     """A category: every coefficient of the base system multiplied by a number from 1 - delta to 1 + delta; p stays."""
-    rows = table(base).copy()
-    rows[:, :6] *= stream.uniform(1 - delta, 1 + delta, 6 * len(base)).reshape(-1, 6)
-    return of_table(rows)
+    return base.weighted(stream.uniform(1 - delta, 1 + delta, 6 * len(base)).reshape(-1, 6))
 
 
 def indices(base: IFS, parameters: Render, stream: Mersenne) -> np.ndarray:
     """The next image of a stream as palette indices (size, size) uint8: the first perturbation that fills enough."""
-    u = _choices(parameters.points)
+    u = shared_choices(parameters.points)
     for _ in range(TRIES):
         with np.errstate(invalid="ignore", over="ignore"):
             orbit = raster.drop_nan(chaos_game.orbit(perturbed(base, parameters.delta, stream), u))
@@ -122,11 +120,6 @@ def indices(base: IFS, parameters: Render, stream: Mersenne) -> np.ndarray:
         f"filling_rate: none of {TRIES} perturbations lights more than {parameters.filling_rate} of the pixels with "
         f"{parameters.points} points and delta {parameters.delta}; lower it"
     )
-
-
-@functools.lru_cache(maxsize=2)
-def _choices(points: int) -> np.ndarray:
-    return choices(points, CHOICE_SEED)
 
 
 def image_name(category: int) -> str:

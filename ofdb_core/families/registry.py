@@ -23,6 +23,7 @@ from ofdb_core.base.parameters import ParameterError, StageParameters
 from ofdb_core.data.samples import Drawing, Samples, open_images, unwrapped
 
 ELSEWHERE = "OFDB_FAMILIES"
+VARIED = ("live_delta", "live_weights")  # what only systems can do
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Source:
-    """A folder that training can draw samples from: opens(root, drawing) gives them; live: renders them, from files
-    with this ending."""
+    """A folder that training can draw samples from: opens(root, drawing) gives them.
+
+    live: they are drawn while training; codes: from systems, whose coefficients may vary; files: pattern of the files
+    below a folder of the user's that is opened so, too.
+    """
 
     folder: str
     opens: Callable[[Path, Drawing], Samples] = open_images
     live: bool = False
-    ending: str = ""
+    codes: bool = False
+    files: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ def source_of(data: str, root: Path) -> Source:
     if data in sources():
         return sources()[data]
     for source in sources().values():
-        if source.ending and root.is_dir() and any(unwrapped(root, [source.ending]).glob(f"*/*{source.ending}")):
+        if source.files and root.is_dir() and any(unwrapped(root, [Path(source.files).suffix]).glob(source.files)):
             return source
     return Source(root.name)
 
@@ -164,12 +169,17 @@ def source_of(data: str, root: Path) -> Source:
 def misfit(data: str, source: Source, drawing: Drawing) -> str | None:
     """The sentence that refuses a way of drawing samples from a source, or None where it suits."""
     if source.live == (drawing.samples == "live"):
-        return None
+        varied = source.live and not source.codes and [name for name in VARIED if getattr(drawing, name)]
+        return f"{varied[0]}: needs systems; data: {data} has none ({_named('codes')} have)" if varied else None
     refused = f"samples: {drawing.samples} does not suit data: {data}"
     if source.live:
         return f"{refused}, whose files are rendered while training: give samples: live"
-    live = ", ".join(known.folder for known in sources().values() if known.live)
-    return f"{refused}; only these are rendered while training: {live}"
+    return f"{refused}; only these are rendered while training: {_named('live')}"
+
+
+def _named(what: str) -> str:
+    """The sources that are `live`, or have `codes`."""
+    return ", ".join(source.folder for source in sources().values() if getattr(source, what))
 
 
 def samples(data: str, root: Path, drawing: Drawing) -> Samples:

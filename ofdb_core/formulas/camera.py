@@ -124,6 +124,29 @@ def _draw(points: np.ndarray, view: np.ndarray, size: int, side: int, image: np.
                         image[row, column] = 1
 
 
+@kernel
+def _paint(
+    points: np.ndarray, view: np.ndarray, side: int, patches: np.ndarray, nearest: bool, image: np.ndarray
+) -> None:
+    """As `_draw`, with a patch for each point, (n, 9) uint8: the nearest to the camera is seen, or the last."""
+    rows, columns = np.empty(RUN, np.int32), np.empty(RUN, np.int32)
+    first, size = BEFORE - side // 2, len(image) - BEFORE - AFTER
+    closest = np.full(image.shape, np.inf, np.float32)
+    k, l, m, n = view[2]  # noqa: E741
+    for start in range(0, points.shape[1], RUN):
+        x, y, z = points[0, start : start + RUN], points[1, start : start + RUN], points[2, start : start + RUN]
+        _project(x, y, z, view, size, np.int32(0 if side % 2 else 128), rows, columns)
+        for i in range(len(x)):
+            if rows[i] >= 0:
+                distance = -(((k * x[i] + l * y[i]) + m * z[i]) + n)
+                for row in range(side):
+                    for column in range(side):
+                        place = rows[i] + first + row, columns[i] + first + column
+                        if not nearest or distance < closest[place]:
+                            closest[place] = distance
+                            image[place] = patches[start + i, 3 * row + column]
+
+
 def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:
     """(3, 3) float32: the matrix Ry(a) Rz(b) Ry(c) of one to three angles in radians.
 
@@ -160,14 +183,43 @@ def render(points: np.ndarray, rotation: np.ndarray, *, size: int = 224, point_s
 
     Fastest for float32 points with each axis contiguous. A point whose centre is out of sight is not drawn.
     """
+    axes, view, image = _prepared(points, rotation, size, point_size)
+    _draw(axes, view, size, point_size, image)
+    return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
+
+
+def paint(
+    points: np.ndarray,
+    rotation: np.ndarray,
+    patches: np.ndarray,
+    *,
+    size: int = 224,
+    point_size: int = 1,
+    nearest: bool = True,
+) -> np.ndarray:
+    """As `render`, the image (size, size) uint8 of points whose squares have grays of their own.
+
+    patches: (n, 9) uint8, 3 x 3 grays a point, row by row, of which its square takes the first rows and columns. Where
+    squares overlap, the point nearest to the camera is seen, zeros too (of equally near ones the first), or the last.
+    """
+    axes, view, image = _prepared(points, rotation, size, point_size)
+    if patches.shape != (len(points), 9) or patches.dtype != np.uint8:
+        raise ValueError(f"patches: {patches.dtype} {patches.shape} given; allowed is uint8 ({len(points)}, 9)")
+    _paint(axes, view, point_size, patches, nearest, image)
+    return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
+
+
+def _prepared(
+    points: np.ndarray, rotation: np.ndarray, size: int, point_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (3, n) float32, the camera's matrix, and a black image with a margin; a ValueError for what cannot be."""
     points, rotation = np.asarray(points), np.ascontiguousarray(rotation, np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or rotation.shape != (3, 3):
         raise ValueError(f"points {points.shape} and rotation {rotation.shape} given; allowed are (n, 3) and (3, 3)")
     values.whole(1, image_size=size)
     values.require(POINT_SIZE, point_size=point_size)
     image = np.zeros((size + BEFORE + AFTER,) * 2, np.uint8)
-    _draw(np.ascontiguousarray(points.T, np.float32), _look_at(rotation), size, point_size, image)
-    return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
+    return np.ascontiguousarray(points.T, np.float32), _look_at(rotation), image
 
 
 def view(

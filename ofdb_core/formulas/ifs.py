@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ from ofdb_core.formulas.streams import Mersenne
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
 
-Weight = float | Sequence[float] | np.ndarray  # see `IFS.weighted`
+Weight = float | Sequence[float] | np.ndarray  # see `IFS.factors`
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,25 +49,47 @@ class IFS:
                 f"t {self.t.shape} and p {self.p.shape} do not fit A {self.A.shape}: must be ({k}, {self.d}) and ({k},)"
             )
 
-    def weighted(self, weight: Weight) -> "IFS":
-        """The system with its coefficients scaled; p stays, as in the original.
+    def factors(self, weight: Weight) -> np.ndarray:
+        """A factor for each coefficient of each map, (k, 6) or (k, 12) float64, in CSV order.
 
         weight: a number for `a` (the first entry of A) of every map, or one factor for each coefficient in CSV order:
-        (6,) in 2D, (12,) in 3D. 2D-OFDB's release has 0.2 on `a`, 3D-OFDB's 0.4.
+        (6,) in 2D, (12,) in 3D, or all of them. 2D-OFDB's release has 0.2 on `a`, 3D-OFDB's 0.4.
         """
         square = self.d * self.d
         factors = np.asarray(weight)
         if factors.ndim == 0:
             factors = np.r_[factors, np.ones(square + self.d - 1)]
-        if factors.shape != (square + self.d,) or factors.dtype.kind not in "iuf" or not np.isfinite(factors).all():
+        shapes = {(square + self.d,), (len(self), square + self.d)}
+        if factors.shape not in shapes or factors.dtype.kind not in "iuf" or not np.isfinite(factors).all():
             raise ValueError(
                 f"weight: {weight!r} is not allowed; it is one finite number (for a) or {square + self.d} of them"
             )
-        return IFS(self.A * factors[:square].reshape(self.d, self.d), self.t * factors[square:], self.p)
+        return np.broadcast_to(factors, (len(self), square + self.d))
+
+    def weighted(self, weight: Weight) -> "IFS":
+        """The system with its coefficients multiplied by the `factors` of a weight; p stays, as in the original."""
+        A, t = np.split(self.factors(weight), [self.d * self.d], axis=1)
+        return IFS(self.A * A.reshape(-1, self.d, self.d), self.t * t, self.p)
 
     def thresholds(self) -> np.ndarray:
         """(k,) float64: p added up; a random number picks the first map whose threshold it does not exceed."""
         return np.cumsum(self.p)
+
+
+def weight_rows(spread: float, d: int = 2) -> np.ndarray:
+    """(4 (d * d + d) + 1, d * d + d) float64: the weights of FractalDB's instances of a category, one a row.
+
+    A row multiplies one coefficient, of every map: by 1 - 2 s, 1 - s, 1 + s and 1 + 2 s, as decimals; so that 25 files
+    of FractalDB come of s = 0.4. One more, the third, changes nothing. (The lowest factor of s = 0.5 is 0.01.)
+    """
+    step, one = Decimal(repr(spread)), Decimal(1)
+    low = one - 2 * step or Decimal("0.01")
+    factors = [float(factor) for factor in (low, one - step, one, one + step, one + 2 * step)]
+    rows = [(place, factor) for place in range(d * d + d) for factor in factors if place == 0 or factor != 1]
+    table = np.ones((len(rows), d * d + d))
+    for row, (place, factor) in zip(table, rows, strict=True):
+        row[place] = factor
+    return table
 
 
 @kernel

@@ -76,7 +76,7 @@ def model(system: IFS, u: np.ndarray, *, weight: Weight = 0.4) -> np.ndarray:
     """The model of a category, (n - 1, 3) float64 in -2..2; with the default weight that of the released 3D-OFDB.
 
     u: (n,) float64 in [0, 1), which choose the maps, the last unused: see `streams.choices`; weight: see
-    `IFS.weighted`. Raises `Degenerate` where the weighted system diverges or never moves.
+    `IFS.factors`. Raises `Degenerate` where the weighted system diverges or never moves.
     """
     if system.d != 3:
         raise ValueError(f"system: {system.d} dimensions given; a model has 3")

@@ -5,6 +5,7 @@ makes the same numbers here, three times as fast as NumPy (the search needs 8 bi
 category), so that no result depends on workers, shards or order.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -147,6 +148,12 @@ def choices(points: int, seed: int = CHOICE_SEED, category: int | None = None) -
     the stream belongs to (seed, category): this project's own rule for 3D models.
     """
     return Mersenne(seed if category is None else [seed, category, CHOICES]).random(points)
+
+
+@functools.lru_cache(maxsize=2)
+def shared_choices(points: int, seed: int = CHOICE_SEED) -> np.ndarray:
+    """`choices` for images that all use the same ones, made once."""
+    return choices(points, seed)
 
 
 def jitter(n: int, seed: int, category: int | None = None) -> np.ndarray:

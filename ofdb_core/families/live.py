@@ -1,0 +1,160 @@
+"""Samples whose images are drawn while training, from systems alone.
+
+An instance has the dots of the stored image and other patches (OFDB's random pattern and random texture; Nakamura et
+al., ICCV 2023); where its coefficients vary, too, it has other dots. Without a key it is the stored image.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ofdb_core.base import folder, threads, values
+from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing
+from ofdb_core.formulas import chaos_game, instances, point_cloud, raster, streams
+from ofdb_core.formulas.ifs import IFS, Weight, load_folder, weight_rows
+
+RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # how images are made
+FIXED = {"draw": "patch_gray", "one_stream": False}  # what cannot be made otherwise while training
+NAMES = {"points": "live_dots"}  # of the parameters that are not called live_<name>
+KEYS = 2**64
+FACTORS = 1  # of a key's streams, the one that coefficients vary by
+
+
+def how(drawing: Drawing, released: dict[str, Any], stored: Path) -> dict[str, Any]:
+    """How pictures are made: as the parameters say, and as released where these say nothing (None).
+
+    stored: the folder of the run's stored pictures. Where it was made otherwise, a parameter that says so is followed,
+    and named in a line; one that says nothing is a ValueError.
+    """
+    made, facts = {}, (folder.manifest(stored) or {}).get("parameters", {})
+    for name, only in FIXED.items():
+        if facts.get(name, only) != only:
+            raise ValueError(f"{stored} was made with {name}: {facts[name]}; while training it can only be {only}")
+    for name, usual in released.items():
+        parameter = NAMES.get(name, f"live_{name}")
+        given = getattr(drawing, parameter)
+        made[name], had = usual if given is None else given, facts.get(name)
+        if name in facts and had != made[name]:
+            sentence = f"{parameter}: {made[name]}, but {stored} was made with {had}"
+            if given is None:
+                raise ValueError(f"{sentence}; give one of the two")
+            print(sentence)
+    return made
+
+
+class Shapes:
+    """An array for each of many systems: make(system, weight, number), as stored, and varied for an instance.
+
+    The stored ones are made here, in threads, and kept while cache_bytes last; the others are made anew when they are
+    asked for. A system that is `Degenerate` is named and left out of the `numbers`.
+
+    An instance has a row of `weight_rows` in place of the weight where there are live_weights, and then each of its
+    coefficients a factor of its own, from 1 - live_delta to 1 + live_delta.
+    """
+
+    def __init__(
+        self,
+        systems: Iterable[tuple[int, IFS]],
+        make: Callable[[IFS, Weight, int], np.ndarray],
+        weight: Weight,
+        drawing: Drawing,
+        *,
+        label: str,
+        cache_bytes: int,
+    ) -> None:
+        self._systems, self._make, self._delta = dict(systems), make, drawing.live_delta
+        d = next(iter(self._systems.values())).d
+        self._weights = [weight, *(weight_rows(drawing.live_weights, d) if drawing.live_weights else [])]
+        self._kept: Cache[tuple[int, int]] = Cache(self._of_row, cache_bytes)
+        lacking = self._begin(label)
+        self.numbers = [number for number in self._systems if number not in lacking]
+
+    def _of_row(self, key: tuple[int, int]) -> np.ndarray:
+        number, row = key
+        return self._make(self._systems[number], self._weights[row], number)
+
+    def _begin(self, label: str) -> set[int]:
+        """Make those that are stored, and return the numbers of those that cannot be made."""
+        lacking, total = set(), len(self._systems)
+
+        def begin(number: int) -> tuple[int, str]:
+            try:
+                self._kept[number, 0]
+            except point_cloud.Degenerate as error:
+                return number, str(error)
+            return number, ""
+
+        tasks = (functools.partial(begin, number) for number in self._systems)
+        for number, why in tqdm(threads.results(tasks, os.cpu_count() or 1), label, total, unit="category"):
+            if why:
+                lacking.add(number)
+                print(f"category {number} is left out: {why}")
+        megabytes, rest = self._kept.nbytes / 1e6, total - len(lacking) - len(self._kept)
+        print(f"{len(self._kept)} {label} in memory, {megabytes:.0f} MB" + (f"; {rest} are made anew" if rest else ""))
+        return lacking
+
+    def stored(self, i: int) -> np.ndarray:
+        """The array of the i-th of the numbers."""
+        return self._kept[self.numbers[i], 0]
+
+    def drawn(self, i: int, key: int) -> np.ndarray:
+        """The array of an instance of it; where that is `Degenerate`, the stored one."""
+        number, row = self.numbers[i], 1 + key % (len(self._weights) - 1) if len(self._weights) > 1 else 0
+        try:
+            if not self._delta:
+                return self._kept[number, row]
+            system = self._systems[number]
+            factors = system.factors(self._weights[row])
+            noise = np.random.default_rng([key, FACTORS]).uniform(1 - self._delta, 1 + self._delta, factors.shape)
+            return self._make(system, factors * noise, number)
+        except point_cloud.Degenerate:
+            return self.stored(i)
+
+
+def patches_of(drawing: Drawing, light: int) -> instances.Patches | None:
+    """How the patches of an instance are drawn; None: they are the stored ones."""
+    if drawing.live_patches == "stored":
+        return None
+    low, high = drawing.live_levels
+    return instances.Patches(drawing.live_patches, drawing.live_unit, (low, high), light)
+
+
+class LiveImages:
+    """Samples whose pictures are drawn from the systems in <root>/00000.csv, ..., one for each.
+
+    cache_bytes: how much of the tables of dots, 50 KB a category as released, each process may keep.
+    """
+
+    def __init__(self, root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> None:
+        made = how(drawing, RELEASED, Path(root).parent / "images")
+        size, points, weight, self._seed = made["size"], made["points"], made["weight"], made["seed"]
+        values.whole(2 * raster.PAD + 1, live_size=size)
+        self._size, self._points = size, points
+        systems = load_folder(root)
+        self._shapes = Shapes(systems, self._table, weight, drawing, label="tables", cache_bytes=cache_bytes)
+        self.classes = [f"{number:05d}" for number in self._shapes.numbers]
+        self.labels = np.arange(len(self.classes))
+        self._patches, self._fresh = patches_of(drawing, raster.GRAY), drawing.live_share * KEYS
+
+    def _table(self, system: IFS, weight: Weight, number: int) -> np.ndarray:
+        orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(self._points))
+        masks = streams.patches(self._points, self._seed, number)
+        return instances.table(raster.to_pixels(orbit, self._size), masks, self._size)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
+        """The image of category i, (size, size) uint8; without a key the stored one."""
+        fresh = key if key is not None and key < self._fresh else None
+        table = self._shapes.stored(i) if fresh is None else self._shapes.drawn(i, fresh)
+        if fresh is None or self._patches is None:
+            patches = instances.stored(table, raster.GRAY)
+        else:
+            patches = self._patches.drawn(fresh, len(table))
+        return instances.paint(table, patches, self._size)

@@ -1,0 +1,147 @@
+"""Samples whose views are rendered while training: of models in files, or of those that systems alone give.
+
+A camera looks at a model from anywhere, or from where the stored views were taken, and its points are white squares, or
+squares of random patches (see `live`).
+"""
+
+import functools
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from ofdb_core.data import ply
+from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files
+from ofdb_core.families import live
+from ofdb_core.formulas import camera, point_cloud, streams
+from ofdb_core.formulas.ifs import IFS, Weight, load_folder
+
+MODEL = {"points": 10_000, "weight": 0.4, "seed": 0}  # how the released ones are made
+VIEWS = {"size": 224, "seed": 0, "axes": 1, "views": 12}
+WHITE = int(camera.PALETTE[1, 0])
+
+
+def cloud(points: np.ndarray) -> np.ndarray:
+    """Points (n, 3) as `camera.render` takes them fastest: float32, each axis contiguous."""
+    return np.asfortranarray(points, np.float32)
+
+
+def load_points(path: str | Path) -> np.ndarray:
+    """The `cloud` of a model's file."""
+    return cloud(ply.load(path))
+
+
+class Models(Protocol):
+    """The cloud of each sample, as it is stored or, for a key, as an instance."""
+
+    def stored(self, i: int) -> np.ndarray: ...
+
+    def drawn(self, i: int, key: int) -> np.ndarray: ...
+
+
+class _Files:
+    """Models in files, read when they are first asked for; an instance is the model itself."""
+
+    def __init__(self, paths: list[Path], cache_bytes: int) -> None:
+        self._paths, self._kept = paths, Cache(load_points, cache_bytes)
+
+    def stored(self, i: int) -> np.ndarray:
+        return self._kept[self._paths[i]]
+
+    def drawn(self, i: int, key: int) -> np.ndarray:
+        return self.stored(i)
+
+
+class LiveViews:
+    """Samples whose pictures are views of models, rendered when they are asked for.
+
+    The viewpoint is that of the first stored view, moved by a random angle about each of the camera's axes and then by
+    a small turn; or, with live_views, that of any stored view. The size of a point and the share of the points vary
+    too, and the points' patches where live_patches says so.
+
+    views: the folder of the run's stored views; categories: the number of each sample's category, which the jitter of
+    stored views belongs to.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        labels: list[int],
+        classes: list[str],
+        drawing: Drawing,
+        *,
+        views: Path,
+        categories: list[int],
+    ) -> None:
+        self.labels, self.classes = np.asarray(labels, np.int64), classes
+        self._models, self._drawing, self._categories = models, drawing, categories
+        self._fresh, self._patches = drawing.live_share * live.KEYS, live.patches_of(drawing, WHITE)
+        self._size, self._jitter = drawing.live_size or VIEWS["size"], None
+        if drawing.live_views:
+            made = live.how(drawing, VIEWS, views)
+            self._size, self._views, axes = made["size"], made["views"], made["axes"]
+            self._order = camera.indices(axes=axes, views=self._views)
+            self._jitter = functools.cache(functools.partial(streams.jitter, axes * len(self._order), made["seed"]))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
+        """A view of model i, (size, size) uint8; 0 and 255, unless its points have patches of grays.
+
+        Without a key: the first stored view (without its jitter, unless there are live_views), of all points, each as
+        small as is allowed.
+        """
+        drawing, rng = self._drawing, None if key is None else np.random.default_rng(key)
+        fresh = key if key is not None and key < self._fresh else None
+        points = self._models.stored(i) if fresh is None else self._models.drawn(i, fresh)
+        rotation, side = self._rotation(i, rng), drawing.live_point_size[0]
+        if rng is not None:
+            side = int(rng.integers(drawing.live_point_size[0], drawing.live_point_size[1] + 1))
+            fewest, most = drawing.live_points
+            share = rng.uniform(fewest, most)
+            points = points.T.compress(rng.random(len(points)) < share, axis=1).T
+        if fresh is None or self._patches is None:
+            return camera.render(points, rotation, size=self._size, point_size=side) * WHITE
+        patches, nearest = self._patches.drawn(fresh, len(points)), drawing.live_depth == "nearest"
+        return camera.paint(points, rotation, patches, size=self._size, point_size=side, nearest=nearest)
+
+    def _rotation(self, i: int, rng: np.random.Generator | None) -> np.ndarray:
+        """What carries the camera to a viewpoint; without a generator to the first."""
+        if self._jitter:
+            view = 0 if rng is None else int(rng.integers(len(self._order)))
+            jitter = self._jitter(self._categories[i]).reshape(len(self._order), -1)[view]
+            return camera.stored(self._order[view], jitter, views=self._views)
+        drawing = self._drawing
+        angles, turn = np.zeros(drawing.live_axes), np.zeros(3)
+        if rng is not None:
+            angles = rng.uniform(-drawing.live_range / 2, drawing.live_range / 2, drawing.live_axes)
+            turn = rng.uniform(-drawing.live_jitter, drawing.live_jitter, 3)
+        first = camera.stored((0,) * drawing.live_axes, angles)
+        return first @ Rotation.from_euler("XYZ", turn, True).as_matrix()
+
+
+def live_models(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
+    """Views of the models <root>/<class>/<file>.ply; cache_bytes: how much of them, 12 bytes a point, is kept."""
+    paths, labels, classes = class_files(root, "model", [".ply"])
+    named = [int(name) if name.isdecimal() else label for label, name in enumerate(classes)]
+    categories, views = [named[label] for label in labels], Path(root).parent / "views"
+    return LiveViews(_Files(paths, cache_bytes), labels, classes, drawing, views=views, categories=categories)
+
+
+def live_systems(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
+    """Views of the models that the systems in <root>/000000.csv, ... give, those of `live_models` as they are stored.
+
+    A system that gives no model has no sample, as it has no file.
+    """
+    made, views = live.how(drawing, MODEL, Path(root).parent / "models"), Path(root).parent / "views"
+
+    def model(system: IFS, weight: Weight, number: int) -> np.ndarray:
+        u = streams.choices(made["points"], made["seed"], number)
+        return cloud(point_cloud.model(system, u, weight=weight))
+
+    systems = load_folder(root)
+    models = live.Shapes(systems, model, made["weight"], drawing, label="models", cache_bytes=cache_bytes)
+    labels, classes = list(range(len(models.numbers))), [f"{number:06d}" for number in models.numbers]
+    return LiveViews(models, labels, classes, drawing, views=views, categories=models.numbers)

@@ -1,0 +1,161 @@
+"""Instances of a picture: its dots stay, their 3 x 3 patches are drawn anew ("random pattern" and "random texture").
+
+Patches are pasted one over the other, zeros too, so a pixel shows the last dot that covers it. A dot that is last
+nowhere is never seen: of the 200,000 of an image of 2D-OFDB some 8,000 are left, and pasting these, in their order,
+gives the picture that pasting all of them gives. A `table` holds them, six bytes each.
+
+The random words of an instance are SplitMix64's (Steele, Lea and Flood, OOPSLA 2014), where its key is the state: a
+function of key and number, which the compiler makes many at a time.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.raster import MARGIN
+
+Kind = Literal["pattern", "texture", "both"]
+Unit = Literal["dot", "image"]
+
+CELLS = 9  # of a patch, row by row; the first is the highest of the nine bits of a mask
+ONE, TWO = np.uint64(1), np.uint64(2)
+GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@dataclass(frozen=True)
+class Patches:
+    """How the patches of an instance are drawn.
+
+    kind: pattern (a mask of lit cells), texture (a gray for each cell) or both; unit: a patch for each dot, or one for
+    the image; levels: lowest and highest gray of a texture, in 0..255; light: gray of a pattern.
+    """
+
+    kind: Kind
+    unit: Unit
+    levels: tuple[int, int]
+    light: int
+
+    def drawn(self, key: int, n: int) -> np.ndarray:
+        """(n, 9) uint8: the patches of n dots. A mask is uniform in 1..511, so that no patch is empty."""
+        low, high = (self.light, self.light) if self.kind == "pattern" else self.levels
+        patches = np.empty((n, CELLS), np.uint8)
+        _draw(np.uint64(key), self.kind != "texture", low, high - low + 1, n if self.unit == "dot" else 1, patches)
+        return patches
+
+
+@kernel
+def _word(key: np.uint64, number: int) -> np.uint64:
+    z = key + (np.uint64(number) + ONE) * GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * FIRST
+    z = (z ^ (z >> np.uint64(27))) * SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel
+def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, out: np.ndarray) -> None:
+    """Fill out (n, 9) uint8; the patches after the first `different` ones repeat the first.
+
+    The first words are the masks'; then each has the sixteen bits of four grays. Where 65,536 is no multiple of
+    `levels`, some grays are more probable than others by levels / 65,536.
+    """
+    n = min(different, len(out))
+    grays = out[:n].reshape(-1)
+    grays[:] = low
+    if levels > 1:
+        words = np.empty((len(grays) + 3) // 4, np.uint64)
+        for i in range(len(words)):
+            words[i] = _word(key, n + i)
+        digits = words.view(np.uint16)
+        for i in range(len(grays)):
+            grays[i] += (np.uint32(digits[i]) * np.uint32(levels)) >> np.uint32(16)
+    if masked:
+        masks = np.empty(n, np.uint16)
+        for i in range(n):
+            masks[i] = ONE + (((_word(key, i) >> np.uint64(32)) * np.uint64(511)) >> np.uint64(32))
+        for i in range(n):
+            for cell in range(CELLS):
+                out[i, cell] *= np.uint8((masks[i] >> np.uint16(8 - cell)) & np.uint16(1))
+    for i in range(n, len(out)):
+        out[i] = out[0]
+
+
+@kernel
+def _mark_seen(pixels: np.ndarray, size: int, seen: np.ndarray) -> int:
+    """Set seen (m,) for the dots that are last somewhere, from the last dot on; return their number."""
+    side, found = np.uint64(size + MARGIN), 0
+    hidden = np.zeros((size + MARGIN, size + MARGIN), np.uint8)
+    hidden[size:], hidden[:, size:] = 1, 1  # outside the picture
+    flat = hidden.reshape(-1)
+    for i in range(len(pixels) - 1, -1, -1):
+        x, y, covered = np.uint64(pixels[i, 0]) + ONE, np.uint64(pixels[i, 1]) + ONE, np.uint8(1)
+        if x + TWO < side and y + TWO < side:
+            place = y * side + x
+            for _ in range(3):
+                for column in range(3):
+                    covered &= flat[place + np.uint64(column)]
+                    flat[place + np.uint64(column)] = 1
+                place += side
+        seen[i] = not covered
+        found += seen[i]
+    return found
+
+
+@kernel
+def _fill_table(pixels: np.ndarray, masks: np.ndarray, seen: np.ndarray, table: np.ndarray) -> None:
+    row = 0
+    for i in range(len(pixels)):
+        if seen[i]:
+            table[row, 0], table[row, 1], table[row, 2] = pixels[i, 0] + 1, pixels[i, 1] + 1, masks[i]
+            row += 1
+
+
+def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
+    """The dots of an image that are seen, (n, 3) uint16: column and row of the patch's corner, and its mask.
+
+    pixels: (m, 2) uint16 from `raster.to_pixels`; masks: (m or more,) uint16 in 1..511, the patches of the stored
+    picture; size: of the image, pixels each side. Rows count from the bottom.
+    """
+    seen = np.empty(len(pixels), np.bool_)
+    dots = np.empty((_mark_seen(pixels, size, seen), 3), np.uint16)
+    _fill_table(pixels, masks, seen, dots)
+    return dots
+
+
+@kernel
+def _unpacked(table: np.ndarray, light: int) -> np.ndarray:
+    patches = np.empty((len(table), CELLS), np.uint8)
+    for i in range(len(table)):
+        for cell in range(CELLS):
+            patches[i, cell] = light * ((table[i, 2] >> np.uint16(8 - cell)) & np.uint16(1))
+    return patches
+
+
+def stored(table: np.ndarray, light: int) -> np.ndarray:
+    """(n, 9) uint8, 0 and `light`: the patches of a table's dots in the stored picture."""
+    return _unpacked(table, light)
+
+
+@kernel
+def _paint(table: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
+    picture = np.zeros((size, size), np.uint8)
+    flat, side = picture.reshape(-1), np.uint64(size)
+    for i in range(len(table)):
+        x, y = np.uint64(table[i, 0]), np.uint64(table[i, 1])
+        if x + TWO < side and y + TWO < side:
+            place = (side - ONE - y) * side + x
+            for row in range(3):
+                for column in range(3):
+                    flat[place + np.uint64(column)] = patches[i, 3 * row + column]
+                place -= side
+        else:
+            for row in range(min(3, size - int(y))):
+                for column in range(min(3, size - int(x))):
+                    picture[size - 1 - y - row, x + column] = patches[i, 3 * row + column]
+    return picture
+
+
+def paint(table: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
+    """The picture (size, size) uint8, first row on top: patches (n, 9) uint8 pasted at a table's dots, in order."""
+    return _paint(table, patches, size)
