@@ -10,13 +10,12 @@ from accelerate.utils import LoggerType
 
 from ofdb_core.base import signals
 from ofdb_core.batches.source import Batches
-from ofdb_core.training import checkpoint, loop, tracking
+from ofdb_core.training import checkpoint, loop, milestones, tracking
 
 
-def train(settings, title="training", store=None, batches=Batches):
-    return loop.fit(
-        tiny.network(), batches(tiny.shades(), settings, seed=0), settings, seed=0, title=title, store=store
-    )
+def train(settings, title="training", **how):
+    source = Batches(tiny.shades(), settings, seed=0)
+    return loop.fit(tiny.network(), source, settings, seed=0, title=title, **how)
 
 
 def test_tensorboard_gets_the_log_and_numbers_as_numbers(tmp_path):
@@ -58,16 +57,14 @@ def test_all_trainings_of_an_experiment_are_runs_of_one_project(tmp_path, runs):
 
 
 def test_an_interrupted_training_goes_on_in_its_run_and_one_that_begins_anew_in_another(tmp_path, runs):
-    class Stopped(Batches):
-        def batch(self, step, part=0):
-            if step == 2:
-                signal.raise_signal(signal.SIGTERM)
-            return super().batch(step, part)
+    class Stop(milestones.Milestones):
+        def __call__(self, model, step):
+            signal.raise_signal(signal.SIGTERM)
 
     settings = tiny.pretrain(tracker="wandb", steps=6, out=str(tmp_path))
     store = checkpoint.Store(tmp_path / "states", {"parameters": {}, "code": "x"})
     with pytest.raises(signals.Interrupted):
-        train(settings, store=store, batches=Stopped)
+        train(settings, store=store, watch=Stop(tmp_path, [2], {}))
     train(settings, store=store)
     train(settings)
     first, second, third = (run["id"] for run in runs)
