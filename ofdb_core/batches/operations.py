@@ -206,6 +206,17 @@ def _as_pixel(value: float) -> np.uint8:
 
 
 @kernel
+def _pad(row: np.ndarray, padded: np.ndarray) -> None:
+    """Fill `padded` with a row whose ends go on."""
+    width = len(row)
+    padded[:PAD] = row[0]
+    padded[width + PAD :] = row[width - 1]
+    inside = padded[PAD:]
+    for x in range(width):
+        inside[x] = row[x]
+
+
+@kernel
 def _slid(planes: np.ndarray, slope: float, offset: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
     """Each row moved along itself by slope * y + offset pixels, y being its middle."""
     size, channels, width = planes.shape
@@ -227,14 +238,13 @@ def _slid(planes: np.ndarray, slope: float, offset: float, bicubic: bool, fill: 
             row, target = planes[y, channel], out[y, channel]
             target[:start] = fill[channel]
             target[end:] = fill[channel]
-            padded[:PAD] = row[0]
-            padded[PAD : width + PAD] = row
-            padded[width + PAD :] = row[width - 1]
+            _pad(row, padded)
             if steady and end > start:
                 a, b, c, d = padded[first - 1 :], padded[first:], padded[first + 1 :], padded[first + 2 :]
-                for x in range(end - start):
-                    t = ((places[start + x] + 0.5 + move) + offset - 0.5) - (places[start + x] + jump)
-                    target[start + x] = _as_pixel(_at(a[x], b[x], c[x], d[x], t, bicubic))
+                inside, place = target[start:end], places[start:end]  # indices from 0 on need no check of their sign
+                for x in range(len(inside)):
+                    t = ((place[x] + 0.5 + move) + offset - 0.5) - (place[x] + jump)
+                    inside[x] = _as_pixel(_at(a[x], b[x], c[x], d[x], t, bicubic))
             else:
                 for x in range(start, end):
                     at = (places[x] + 0.5 + move) + offset - 0.5
@@ -252,9 +262,7 @@ def _packed(planes: np.ndarray, channel: int) -> np.ndarray:
     padded = np.empty(width + 2 * PAD, np.uint32)
     for y in range(size + 2 * PAD):
         row = planes[min(max(y - PAD, 0), size - 1), channel]
-        padded[:PAD] = row[0]
-        padded[PAD : width + PAD] = row
-        padded[width + PAD :] = row[width - 1]
+        _pad(row, padded)
         target = out[y]
         for x in range(width + 1):
             target[x] = np.uint32(padded[x] | padded[x + 1] << 8 | padded[x + 2] << 16 | padded[x + 3] << 24)
@@ -284,7 +292,9 @@ def _moved(
     packed = np.empty((channels, (size + 2 * PAD) * stride), np.uint32)
     for channel in range(channels):
         packed[channel] = _packed(planes, channel).reshape(-1)
-    places, right, down = np.empty(width, np.int32), np.empty(width, np.float64), np.empty(width, np.float64)
+    below = np.uint64(stride)
+    places, right, down = np.empty(width, np.uint64), np.empty(width, np.float64), np.empty(width, np.float64)
+    first, second, third, fourth = np.empty((4, width), np.uint32)
     for y in range(size):
         start, end = 0, width
         for x in range(width):
@@ -294,20 +304,24 @@ def _moved(
             start += 1
         while end > start and not (0.0 <= right[end - 1] < width and 0.0 <= down[end - 1] < size):
             end -= 1
-        for x in range(start, end):
-            left, above = np.floor(right[x] - 0.5), np.floor(down[x] - 0.5)
-            right[x], down[x] = right[x] - 0.5 - left, down[x] - 0.5 - above
-            places[x] = (np.int32(above) + PAD - 1) * stride + np.int32(left) + PAD - 1
+        part, depth = right[start:end], down[start:end]
+        for x in range(len(part)):
+            left, above = np.floor(part[x] - 0.5), np.floor(depth[x] - 0.5)
+            part[x], depth[x] = part[x] - 0.5 - left, depth[x] - 0.5 - above
+            places[x] = np.uint64((np.int32(above) + PAD - 1) * stride + np.int32(left) + PAD - 1)
         for channel in range(channels):
             target, pixels = out[y, channel], packed[channel]
             target[:start] = fill[channel]
             target[end:] = fill[channel]
-            for x in range(start, end):
-                place, t = places[x], right[x]
-                a, b = _across(pixels[place], t, bicubic), _across(pixels[place + stride], t, bicubic)
-                c = _across(pixels[place + 2 * stride], t, bicubic)
-                d = _across(pixels[place + 3 * stride], t, bicubic)
-                target[x] = _as_pixel(_at(a, b, c, d, down[x], bicubic))
+            inside = target[start:end]
+            for x in range(len(inside)):  # apart from the sums, which become vector instructions then
+                place = places[x]
+                first[x], second[x] = pixels[place], pixels[place + below]
+                third[x], fourth[x] = pixels[place + below + below], pixels[place + below + below + below]
+            for x in range(len(inside)):
+                a, b = _across(first[x], part[x], bicubic), _across(second[x], part[x], bicubic)
+                c, d = _across(third[x], part[x], bicubic), _across(fourth[x], part[x], bicubic)
+                inside[x] = _as_pixel(_at(a, b, c, d, depth[x], bicubic))
     return out
 
 
