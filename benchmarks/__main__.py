@@ -1,6 +1,6 @@
-"""python -m benchmarks [case ...] [--sizes N ...] [--runs N]: tables, also as CSV in results/ and in the README.
+"""python -m benchmarks [case ...] [--sizes N ...] [--runs N]: tables, also as CSV in results/ and in the pages.
 
-The kernels' cases are in `cases`, a file of results each; those of training in `training`, results/training.csv.
+The kernels' cases are in `cases` and `samples`, a file of results each; those of training in `training`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import training
+from benchmarks import samples, training
 from benchmarks.cases import CASES
 from ofdb_core.base import files, provenance
 from ofdb_core.data import tables
@@ -46,6 +46,7 @@ TRAINING_HEADINGS = (
 KEY = ("case", "device", "size", "batch")  # a measurement replaces the one of the same work
 MARKS = ("<!-- benchmarks -->", "<!-- end -->")
 TRAINING_MARKS = ("<!-- training -->", "<!-- end training -->")
+SAMPLE_MARKS = ("<!-- samples -->", "<!-- end samples -->")
 
 
 def _one(module, *words, **environment):
@@ -132,9 +133,22 @@ def table():
     ]
     machines = set()
     for path in sorted(RESULTS.glob("*.csv")):
-        for row in tables.read(path) if path.stem in CASES else []:
+        for row in tables.read(path) if path.stem in CASES.keys() - samples.CASES.keys() else []:
             unit = {"ms_each": f" ({row['each']})"}
             lines.append("| " + " | ".join(f"{row[name]}{unit.get(name, '')}" for name in names) + " |")
+            machines.add(row["machine"])
+    return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
+
+
+def sample_table():
+    """The table of docs/samples.md, as text, from results/sample_*.csv."""
+    lines = ["| case | size | ms | timm, ms | times faster | MB | timm, MB |", "|---|---|---|---|---|---|---|"]
+    names, machines = ("case", "size", "ms_each", "baseline_ms_each", "times_faster"), set()
+    for case in samples.CASES:
+        path = RESULTS / f"{case}.csv"
+        for row in tables.read(path) if path.exists() else []:
+            memory = [row.get(name, "") for name in ("memory_mb", "baseline_memory_mb")]
+            lines.append("| " + " | ".join(map(str, [*(row[name] for name in names), *memory])) + " |")
             machines.add(row["machine"])
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
 
@@ -167,15 +181,20 @@ def training_table():
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
 
 
-def write_readme():
-    """Put each table between its two marks in the README."""
-    path = provenance.PROJECT / "README.md"
-    text = path.read_text()
-    for (first, last), made in ((MARKS, table()), (TRAINING_MARKS, training_table())):
-        before, _, rest = text.partition(first)
+TABLES = (
+    ("README.md", MARKS, table),
+    ("README.md", TRAINING_MARKS, training_table),
+    ("docs/samples.md", SAMPLE_MARKS, sample_table),
+)
+
+
+def write_tables():
+    """Put each table between its two marks in its page."""
+    for name, (first, last), made in TABLES:
+        path = provenance.PROJECT / name
+        before, _, rest = path.read_text().partition(first)
         _, _, after = rest.partition(last)
-        text = f"{before}{first}\n{made}\n{last}{after}"
-    files.write_whole(path, text)
+        files.write_whole(path, f"{before}{first}\n{made()}\n{last}{after}")
 
 
 def _print(cells):
@@ -220,7 +239,7 @@ def main():
             row = measured(case, size, options.runs)
             _print(row[name] for name in heading)
             _keep(RESULTS / f"{file}.csv", [{**row, **about}])
-    write_readme()
+    write_tables()
 
 
 if __name__ == "__main__":

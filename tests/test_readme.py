@@ -29,11 +29,11 @@ def test_the_python_section_runs_and_draws_the_originals_pixels(tmp_path, monkey
 
 
 @pytest.mark.parametrize(
-    ("marks", "table"),
-    [(benchmarks.MARKS, benchmarks.table), (benchmarks.TRAINING_MARKS, benchmarks.training_table)],
+    ("page", "marks", "table"),
+    benchmarks.TABLES,
 )
-def test_its_tables_are_made_from_the_results(marks, table):
-    between = TEXT.partition(marks[0])[2].partition(marks[1])[0]
+def test_tables_are_made_from_the_results(page, marks, table):
+    between = (provenance.PROJECT / page).read_text().partition(marks[0])[2].partition(marks[1])[0]
     assert between.strip() == table().strip()
 
 
