@@ -53,28 +53,34 @@ def slid(planes: np.ndarray, slope: float, offset: float, bicubic: bool, fill: n
             start += 1
         while end > start and (places[end - 1] + 0.5 + move) + offset >= width:
             end -= 1
-        jump = np.floor(move + offset)
-        part = move + offset - jump
-        steady = SAFE < part < 1.0 - SAFE  # then every pixel comes from `jump` pixels farther, and a part
-        first = int(jump) + PAD + start
         for channel in range(channels):
-            row, target = planes[y, channel], out[y, channel]
+            target = out[y, channel]
             target[:start] = fill[channel]
             target[end:] = fill[channel]
-            _pad(row, padded)
-            if steady and end > start:
-                a, b, c, d = padded[first - 1 :], padded[first:], padded[first + 1 :], padded[first + 2 :]
-                inside, place = target[start:end], places[start:end]  # indices from 0 on need no check of their sign
-                for x in range(len(inside)):
-                    t = ((place[x] + 0.5 + move) + offset - 0.5) - (place[x] + jump)
-                    inside[x] = _as_pixel(_at(a[x], b[x], c[x], d[x], t, bicubic))
-            else:
-                for x in range(start, end):
-                    at = (places[x] + 0.5 + move) + offset - 0.5
-                    left = int(np.floor(at))
-                    a4 = padded[left + PAD - 1 : left + PAD + 3]
-                    target[x] = _as_pixel(_at(a4[0], a4[1], a4[2], a4[3], at - left, bicubic))
+            _pad(planes[y, channel], padded)
+            if start < end:
+                _slide(padded, places[start:end], move, offset, bicubic, target[start:end])
     return out
+
+
+@kernel
+def _slide(
+    padded: np.ndarray, places: np.ndarray, move: float, offset: float, bicubic: bool, target: np.ndarray
+) -> None:
+    """Fill the target, whose pixels have these places in the row, from the row moved by move + offset."""
+    jump = np.floor(move + offset)
+    if SAFE < move + offset - jump < 1.0 - SAFE:  # every pixel comes from `jump` pixels farther, and a part
+        first = int(places[0] + jump) + PAD
+        a, b, c, d = padded[first - 1 :], padded[first:], padded[first + 1 :], padded[first + 2 :]
+        for x in range(len(target)):
+            t = ((places[x] + 0.5 + move) + offset - 0.5) - (places[x] + jump)
+            target[x] = _as_pixel(_at(a[x], b[x], c[x], d[x], t, bicubic))
+    else:
+        for x in range(len(target)):
+            at = (places[x] + 0.5 + move) + offset - 0.5
+            left = np.floor(at)
+            four = padded[int(left) + PAD - 1 : int(left) + PAD + 3]
+            target[x] = _as_pixel(_at(four[0], four[1], four[2], four[3], at - left, bicubic))
 
 
 @kernel
@@ -119,10 +125,10 @@ def _moved(
     places, right, down = np.empty(width, np.uint64), np.empty(width, np.float64), np.empty(width, np.float64)
     first, second, third, fourth = np.empty((4, width), np.uint32)
     for y in range(size):
-        start, end = 0, width
         for x in range(width):
             right[x] = xx * (x + 0.5) + xy * (y + 0.5) + x0
             down[x] = yx * (x + 0.5) + yy * (y + 0.5) + y0
+        start, end = 0, width
         while start < width and not (0.0 <= right[start] < width and 0.0 <= down[start] < size):
             start += 1
         while end > start and not (0.0 <= right[end - 1] < width and 0.0 <= down[end - 1] < size):
