@@ -31,11 +31,15 @@ class Chain:
         pixels: (H, W) or (H, W, 3) uint8; out: (S, S) or (S, S, 3) uint8, contiguous; the box: (4,) int32, top, left,
         height and width, all zeros where nothing is erased.
         """
-        source = np.ascontiguousarray(pixels).reshape(*pixels.shape[:2], -1)
+        source = np.ascontiguousarray(pixels).view()
         source.flags.writeable = False  # one type for numba, whoever the pixels belong to
         return _augment(
-            self.chances, self._fill, self.keeps_gray, source, np.uint64(key), out.reshape(*out.shape[:2], -1)
+            self.chances, self._fill, self.keeps_gray, _with_channels(source), np.uint64(key), _with_channels(out)
         )
+
+
+def _with_channels(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
 @kernel

@@ -9,81 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ofdb_core.batches import operations
-from ofdb_core.batches.policy import parsed
+from ofdb_core.batches.rand_augment import STEPS, RandAugment, Rule, rand_augment
 from ofdb_core.batches.recipe import Augmentation
 from ofdb_core.formulas.jit import kernel
 
 ATTEMPTS = 10  # to find a box that fits, for the crop and for erasing
 ERASED_AREA, ERASED_RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)  # timm's defaults, which no recipe changes
-STEPS = 10.0  # timm's scale of magnitudes
-
-
-class Rule(NamedTuple):
-    """How a magnitude becomes an operation's argument: base + turn * min(cap, magnitude / 10 * span), at least `least`.
-
-    signed: half of the products are negated; whole: they are cut to whole numbers.
-    """
-
-    operation: float
-    span: float = 0.0
-    signed: float = 0.0
-    whole: float = 0.0
-    cap: float = math.inf
-    base: float = 0.0
-    turn: float = 1.0
-    least: float = -math.inf
-
-
-def _enhance(operation: int) -> tuple[Rule, Rule]:
-    """An enhancement's rule, and that of its Increasing variant."""
-    return Rule(operation, 1.8, base=0.1), Rule(operation, 0.9, signed=True, base=1.0, least=0.1)
-
-
-RULES = {
-    "AutoContrast": Rule(operations.AUTO_CONTRAST),
-    "Equalize": Rule(operations.EQUALIZE),
-    "Invert": Rule(operations.INVERT),
-    "Rotate": Rule(operations.ROTATE, 30.0, signed=True),
-    "Posterize": Rule(operations.POSTERIZE, 4.0, whole=True),
-    "PosterizeIncreasing": Rule(operations.POSTERIZE, 4.0, whole=True, base=4.0, turn=-1.0, least=0.0),
-    "Solarize": Rule(operations.SOLARIZE, 256.0, whole=True, cap=256.0),
-    "SolarizeIncreasing": Rule(operations.SOLARIZE, 256.0, whole=True, cap=256.0, base=256.0, turn=-1.0),
-    "SolarizeAdd": Rule(operations.SOLARIZE_ADD, 110.0, whole=True, cap=128.0),
-    "Color": _enhance(operations.COLOR)[0],
-    "ColorIncreasing": _enhance(operations.COLOR)[1],
-    "Contrast": _enhance(operations.CONTRAST)[0],
-    "ContrastIncreasing": _enhance(operations.CONTRAST)[1],
-    "Brightness": _enhance(operations.BRIGHTNESS)[0],
-    "BrightnessIncreasing": _enhance(operations.BRIGHTNESS)[1],
-    "Sharpness": _enhance(operations.SHARPNESS)[0],
-    "SharpnessIncreasing": _enhance(operations.SHARPNESS)[1],
-    "ShearX": Rule(operations.SHEAR_X, 0.3, signed=True),
-    "ShearY": Rule(operations.SHEAR_Y, 0.3, signed=True),
-    "TranslateXRel": Rule(operations.TRANSLATE_X, 0.45, signed=True),
-    "TranslateYRel": Rule(operations.TRANSLATE_Y, 0.45, signed=True),
-}
-_VARIED = ("Posterize", "Solarize", "Color", "Contrast", "Brightness", "Sharpness")  # those with an Increasing variant
-PLAIN = tuple(name for name in RULES if not name.endswith("Increasing"))
-INCREASING = tuple(name + "Increasing" if name in _VARIED else name for name in PLAIN)
-
-
-class RandAugment(NamedTuple):
-    """A `Policy` for the kernels: its operations' rules (k,), and its numbers."""
-
-    rules: np.ndarray
-    layers: int
-    chance: float
-    magnitude: float
-    noise: float
-    most: float
-
-
-def rand_augment(text: str | None) -> RandAugment:
-    """What timm's string says, see `policy.parsed`."""
-    policy = parsed(text)
-    rules = [RULES[name] for name in (INCREASING if policy.increasing else PLAIN)]
-    return RandAugment(np.array(rules, [(field, np.float64) for field in Rule._fields]), *policy[:-1])
 
 
 class Chances(NamedTuple):

@@ -1,14 +1,12 @@
 """RandAugment's operations as timm applies them with Pillow, to the byte, on planes (S, C, S) uint8 of 1 or 3 channels.
 
-Most operations look each channel up in a table. Those that move pixels interpolate in double precision, in Pillow's
-order of operations; what comes from outside the picture has the fill colour. A gray picture is worked on in one channel
-where the fill is gray: the result is what each channel of its RGB would be.
+Most operations look each channel up in a table; those that move pixels are in `motions`. A gray picture needs one
+channel, where the fill is gray: the result is what each channel of its RGB would be.
 """
-
-import math
 
 import numpy as np
 
+from ofdb_core.batches import motions
 from ofdb_core.batches.resample import turned
 from ofdb_core.formulas.jit import kernel
 
@@ -16,8 +14,6 @@ from ofdb_core.formulas.jit import kernel
 (COLOR, SHARPNESS, ROTATE, SHEAR_X, SHEAR_Y, TRANSLATE_X, TRANSLATE_Y) = range(9, 16)
 MIDDLE = 128  # SolarizeAdd brightens what is darker
 SMOOTH = np.array([1, 5], np.float32) / np.float32(13)  # weights of a neighbour and of the pixel itself
-PAD = 2  # pixels on each side, for the reach of a bicubic curve
-SAFE = 1e-6  # a fraction as far as this from a whole number stays on its side of it, whatever is rounded
 
 
 @kernel
@@ -35,15 +31,15 @@ def applied(planes: np.ndarray, operation: int, argument: float, bicubic: bool, 
     if operation == SHARPNESS:
         return _sharpened(planes, np.float32(argument))
     if operation == ROTATE:
-        return _rotated(planes, argument, bicubic, fill)
+        return motions.rotated(planes, argument, bicubic, fill)
     if operation == SHEAR_X:
-        return _slid(planes, argument, 0.0, bicubic, fill)
+        return motions.slid(planes, argument, 0.0, bicubic, fill)
     if operation == SHEAR_Y:
-        return turned(_slid(turned(planes), argument, 0.0, bicubic, fill))
+        return turned(motions.slid(turned(planes), argument, 0.0, bicubic, fill))
     if operation == TRANSLATE_X:
-        return _slid(planes, 0.0, argument * size, bicubic, fill)
+        return motions.slid(planes, 0.0, argument * size, bicubic, fill)
     if operation == TRANSLATE_Y:
-        return turned(_slid(turned(planes), 0.0, argument * size, bicubic, fill))
+        return turned(motions.slid(turned(planes), 0.0, argument * size, bicubic, fill))
     _look_up(planes, operation, argument)
     return planes
 
@@ -190,175 +186,3 @@ def _sharpened(planes: np.ndarray, factor: np.float32) -> np.ndarray:
 def _cubic(a: float, b: float, c: float, d: float, t: float) -> float:
     """Pillow's curve through four values, t behind b."""
     return b + t * ((-a + c) + t * ((2 * (a - b) + c - d) + t * (-a + b - c + d)))
-
-
-@kernel
-def _at(a: float, b: float, c: float, d: float, t: float, bicubic: bool) -> float:
-    """Pillow's curve through four values, t behind b; or else its straight line from b to c."""
-    if bicubic:
-        return b + t * ((-a + c) + t * ((2 * (a - b) + c - d) + t * (-a + b - c + d)))
-    return b + (c - b) * t
-
-
-@kernel
-def _as_pixel(value: float) -> np.uint8:
-    return np.uint8(min(max(value, 0.0), 255.0))
-
-
-@kernel
-def _pad(row: np.ndarray, padded: np.ndarray) -> None:
-    """Fill `padded` with a row whose ends go on."""
-    width = len(row)
-    padded[:PAD] = row[0]
-    padded[width + PAD :] = row[width - 1]
-    inside = padded[PAD:]
-    for x in range(width):
-        inside[x] = row[x]
-
-
-@kernel
-def _slid(planes: np.ndarray, slope: float, offset: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
-    """Each row moved along itself by slope * y + offset pixels, y being its middle."""
-    size, channels, width = planes.shape
-    out = np.empty_like(planes)
-    places = np.arange(width).astype(np.float64)
-    padded = np.empty(width + 2 * PAD, np.float64)
-    for y in range(size):
-        move = slope * (y + 0.5)
-        start, end = 0, width
-        while start < width and (places[start] + 0.5 + move) + offset < 0.0:
-            start += 1
-        while end > start and (places[end - 1] + 0.5 + move) + offset >= width:
-            end -= 1
-        jump = np.floor(move + offset)
-        part = move + offset - jump
-        steady = SAFE < part < 1.0 - SAFE  # then every pixel comes from `jump` pixels farther, and a part
-        first = int(jump) + PAD + start
-        for channel in range(channels):
-            row, target = planes[y, channel], out[y, channel]
-            target[:start] = fill[channel]
-            target[end:] = fill[channel]
-            _pad(row, padded)
-            if steady and end > start:
-                a, b, c, d = padded[first - 1 :], padded[first:], padded[first + 1 :], padded[first + 2 :]
-                inside, place = target[start:end], places[start:end]  # indices from 0 on need no check of their sign
-                for x in range(len(inside)):
-                    t = ((place[x] + 0.5 + move) + offset - 0.5) - (place[x] + jump)
-                    inside[x] = _as_pixel(_at(a[x], b[x], c[x], d[x], t, bicubic))
-            else:
-                for x in range(start, end):
-                    at = (places[x] + 0.5 + move) + offset - 0.5
-                    left = int(np.floor(at))
-                    a4 = padded[left + PAD - 1 : left + PAD + 3]
-                    target[x] = _as_pixel(_at(a4[0], a4[1], a4[2], a4[3], at - left, bicubic))
-    return out
-
-
-@kernel
-def _packed(planes: np.ndarray, channel: int) -> np.ndarray:
-    """A channel, its edge repeated around it; each (size + 4, width + 1) uint32 holds four pixels of a row."""
-    size, _, width = planes.shape
-    out = np.empty((size + 2 * PAD, width + 1), np.uint32)
-    padded = np.empty(width + 2 * PAD, np.uint32)
-    for y in range(size + 2 * PAD):
-        row = planes[min(max(y - PAD, 0), size - 1), channel]
-        _pad(row, padded)
-        target = out[y]
-        for x in range(width + 1):
-            target[x] = np.uint32(padded[x] | padded[x + 1] << 8 | padded[x + 2] << 16 | padded[x + 3] << 24)
-    return out
-
-
-@kernel
-def _across(four: np.uint32, t: float, bicubic: bool) -> float:
-    """The value t behind the second of four packed pixels."""
-    a, b = float(np.int32(four & 255)), float(np.int32(four >> 8 & 255))
-    c, d = float(np.int32(four >> 16 & 255)), float(np.int32(four >> 24 & 255))
-    return _at(a, b, c, d, t, bicubic)
-
-
-@kernel
-def _moved(
-    planes: np.ndarray,
-    matrix: tuple[float, float, float, float, float, float],
-    bicubic: bool,
-    fill: np.ndarray,
-) -> np.ndarray:
-    """Each pixel from where the matrix sends it."""
-    xx, xy, x0, yx, yy, y0 = matrix
-    size, channels, width = planes.shape
-    out = np.empty_like(planes)
-    stride = width + 1
-    packed = np.empty((channels, (size + 2 * PAD) * stride), np.uint32)
-    for channel in range(channels):
-        packed[channel] = _packed(planes, channel).reshape(-1)
-    below = np.uint64(stride)
-    places, right, down = np.empty(width, np.uint64), np.empty(width, np.float64), np.empty(width, np.float64)
-    first, second, third, fourth = np.empty((4, width), np.uint32)
-    for y in range(size):
-        start, end = 0, width
-        for x in range(width):
-            right[x] = xx * (x + 0.5) + xy * (y + 0.5) + x0
-            down[x] = yx * (x + 0.5) + yy * (y + 0.5) + y0
-        while start < width and not (0.0 <= right[start] < width and 0.0 <= down[start] < size):
-            start += 1
-        while end > start and not (0.0 <= right[end - 1] < width and 0.0 <= down[end - 1] < size):
-            end -= 1
-        part, depth = right[start:end], down[start:end]
-        for x in range(len(part)):
-            left, above = np.floor(part[x] - 0.5), np.floor(depth[x] - 0.5)
-            part[x], depth[x] = part[x] - 0.5 - left, depth[x] - 0.5 - above
-            places[x] = np.uint64((np.int32(above) + PAD - 1) * stride + np.int32(left) + PAD - 1)
-        for channel in range(channels):
-            target, pixels = out[y, channel], packed[channel]
-            target[:start] = fill[channel]
-            target[end:] = fill[channel]
-            inside = target[start:end]
-            for x in range(len(inside)):  # apart from the sums, which become vector instructions then
-                place = places[x]
-                first[x], second[x] = pixels[place], pixels[place + below]
-                third[x], fourth[x] = pixels[place + below + below], pixels[place + below + below + below]
-            for x in range(len(inside)):
-                a, b = _across(first[x], part[x], bicubic), _across(second[x], part[x], bicubic)
-                c, d = _across(third[x], part[x], bicubic), _across(fourth[x], part[x], bicubic)
-                inside[x] = _as_pixel(_at(a, b, c, d, depth[x], bicubic))
-    return out
-
-
-@kernel
-def _rotated(planes: np.ndarray, degrees: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
-    """Counter-clockwise around the middle; quarters of a turn only change the order of pixels."""
-    angle = degrees % 360.0
-    if angle == 0.0:
-        return planes
-    if angle == 90.0:
-        return turned(planes)[::-1].copy()
-    if angle == 180.0:
-        return planes[::-1, :, ::-1].copy()
-    if angle == 270.0:
-        return turned(planes[::-1].copy())
-    return _moved(planes, _rotation(angle, len(planes)), bicubic, fill)
-
-
-@kernel
-def _rotation(degrees: float, size: int) -> tuple[float, float, float, float, float, float]:
-    """The matrix of Pillow's Image.rotate, from a pixel to where it comes from."""
-    angle = -(degrees * (math.pi / 180))
-    cos, sin, middle = _rounded(math.cos(angle)), _rounded(math.sin(angle)), size / 2
-    minus_sin = _rounded(-math.sin(angle))
-    across = cos * -middle + sin * -middle + 0.0
-    down = minus_sin * -middle + cos * -middle + 0.0
-    return cos, sin, across + middle, minus_sin, cos, down + middle
-
-
-@kernel
-def _rounded(x: float) -> float:
-    """Python's round(x, 15) for |x| <= 1: of x itself, not of what x * 1e15 is rounded to."""
-    scale = 1e15
-    product = x * scale
-    left, right = 134217729.0 * x, 134217729.0 * scale  # Dekker's exact product, by halves of 26 bits
-    left, right = left - (left - x), right - (right - scale)
-    rest = ((left * right - product) + left * (scale - right) + (x - left) * right) + (x - left) * (scale - right)
-    whole = np.floor(product)
-    part = (product - whole) + rest
-    return (whole + 1 if part > 0.5 or (part == 0.5 and whole % 2 == 1) else whole) / scale
