@@ -47,6 +47,14 @@ def how(drawing: Drawing, released: dict[str, Any], stored: Path) -> dict[str, A
     return made
 
 
+def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
+    """(number, IFS) pairs of a folder's CSV files; a ValueError where they have not d dimensions."""
+    pairs = load_folder(root)
+    if strange := [system for _, system in pairs if system.d != d]:
+        raise ValueError(f"{root}: holds systems of {strange[0].d} dimensions; {d} are needed")
+    return pairs
+
+
 class Shapes:
     """An array for each of many systems: make(system, weight, number), as stored, and varied for an instance.
 
@@ -73,6 +81,8 @@ class Shapes:
         self._kept: Cache[tuple[int, int]] = Cache(self._of_row, cache_bytes)
         lacking = self._begin(label)
         self.numbers = [number for number in self._systems if number not in lacking]
+        if not self.numbers:
+            raise ValueError(f"none of {len(lacking)} systems gives {label}")
 
     def _of_row(self, key: tuple[int, int]) -> np.ndarray:
         number, row = key
@@ -135,8 +145,7 @@ class LiveImages:
         size, points, weight, self._seed = made["size"], made["points"], made["weight"], made["seed"]
         values.whole(2 * raster.PAD + 1, live_size=size)
         self._size, self._points = size, points
-        systems = load_folder(root)
-        self._shapes = Shapes(systems, self._table, weight, drawing, label="tables", cache_bytes=cache_bytes)
+        self._shapes = Shapes(systems(root, 2), self._table, weight, drawing, label="tables", cache_bytes=cache_bytes)
         self.classes = [f"{number:05d}" for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))
         self._patches, self._fresh = patches_of(drawing, raster.GRAY), drawing.live_share * KEYS
