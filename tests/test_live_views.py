@@ -423,6 +423,14 @@ def test_what_the_stored_ones_contradict_is_refused(space, values, words):
         of(space, **values)
 
 
+def test_one_mask_for_a_view_needs_whole_patches(space):
+    how = {"live_patches": "pattern", "live_unit": "image"}
+    with pytest.raises(ValueError, match=r"live_point_size: must be \[3, 3\] with live_unit: image"):
+        of(space, **how, live_point_size=[2, 3])
+    found = of(space, **how, live_point_size=[3, 3])
+    assert all(picture(found, 0, seed).any() for seed in range(200))
+
+
 def test_other_viewpoints_than_the_stored_ones_are_said(space, capsys):
     of(space, live_views=3, live_axes=2, live_seed=1)
     said = capsys.readouterr().out

@@ -134,6 +134,13 @@ def patches_of(drawing: Drawing, light: int) -> instances.Patches | None:
     return instances.Patches(drawing.live_patches, drawing.live_unit, (low, high), light)
 
 
+def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, category: int) -> np.ndarray:
+    """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`."""
+    orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(points))
+    masks = streams.patches(points, seed, category)
+    return instances.table(raster.to_pixels(orbit, size), masks, size)
+
+
 class LiveImages:
     """Samples whose pictures are drawn from the systems in <root>/00000.csv, ..., one for each.
 
@@ -142,18 +149,16 @@ class LiveImages:
 
     def __init__(self, root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> None:
         made = how(drawing, RELEASED, Path(root).parent / "images")
-        size, points, weight, self._seed = made["size"], made["points"], made["weight"], made["seed"]
-        values.whole(2 * raster.PAD + 1, live_size=size)
-        self._size, self._points = size, points
-        self._shapes = Shapes(systems(root, 2), self._table, weight, drawing, label="tables", cache_bytes=cache_bytes)
+        self._size, points, weight, seed = made["size"], made["points"], made["weight"], made["seed"]
+        values.whole(2 * raster.PAD + 1, live_size=self._size)
+
+        def make(system: IFS, weight: Weight, number: int) -> np.ndarray:
+            return table(system, weight, size=self._size, points=points, seed=seed, category=number)
+
+        self._shapes = Shapes(systems(root, 2), make, weight, drawing, label="tables", cache_bytes=cache_bytes)
         self.classes = [f"{number:05d}" for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))
         self._patches, self._fresh = patches_of(drawing, raster.GRAY), drawing.live_share * KEYS
-
-    def _table(self, system: IFS, weight: Weight, number: int) -> np.ndarray:
-        orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(self._points))
-        masks = streams.patches(self._points, self._seed, number)
-        return instances.table(raster.to_pixels(orbit, self._size), masks, self._size)
 
     def __len__(self) -> int:
         return len(self.labels)
