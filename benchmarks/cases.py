@@ -20,7 +20,7 @@ from benchmarks import plain, prepared, samples
 from benchmarks.prepared import KEPT, RELEASE, Measured, timed
 from ofdb_core.base import folder
 from ofdb_core.families import fractal_2d, fractal_3d, registry, visual_atom
-from ofdb_core.formulas import camera, contours, ifs, search, streams
+from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import recipes
 
@@ -138,23 +138,37 @@ def view_3d(views):
     return Measured(timed(draw)[0], views, "view", _one_view(root))
 
 
-def live_3d(views):
-    """n live views, as notebook 4 draws them by its own values, on one core, the first reading included.
-
-    The baseline draws all points, and no viewpoint.
-    """
-    root, values = (
-        prepared.models(MODELS),
-        {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()},
-    )
-    recipe = recipes.Pretrain.of({**values, "data": "models", "samples": "live"})
-    found = registry.samples("models", root, recipe)
+def _live(data, root, count, **values):
+    """The samples of a folder, and seconds to draw `count` of them, as notebook 4 does by its own values and these."""
+    usual = {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    found = registry.samples(data, root, recipes.Pretrain.of({**usual, "data": data, "samples": "live", **values}))
 
     def draw():
-        for i in range(views):
-            found.pixels(i % MODELS, i)
+        for i in range(count):
+            found.pixels(i % len(found), i)
 
-    return Measured(timed(draw)[0], views, "view", _one_view(root))
+    return found, timed(draw)[0]
+
+
+def live_3d(views, **values):
+    """n live views on one core, the first reading included. The baseline draws all points, and no viewpoint."""
+    root = prepared.models(MODELS)
+    return Measured(_live("models", root, views, **values)[1], views, "view", _one_view(root))
+
+
+def instance_2d(images, **values):
+    """n instances of the released 2D-OFDB from systems alone, on one core; their tables are made before.
+
+    The baseline pastes every patch of one, whose dots and patches it is given.
+    """
+    root, system = prepared.categories(MODELS), next(search.first(1, search.candidates_2d())).system
+    orbit = chaos_game.orbit(system.weighted(RELEASE["weight"]), streams.choices(RELEASE["points"]))
+    pixels, masks = raster.to_pixels(orbit, RELEASE["size"]), streams.patches(RELEASE["points"], 0, 0)
+    bits = np.unpackbits(masks.astype(">u2").view(np.uint8).reshape(-1, 2), axis=1)[:, 7:].reshape(-1, 3, 3)
+    slow, theirs = timed(plain.paste, pixels, bits * np.uint8(raster.GRAY), RELEASE["size"])
+    found, seconds = _live("categories", root, images, **values)
+    _same(found.pixels(0), theirs)
+    return Measured(seconds, images, "instance", slow)
 
 
 def render_visualatom(images):
@@ -207,6 +221,11 @@ CASES = {
     "views_3d": (views_3d, [1000]),
     "view_3d": (view_3d, [10_000]),
     "live_3d": (live_3d, [10_000]),
+    "live_3d_both": (functools.partial(live_3d, live_patches="both"), [10_000]),
+    "instance_2d_pattern": (functools.partial(instance_2d, live_patches="pattern"), [10_000]),
+    "instance_2d_texture": (functools.partial(instance_2d, live_patches="texture"), [10_000]),
+    "instance_2d": (functools.partial(instance_2d, live_patches="both"), [10_000]),
+    "instance_2d_varied": (functools.partial(instance_2d, live_patches="both", live_delta=0.1), [1000]),
     "render_visualatom": (render_visualatom, [1000]),
     **samples.CASES,
 }

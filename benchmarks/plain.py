@@ -83,6 +83,14 @@ def render(system, size, points, weight, seed):
     return image[:size, :size][::-1]
 
 
+def paste(pixels, patches, size):
+    """The picture (size, size) uint8 of dots at pixels (n, 2), each pasted as its patch, (n, 3, 3) uint8."""
+    image = np.zeros((size + 3, size + 3), np.uint8)
+    for (x, y), patch in zip(pixels.tolist(), patches, strict=True):
+        image[y + 1 : y + 4, x + 1 : x + 4] = patch
+    return image[:size, :size][::-1]
+
+
 def view(points, angle, size):
     """A view (size, size) uint8 of points (n, 3), from a camera that was turned about Y; one point at a time."""
     image, c, s, zoom = np.zeros((size, size), np.uint8), math.cos(angle), math.sin(angle), 1 / math.tan(math.pi / 8)

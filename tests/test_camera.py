@@ -145,6 +145,38 @@ def test_another_jitter_is_another_view():
     assert (images[0] != images[1]).any()
 
 
+@pytest.mark.parametrize("nearest", [True, False])
+@pytest.mark.parametrize("side", [1, 2, 3])
+@given(arrays(float, (12, 3), elements=st.floats(-0.4, 0.4)), arrays(np.uint8, (12, 9)), ANGLES)
+def test_a_patch_is_seen_where_no_other_point_is_before_it(side, nearest, points, patches, angles):
+    rotation, size = camera.rotation(angles), 40
+    distance = 4 + points.astype(np.float32) @ rotation[:, 0]
+    order = sorted(range(12), key=lambda i: (-distance[i], -i)) if nearest else range(12)
+    expected = np.zeros((size, size), np.uint8)
+    for i in order:  # the one that is seen comes last
+        rows, columns = np.nonzero(camera.render(points[i : i + 1], rotation, size=size, point_size=side))
+        assert len(rows) == side * side
+        expected[rows, columns] = patches[i].reshape(3, 3)[:side, :side].ravel()
+    found = camera.paint(points, rotation, patches, size=size, point_size=side, nearest=nearest)
+    close = np.abs(np.subtract.outer(distance, distance))[np.triu_indices(12, 1)]
+    if not nearest or close.min() > 1e-5:  # else rounding says which is nearer
+        assert (found == expected).all()
+    white = camera.paint(points, rotation, np.full((12, 9), 1, np.uint8), size=size, point_size=side, nearest=nearest)
+    assert (white == camera.render(points, rotation, size=size, point_size=side)).all()
+
+
+def test_patches_at_the_edges_are_cut_and_those_out_of_sight_are_not_drawn():
+    points, patches = RNG.uniform(-3, 3, (5000, 3)), np.full((5000, 9), 255, np.uint8)
+    for side in (1, 2, 3):
+        found = camera.paint(points, np.eye(3), patches, size=32, point_size=side)
+        assert (found == camera.render(points, np.eye(3), size=32, point_size=side) * 255).all()
+
+
+def test_patches_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"patches: uint8 \(3, 9\) given; allowed is uint8 \(700, 9\)"):
+        camera.paint(POINTS, np.eye(3), np.zeros((3, 9), np.uint8))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

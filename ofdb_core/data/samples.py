@@ -262,6 +262,21 @@ class OneOf:
         return self._images.pixels(members[0 if key is None else key % len(members)])
 
 
+class Only:
+    """Sample i of others, as samples by itself: to see it drawn again and again."""
+
+    def __init__(self, others: Samples, i: int) -> None:
+        self._others, self._i = others, i
+        self.labels, self.classes = others.labels[i : i + 1], others.classes
+
+    def __len__(self) -> int:
+        return 1
+
+    def pixels(self, i: int, key: int | None = None) -> np.ndarray:
+        """As the others' `pixels`."""
+        return self._others.pixels(range(self._i, self._i + 1)[i], key)
+
+
 def open_images(root: Path, drawing: Drawing) -> Images | OneOf:
     """The images of a folder as samples; samples all: every image is one; one: every category is one, see `OneOf`."""
     images = Images.from_folder(root)

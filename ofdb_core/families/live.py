@@ -47,6 +47,14 @@ def how(drawing: Drawing, released: dict[str, Any], stored: Path) -> dict[str, A
     return made
 
 
+def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
+    """(number, IFS) pairs of a folder's CSV files; a ValueError where they have not d dimensions."""
+    pairs = load_folder(root)
+    if strange := [system for _, system in pairs if system.d != d]:
+        raise ValueError(f"{root}: holds systems of {strange[0].d} dimensions; {d} are needed")
+    return pairs
+
+
 class Shapes:
     """An array for each of many systems: make(system, weight, number), as stored, and varied for an instance.
 
@@ -73,6 +81,8 @@ class Shapes:
         self._kept: Cache[tuple[int, int]] = Cache(self._of_row, cache_bytes)
         lacking = self._begin(label)
         self.numbers = [number for number in self._systems if number not in lacking]
+        if not self.numbers:
+            raise ValueError(f"none of {len(lacking)} systems gives {label}")
 
     def _of_row(self, key: tuple[int, int]) -> np.ndarray:
         number, row = key
@@ -124,6 +134,13 @@ def patches_of(drawing: Drawing, light: int) -> instances.Patches | None:
     return instances.Patches(drawing.live_patches, drawing.live_unit, (low, high), light)
 
 
+def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, category: int) -> np.ndarray:
+    """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`."""
+    orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(points))
+    masks = streams.patches(points, seed, category)
+    return instances.table(raster.to_pixels(orbit, size), masks, size)
+
+
 class LiveImages:
     """Samples whose pictures are drawn from the systems in <root>/00000.csv, ..., one for each.
 
@@ -132,19 +149,16 @@ class LiveImages:
 
     def __init__(self, root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> None:
         made = how(drawing, RELEASED, Path(root).parent / "images")
-        size, points, weight, self._seed = made["size"], made["points"], made["weight"], made["seed"]
-        values.whole(2 * raster.PAD + 1, live_size=size)
-        self._size, self._points = size, points
-        systems = load_folder(root)
-        self._shapes = Shapes(systems, self._table, weight, drawing, label="tables", cache_bytes=cache_bytes)
+        self._size, points, weight, seed = made["size"], made["points"], made["weight"], made["seed"]
+        values.whole(2 * raster.PAD + 1, live_size=self._size)
+
+        def make(system: IFS, weight: Weight, number: int) -> np.ndarray:
+            return table(system, weight, size=self._size, points=points, seed=seed, category=number)
+
+        self._shapes = Shapes(systems(root, 2), make, weight, drawing, label="tables", cache_bytes=cache_bytes)
         self.classes = [f"{number:05d}" for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))
         self._patches, self._fresh = patches_of(drawing, raster.GRAY), drawing.live_share * KEYS
-
-    def _table(self, system: IFS, weight: Weight, number: int) -> np.ndarray:
-        orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(self._points))
-        masks = streams.patches(self._points, self._seed, number)
-        return instances.table(raster.to_pixels(orbit, self._size), masks, self._size)
 
     def __len__(self) -> int:
         return len(self.labels)

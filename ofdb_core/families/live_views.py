@@ -15,7 +15,7 @@ from ofdb_core.data import ply
 from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files
 from ofdb_core.families import live
 from ofdb_core.formulas import camera, point_cloud, streams
-from ofdb_core.formulas.ifs import IFS, Weight, load_folder
+from ofdb_core.formulas.ifs import IFS, Weight
 
 MODEL = {"points": 10_000, "weight": 0.4, "seed": 0}  # how the released ones are made
 VIEWS = {"size": 224, "seed": 0, "axes": 1, "views": 12}
@@ -77,6 +77,14 @@ class LiveViews:
         self.labels, self.classes = np.asarray(labels, np.int64), classes
         self._models, self._drawing, self._categories = models, drawing, categories
         self._fresh, self._patches = drawing.live_share * live.KEYS, live.patches_of(drawing, WHITE)
+        if (
+            drawing.live_unit == "image"
+            and drawing.live_patches in ("pattern", "both")
+            and drawing.live_point_size[0] < 3
+        ):
+            raise ValueError(
+                "live_point_size: must be [3, 3] with live_unit: image; a part of one mask may be all black"
+            )
         self._size, self._jitter = drawing.live_size or VIEWS["size"], None
         if drawing.live_views:
             made = live.how(drawing, VIEWS, views)
@@ -141,7 +149,7 @@ def live_systems(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE
         u = streams.choices(made["points"], made["seed"], number)
         return cloud(point_cloud.model(system, u, weight=weight))
 
-    systems = load_folder(root)
+    systems = live.systems(root, 3)
     models = live.Shapes(systems, model, made["weight"], drawing, label="models", cache_bytes=cache_bytes)
     labels, classes = list(range(len(models.numbers))), [f"{number:06d}" for number in models.numbers]
     return LiveViews(models, labels, classes, drawing, views=views, categories=models.numbers)

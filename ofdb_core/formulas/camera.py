@@ -128,23 +128,29 @@ def _draw(points: np.ndarray, view: np.ndarray, size: int, side: int, image: np.
 def _paint(
     points: np.ndarray, view: np.ndarray, side: int, patches: np.ndarray, nearest: bool, image: np.ndarray
 ) -> None:
-    """As `_draw`, with a patch for each point, (n, 9) uint8: the nearest to the camera is seen, or the last."""
-    rows, columns = np.empty(RUN, np.int32), np.empty(RUN, np.int32)
-    first, size = BEFORE - side // 2, len(image) - BEFORE - AFTER
-    closest = np.full(image.shape, np.inf, np.float32)
+    """As `_draw`, with a patch for each point, (n, 9) uint8: the nearest to the camera is seen, or the last.
+
+    Without a branch that depends on the points' places, which the processor could not guess.
+    """
+    rows, columns, far = np.empty(RUN, np.int32), np.empty(RUN, np.int32), np.empty(RUN, np.float32)
+    first, size, width = BEFORE - side // 2, len(image) - BEFORE - AFTER, np.uint64(len(image))
+    pixels, seen = image.reshape(-1), np.full(image.size, np.inf, np.float32)
     k, l, m, n = view[2]  # noqa: E741
     for start in range(0, points.shape[1], RUN):
         x, y, z = points[0, start : start + RUN], points[1, start : start + RUN], points[2, start : start + RUN]
         _project(x, y, z, view, size, np.int32(0 if side % 2 else 128), rows, columns)
         for i in range(len(x)):
+            far[i] = -(((k * x[i] + l * y[i]) + m * z[i]) + n) if nearest else np.float32(-start - i)
+        for i in range(len(x)):
             if rows[i] >= 0:
-                distance = -(((k * x[i] + l * y[i]) + m * z[i]) + n)
+                place = np.uint64(rows[i] + first) * width + np.uint64(columns[i] + first)
                 for row in range(side):
                     for column in range(side):
-                        place = rows[i] + first + row, columns[i] + first + column
-                        if not nearest or distance < closest[place]:
-                            closest[place] = distance
-                            image[place] = patches[start + i, 3 * row + column]
+                        pixel = place + np.uint64(column)
+                        closer = far[i] < seen[pixel]
+                        seen[pixel] = far[i] if closer else seen[pixel]
+                        pixels[pixel] = patches[start + i, 3 * row + column] if closer else pixels[pixel]
+                    place += width
 
 
 def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:
