@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from ofdb_core.base import files, folder
+from ofdb_core.base import folder
 from ofdb_core.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -62,10 +62,7 @@ def fill_once(
         folder.refuse_strangers(root)
         made, notes = make()
         if state().is_main_process:
-            folder.begin(root, head)
-            for name, data in made.items():
-                files.write_whole(root / name, data)
-            folder.seal(root, head, notes)
+            folder.write(root, head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
         shutil.rmtree(states, ignore_errors=True)
