@@ -58,7 +58,7 @@ def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
     followlinks: enter linked folders too, each once: where a folder is met again, as links up a tree do, it is
     (name, name of the first). Otherwise they count as files.
     """
-    waiting, entered = [("", root)], dict[tuple[int, int], str]()
+    waiting, entered = [("", root)] if root.is_dir() else [], dict[tuple[int, int], str]()
     while waiting:
         below, place = waiting.pop()
         about = place.stat()

@@ -5,14 +5,13 @@ and code are unchanged, is skipped.
 """
 
 import contextlib
-import fcntl
 import importlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ofdb_core.base import folder, provenance, record
+from ofdb_core.base import files, folder, provenance, record
 from ofdb_core.base.parameters import ParameterError, StageParameters
 from ofdb_core.base.values import nearest
 from ofdb_core.run import launch, notebook, parameter_files, road
@@ -45,6 +44,8 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
     if getattr(checked, "changed", None) == "restart" and "outdated" in entry:
         return f"{entry['outdated']} was made by other code, and changed is restart"
     for name, digest in entry["reads"].items():
+        if name not in (*checked.reads(), record.FILE):
+            return f"{name} is not read any more"
         now = record.others(out, stage) if name == record.FILE else folder.fingerprint(out / name)
         if now != digest:
             return f"{name} changed"
@@ -60,16 +61,14 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
 @contextlib.contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Hold an experiment's folder, so that two runs never write to it at once."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise UsageError(f"{out}: nothing can be written here ({error.strerror}); give another --out") from error
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(files.locked(out / ".lock", wait=None))
         except BlockingIOError as error:
             raise UsageError(f"{out}: another run is at work here; wait for it, or give another --out") from error
+        except OSError as error:
+            raise UsageError(f"{out}: nothing can be written here ({error.strerror}); give another --out") from error
         yield
 
 
