@@ -113,6 +113,8 @@ def _launch(stage: str, checked: StageParameters, out: Path, options: str) -> No
 
 def _execute(stage: str, checked: StageParameters, out: Path) -> None:
     """Run a stage's notebook, or the one that serves it."""
+    if (out / f"{stage}.ipynb").is_symlink():
+        raise UsageError(f"{out / stage}.ipynb: a link, which would be written through; move it away")
     source = provenance.notebook_of(stage)
     served = {} if source.stem == stage else {"stage": stage}
     try:

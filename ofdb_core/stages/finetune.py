@@ -125,7 +125,7 @@ def _compare(
     speeds = {}
     with signals.Stop():  # between two trainings too: the next one saves and stops
         for trial in trials(recipe):
-            trained = _train(recipe, trial, given, checkpoint.open_store(states / trial.file, head, recipe))
+            trained = _train(recipe, trial, given, processes.open_store(states / trial.file, head, recipe))
             by_class = evaluation.by_class(trained.watch.last, given.test.labels, given.test.classes)
             tables_of_trial = ([trained.row], progress.logged(trained.log), trained.watch.rows, by_class)
             for name, own in zip(names, tables_of_trial, strict=True):

@@ -17,7 +17,7 @@ from ofdb_core.data.samples import Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
-from ofdb_core.training import checkpoint, evaluation, loop, model_card, networks, processes, progress, weights
+from ofdb_core.training import evaluation, loop, model_card, networks, processes, progress, weights
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _train(
     samples: Samples, recipe: Pretrain, states: Path, head: folder.Header
 ) -> tuple[dict[str, bytes | str], dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
-    store = checkpoint.open_store(states, head, recipe)
+    store = processes.open_store(states, head, recipe)
     shape: dict[str, Any] = {
         "options": recipe.model_options,
         "input_size": recipe.input_size,

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,8 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
 from ofdb_core.base import folder
-from ofdb_core.training.recipe import Recipe
+from ofdb_core.training import checkpoint
+from ofdb_core.training.recipe import Recipe, Saving
 
 T = TypeVar("T")
 
@@ -33,6 +33,12 @@ def shared(function: Callable[[], T]) -> T:
     return broadcast_object_list([function() if state().is_main_process else None])[0]
 
 
+def open_store(root: Path, about: folder.Header, recipe: Saving) -> checkpoint.Store:
+    """The store of a training's states; of several processes, the main one opens it first."""
+    with state().main_process_first():
+        return checkpoint.Store(root, about, keep=recipe.keep, changed=recipe.changed)
+
+
 def fill_once(
     root: str | Path,
     head: folder.Header,
@@ -44,9 +50,9 @@ def fill_once(
     """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
 
     head: see `folder.header`; make: called in every process, returns the files (name -> bytes or text) and notes for
-    the manifest; states: the folder where make() saves its states, removed once the files are written. Until then the
-    folder to fill stays as it was. recipe: of a training, which is kept, once it is finished, although its code or the
-    name of a parameter has changed, unless `changed` is restart.
+    the manifest; states: the folder where make() saves its states, which are removed once the files are written. Until
+    then the folder to fill stays as it was. recipe: of a training, which is kept, once it is finished, although its
+    code or the name of a parameter has changed, unless `changed` is restart.
     """
     root = Path(root)
     renamed = recipe.renames() if recipe else {}
@@ -65,6 +71,6 @@ def fill_once(
             folder.write(root, head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
-        shutil.rmtree(states, ignore_errors=True)
+        checkpoint.clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()
