@@ -119,6 +119,8 @@ def _execute(stage: str, checked: StageParameters, out: Path) -> None:
     served = {} if source.stem == stage else {"stage": stage}
     try:
         notebook.execute(source, {**checked.values(), **served}, out / f"{stage}.ipynb")
+    except BrokenPipeError:  # nobody reads what is printed here
+        raise
     except OSError as error:  # not a cell's own, which is a NotebookError
         raise notebook.NotebookError(
             f"{stage}: stopped by the system ({error}); it may lack disk space or memory\n"
