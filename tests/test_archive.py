@@ -59,6 +59,27 @@ def test_a_tar_may_be_packed_whatever_its_ending(tmp_path):
 
 
 @pytest.mark.parametrize("ending", archive.ENDINGS)
+@pytest.mark.parametrize("name", ["x" * 250, "a/" + "猫" * 85, "d/" * 498 + "x", "./a/./x", "a b/$x$ ", "-x", "~"])
+def test_odd_but_legal_names_are_unpacked(tmp_path, ending, name):
+    path = pack(tmp_path / f"x{ending}", {f"./{name}": b"data"})
+    root = archive.unpacked(path, tmp_path / "data")
+    assert (root / name).read_bytes() == b"data"
+    assert folder.verify(root) == []
+    root = archive.unpacked(pack(path, {"y": b""}), tmp_path / "data")
+    assert names(root) == ["manifest.json", "y"]
+    assert sorted(place.name for place in root.iterdir()) == ["manifest.json", "y"]  # no empty folders
+
+
+@pytest.mark.parametrize("ending", archive.ENDINGS)
+@pytest.mark.parametrize("name", ["x" * 256, "a/" + "猫" * 86, "d/" * 500 + "x", "."])
+def test_names_that_no_file_can_have_are_refused_before_anything_is_written(tmp_path, ending, name):
+    path = pack(tmp_path / f"x{ending}", {"fine.png": b"fine", name: b"bad"})
+    with pytest.raises(ValueError, match=rf"x{ending}: .* (is too long|is not the name of a file).*nothing was unpack"):
+        archive.unpacked(path, tmp_path / "data")
+    assert nothing_but(tmp_path, path.name)
+
+
+@pytest.mark.parametrize("ending", archive.ENDINGS)
 @pytest.mark.parametrize(
     "name",
     ["/etc/x", "//x", "../x", "a/../../x", "a/..", "..", "C:/x", "C:x", "c:\\x", "a\\..\\x", "a\n.. x", "a\x85b", "\n"],

@@ -15,9 +15,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
-from ofdb_core.base import folder
+from ofdb_core.base import files, folder
 
 FILE, FOLDER, OTHER = "file", "folder", "other"  # types of an entry
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -67,7 +67,8 @@ def _sizes(path: Path) -> dict[str, int]:
     sizes: dict[str, int] = {}
     folders: set[str] = set()
     for entry, entry_type, size, _ in _entries(path):
-        problem, name = _problem(entry, entry_type, size), PurePosixPath(entry).as_posix()
+        name = PurePosixPath(entry).as_posix()
+        problem = _problem(entry, name, entry_type, size)
         if not problem and entry_type == FILE and name in sizes:
             problem = "is there twice"
         if problem:
@@ -84,14 +85,12 @@ def _sizes(path: Path) -> dict[str, int]:
     return sizes
 
 
-def _problem(entry: str, entry_type: str, size: int) -> str | None:
+def _problem(entry: str, name: str, entry_type: str, size: int) -> str | None:
     """Why an entry must not be written, as the end of a sentence; None where it may be."""
     if entry_type == OTHER:
         return "is a link or a device"
-    if entry.startswith("/") or "\\" in entry or PureWindowsPath(entry).drive or ".." in entry.split("/"):
-        return "is not a path inside the folder"
-    if "\0" in entry or entry.splitlines() != [entry] or entry != entry.encode(errors="ignore").decode():
-        return "is not a file name in one line of Unicode"  # as the lines of an unfinished folder need
+    if (entry_type, name) != (FOLDER, ".") and (problem := files.problem_of(entry) or files.problem_of(name)):
+        return problem
     return f"has {size:,} bytes; at most {LARGEST:,} are allowed" if size > LARGEST else None
 
 
