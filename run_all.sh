@@ -3,6 +3,7 @@
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$project/.venv
+export PYTHONUTF8=1 # files and output are UTF-8, whatever the locale
 
 # A signal ends this with the status that says so: here while it sets up, later in Python (ofdb_core/base/signals.py).
 stop() {

@@ -156,7 +156,7 @@ def training_table():
 def write_readme():
     """Put each table between its two marks in the README."""
     path = provenance.PROJECT / "README.md"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     for (first, last), made in ((MARKS, table()), (TRAINING_MARKS, training_table())):
         before, _, rest = text.partition(first)
         _, _, after = rest.partition(last)

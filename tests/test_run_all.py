@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -20,8 +21,6 @@ COMMAND = provenance.PROJECT / "run_all.sh"
 @pytest.fixture
 def ready(tmp_path):
     """Environment in which run_all.sh has nothing to set up: these tests' own Python as an active conda environment."""
-    import sys
-
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (tmp_path / "bin" / "python").chmod(0o755)
@@ -99,6 +98,18 @@ def test_a_signal_ends_the_setting_up_too(tmp_path, number):
             time.sleep(0.01)
         process.send_signal(number)
     assert process.returncode == (130 if number == signal.SIGINT else signals.TO_BE_CONTINUED)
+
+
+def test_any_locale_will_do(ready, tmp_path):
+    """Python reads and writes ASCII here, unless it is told otherwise."""
+    ascii_only = {**ready, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    out = tmp_path / "Übung $x$"
+    words = ["2d-ofdb-1k", "1_search_categories", "-p", "categories", "2", "--out", str(out)]
+    told = subprocess.run([COMMAND, *words], env=ascii_only, capture_output=True, encoding="utf-8")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert f"results are in {out}" in told.stdout
+    read = "from ofdb_core.base import provenance; print(provenance.code_version('1_search_categories'))"
+    subprocess.run([sys.executable, "-c", read], env=ascii_only, check=True)
 
 
 @pytest.mark.parametrize("words", [["list"], ["list", "quickstart"], ["verify", "."]])

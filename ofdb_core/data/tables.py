@@ -29,7 +29,7 @@ def write(path: str | Path, rows: Sequence[Row]) -> None:
 
 def read(path: str | Path) -> list[Row]:
     """The rows of a CSV file as dictionaries; numbers are numbers again, but 007, 1_0 and nan are text."""
-    with Path(path).open(newline="") as file:
+    with Path(path).open(newline="", encoding="utf-8") as file:
         return [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
 
 

@@ -32,7 +32,9 @@ class LaunchError(RuntimeError):
 
 def is_launched(source: Path) -> bool:
     """Whether a notebook file has cells for several processes."""
-    return any(TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text())["cells"])
+    return any(
+        TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
+    )
 
 
 def automatic(stages: Sequence[StageParameters]) -> str | None:

@@ -81,7 +81,7 @@ def heading(stage: str) -> str:
     if path.stem != stage:
         titles = {own.name: family.title for family in registry.families().values() for own in family.stages}
         return titles.get(stage, stage)
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return cells[0]["source"][0].lstrip("# ").strip()
 
 
