@@ -74,7 +74,10 @@ def _check(notebook: str, entry: Any) -> None:
 
 def picture(out: Path, figure: Entry) -> bytes | None:
     """The bytes of an entry's figure, or None where they are missing or not as they were drawn."""
-    path = files.inside(out, figure["file"])
+    try:
+        path = files.inside(out, figure["file"])
+    except ValueError:  # by way of a link
+        return None
     return path.read_bytes() if files.holds(path, figure["sha256"]) else None
 
 

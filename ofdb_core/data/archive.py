@@ -39,11 +39,12 @@ def is_archive(path: str | Path) -> bool:
 def unpacked(path: str | Path, root: str | Path) -> Path:
     """The folder <root>/<name of the archive> with the archive's files, as a Path.
 
-    It is filled as any folder here is: whole or not at all, continued after an interruption, and kept when it is
-    complete, unchanged and of the same archive (by SHA-256). What macOS adds is left out, and a manifest at the top,
-    as the folder has its own. A ValueError names the archive if it is damaged, needs more room than the disk has, or
-    holds an entry that must not be written: one that leaves the folder, is a link or a device, or has the name of
-    another.
+    It is filled as any folder here is: whole or not at all, by one process at a time, continued after an interruption,
+    and kept when it is complete, unchanged and of the same archive (by SHA-256). At most three files are in memory at
+    once, of LARGEST bytes each: one is read while one is written and one waits. What macOS adds is left out, and a
+    manifest at the top, as the folder has its own. A ValueError names the archive if it is damaged, needs more room
+    than the disk has, or holds an entry that must not be written: one that leaves the folder, is a link or a device, or
+    has the name of another.
     """
     path, root = Path(path), Path(root)
     if not is_archive(path):
@@ -58,7 +59,7 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
     needed = sum(size for name, size in sizes.items() if not (target / name).is_file())
     if needed > (free := shutil.disk_usage(root).free):
         raise ValueError(f"{path}: needs {needed:,} bytes in {root}, where {free:,} are free; nothing was unpacked")
-    folder.fill(target, head, _files(path, sizes), total=len(sizes))
+    folder.fill(target, head, _files(path, sizes), total=len(sizes), workers=1)
     return target
 
 

@@ -92,7 +92,7 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
 
 def _train(
     samples: Samples, recipe: Pretrain, states: Path, head: folder.Header
-) -> tuple[dict[str, bytes | str], dict[str, Any]]:
+) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
     store = processes.open_store(states, head, recipe)
     shape: dict[str, Any] = {
@@ -111,7 +111,7 @@ def _train(
         "last loss": log[-1]["loss"],
     }
     about = {"recipe": recipe.identity(), "data": head["parameters"]["source"], "results": results}
-    files: dict[str, bytes | str] = {
+    files: processes.Contents = {
         "model.safetensors": weights.to_bytes(model, facts),
         "README.md": model_card.text(facts, file="model.safetensors", **about),
         "log.csv": tables.to_text(progress.logged(log)),

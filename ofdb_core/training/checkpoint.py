@@ -22,7 +22,7 @@ from ofdb_core.training import foreign_weights
 ABOUT = "about.json"
 DIGITS = 16  # of the hash in a file's name
 STATE = re.compile(r"\d+-[0-9a-f]{16}\.pt")  # the name of a state
-OURS = re.compile(rf"{STATE.pattern}|{re.escape(ABOUT)}")
+OURS = re.compile(rf"{STATE.pattern}|{re.escape(ABOUT)}|\w+-[0-9a-f]{{16}}\.safetensors")
 
 State = dict[str, Any]  # tensors, numbers, text and containers of these
 
@@ -84,6 +84,12 @@ class Store:
         newest_first = [path, *(other for other in reversed(self.files()) if other.name < path.name)]
         for other in set(self.files()) - set(newest_first[: self.keep]):
             other.unlink()
+
+    def aside(self, name: str, data: bytes) -> Path:
+        """Lay a file down beside the states, of which it shares the fate; return its path."""
+        path = self.root / f"{name}-{_hash(data)}.safetensors"
+        files.write_whole(path, data)
+        return path
 
 
 def clear(root: Path) -> None:

@@ -14,6 +14,7 @@ from ofdb_core.training import checkpoint
 from ofdb_core.training.recipe import Recipe, Saving
 
 T = TypeVar("T")
+Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or the path from which it is moved
 
 PATIENCE = datetime.timedelta(hours=2)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
 
@@ -42,17 +43,17 @@ def open_store(root: Path, about: folder.Header, recipe: Saving) -> checkpoint.S
 def fill_once(
     root: str | Path,
     head: folder.Header,
-    make: Callable[[], tuple[dict[str, bytes | str], dict[str, Any]]],
+    make: Callable[[], tuple[Contents, dict[str, Any]]],
     *,
     states: Path,
     recipe: Recipe | None = None,
 ) -> None:
     """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
 
-    head: see `folder.header`; make: called in every process, returns the files (name -> bytes or text) and notes for
-    the manifest; states: the folder where make() saves its states, which are removed once the files are written. Until
-    then the folder to fill stays as it was. recipe: of a training, which is kept, once it is finished, although its
-    code or the name of a parameter has changed, unless `changed` is restart.
+    head: see `folder.header`; make: called in every process, returns the files and notes for the manifest; states: the
+    folder where make() saves its states, which are removed once the files are written. Until then the folder to fill
+    stays as it was. recipe: of a training, which is kept, once it is finished, although its code or the name of a
+    parameter has changed, unless `changed` is restart.
     """
     root = Path(root)
     renamed = recipe.renames() if recipe else {}
