@@ -3,7 +3,19 @@
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$project/.venv
+export PYTHONUTF8=1 # files and output are UTF-8, whatever the locale
 export PYTHONSAFEPATH=1 # in no process is the current folder, or a script's own, a place to import from
+
+# A signal ends this with the status that says so: here while it sets up, later in Python (ofdb_core/base/signals.py).
+stop() {
+    trap '' INT TERM USR1
+    kill $(jobs -p) 2>/dev/null || true
+    exit "$1"
+}
+trap 'stop 130' INT
+trap 'stop 75' TERM USR1
+
+patiently() { "$@" & wait $!; } # without hindering the traps
 
 die() { echo "run_all.sh: $*" >&2; exit 1; }
 
@@ -20,7 +32,8 @@ usage() {
 ./run_all.sh lab [jupyter options]             JupyterLab on the notebooks
 
 Ends with status 0: all done; 1: a notebook, a check or a file failed; 2: refused, before anything ran; 75: a training was
-stopped and its state saved, or a batch system ended the run; 130: Ctrl-C ended it. After both the same command goes on.
+stopped and its state saved, or a batch system ended the run; 130: Ctrl-C ended it; 141: the output went to a program
+that ended (| head). After the last three the same command goes on.
 TEXT
 }
 
@@ -38,7 +51,7 @@ find_python() {
 
 # A virtual environment with pip; Debian keeps what venv needs for that in a package of its own.
 make_venv() {
-    "$1" -m venv --clear "$venv" >/dev/null 2>&1 && return
+    patiently "$1" -m venv --clear "$venv" >/dev/null 2>&1 && return
     if "$1" -m pip --version >/dev/null 2>&1; then
         "$1" -m venv --clear --without-pip "$venv" && "$1" -m pip --python "$venv/bin/python" install --quiet pip && return
     fi
@@ -61,21 +74,30 @@ set_up() {
     stamp="$("$base" --version) $project $(cat "$project"/{requirements.txt,pyproject.toml} | sha256sum | cut -c1-16)"
     if [ ! -w "$project" ] && is_ready; then return; fi # nobody can renew it
     exec 9>>"$venv.lock"
-    flock --shared 9
+    patiently flock --shared 9
     if is_ready; then return; fi
-    flock --nonblock 9 || { echo "waiting for another run to leave .venv ..." && flock 9; }
+    flock --nonblock 9 || { echo "waiting for another run to leave .venv ..." && patiently flock 9; }
     is_ready || install
     flock --shared 9
 }
 
 is_ready() { [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ]; }
 
+packages() { cd "$project" && exec "$python" -m pip install -qq --disable-pip-version-check -r requirements.txt; }
+
 install() {
     echo "setting up .venv from requirements.txt (a few minutes, once) ..."
     make_venv "$base"
-    (cd "$project" && "$python" -m pip install -qq --disable-pip-version-check -r requirements.txt) ||
+    patiently packages ||
         die "the packages could not be installed (see above); mend the cause and run this again"
     echo "$stamp" >"$venv/pins"
+}
+
+# Runs the command; signals that come while Python starts are held back until it can take them (where env can do that).
+run() {
+    local hold="env --block-signal=INT --block-signal=TERM --block-signal=USR1"
+    $hold true 2>/dev/null || hold=
+    exec $hold "$python" -m ofdb_core "$@"
 }
 
 case "${1:-}" in
@@ -91,10 +113,10 @@ case "${1:-}" in
         ;;
     "" | -*)
         set_up
-        exec "$python" -m ofdb_core quickstart "$@"
+        run quickstart "$@"
         ;;
     *)
         set_up
-        exec "$python" -m ofdb_core "$@"
+        run "$@"
         ;;
 esac

@@ -192,7 +192,7 @@ def write_tables():
     """Put each table between its two marks in its page."""
     for name, (first, last), made in TABLES:
         path = provenance.PROJECT / name
-        before, _, rest = path.read_text().partition(first)
+        before, _, rest = path.read_text(encoding="utf-8").partition(first)
         _, _, after = rest.partition(last)
         files.write_whole(path, f"{before}{first}\n{made()}\n{last}{after}")
 

@@ -1,12 +1,17 @@
 """The command line behind run_all.sh: `python -m ofdb_core <experiment> [notebook ...]`, `list`, `verify`."""
 
+from ofdb_core.base import signals
+
+if __name__ == "__main__":  # from the first moment on: what is imported below takes seconds
+    signals.end_at_once()
+
 import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ofdb_core.base import files, folder, parameters, record, signals
+from ofdb_core.base import files, folder, parameters, record
 from ofdb_core.base.values import describe
 from ofdb_core.run import experiment, notebook, parameter_files, road
 
@@ -107,18 +112,30 @@ def main(words: list[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def ended(words: list[str]) -> int:
+    """The status that `main` ends with, whatever ends it."""
     try:
-        sys.exit(main(sys.argv[1:]))
+        status = main(words)
+        sys.stdout.flush()
+        return status
     except (parameters.ParameterError, parameter_files.UsageError, files.Unreadable) as error:
         print(f"run_all.sh: nothing was run:\n{error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except notebook.NotebookError as error:
         print(f"\n{error}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except signals.Continued as error:
         print(f"\n{error}", file=sys.stderr)
-        sys.exit(signals.TO_BE_CONTINUED)
+        return signals.TO_BE_CONTINUED
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues where it stopped", file=sys.stderr)
-        sys.exit(130)
+        return signals.INTERRUPTED
+    except BrokenPipeError:  # as of `| head`, which reads no more; what is written is kept
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return signals.NOBODY_READS
+
+
+if __name__ == "__main__":
+    status = ended(sys.argv[1:])
+    signals.ignore()  # it is done, and how it ended is known
+    sys.exit(status)

@@ -1,6 +1,10 @@
 import io
 import stat
+import subprocess
+import sys
 import tarfile
+import time
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -56,6 +60,27 @@ def test_a_tar_may_be_packed_whatever_its_ending(tmp_path):
     pack(tmp_path / "x.tar", FILES).rename(tmp_path / "z.tar.gz")
     for name in ("y.tar", "z.tar.gz"):
         assert names(archive.unpacked(tmp_path / name, tmp_path))[1:] == list(FILES)
+
+
+@pytest.mark.parametrize("ending", archive.ENDINGS)
+@pytest.mark.parametrize("name", ["x" * 250, "a/" + "猫" * 85, "d/" * 498 + "x", "./a/./x", "a b/$x$ ", "-x", "~"])
+def test_odd_but_legal_names_are_unpacked(tmp_path, ending, name):
+    path = pack(tmp_path / f"x{ending}", {f"./{name}": b"data"})
+    root = archive.unpacked(path, tmp_path / "data")
+    assert (root / name).read_bytes() == b"data"
+    assert folder.verify(root) == []
+    root = archive.unpacked(pack(path, {"y": b""}), tmp_path / "data")
+    assert names(root) == ["manifest.json", "y"]
+    assert sorted(place.name for place in root.iterdir()) == ["manifest.json", "y"]  # no empty folders
+
+
+@pytest.mark.parametrize("ending", archive.ENDINGS)
+@pytest.mark.parametrize("name", ["x" * 256, "a/" + "猫" * 86, "d/" * 500 + "x", "."])
+def test_names_that_no_file_can_have_are_refused_before_anything_is_written(tmp_path, ending, name):
+    path = pack(tmp_path / f"x{ending}", {"fine.png": b"fine", name: b"bad"})
+    with pytest.raises(ValueError, match=rf"x{ending}: .* (is too long|is not the name of a file).*nothing was unpack"):
+        archive.unpacked(path, tmp_path / "data")
+    assert nothing_but(tmp_path, path.name)
 
 
 @pytest.mark.parametrize("ending", archive.ENDINGS)
@@ -191,6 +216,36 @@ def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
     root = archive.unpacked(path, tmp_path)
     assert folder.verify(root) == []
     assert set(written[21:]) == {f"{i:02}.png" for i in range(50)} - first
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_at_most_three_files_are_in_memory(tmp_path, monkeypatch, ending):
+    """However many cores there are, and however slowly the files are written."""
+    monkeypatch.setattr(folder.os, "cpu_count", lambda: 64)
+    path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes(10**6) for i in range(20)})
+    write_whole = folder.write_whole
+    monkeypatch.setattr(folder, "write_whole", lambda *given, **how: (time.sleep(0.005), write_whole(*given, **how)))
+    tracemalloc.start()
+    archive.unpacked(path, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5.5 * 10**6  # three, and what one is copied through when it is read
+
+
+@pytest.mark.slow
+def test_two_that_unpack_an_archive_take_turns(tmp_path):
+    path = pack(tmp_path / "x.zip", {f"{i:04}.png": bytes([i % 256]) * 9999 for i in range(3000)})
+    program = "import sys; from ofdb_core.data import archive; archive.unpacked(*sys.argv[1:])"
+    words = [sys.executable, "-c", program, str(path), str(tmp_path / "data")]
+    running = []
+    for number in range(3):
+        running.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+        while number == 0 and not (tmp_path / "data" / "x" / "0009.png").exists():
+            assert running[0].poll() is None
+    told = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert [text.count("unchanged, kept") for text in told] == [0, 1, 1]
+    assert folder.verify(tmp_path / "data" / "x") == []
 
 
 def test_another_archive_of_the_name_replaces_the_folder(tmp_path):

@@ -34,6 +34,16 @@ def test_any_orbit_is_that_of_plain_python(d, k, data):
     assert np.array_equal(chaos_game.orbit(system, u), plain, equal_nan=True)
 
 
+@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("k", [1, 2, 254, 255])
+def test_so_many_maps_too(d, k):
+    rng = np.random.default_rng(k)
+    rows = np.column_stack([rng.uniform(-0.5, 0.5, (k, d * d + d)), np.full(k, 0.99 / k)])  # some choose no map
+    system, u = ifs.of_table(rows), rng.random(3000)
+    plain = reference.orbit(rows[:, :-1].tolist(), system.thresholds().tolist(), u.tolist(), d)
+    assert np.array_equal(chaos_game.orbit(system, u), plain)
+
+
 def test_a_number_above_every_threshold_repeats_the_point():
     system = ifs.IFS(np.full((1, 2, 2), 0.5), np.ones((1, 2)), np.array([0.5]))
     points = chaos_game.orbit(system, np.array([0.1, 0.9, 0.5, 0.2]))

@@ -1,5 +1,4 @@
 import os
-import pickle
 import subprocess
 import sys
 
@@ -75,7 +74,7 @@ def test_other_parameters_continue_or_restart_when_told_to(tmp_path):
 
 
 def test_nothing_saved_yet_is_nothing_to_refuse(tmp_path):
-    filled(tmp_path).clear()
+    checkpoint.clear(filled(tmp_path).root)
     assert store(tmp_path, {**ABOUT, "code": "other"}).newest() is None
 
 
@@ -85,9 +84,51 @@ def test_a_state_with_code_in_it_is_refused(tmp_path):
             return os.system, (f"touch {tmp_path / 'executed'}",)
 
     filled(tmp_path).save(4, {"step": 4, "hostile": Hostile()})
-    with pytest.raises(pickle.UnpicklingError, match=r"weights_only|Weights only"):
+    with pytest.raises(ValueError, match=r"\.pt: no state of a training .*; move it away"):
         store(tmp_path).newest()
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("state", [None, [], 3, {}, {"step": "3"}, torch.zeros(3)], ids=str)
+def test_what_is_no_state_is_a_sentence(tmp_path, state):
+    filled(tmp_path).save(4, state)
+    with pytest.raises(ValueError, match=r"\.pt: no state of a training .*; move it away"):
+        store(tmp_path).newest()
+
+
+@pytest.mark.parametrize(
+    "about", ["", "{}", "[]", "null", "3", '{"parameters": []}', "[" * 10**5, '{"code": 1}', "\xff"]
+)
+def test_what_does_not_say_what_the_states_belong_to_is_a_sentence(tmp_path, about):
+    (filled(tmp_path).root / checkpoint.ABOUT).write_bytes(about.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"about\.json: cannot be read .*; move .*states away"):
+        store(tmp_path)
+
+
+def test_what_kills_left_of_states_is_removed_by_the_next_one(tmp_path):
+    found = filled(tmp_path)
+    for i in range(3):
+        (found.root / f".00000000{i}-{i:016x}.pt.{i}.part").write_bytes(b"half a state")
+    (found.root / ".about.json.1.part").touch()
+    found.save(4, {"step": 4})
+    assert sorted(path.name for path in found.root.iterdir()) == [*(path.name for path in found.files()), "about.json"]
+
+
+def test_only_states_are_removed(tmp_path):
+    states = filled(tmp_path).root
+    (states / "trial").mkdir()
+    (states / "trial" / "000000001-0123456789abcdef.pt").touch()
+    (states / "linked").symlink_to(tmp_path)
+    others = [states / "thesis.txt", states / "1-thesis.pt", states / ".thesis.1.part", tmp_path / "1-0123.pt"]
+    for path in others:
+        path.write_text("years")
+    checkpoint.clear(states)
+    assert all(path.read_text() == "years" for path in others)
+    assert sorted(path.name for path in states.iterdir()) == [".thesis.1.part", "1-thesis.pt", "linked", "thesis.txt"]
+    for path in (*others[:3], states / "linked"):
+        path.unlink()
+    checkpoint.clear(states)
+    assert not states.exists()
 
 
 FULL = """

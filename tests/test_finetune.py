@@ -109,6 +109,22 @@ def test_a_finished_comparison_of_other_code_does_not_stand_for_other_parameters
     assert folder.complete(anew.root)["parameters"]["weight_decay"] == 0.5
 
 
+def test_weights_that_are_kept_wait_on_the_disk(settings, monkeypatch):
+    """Those of one training at a time are in memory."""
+    write, moved = folder.write, []
+
+    def watched(root, head, contents, notes):
+        moved.extend(path for name, path in contents.items() if name.endswith(".safetensors"))
+        assert all(path.is_file() for path in moved)
+        write(root, head, contents, notes)
+
+    monkeypatch.setattr(folder, "write", watched)
+    done = compare(settings())
+    assert len(moved) == 2 * len(done)
+    assert not any(path.exists() for path in moved)
+    assert not (root_of(settings()).parent / "checkpoints").exists()
+
+
 def test_a_comparison_that_was_cut_off_goes_on_and_gives_the_same_bytes(settings, monkeypatch, capsys):
     compare(settings("whole"))
     fit, calls = loop.fit, []

@@ -127,9 +127,7 @@ def test_a_broken_manifest_is_named(tmp_path, junk):
 
 def test_the_digest_depends_on_the_files_and_not_on_the_notes(tmp_path):
     for name, notes in (("a", {"seconds": 1}), ("b", {"seconds": 2})):
-        folder.begin(tmp_path / name, head())
-        (tmp_path / name / "1.txt").write_text("one")
-        folder.seal(tmp_path / name, head(), notes=notes)
+        folder.write(tmp_path / name, head(), {"1.txt": "one"}, notes)
     assert folder.digest(tmp_path / "a") == folder.digest(tmp_path / "b")
     assert folder.manifest(tmp_path / "b")["notes"] == {"seconds": 2}
 

@@ -61,6 +61,13 @@ def test_the_weight_scales_coefficients_and_leaves_p():
         ("1,2,3,4,5,6,7\n1,2\n", "not a table"),
         ("1,2,3,4,5,nan,1\n", "not finite"),
         ("1,2,3,4,5,6,-1\n", "negative"),
+        ("1,2,3,4,5,6,-1\n1,2,3,4,5,6,2\n", "negative"),
+        ("1,2,3,4,5,6,inf\n", "not finite"),
+        ("1,2,3,4,5,6,1e400\n", "not finite"),
+        ("1,2,3,4,5,6,0.5\n", "add up to 0.5, and must to 1"),
+        ("1,2,3,4,5,6,0.6\n1,2,3,4,5,6,0.5\n", "add up to 1.1, and must to 1"),
+        ("1,2,3,4,5,6,0\n", "add up to 0"),
+        ("1,2,3,4,5,6,0.00390625\n" * 256, "has 256 maps; at most 255 are allowed"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:loadtxt")
@@ -73,7 +80,25 @@ def test_a_bad_csv_file_is_named(tmp_path, text, message):
 
 
 def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="256 maps; at most 255"):
+        ifs.IFS(np.zeros((256, 2, 2)), np.zeros((256, 2)), np.full(256, 1 / 256))
     with pytest.raises(ValueError, match="shape"):
         ifs.IFS(np.zeros((2, 4, 4)), np.zeros((2, 4)), np.ones(2))
     with pytest.raises(ValueError, match="do not fit"):
         ifs.IFS(np.zeros((2, 2, 2)), np.zeros((3, 2)), np.ones(2))
+
+
+@given(
+    p=st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(lambda p: sum(p) > 1e-3),
+    digits=st.integers(0, 18),
+    d=st.sampled_from([2, 3]),
+)
+def test_a_file_is_taken_exactly_where_its_probabilities_add_up_to_one(tmp_path_factory, p, digits, d):
+    path = tmp_path_factory.mktemp("ifs") / "a.csv"
+    rows = np.column_stack([np.ones((len(p), d * d + d)), np.array(p) / sum(p)])
+    np.savetxt(path, rows, delimiter=",", fmt=f"%.{digits}e")
+    try:
+        assert abs(ifs.load(path).p.sum() - 1) <= ifs.SUM_TOLERANCE
+    except ValueError as error:
+        assert digits < 8, error  # noqa: PT017
+        assert str(path) in str(error)  # noqa: PT017

@@ -70,6 +70,61 @@ def test_mistakes_end_with_status_2_and_say_what_to_do(ready, words, message):
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("delay", [0, 0.03, 0.1, 0.3, 1.0])
+def test_a_batch_systems_signal_ends_a_run_that_starts_with_75(ready, tmp_path, number, delay):
+    python = tmp_path / "bin" / "python"
+    python.write_text(f"#!/bin/sh\n: >{tmp_path / 'begun'}\n" + python.read_text().partition("\n")[2])
+    with subprocess.Popen([COMMAND, "list", "quickstart"], env=ready, stdout=subprocess.DEVNULL) as process:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        time.sleep(delay)
+        process.send_signal(number)
+    assert process.returncode == signals.TO_BE_CONTINUED or (delay and process.returncode == 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_ends_the_setting_up_too(tmp_path, number):
+    for name in ("run_all.sh", "requirements.txt", "pyproject.toml"):
+        (tmp_path / name).write_text(COMMAND.read_text() if name == "run_all.sh" else "")
+    (tmp_path / "run_all.sh").chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    begun, python = tmp_path / "begun", tmp_path / "bin" / "python3"
+    python.write_text(f'#!/bin/sh\n[ "$2" = venv ] || exit 0\ntouch {begun}\nexec sleep 60\n')
+    python.chmod(0o755)
+    alone = {name: value for name, value in os.environ.items() if name != "CONDA_DEFAULT_ENV"}
+    alone["PATH"] = f"{python.parent}:{alone['PATH']}"
+    with subprocess.Popen([tmp_path / "run_all.sh", "list"], env=alone) as process:
+        while not begun.exists():
+            time.sleep(0.01)
+        process.send_signal(number)
+    assert process.returncode == (130 if number == signal.SIGINT else signals.TO_BE_CONTINUED)
+
+
+def test_any_locale_will_do(ready, tmp_path):
+    """Python reads and writes ASCII here, unless it is told otherwise."""
+    ascii_only = {**ready, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    out = tmp_path / "Übung $x$"
+    words = ["2d-ofdb-1k", "1_search_categories", "-p", "categories", "2", "--out", str(out)]
+    told = subprocess.run([COMMAND, *words], env=ascii_only, capture_output=True, encoding="utf-8")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert f"results are in {out}" in told.stdout
+    read = "from ofdb_core.base import provenance; print(provenance.code_version('1_search_categories'))"
+    subprocess.run([sys.executable, "-c", read], env=ascii_only, check=True)
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "quickstart"], ["verify", "."]])
+def test_a_reader_that_ends_early_is_no_error(ready, tmp_path, words):
+    (tmp_path / "manifest.json").write_text('{"files": {}, "parameters": {}, "code": ""}')
+    with subprocess.Popen(
+        [COMMAND, *words], env=ready, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
+    ) as process:
+        process.stdout.close()
+        told = process.stderr.read()
+    assert process.returncode == 141
+    assert told == ""
+
+
 def test_ctrl_c_ends_at_once_and_the_same_command_goes_on(ready, tmp_path):
     words = ["2d-ofdb-1k", "1_search_categories", "--out", str(tmp_path / "out"), "-p", "categories", "150"]
     with subprocess.Popen(

@@ -1,6 +1,10 @@
+import contextlib
+import io
+import os
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from tiny import SHADES, folder_of, some_images
 
 from ofdb_core.data import samples
@@ -158,3 +162,46 @@ def test_few_shots_are_drawn_for_each_class_by_the_seed():
 def test_more_shots_than_images_are_refused():
     with pytest.raises(ValueError, match="shots: 11 is out of range; class 0 has 10 images"):
         some_images(n=50).few_shot(11, seed=0)
+
+
+FORMATS = "AVIF", "BMP", "DDS", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_file_of_any_format_is_pixels_or_a_sentence(tmp_path, form):
+    if form in ("AVIF", "WEBP") and not features.check(form.lower()):
+        pytest.skip(f"this Pillow has no {form}")
+    whole, path, rng = io.BytesIO(), tmp_path / "x", np.random.default_rng(0)
+    Image.effect_noise((64, 64), 50).convert("RGB").save(whole, form)
+    for _ in range(60):
+        data = np.frombuffer(whole.getvalue(), np.uint8).copy()
+        places = rng.integers(0, rng.choice([min(400, len(data)), len(data)]), rng.integers(1, 30))
+        data[places] = rng.integers(0, 256, len(places))
+        path.write_bytes(data.tobytes()[: rng.integers(1, 2 * len(data))])
+        try:
+            assert samples.decode(path).dtype == np.uint8
+        except ValueError as error:
+            assert f"{path}: cannot be read as an image" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("place", [".", "a"])
+def test_links_in_circles_and_to_nowhere_are_looked_through(tmp_path, place):
+    folder_of(tmp_path, x=Image.fromarray(SHADES))
+    (tmp_path / place / "up").symlink_to(tmp_path)
+    (tmp_path / place / "itself.png").symlink_to(tmp_path / place / "itself.png")
+    (tmp_path / place / "nowhere.png").symlink_to("nothing")
+    (tmp_path / place / "zero.png").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / place / "pipe.png")
+    with contextlib.suppress(ValueError):  # a folder without images of its own is refused as a class
+        assert len(samples.Images.from_folder(tmp_path)) < 3
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "only").symlink_to(tmp_path / "b")
+    assert samples.unwrapped(tmp_path / "b") == tmp_path / "b"
+
+
+def test_a_class_whose_name_is_not_unicode_is_refused_before_anything_is_trained(tmp_path):
+    folder_of(tmp_path, x=Image.fromarray(SHADES))
+    os.rename(tmp_path / "a", os.fsencode(tmp_path) + b"/\xff")  # noqa: PTH104
+    with pytest.raises(ValueError, match="is not Unicode; give the folder another one"):
+        samples.Images.from_folder(tmp_path)

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -55,3 +57,54 @@ def test_other_threads_note_nothing():
     thread.start()
     thread.join()
     assert asked == [False]
+
+
+AT_WORK = {  # what a run may be doing when a signal comes and no `Stop` is open
+    "sleeping": "time.sleep(60)",
+    "waiting for threads": "queue.SimpleQueue().get()",
+    "waiting for a program": "subprocess.run(['sleep', '5'], stderr=subprocess.DEVNULL)",
+    "swallowing": "[swallow() for _ in iter(int, 1)]",
+    "after a Stop": "signals.Stop().__enter__().__exit__(); time.sleep(60)",
+    "deleting": "[Deleted() for _ in iter(int, 1)]",
+    "computing": "[len('x') for _ in iter(int, 1)]",
+    "printing": "[print('x' * 99) for _ in iter(int, 1)]",
+}
+
+PROGRAM = """
+import queue, subprocess, sys, time
+from ofdb_core.base import signals
+
+def swallow():
+    try:
+        time.sleep(0.01)
+    except BaseException:
+        pass
+
+class Deleted:
+    def __del__(self):
+        time.sleep(0.01)
+
+signals.end_at_once()
+print("ready", file=sys.stderr, flush=True)
+"""
+
+
+@pytest.mark.parametrize("work", AT_WORK)
+@pytest.mark.parametrize("number", signals.STOPS)
+def test_outside_a_stop_it_ends_at_once_with_the_status_that_says_so(number, work):
+    program = [sys.executable, "-c", PROGRAM + AT_WORK[work]]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr.readline() == "ready\n"
+        process.send_signal(number)
+        told = process.communicate()[1]
+    assert process.returncode == (130 if number == signal.SIGINT else 75)
+    assert told == "\nstopped; the same command goes on with what is done\n"
+
+
+def test_signals_that_were_held_back_are_taken():
+    program = [sys.executable, "-c", "import time; time.sleep(1);" + PROGRAM + AT_WORK["sleeping"]]
+    with subprocess.Popen(
+        program, stderr=subprocess.DEVNULL, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPS)
+    ) as process:
+        process.send_signal(signal.SIGUSR1)
+    assert process.returncode == 75

@@ -1,9 +1,15 @@
+import json
+
 import huggingface_hub
 import pytest
 import safetensors.torch
 import tiny
 import torch
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+from test_hostile_folder import json_values
 from tiny import network, same
 
 from ofdb_core.training import networks, weights  # (before timm)
@@ -14,6 +20,7 @@ import timm
 VIT = "vit_tiny_patch16_224"
 SWIN = "swin_tiny_patch4_window7_224"
 SMALL_SWIN = {"patch_size": 2, "embed_dim": 8, "depths": [1, 2], "num_heads": [1, 2], "window_size": 8}
+NO_WEIGHTS = torch.int8, torch.uint8, torch.int64, torch.bool, torch.complex64
 NORM = {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
 FACTS = {"model": VIT, "options": tiny.VIT, "input_size": 16, "channels": 3, **NORM}
 
@@ -47,6 +54,54 @@ def test_a_checkpoint_comes_back_as_it_was(saved):
     tensors, known = weights.read(saved)
     assert same(tensors, network().state_dict())
     assert known == FACTS
+
+
+@pytest.mark.parametrize("part", ["head.weight", "blocks.0.attn.qkv.weight", "pos_embed", "cls_token"])
+@pytest.mark.parametrize("other", [float("nan"), float("inf"), -float("inf"), 1e39, *NO_WEIGHTS], ids=str)
+@pytest.mark.parametrize("form", ["ours", "theirs"])
+def test_weights_that_no_network_has_are_refused_with_their_name(tmp_path, part, other, form):
+    state = dict(network().state_dict())
+    if isinstance(other, float):
+        state[part] = state[part].double()
+        state[part].view(-1)[-1] = other
+    else:
+        state[part] = state[part].to(other)
+    path = tmp_path / "x.safetensors"
+    if form == "theirs":
+        path = foreign(tmp_path / "x.pth", state)
+    else:
+        path.write_bytes(weights._with_metadata(safetensors.torch.save(state), {weights.METADATA: json.dumps(FACTS)}))
+    with pytest.raises(ValueError, match=rf"{path.name}: {part} (holds values that are not finite|is of torch\.)"):
+        weights.load(path, model=VIT, options=tiny.VIT, input_size=16)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_weights_of_another_precision_are_taken(tmp_path, kind):
+    state = {name: tensor.to(kind) for name, tensor in network().state_dict().items()}
+    model, left = weights.load(foreign(tmp_path / "x.pth", state), model=VIT, options=tiny.VIT, input_size=16)
+    assert left == []
+    assert all(tensor.dtype == torch.float32 for tensor in model.state_dict().values())
+
+
+@given(name=st.sampled_from(weights.FACTS), value=json_values, alone=st.booleans())
+@how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_facts_of_another_type_are_a_sentence(tmp_path_factory, name, value, alone):
+    path = tmp_path_factory.mktemp("facts") / "x.safetensors"
+    facts = json.dumps(value if alone else {**FACTS, name: value})
+    path.write_bytes(weights._with_metadata(safetensors.torch.save(network().state_dict()), {weights.METADATA: facts}))
+    for use in (weights.described, weights.load):
+        try:
+            use(path)
+        except ValueError as error:
+            assert str(path) in str(error) or (name in ("model", "options", "input_size") and not alone)  # noqa: PT017
+
+
+def test_facts_that_are_nested_too_deeply_are_a_sentence(tmp_path):
+    path = tmp_path / "x.safetensors"
+    state = safetensors.torch.save(network().state_dict())
+    path.write_bytes(weights._with_metadata(state, {weights.METADATA: "[" * 10**5}))
+    with pytest.raises(ValueError, match="facts in it are not whole"):
+        weights.described(path)
 
 
 def test_timm_loads_a_checkpoint_as_it_is(saved):

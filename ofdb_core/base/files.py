@@ -1,18 +1,116 @@
-"""Files written whole or not at all, and their hashes."""
+"""Files: names that stay in their folder, files written whole or not at all, hashes, locks, JSON from elsewhere."""
 
+import contextlib
+import errno
+import fcntl
 import hashlib
+import json
 import os
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+LONGEST_PART, LONGEST = 255, 1000  # bytes of one part of a name (what Linux allows), and of a whole name
+LARGEST_JSON = 2**30  # bytes
+HALF = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a half-written file: see `_half`
+NO_WRITING = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Unreadable(ValueError):
     """A record or a manifest that is none any more; the message names it and says what to do."""
 
 
+def problem_of(name: object) -> str | None:
+    """Why a name cannot be that of a file below a folder, as the end of a sentence; None where it can.
+
+    Every name that comes from a file (an archive, a manifest, a record) goes through here before it is used.
+    """
+    if not isinstance(name, str) or name in ("", "."):
+        return "is not the name of a file"
+    if name.startswith("/") or "\\" in name or PureWindowsPath(name).drive or ".." in name.split("/"):
+        return "is not a path inside the folder"
+    if "\0" in name or name.splitlines() != [name] or name != name.encode(errors="ignore").decode():
+        return "is not a file name in one line of Unicode"
+    if len(name.encode()) > LONGEST or any(len(part.encode()) > LONGEST_PART for part in name.split("/")):
+        return f"is too long: at most {LONGEST_PART} bytes in each part and {LONGEST} in all are allowed"
+    return None
+
+
+def inside(root: str | Path, name: object) -> Path:
+    """The path of a file below root by its name; a ValueError where it might lie elsewhere, by its name or by a link.
+
+    The root itself may be a link, and so may the file (what is written replaces the link), but no folder between them.
+    """
+    root = Path(root)
+    if problem := problem_of(name):
+        raise ValueError(f"{root}: {name!r} {problem}")
+    path = root / str(name)
+    for place in path.parents[: len(path.parents) - len(root.parents) - 1]:
+        if place.is_symlink():
+            raise ValueError(f"{place}: a link to another folder, in which nothing is written; replace it by a folder")
+    return path
+
+
+def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
+    """(name, bytes) of all that is no folder below root; a link that leads nowhere has the size of itself.
+
+    followlinks: enter linked folders too, each once: where a folder is met again, as links up a tree do, it is
+    (name, name of the first). Otherwise they count as files.
+    """
+    waiting, entered = [("", root)] if root.is_dir() else [], dict[tuple[int, int], str]()
+    while waiting:
+        below, place = waiting.pop()
+        about = place.stat()
+        if (first := entered.setdefault((about.st_dev, about.st_ino), below)) != below:
+            yield below, first
+            continue
+        with contextlib.suppress(PermissionError):  # as that of a disk's lost+found
+            for path in sorted(place.iterdir()):
+                if path.is_dir() and (followlinks or not path.is_symlink()):
+                    waiting.append((f"{below}{path.name}/", path))
+                else:
+                    yield f"{below}{path.name}", path.stat(follow_symlinks=path.exists()).st_size
+
+
 def sha256(path: str | Path) -> str:
     """Hex SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def holds(path: Path, hashed: str) -> bool:
+    """Whether a path is that of a plain file (or a link to one) with this SHA-256; a pipe or device is not read."""
+    return path.is_file() and sha256(path) == hashed
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds, or None where there is no such file; a ValueError where it is no JSON, of a sane size."""
+    if not path.exists():
+        return None
+    if not path.is_file() or path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"no file of at most {LARGEST_JSON:,} bytes")
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _half(path: Path) -> Path:
+    """Where a file is written before it takes its name: hidden beside it, by a name that is never too long."""
+    return path.with_name(f".{beginning(path.name)}.{os.getpid()}.part")
+
+
+def beginning(name: str) -> str:
+    """What of a file's name stands in that of its half-written self."""
+    return name.encode(errors="surrogateescape")[:200].decode(errors="ignore")
+
+
+def remove_halves(folder: Path, is_ours: Callable[[str], Any]) -> None:
+    """Remove what killed processes left half-written in a folder, where is_ours(`beginning` of the file's name)."""
+    for path in folder.glob(".*.part"):
+        if (half := HALF.fullmatch(path.name)) and is_ours(half[1]) and not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bool = False) -> None:
@@ -22,9 +120,10 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _half(path)
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)  # of an earlier process with this number, or a link that someone put there
+        with part.open("xb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             if durable:
                 file.flush()
@@ -35,3 +134,44 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
         raise OSError(
             error.errno, f"cannot write {path} ({error.strerror}); what was written before is kept"
         ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: str | None) -> Iterator[None]:
+    """Hold a lock file, which is removed at the end: of all processes and threads, one at a time gets beyond this line.
+
+    wait: a sentence that is printed while another holds it; None: that is a BlockingIOError. Where nothing can be
+    written, so that nobody needs the lock, one who would wait goes on without it.
+    """
+    lock = _lock(path, wait)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            path.unlink(missing_ok=True)
+            os.close(lock)
+
+
+def _lock(path: Path, wait: str | None) -> int | None:
+    """The open and locked file; None where it cannot be written."""
+    while True:
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if wait is None or error.errno not in NO_WRITING:
+                raise
+            return None
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if wait is None:
+                    raise
+                print(wait, flush=True)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+                return lock
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)  # the one before removed it, and another may have made a new one

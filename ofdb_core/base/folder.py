@@ -6,10 +6,12 @@ the files that it lists are kept if their hashes still hold, and the others are 
 <root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainer read.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,10 +19,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ofdb_core.base import provenance, threads, values
+from ofdb_core.base import files, provenance, threads, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
 
-MANIFEST, PART = "manifest.json", "manifest.part"
+MANIFEST, PART, LOCK = "manifest.json", "manifest.part", ".manifest.lock"
+ALTERED = "-"  # in PART, in the place of the hash: a listed file that is no longer as it was written
 
 Header = dict[str, Any]  # parameters, code and versions
 Manifest = dict[str, Any]  # a header with the files: name -> SHA-256
@@ -39,14 +42,30 @@ def _same(one: Header, other: Header) -> bool:
 def manifest(root: str | Path) -> Manifest | None:
     """The manifest of a complete folder; None where there is none."""
     path = Path(root) / MANIFEST
-    if not path.is_file():
-        return None
     try:
-        facts = json.loads(path.read_text())
-        facts["files"].items()
+        facts = files.read_json(path)
+        if facts is None:
+            return None
+        _check(facts, facts["files"])
         return facts
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
         raise Unreadable(f"{path}: not a manifest ({error}); delete {root} and run again") from error
+
+
+def _check(head: Any, listed: Any) -> None:
+    """An error unless these can be a header, and name -> hash of files that lie in one folder."""
+    check_header(head)
+    for name, hashed in listed.items():
+        if (problem := files.problem_of(name)) or not isinstance(hashed, str):
+            raise ValueError(f"{name!r} {problem or 'has no hash'}")
+
+
+def check_header(head: Any) -> None:
+    """A ValueError unless this, which a file held, can be a header."""
+    if not isinstance(head, dict):
+        raise ValueError("it is not a mapping")
+    if not isinstance(head.get("parameters", {}), dict) or not isinstance(head.get("code", ""), str):
+        raise ValueError("its parameters or its code are something else")
 
 
 def complete(root: str | Path) -> Manifest:
@@ -74,7 +93,7 @@ def fingerprint(root: str | Path) -> str:
         return _hash(root, about.st_size, about.st_mtime_ns)
     if (root / MANIFEST).exists():
         return digest(root)
-    sizes = {name: (root / name).stat().st_size for name in sorted(_names(root, followlinks=True))}
+    sizes = {name: entry for name, entry in sorted(files.walk(root, followlinks=True)) if not is_own(name)}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
 
 
@@ -106,32 +125,28 @@ def made_by(
 
 def is_own(name: str) -> bool:
     """Whether a name below a folder is one that this module keeps for itself and never counts among the files."""
-    return name in (MANIFEST, PART) or name.endswith(".part")
+    return name in (MANIFEST, PART, LOCK) or name.endswith(".part")
 
 
-def _names(root: str | Path, *, followlinks: bool = False) -> set[str]:
-    """The files below root, as names in its manifest; what this module keeps for itself is left out."""
-    root = Path(root)
-    names: set[str] = set()
-    for where, _, files in os.walk(root, followlinks=followlinks):
-        below = "" if Path(where) == root else f"{Path(where).relative_to(root).as_posix()}/"
-        names.update(f"{below}{file}" for file in files if not is_own(f"{below}{file}"))
-    return names
+def _names(root: Path) -> set[str]:
+    """All that is no folder below root, by name; what this module keeps for itself is left out."""
+    return {name for name, _ in files.walk(root, followlinks=False) if not is_own(name)}
 
 
 def verify(root: str | Path) -> list[str]:
     """Sentences about every missing, altered or extra file; none where the folder is what its manifest says."""
+    root = Path(root)
     try:
         facts = manifest(root)
     except Unreadable as error:
         return [str(error)]
     if facts is None:
-        unfinished = (Path(root) / PART).exists()
+        unfinished = (root / PART).exists()
         return ["unfinished: its notebook was interrupted; run it again" if unfinished else f"no {MANIFEST}"]
-    present, files = _names(root), facts["files"]
-    problems = [f"{name}: missing" for name in sorted(files.keys() - present)]
-    problems += [f"{name}: not in the manifest" for name in sorted(present - files.keys())]
-    altered = [name for name in sorted(files.keys() & present) if sha256(Path(root) / name) != files[name]]
+    present, listed = _names(root), facts["files"]
+    problems = [f"{name}: missing" for name in sorted(listed.keys() - present)]
+    problems += [f"{name}: not in the manifest" for name in sorted(present - listed.keys())]
+    altered = [name for name in sorted(listed.keys() & present) if not files.holds(root / name, listed[name])]
     return problems + [f"{name}: altered" for name in altered]
 
 
@@ -141,63 +156,118 @@ def _listed(root: Path) -> tuple[Header, dict[str, str]]:
     if facts:
         return facts, facts["files"]
     part = root / PART
-    first, *lines = part.read_text().splitlines() or [""] if part.is_file() else [""]
+    if not part.is_file():
+        return {}, {}
+    first, *lines = part.read_bytes().decode(errors="replace").splitlines() or [""]
+    pairs = [line.split(" ", 1) for line in lines if " " in line]
+    listed = {name: hashed for hashed, name in pairs if not files.problem_of(name)}  # the last line may be cut off
     try:
         head = json.loads(first)
-    except json.JSONDecodeError:  # there is none, or it was killed before the first line was whole
-        return {}, {}
-    pairs = [line.split(" ", 1) for line in lines if line.count(" ") == 1]
-    return head, {name: hashed for hashed, name in pairs}
+        check_header(head)
+    except (ValueError, RecursionError):  # there is none, or the machine stopped before the first line was whole
+        return {}, listed
+    return head, listed
 
 
-def refuse_strangers(root: Path) -> list[str]:
-    """The files that an interrupted run left without noting them; others that are not this module's are an error."""
-    strange = sorted(_names(root) - _listed(root)[1].keys())
-    if strange and not (root / PART).exists():
-        raise FileExistsError(
-            f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder"
-        )
-    return strange
+def refuse_strangers(root: Path) -> None:
+    """An error where the folder holds files that neither its manifest nor an interrupted run has listed.
 
-
-def begin(root: Path, head: Header) -> dict[str, str]:
-    """Clear what a run for `head` cannot use, and return name -> hash of the files that it can keep.
-
-    Only this module's own files are removed; in a complete folder any other file is an error.
+    Those of an unfinished folder are looked at when all others are made: see `_Filling`.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    for left in root.rglob(".*.part"):  # half-written when a process was killed
-        left.unlink()
-    strange = refuse_strangers(root)
-    made_from, listed = _listed(root)
-    kept = {}
-    for name in [*listed, *strange]:
-        if _same(made_from, head) and name in listed and _holds(root / name, listed[name]):
-            kept[name] = listed[name]
+    if root.is_dir() and not (root / PART).exists():
+        _refuse(root, _names(root) - _listed(root)[1].keys())
+
+
+def _refuse(root: Path, strange: set[str]) -> None:
+    if strange:
+        raise FileExistsError(
+            f"{root}: holds {min(strange)}, which is not this project's; move it away or choose another folder"
+        )
+
+
+class _Filling:
+    """A folder at work: what its files are, each listed with its hash before it is written.
+
+    Only what was listed, and still has its hash, is ever removed, and only what was listed is replaced by other bytes.
+    kept: name -> hash of the files of an earlier run with the same head. The lines of `PART` are the header and, for
+    each file, its hash and its name.
+    """
+
+    def __init__(self, root: Path, head: Header) -> None:
+        self.root, self.head = root, head
+        refuse_strangers(root)
+        made_from, listed = _listed(root)
+        self._remove_halves(listed)
+        whole = {name: hashed for name, hashed in listed.items() if files.holds(files.inside(root, name), hashed)}
+        altered = {name for name in listed if name not in whole and (root / name).exists()}
+        self.kept = whole if _same(made_from, head) else {}
+        for name in whole.keys() - self.kept.keys():
+            self.remove(name)
+        lines = [json.dumps(head), *(f"{hashed} {name}" for name, hashed in self.kept.items())]
+        write_whole(root / PART, "\n".join([*lines, *(f"{ALTERED} {name}" for name in altered), ""]))
+        (root / MANIFEST).unlink(missing_ok=True)
+        self._listed, self._done = listed.keys(), dict[str, str]()
+        self._one_by_one = threading.Lock()
+        self._lines = (root / PART).open("a", encoding="utf-8")
+
+    def _remove_halves(self, listed: dict[str, str]) -> None:
+        """Remove what a killed process left half-written."""
+        folders: dict[Path, set[str]] = {self.root: {MANIFEST, PART}}
+        for name in listed:
+            path = files.inside(self.root, name)
+            folders.setdefault(path.parent, set()).add(files.beginning(path.name))
+        for place, beginnings in folders.items():
+            files.remove_halves(place, beginnings.__contains__)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, and the folders around it that it leaves empty."""
+        path = self.root / name
+        path.unlink()
+        for place in path.parents[: len(Path(name).parents) - 1]:
+            if any(place.iterdir()):
+                break
+            place.rmdir()
+
+    def put(self, name: str, data: bytes | Path) -> None:
+        """List a file, and write it, or move it here from where it lies."""
+        path = files.inside(self.root, name)
+        hashed = sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
+        if name not in self._listed and path.exists() and path.stat().st_size and not files.holds(path, hashed):
+            _refuse(self.root, {name})  # a power cut may have emptied it, or lost its line: then it may be replaced
+        with self._one_by_one:
+            self._lines.write(f"{hashed} {name}\n")
+            self._lines.flush()
+        if isinstance(data, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(data, path)
         else:
-            _remove(root, name)
-    lines = "".join(f"{hashed} {name}\n" for name, hashed in kept.items())
-    write_whole(root / PART, json.dumps(head) + "\n" + lines)
-    (root / MANIFEST).unlink(missing_ok=True)
-    return kept
+            write_whole(path, data)
+        self._done[name] = hashed
 
+    def keep(self, name: str) -> None:
+        """Keep a file of an earlier run."""
+        self._done[name] = self.kept[name]
 
-def _remove(root: Path, name: str) -> None:
-    """Remove a file, and its folder where nothing else is in it."""
-    path = root / name
-    path.unlink(missing_ok=True)
-    if path.parent != root and path.parent.is_dir() and not any(path.parent.iterdir()):
-        path.parent.rmdir()
+    def close(self) -> None:
+        """Close the file of the lines."""
+        self._lines.close()
 
-
-def _holds(path: Path, hashed: str) -> bool:
-    return path.is_file() and sha256(path) == hashed
+    def finish(self, **notes: Any) -> Manifest:
+        """Remove what an earlier run had beside these files, and write the manifest."""
+        for name in self.kept.keys() - self._done.keys():
+            self.remove(name)
+        self.close()
+        _refuse(self.root, _names(self.root) - self._done.keys())
+        made = {**self.head, **notes, "files": dict(sorted(self._done.items()))}
+        write_whole(self.root / MANIFEST, json.dumps(made, indent=1) + "\n", durable=True)
+        (self.root / PART).unlink(missing_ok=True)
+        return made
 
 
 def fill(
     root: str | Path,
     head: Header,
-    files: Files,
+    made: Files,
     *,
     total: int,
     workers: int = 0,
@@ -205,60 +275,58 @@ def fill(
 ) -> Manifest:
     """Make the files of a folder, in threads; return its manifest.
 
-    head: see `header`; files: pairs of a name and a function without arguments that returns its bytes; total: their
-    number, for the progress line; workers: threads, 0 for one a core. Files of an earlier, interrupted run with the
-    same head are kept where their hashes hold; files made from something else are removed first. Where the folder is
-    complete and made from the same head, nothing is done.
+    head: see `header`; made: pairs of a name and a function without arguments that returns its bytes; total: their
+    number, for the progress line; workers: threads, 0 for one a core, which hold the bytes of one file each. Files of
+    an earlier, interrupted run with the same head are kept where their hashes hold; files made from something else are
+    removed first. Where the folder is complete and made from the same head, nothing is done. While another process
+    fills it, this one waits.
     """
     values.whole(workers=workers)
     root, workers = Path(root), workers or os.cpu_count() or 1
-    if is_current(root, head):
-        print(f"{root}: complete and unchanged, kept")
-        return complete(root)
-    kept = begin(root, head)
-    done: dict[str, str] = {}
+    if (complete := _current(root, head)) is not None:
+        return complete
+    root.mkdir(parents=True, exist_ok=True)
+    with files.locked(root / LOCK, wait=f"{root}: waiting for another run, which is at work here"):
+        if (complete := _current(root, head)) is not None:
+            return complete
+        with (
+            contextlib.closing(_Filling(root, head)) as filling,
+            tqdm(total=total, desc=label or root.name, unit="file") as bar,
+        ):
 
-    with (root / PART).open("a") as lines, tqdm(total=total, desc=label or root.name, unit="file") as bar:
-        one_by_one = threading.Lock()
-
-        def note(name: str, hashed: str, line: str) -> None:
-            with one_by_one:
-                done[name] = hashed
-                lines.write(line)
-                lines.flush()
+            def make(name: str, function: Callable[[], bytes]) -> None:
+                filling.put(name, function())
                 bar.update()
 
-        def make(name: str, function: Callable[[], bytes]) -> None:
-            data = function()
-            write_whole(root / name, data)
-            hashed = hashlib.sha256(data).hexdigest()
-            note(name, hashed, f"{hashed} {name}\n")
+            def tasks() -> Iterator[Callable[[], None]]:
+                for name, function in made:
+                    if name in filling.kept:
+                        filling.keep(name)
+                        bar.update()
+                    else:
+                        yield functools.partial(make, name, function)
 
-        def tasks() -> Iterator[Callable[[], None]]:
-            for name, function in files:
-                if name in kept:
-                    note(name, kept[name], "")  # its line is there
-                else:
-                    yield functools.partial(make, name, function)
-
-        for _ in threads.results(tasks(), workers):
-            pass
-    for name in kept.keys() - done.keys():  # of an earlier run with more files
-        _remove(root, name)
-    return _finish(root, head, done)
+            for _ in threads.results(tasks(), workers):
+                pass
+            return filling.finish()
 
 
-def seal(root: str | Path, head: Header, notes: dict[str, Any]) -> Manifest:
-    """Write the manifest of a folder whose files are all there (a training's); return it.
+def _current(root: Path, head: Header) -> Manifest | None:
+    """The manifest of a folder in which there is nothing to do."""
+    if not is_current(root, head):
+        return None
+    print(f"{root}: complete and unchanged, kept")
+    return complete(root)
 
-    notes: what is worth keeping but differs from run to run, as its speed; no part of the folder's digest.
+
+def write(root: str | Path, head: Header, contents: Mapping[str, bytes | str | Path], notes: dict[str, Any]) -> None:
+    """Fill a folder with these contents: bytes or text, or the path of a file that is moved there.
+
+    notes: what is worth keeping but differs from run to run, as a training's speed; no part of the folder's digest.
     """
     root = Path(root)
-    return _finish(root, {**head, "notes": notes}, {name: sha256(root / name) for name in _names(root)})
-
-
-def _finish(root: Path, head: Header, files: dict[str, str]) -> Manifest:
-    made = {**head, "files": dict(sorted(files.items()))}
-    write_whole(root / MANIFEST, json.dumps(made, indent=1) + "\n", durable=True)
-    (root / PART).unlink(missing_ok=True)
-    return made
+    root.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(_Filling(root, head)) as filling:
+        for name, data in contents.items():
+            filling.put(name, data.encode() if isinstance(data, str) else data)
+        filling.finish(notes=notes)

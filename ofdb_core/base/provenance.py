@@ -112,11 +112,11 @@ def _source(module: str) -> str:
     """The code of a module ('ofdb_core.formulas.ifs', or a family's elsewhere) or of a notebook ('2_render_2d')."""
     if not module.startswith("ofdb_core"):
         if elsewhere := getattr(sys.modules.get(module), "__file__", None):
-            return Path(elsewhere).read_text()
-        cells = json.loads(notebook_of(module).read_text())["cells"]
+            return Path(elsewhere).read_text(encoding="utf-8")
+        cells = json.loads(notebook_of(module).read_text(encoding="utf-8"))["cells"]
         return "\n".join("".join(cell["source"]) for cell in cells if _counts(cell))
     path = PROJECT / Path(*module.split("."))
-    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
 
 
 def _counts(cell: dict) -> bool:
@@ -247,7 +247,9 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     if (cpuinfo := Path("/proc/cpuinfo")).exists():
         names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
         ]
         model = names[0] if names else model
     return f"{model}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.machine()}"

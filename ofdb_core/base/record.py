@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import time
+import types
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 FILE = "record.json"
 Entry = dict[str, Any]
 
+ENTRY: dict[str, Any] = {  # of an entry: name -> types of its value
+    **dict.fromkeys(("parameters", "versions", "reads", "writes", "results"), dict),
+    **dict.fromkeys(("code", "machine", "started"), str),
+    "commit": (str, types.NoneType),
+    **dict.fromkeys(("figures", "checks"), list),
+}
+
 
 class CheckError(AssertionError):
     """A notebook's check against an independent number did not hold."""
@@ -31,18 +40,50 @@ class CheckError(AssertionError):
 def read(out: str | Path) -> dict[str, Entry]:
     """The record of an experiment's folder: notebook -> entry; empty where none is."""
     path = Path(out) / FILE
-    if not path.exists():
-        return {}
     try:
-        return json.loads(path.read_text())["notebooks"]
-    except (ValueError, KeyError, TypeError) as error:  # not JSON or not text, or JSON of something else
+        found = files.read_json(path)
+        if found is None:
+            return {}
+        for notebook, entry in found["notebooks"].items():
+            _check(notebook, entry)
+        return found["notebooks"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
         raise Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
+
+
+def _check(notebook: str, entry: Any) -> None:
+    """A ValueError unless this can be the entry of a notebook, whose files lie in the record's folder."""
+    wanted = {name: entry[name] for name in ENTRY}
+    wrong = [name for name in ENTRY if not isinstance(wanted[name], ENTRY[name])]
+    wrong += [name for name in ("figures", "checks") if not all(isinstance(row, dict) for row in entry[name])]
+    names = [notebook, *entry["writes"]]
+    if not wrong:
+        rows: list[tuple[Any, Iterable[str], type]] = []
+        rows += [(figure, ("file", "caption", "sha256"), str) for figure in entry["figures"]]
+        rows += [(check, ("sentence",), str) for check in entry["checks"]]
+        rows += [(check, ("holds",), bool) for check in entry["checks"]]
+        rows += [(entry[name], entry[name].keys(), str) for name in ("reads", "writes")]
+        wrong = [f"{key} of {notebook}" for row, keys, kind in rows for key in keys if not isinstance(row[key], kind)]
+        names += [figure["file"] for figure in entry["figures"]]
+    if wrong:
+        raise ValueError(f"{wrong[0]}: something else")
+    for name in names:
+        if problem := files.problem_of(name):
+            raise ValueError(f"{name!r} {problem}")
+
+
+def picture(out: Path, figure: Entry) -> bytes | None:
+    """The bytes of an entry's figure, or None where they are missing or not as they were drawn."""
+    try:
+        path = files.inside(out, figure["file"])
+    except ValueError:  # by way of a link
+        return None
+    return path.read_bytes() if files.holds(path, figure["sha256"]) else None
 
 
 def altered_figures(out: Path, entry: Entry) -> list[str]:
     """The files of an entry's figures that are missing or not as they were drawn."""
-    figures = {figure["file"]: figure["sha256"] for figure in entry["figures"]}
-    return [name for name in figures if not (out / name).is_file() or files.sha256(out / name) != figures[name]]
+    return [figure["file"] for figure in entry["figures"] if picture(out, figure) is None]
 
 
 def others(out: str | Path, notebook: str) -> str:
@@ -77,11 +118,11 @@ class Run:
         """Save a matplotlib figure as figures/<notebook>_<name>.png and return the picture, for a notebook to show."""
         from IPython.display import Image
 
-        path = self.folder / "figures" / f"{self.notebook}_{name}.png"
+        name = f"figures/{self.notebook}_{name}.png"
+        path = files.inside(self.folder, name)
         image = io.BytesIO()
         figure.savefig(image, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
         files.write_whole(path, image.getvalue())
-        name = str(path.relative_to(self.folder))
         self.entry["figures"].append({"file": name, "caption": caption, "sha256": files.sha256(path)})
         return Image(data=image.getvalue())
 

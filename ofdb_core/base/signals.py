@@ -1,6 +1,8 @@
 """Signals that ask a run to save and stop: Ctrl-C, a batch system's time limit (SIGTERM) or its warning (SIGUSR1)."""
 
+import contextlib
 import ctypes
+import os
 import signal
 import sys
 import threading
@@ -11,13 +13,15 @@ from typing import Any, ClassVar, Self
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 TO_BE_CONTINUED = 75  # the exit status of a run whose training is saved and not at its end (EX_TEMPFAIL of sysexits.h)
+INTERRUPTED = 128 + signal.SIGINT  # of a run that Ctrl-C ended
+NOBODY_READS = 128 + signal.SIGPIPE  # of a run whose output goes to a program that ended
 
 
 class Interrupted(KeyboardInterrupt):
     """A training that was asked to stop, in its own process: its state is saved."""
 
 
-class Continued(Exception):
+class Continued(KeyboardInterrupt):
     """A run whose training was `Interrupted`, or that a batch system ended: the same command goes on from there."""
 
 
@@ -66,6 +70,25 @@ class Stop:
             Stop._innermost = self._outer
             if self._outer and not self._outer.asked:
                 self._outer.number, self._outer._first = self.number, self._first
+
+
+def end_at_once() -> None:
+    """From here on such a signal, where no `Stop` is open to take it, ends this process with the status that says so.
+
+    At once: what is written is written whole or not at all, and an exception that is raised at a random moment may be
+    swallowed by whatever runs then. Called first of all; run_all.sh starts Python with these signals held back.
+    """
+    for number in STOPS:
+        signal.signal(number, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # in the midst of a print, or nobody reads any more
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, b"\nstopped; the same command goes on with what is done\n")
+    os._exit(INTERRUPTED if number == signal.SIGINT else TO_BE_CONTINUED)
 
 
 def die_with_parent() -> None:

@@ -15,9 +15,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
-from ofdb_core.base import folder
+from ofdb_core.base import files, folder
 
 FILE, FOLDER, OTHER = "file", "folder", "other"  # types of an entry
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -39,11 +39,12 @@ def is_archive(path: str | Path) -> bool:
 def unpacked(path: str | Path, root: str | Path) -> Path:
     """The folder <root>/<name of the archive> with the archive's files, as a Path.
 
-    It is filled as any folder here is: whole or not at all, continued after an interruption, and kept when it is
-    complete, unchanged and of the same archive (by SHA-256). What macOS adds is left out, and a manifest at the top,
-    as the folder has its own. A ValueError names the archive if it is damaged, needs more room than the disk has, or
-    holds an entry that must not be written: one that leaves the folder, is a link or a device, or has the name of
-    another.
+    It is filled as any folder here is: whole or not at all, by one process at a time, continued after an interruption,
+    and kept when it is complete, unchanged and of the same archive (by SHA-256). At most three files are in memory at
+    once, of LARGEST bytes each: one is read while one is written and one waits. What macOS adds is left out, and a
+    manifest at the top, as the folder has its own. A ValueError names the archive if it is damaged, needs more room
+    than the disk has, or holds an entry that must not be written: one that leaves the folder, is a link or a device, or
+    has the name of another.
     """
     path, root = Path(path), Path(root)
     if not is_archive(path):
@@ -58,7 +59,7 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
     needed = sum(size for name, size in sizes.items() if not (target / name).is_file())
     if needed > (free := shutil.disk_usage(root).free):
         raise ValueError(f"{path}: needs {needed:,} bytes in {root}, where {free:,} are free; nothing was unpacked")
-    folder.fill(target, head, _files(path, sizes), total=len(sizes))
+    folder.fill(target, head, _files(path, sizes), total=len(sizes), workers=1)
     return target
 
 
@@ -67,7 +68,8 @@ def _sizes(path: Path) -> dict[str, int]:
     sizes: dict[str, int] = {}
     folders: set[str] = set()
     for entry, entry_type, size, _ in _entries(path):
-        problem, name = _problem(entry, entry_type, size), PurePosixPath(entry).as_posix()
+        name = PurePosixPath(entry).as_posix()
+        problem = _problem(entry, name, entry_type, size)
         if not problem and entry_type == FILE and name in sizes:
             problem = "is there twice"
         if problem:
@@ -84,14 +86,12 @@ def _sizes(path: Path) -> dict[str, int]:
     return sizes
 
 
-def _problem(entry: str, entry_type: str, size: int) -> str | None:
+def _problem(entry: str, name: str, entry_type: str, size: int) -> str | None:
     """Why an entry must not be written, as the end of a sentence; None where it may be."""
     if entry_type == OTHER:
         return "is a link or a device"
-    if entry.startswith("/") or "\\" in entry or PureWindowsPath(entry).drive or ".." in entry.split("/"):
-        return "is not a path inside the folder"
-    if "\0" in entry or entry.splitlines() != [entry] or entry != entry.encode(errors="ignore").decode():
-        return "is not a file name in one line of Unicode"  # as the lines of an unfinished folder need
+    if (entry_type, name) != (FOLDER, ".") and (problem := files.problem_of(entry) or files.problem_of(name)):
+        return problem
     return f"has {size:,} bytes; at most {LARGEST:,} are allowed" if size > LARGEST else None
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import folder, provenance
+from ofdb_core.base import files, folder, provenance
 from ofdb_core.base.values import nearest
 from ofdb_core.data import archive, samples, voc
 from ofdb_core.data.samples import Images
@@ -46,9 +46,9 @@ def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
     """The images to train on and those to test on, two `samples.Images` of the same classes.
 
     data: one of NAMES, or the path of a folder or archive; root: the folder for what is downloaded, unpacked or cut
-    out (None: `default_root`); it is made when it is needed. What is there already is not downloaded again. Only one
-    process at a time may ask for the same data and root; the others read what it left. A ValueError says what is
-    missing, and of a download that fails, what to put where by hand.
+    out (None: `default_root`); it is made when it is needed. What is there already is not downloaded again. Where
+    several processes ask for the same data and root, one fetches or unpacks it, and the others wait. A ValueError says
+    what is missing, and of a download that fails, what to put where by hand.
     """
     check(data)
     root = Path(root) if root else default_root()
@@ -120,7 +120,8 @@ def _download(data: str, root: Path, *, url: str, filename: str, md5: str) -> It
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:
-        yield
+        with files.locked(root / f".{data}.lock", wait=f"{root}: waiting for another run, which fetches {data}"):
+            yield
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         raise ValueError(
             f"data: {data} cannot be downloaded from {url} ({error}); put {filename} (MD5 {md5}) into {root.resolve()} "

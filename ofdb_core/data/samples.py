@@ -6,9 +6,7 @@ bring samples that are rendered when they are asked for.
 
 import functools
 import os
-import struct
 import threading
-import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,6 @@ from ofdb_core.base.values import SEEDS, Length, Range, Share
 from ofdb_core.formulas import instances
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 CACHE_BYTES = 2**30  # of decoded images, tables or models that one process keeps
 
 Key = TypeVar("Key", bound=Hashable)
@@ -35,7 +32,7 @@ def decode(path: str | Path) -> np.ndarray:
             if picture.mode.startswith("I;16"):
                 return (np.asarray(picture) >> 8).astype(np.uint8)
             pixels = np.asarray(picture.convert("RGB"))
-    except BROKEN as error:
+    except Exception as error:  # every format has errors of its own: AVIF a RuntimeError, DDS a NotImplementedError
         raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
     gray = (pixels == pixels[..., :1]).all()
     return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
@@ -54,11 +51,14 @@ def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
     Published sets come as <name>/image/<class>/<file>. A wrapper holds a single folder, which itself holds folders, and
     neither holds a file with one of the endings (None: those of images): a single folder with such files is a class.
     """
-    root, endings = Path(root), tuple(endings or extensions())
+    root, endings, entered = Path(root), tuple(endings or extensions()), set()
     while True:
+        entered.add(root.resolve())
         inside = _listed(root)
         folders = [entry for entry in inside if entry.is_dir()]
         if len(folders) != 1 or any(_counts(entry, endings) for entry in inside):
+            return root
+        if Path(folders[0]).resolve() in entered:  # links may lead up again
             return root
         below = _listed(folders[0])
         if any(_counts(entry, endings) for entry in below) or not any(entry.is_dir() for entry in below):
@@ -67,9 +67,10 @@ def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
 
 
 def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
-    """What is in a folder, sorted by name, without what is hidden or left by macOS in an archive."""
+    """What is in a folder, sorted by name, without links to nowhere, what is hidden, and what macOS leaves."""
     with os.scandir(folder) as entries:
         shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+    shown = [entry for entry in shown if not entry.is_symlink() or Path(entry).exists()]
     return sorted(shown, key=lambda entry: entry.name)
 
 
@@ -182,6 +183,8 @@ def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[li
         raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
     paths, labels = [], []
     for label, folder in enumerate(folders):
+        if folder.name != folder.name.encode(errors="ignore").decode():
+            raise ValueError(f"{root}: the name {folder.name!r} is not Unicode; give the folder another one")
         files = [Path(path) for path in _files_in(folder, endings)]
         if not files:
             raise ValueError(f"{folder}: holds no {what}; allowed are {', '.join(sorted(endings))}")

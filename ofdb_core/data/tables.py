@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ofdb_core.base import files
 
 Row = dict[str, Any]
+NUMBER = re.compile(r"-?(0|[1-9]\d{0,300})(\.\d+)?(e[+-]?\d{1,3})?", re.ASCII)
 
 
 def to_text(rows: Sequence[Row]) -> str:
@@ -26,15 +28,12 @@ def write(path: str | Path, rows: Sequence[Row]) -> None:
 
 
 def read(path: str | Path) -> list[Row]:
-    """The rows of a CSV file as dictionaries; numbers are numbers again."""
-    with Path(path).open(newline="") as file:
+    """The rows of a CSV file as dictionaries; numbers are numbers again, but 007, 1_0 and nan are text."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
         return [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
 
 
 def _number(text: str) -> int | float | str:
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+    if not NUMBER.fullmatch(text):
+        return text
+    return int(text) if text.lstrip("-").isdecimal() else float(text)

@@ -75,7 +75,7 @@ def _list(devkit: str | Path, part: str) -> Path:
 
 
 def _names(devkit: str | Path, part: str) -> list[str]:
-    return _list(devkit, part).read_text().split()
+    return _list(devkit, part).read_text(encoding="utf-8").split()
 
 
 def _photograph(devkit: str | Path, name: str) -> Path:

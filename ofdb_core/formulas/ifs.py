@@ -20,13 +20,15 @@ from ofdb_core.formulas.streams import Mersenne
 
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
+MOST = 255  # maps: the chaos game counts them in a byte
+SUM_TOLERANCE = 1e-6  # of the probabilities in a file; those of the published files add up to 1 within 1e-15
 
 Weight = float | Sequence[float] | np.ndarray  # see `IFS.factors`
 
 
 @dataclass(frozen=True, eq=False)
 class IFS:
-    """A (k, d, d), t (k, d), p (k,), all float64; d is 2 or 3."""
+    """A (k, d, d), t (k, d), p (k,), all float64; d is 2 or 3, and k 1 to MOST."""
 
     A: np.ndarray
     t: np.ndarray
@@ -42,6 +44,8 @@ class IFS:
 
     def __post_init__(self) -> None:
         k = len(self.A)
+        if k > MOST:
+            raise ValueError(f"A has {k} maps; at most {MOST} are allowed")
         if k < 1 or self.A.shape not in {(k, 2, 2), (k, 3, 3)}:
             raise ValueError(f"A has shape {self.A.shape}; it must be (k, 2, 2) or (k, 3, 3) with k >= 1")
         if self.t.shape != (k, self.d) or self.p.shape != (k,):
@@ -163,7 +167,10 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
 
 
 def load(path: str | Path) -> IFS:
-    """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it."""
+    """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
+
+    All values are finite, and the probabilities are not negative and add up to 1 (within SUM_TOLERANCE).
+    """
     path = Path(path)
     try:
         rows = np.loadtxt(path, delimiter=",", ndmin=2)
@@ -175,6 +182,10 @@ def load(path: str | Path) -> IFS:
         raise ValueError(f"{path}: holds a value that is not finite")
     if (rows[:, -1] < 0).any():
         raise ValueError(f"{path}: a probability (last column) is negative")
+    if abs((total := rows[:, -1].sum()) - 1) > SUM_TOLERANCE:
+        raise ValueError(f"{path}: the probabilities (last column) add up to {total:.6g}, and must to 1")
+    if len(rows) > MOST:
+        raise ValueError(f"{path}: has {len(rows)} maps; at most {MOST} are allowed")
     return of_table(rows)
 
 

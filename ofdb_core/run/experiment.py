@@ -5,7 +5,6 @@ and code are unchanged, is skipped.
 """
 
 import contextlib
-import fcntl
 import importlib
 import json
 import os
@@ -13,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ofdb_core.base import folder, provenance, record
+from ofdb_core.base import files, folder, provenance, record
 from ofdb_core.base.parameters import ParameterError, StageParameters
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.run import launch, notebook, parameter_files, road
@@ -47,6 +46,8 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
     if getattr(checked, "changed", None) == "restart" and "outdated" in entry:
         return f"{entry['outdated']} was made by other code, and changed is restart"
     for name, digest in entry["reads"].items():
+        if name not in (*checked.reads(), record.FILE):
+            return f"{name} is not read any more"
         now = record.others(out, stage) if name == record.FILE else folder.fingerprint(out / name)
         if now != digest:
             return f"{name} changed"
@@ -78,16 +79,14 @@ def _no_folder(place: Path, error: OSError | ValueError) -> str:
 @contextlib.contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Hold an experiment's folder, so that two runs never write to it at once."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise UsageError(_no_folder(out, error)) from error
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(files.locked(out / ".lock", wait=None))
         except BlockingIOError as error:
             raise UsageError(f"{out}: another run is at work here; wait for it, or give another --out") from error
+        except OSError as error:
+            raise UsageError(_no_folder(out, error)) from error
         yield
 
 
@@ -132,10 +131,14 @@ def _launch(stage: str, checked: StageParameters, out: Path, options: str) -> No
 
 def _execute(stage: str, checked: StageParameters, out: Path) -> None:
     """Run a stage's notebook, or the one that serves it."""
+    if (out / f"{stage}.ipynb").is_symlink():
+        raise UsageError(f"{out / stage}.ipynb: a link, which would be written through; move it away")
     source = provenance.notebook_of(stage)
     served = {} if source.stem == stage else {"stage": stage}
     try:
         notebook.execute(source, {**checked.values(), **served}, out / f"{stage}.ipynb")
+    except BrokenPipeError:  # nobody reads what is printed here
+        raise
     except OSError as error:  # not a cell's own, which is a NotebookError
         raise notebook.NotebookError(
             f"{stage}: stopped by the system ({error}); it may lack disk space or memory\n"

@@ -39,7 +39,9 @@ class LaunchError(RuntimeError):
 
 def is_launched(source: Path) -> bool:
     """Whether a notebook file has cells for several processes."""
-    return any(TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text())["cells"])
+    return any(
+        TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
+    )
 
 
 def automatic(stages: Sequence[StageParameters]) -> str | None:
@@ -125,18 +127,23 @@ def run(script: Path, options: str) -> None:
 
     words = [sys.executable, "-m", "ofdb_core.run.launch", *QUIET, *shlex.split(options), str(script)]
     cpu = {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
-    process = subprocess.Popen(words, env={**os.environ, **cpu}, start_new_session=True)
+    started: list[subprocess.Popen] = []
 
     def stop() -> None:
         print("stopping: the training saves its state first; Ctrl-C again ends it at once", flush=True)
-        os.killpg(process.pid, signals.STOPS[1])
+        for process in started:
+            os.killpg(process.pid, signals.STOPS[1])
 
-    try:
-        with signals.Stop(stop) as stopped:
-            status = process.wait()
-    except BaseException:
-        os.killpg(process.pid, 9)
-        raise
+    with signals.Stop(stop) as stopped:
+        try:
+            started.append(subprocess.Popen(words, env={**os.environ, **cpu}, start_new_session=True))
+            if stopped.asked:  # before there was anything to stop
+                stop()
+            status = started[0].wait()
+        except BaseException:
+            for process in started:
+                os.killpg(process.pid, 9)
+            raise
     if status == signals.TO_BE_CONTINUED or stopped.asked:
         raise signals.Continued("the training was stopped; the same command goes on from the state that was saved last")
     if status:
@@ -164,6 +171,7 @@ def begin() -> None:
 
 def main() -> int:
     """`accelerate launch`, which ends with the status that its processes ended with."""
+    signals.die_with_parent()
     from ofdb_core.data import torchvision_fix  # noqa: F401  (before accelerate)
 
     # isort: split
@@ -171,7 +179,6 @@ def main() -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    signals.die_with_parent()
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", PATIENCE)
     with signals.Stop():  # a process that accelerate starts directly has the signal too, and is waited for
         try:

@@ -63,7 +63,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
     def stop() -> None:
         running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
         if not running:
-            raise KeyboardInterrupt
+            raise interrupted()
         print("stopping: a training saves its state first; Ctrl-C again ends it at once", flush=True)
         os.killpg(running[0], signal.SIGINT)
 
@@ -119,5 +119,5 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
             if stopped.asked:  # so early that the kernel was not ready
                 raise interrupted() from error
             raise
-        if stopped.asked:  # so late that the notebook came to its end
-            raise interrupted()
+    if stopped.asked:  # so late that the notebook came to its end
+        raise interrupted()

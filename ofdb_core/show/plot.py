@@ -1,11 +1,13 @@
 """Figures: every function returns a matplotlib Figure, labelled, ready to be saved or shown."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from ofdb_core.formulas.ifs import IFS
@@ -14,7 +16,24 @@ Rows = Sequence[Mapping[str, Any]]  # of a table
 Runs = Mapping[str, Rows]  # by name
 Size = tuple[float, float]  # width and height of one of the axes, in inches
 
+Given = ParamSpec("Given")
+
 ACCENT, OTHER, FAINT = "#1f6f8b", "#d1495b", "#b8b8b8"
+
+
+def _as_written(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
+    """The function, in whose figures a name with dollar signs is a name and no formula."""
+
+    @functools.wraps(draw)
+    def drawn(*given: Given.args, **named: Given.kwargs) -> Figure:
+        figure = draw(*given, **named)
+        texts: list[Any] = figure.findobj(Text)
+        for text in texts:
+            if "$" in text.get_text():
+                text.set_parse_math(False)
+        return figure
+
+    return drawn
 
 
 def _axes(rows: int, columns: int, size: Size, title: str | None = None) -> tuple[Figure, np.ndarray]:
@@ -33,6 +52,7 @@ def _charts(columns: int, size: Size, title: str) -> tuple[Figure, np.ndarray]:
     return figure, axes[0]
 
 
+@_as_written
 def sheet(
     images: Sequence[np.ndarray] | np.ndarray,
     *,
@@ -54,6 +74,7 @@ def sheet(
     return figure
 
 
+@_as_written
 def maps(system: IFS) -> Figure:
     """What each map of a 2D system does to a square: its outline, and where its images land."""
     title = "each map carries the dashed square to the filled one, its lower edge to the red one"
@@ -70,6 +91,7 @@ def maps(system: IFS) -> Figure:
     return figure
 
 
+@_as_written
 def histogram(
     values: Sequence[float] | np.ndarray,
     *,
@@ -100,6 +122,7 @@ def histogram(
     return figure
 
 
+@_as_written
 def line(
     x: np.ndarray,
     y: np.ndarray,
@@ -124,6 +147,7 @@ def _look(i: int) -> dict[str, Any]:
     return {"color": (ACCENT, OTHER)[i % 2], "linestyle": ("-", "--", ":", "-.")[i // 2 % 4], "linewidth": 1.5}
 
 
+@_as_written
 def training(runs: Runs, *, title: str, chance: float | None = None) -> Figure:
     """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate."""
     figure, (loss, rate) = _charts(2, (5, 3.2), title)
@@ -139,6 +163,7 @@ def training(runs: Runs, *, title: str, chance: float | None = None) -> Figure:
     return figure
 
 
+@_as_written
 def accuracy(runs: Runs, *, title: str) -> Figure:
     """Test accuracy over steps. runs: name -> rows with step and accuracy, a share in 0..1."""
     figure, (axis,) = _charts(1, (6.5, 3.4), title)
@@ -150,6 +175,7 @@ def accuracy(runs: Runs, *, title: str) -> Figure:
     return figure
 
 
+@_as_written
 def by_class(runs: Runs, *, title: str) -> Figure:
     """Accuracy of each class, in the order of the first run's. runs: name -> rows with class and accuracy (0..1)."""
     figure, (axis,) = _charts(1, (8, 3), title)
@@ -166,6 +192,7 @@ def by_class(runs: Runs, *, title: str) -> Figure:
     return figure
 
 
+@_as_written
 def comparison(
     accuracies: Mapping[str, Mapping[str, Sequence[float] | np.ndarray]], *, ylabel: str, title: str
 ) -> Figure:
@@ -191,6 +218,7 @@ def comparison(
     return figure
 
 
+@_as_written
 def confusion(matrices: Mapping[str, np.ndarray], *, classes: Sequence[str], title: str) -> Figure:
     """Confusion matrices side by side. matrices: name -> (C, C) counts, a row for each true class."""
     figure, axes = _axes(1, len(matrices), (3.8, 3.8), title)

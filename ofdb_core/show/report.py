@@ -30,14 +30,16 @@ def _table(pairs: Iterable[tuple[str, object]]) -> str:
     return f"<table>{rows}</table>"
 
 
-def base64_of(path: Path) -> str:
-    """A file's bytes as text, as a page holds a picture."""
-    return base64.b64encode(path.read_bytes()).decode()
+def embedded(out: Path, figure: Entry) -> str:
+    """A figure as text, as a page holds a picture; a ValueError where the file is not the one that was drawn."""
+    data = record.picture(out, figure)
+    if data is None:
+        raise ValueError(f"{out / figure['file']}: missing or not as it was drawn; run its notebook again")
+    return base64.b64encode(data).decode()
 
 
 def _figure(out: Path, figure: Entry) -> str:
-    data = base64_of(out / figure["file"])
-    caption = html.escape(figure["caption"])
+    data, caption = embedded(out, figure), html.escape(figure["caption"])
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
     )
@@ -46,10 +48,11 @@ def _figure(out: Path, figure: Entry) -> str:
 def _section(out: Path, notebook: str, entry: Entry, above: list[Entry]) -> str:
     """One notebook, without the figures that are shown above."""
     checks = "".join(f'<li class="holds">holds: {html.escape(check["sentence"])}</li>' for check in entry["checks"])
-    seconds = f", {entry['seconds']} s" if "seconds" in entry else ""
+    seconds = html.escape(f", {entry['seconds']} s") if "seconds" in entry else ""
+    stage = html.escape(notebook)
     return "\n".join(
         [
-            f'<section id="{notebook}"><h2>{html.escape(heading(notebook))} <small>{notebook}</small></h2>',
+            f'<section id="{stage}"><h2>{html.escape(heading(notebook))} <small>{stage}</small></h2>',
             _table(entry["results"].items()),
             *(_figure(out, figure) for figure in entry["figures"] if figure not in above),
             f"<ul>{checks}</ul>",
@@ -76,8 +79,9 @@ def heading(stage: str) -> str:
     """The first line of a stage's notebook, in which it says what it is about; of a shared one, the family's title."""
     path = provenance.notebook_of(stage)
     if path.stem != stage:
-        return registry.family_of(stage).title
-    cells = json.loads(path.read_text())["cells"]
+        titles = {own.name: family.title for family in registry.families().values() for own in family.stages}
+        return titles.get(stage, stage)
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return cells[0]["source"][0].lstrip("# ").strip()
 
 
@@ -92,7 +96,7 @@ def page(out: Path, title: str, entries: dict[str, Entry]) -> str:
     figures = {Path(figure["file"]).stem: figure for entry in entries.values() for figure in entry["figures"]}
     above = [figures[name] for name in leading(figures)]
     sections = [_section(out, notebook, entry, above) for notebook, entry in entries.items()]
-    links = " · ".join(f'<a href="#{notebook}">{notebook}</a>' for notebook in entries)
+    links = " · ".join(f'<a href="#{stage}">{stage}</a>' for stage in map(html.escape, entries))
     holding = sum(check["holds"] for entry in entries.values() for check in entry["checks"])
     last = list(entries.values())[-1]
     about = html.escape(f"{holding} checks hold · {last['started'][:10]} · commit {last['commit']} · {last['machine']}")

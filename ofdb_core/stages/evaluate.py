@@ -90,7 +90,7 @@ def _predictions(parameters: Evaluate, given: Start) -> dict[str, list[int]]:
     return guesses
 
 
-def _files(guesses: dict[str, list[int]], images: Images) -> dict[str, bytes | str]:
+def _files(guesses: dict[str, list[int]], images: Images) -> processes.Contents:
     """The tables, by file name."""
     classes = [
         {"by": name, **row}

@@ -117,16 +117,21 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
 
 def _compare(
     recipe: Finetune, given: Start, states: Path, head: folder.Header
-) -> tuple[dict[str, bytes | str], dict[str, Any]]:
-    """The files of the folder, by name, and notes on the speed of each training."""
+) -> tuple[processes.Contents, dict[str, Any]]:
+    """The files of the folder, by name, and notes on the speed of each training.
+
+    One training at a time is in memory. Weights that are kept, the last and the best of each training, are laid down by
+    the main process beside the training's states, and moved to the folder at the end.
+    """
     names = ("results", "log", "evaluations", "classes")
     rows: dict[str, list[Row]] = {name: [] for name in names}
     predictions: dict[str, list[int]] = {"label": given.test.labels.tolist()}
-    files: dict[str, bytes | str] = {}
+    files: processes.Contents = {}
     speeds = {}
     with signals.Stop():  # between two trainings too: the next one saves and stops
         for trial in trials(recipe):
-            trained = _train(recipe, trial, given, checkpoint.open_store(states / trial.file, head, recipe))
+            store = processes.open_store(states / trial.file, head, recipe)
+            trained = _train(recipe, trial, given, store)
             by_class = evaluation.by_class(trained.watch.last, given.test.labels, given.test.classes)
             tables_of_trial = ([trained.row], progress.logged(trained.log), trained.watch.rows, by_class)
             for name, own in zip(names, tables_of_trial, strict=True):
@@ -134,8 +139,9 @@ def _compare(
             last, best = trained.watch.last.tolist(), trained.watch.best.tolist()
             predictions |= {trial.name: last, f"{trial.name} (best)": best}
             speeds[trial.name] = progress.speed(trained.log)
-            if recipe.keep_weights:
-                files |= _weights(recipe, trial, given, trained)
+            if recipe.keep_weights and processes.state().is_main_process:
+                files |= _weights(recipe, trial, given, trained, store)
+            del trained
     rows["predictions"] = [dict(zip(predictions, row, strict=True)) for row in zip(*predictions.values(), strict=True)]
     return {**files, **{f"{name}.csv": tables.to_text(table) for name, table in rows.items()}}, speeds
 
@@ -179,8 +185,10 @@ def _neighbours(recipe: Finetune, model: nn.Module, train: Images, test: Images)
     return evaluation.accuracy(predicted, test.labels)
 
 
-def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained) -> dict[str, bytes | str]:
-    """The last and the best weights of a training and their model card as files' bytes or text, by name."""
+def _weights(
+    recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: checkpoint.Store
+) -> processes.Contents:
+    """The last and the best weights of a training, laid down in its store, and their model card, by name."""
     model, row = trained.model, trained.row
     facts = {**given.checkpoint.shape, "mean": recipe.mean, "std": recipe.std, "classes": given.test.classes}
     weights_hash, data = given.fingerprint
@@ -190,12 +198,12 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained) -> 
         "test accuracy of best.safetensors": row["best_accuracy"],
         "step of best.safetensors": row["best_step"],
     }
-    last = weights.to_bytes(model, facts)
+    last = store.aside("last", weights.to_bytes(model, facts))
     model.load_state_dict(trained.watch.weights)
     recipe_rows = {**start, **recipe.identity()}
-    files: dict[str, bytes | str] = {
+    files: processes.Contents = {
         "last.safetensors": last,
-        "best.safetensors": weights.to_bytes(model, facts),
+        "best.safetensors": store.aside("best", weights.to_bytes(model, facts)),
         "README.md": model_card.text(facts, file="last.safetensors", recipe=recipe_rows, data=data, results=results),
     }
     return {f"{trial.file}/{name}": content for name, content in files.items()}

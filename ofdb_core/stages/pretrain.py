@@ -18,7 +18,7 @@ from ofdb_core.data.samples import Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
-from ofdb_core.training import checkpoint, evaluation, loop, model_card, networks, processes, progress, weights
+from ofdb_core.training import evaluation, loop, model_card, networks, processes, progress, weights
 from ofdb_core.training.milestones import Milestones
 
 
@@ -94,9 +94,9 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
 
 def _train(
     samples: Samples, recipe: Pretrain, states: Path, head: folder.Header
-) -> tuple[dict[str, bytes | str], dict[str, Any]]:
+) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
-    store = checkpoint.open_store(states, head, recipe)
+    store = processes.open_store(states, head, recipe)
     shape: dict[str, Any] = {
         "options": recipe.model_options,
         "input_size": recipe.input_size,
@@ -114,7 +114,7 @@ def _train(
         "last loss": log[-1]["loss"],
     }
     about = {"recipe": recipe.identity(), "data": head["parameters"]["source"], "results": results}
-    files: dict[str, bytes | str] = {
+    files: processes.Contents = {
         "model.safetensors": weights.to_bytes(model, facts),
         "README.md": model_card.text(facts, file="model.safetensors", **about),
         "log.csv": tables.to_text(progress.logged(log)),

@@ -5,22 +5,24 @@ the one before is used. about.json holds the parameters and the code that the st
 from a file.
 """
 
+import contextlib
 import hashlib
 import io
 import json
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ofdb_core.base import files
+from ofdb_core.base import files, folder
 from ofdb_core.base.folder import Header
-from ofdb_core.training import processes
-from ofdb_core.training.recipe import Saving
+from ofdb_core.training import foreign_weights
 
 ABOUT = "about.json"
 DIGITS = 16  # of the hash in a file's name
+STATE = re.compile(r"\d+-[0-9a-f]{16}\.pt")  # the name of a state
+OURS = re.compile(rf"{STATE.pattern}|{re.escape(ABOUT)}|\w+-[0-9a-f]{{16}}\.safetensors")
 
 State = dict[str, Any]  # tensors, numbers, text and containers of these
 
@@ -43,33 +45,37 @@ class Store:
                 "--out"
             )
         if differences and changed == "restart":
-            self.clear()
+            clear(self.root)
         self._wanted = json.dumps(about, indent=1)
 
     def files(self) -> list[Path]:
         """The files of the states, oldest first."""
-        return sorted(self.root.glob("[0-9]*-*.pt"))
+        return sorted(path for path in self.root.glob("*-*.pt") if STATE.fullmatch(path.name) and path.is_file())
 
     def _about(self) -> Header:
+        path = self.root / ABOUT
         try:
-            return json.loads((self.root / ABOUT).read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{self.root / ABOUT}: cannot be read ({error}); move {self.root} away") from error
+            about = files.read_json(path)
+            folder.check_header(about)
+            return {"parameters": about["parameters"], "code": about["code"]}
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"{path}: cannot be read ({error}); move {self.root} away") from error
 
     def newest(self) -> State | None:
         """The newest state that is whole, as `save` was given it, or None; damaged files are named."""
         for path in reversed(self.files()):
             data = path.read_bytes()
             if _hash(data) == path.stem.partition("-")[2]:
-                return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+                return _loaded(path, data)
             print(f"{path}: damaged, so it is not used; the one before it is, where there is one")
         return None
 
     def save(self, step: int, state: State) -> None:
-        """Write a state, then remove all but the last `keep`.
+        """Write a state, then remove all but the last `keep`; before it, what killed processes left half-written.
 
         A full disk is an OSError, and the earlier states stay. Files of later steps, all damaged, are removed too.
         """
+        files.remove_halves(self.root, OURS.fullmatch)
         data = io.BytesIO()
         torch.save(state, data)
         files.write_whole(self.root / ABOUT, self._wanted)
@@ -79,15 +85,37 @@ class Store:
         for other in set(self.files()) - set(newest_first[: self.keep]):
             other.unlink()
 
-    def clear(self) -> None:
-        """Remove all states."""
-        shutil.rmtree(self.root, ignore_errors=True)
+    def aside(self, name: str, data: bytes) -> Path:
+        """Lay a file down beside the states, of which it shares the fate; return its path."""
+        path = self.root / f"{name}-{_hash(data)}.safetensors"
+        files.write_whole(path, data)
+        return path
 
 
-def open_store(root: Path, about: Header, recipe: Saving) -> "Store":
-    """The store of a training; of several processes, the main one opens it first."""
-    with processes.state().main_process_first():
-        return Store(root, about, keep=recipe.keep, changed=recipe.changed)
+def clear(root: Path) -> None:
+    """Remove the states in a folder and in those below it, and the folders that this leaves empty; nothing else."""
+    for name in [name for name, _ in files.walk(root, followlinks=False)]:
+        path = root / name
+        files.remove_halves(path.parent, OURS.fullmatch)
+        if OURS.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    for place in sorted((path for path in root.rglob("*") if path.is_dir() and not path.is_symlink()), reverse=True):
+        with contextlib.suppress(OSError):  # it holds something else
+            place.rmdir()
+    with contextlib.suppress(OSError):
+        root.rmdir()
+
+
+def _loaded(path: Path, data: bytes) -> State:
+    """The state in a whole file; a ValueError where it is something else, or needs code to be run."""
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if isinstance(state, dict) and isinstance(state.get("step"), int):
+            return state
+        problem = "it has no step"
+    except foreign_weights.BROKEN as error:
+        problem = type(error).__name__  # its text advises to run the code
+    raise ValueError(f"{path}: no state of a training ({problem}); move it away")
 
 
 def _hash(data: bytes | memoryview) -> str:

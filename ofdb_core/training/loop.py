@@ -166,7 +166,7 @@ class _Training:
         try:
             for name, part in self.parts().items():
                 part.load_state_dict(state[name])
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"the state of step {state['step']} is of another training ({error})") from error
         for group, rule in zip(self.optimizer.param_groups, rules, strict=True):
             group.update({name: value for name, value in rule.items() if name != "params"})

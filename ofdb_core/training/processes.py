@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,10 +9,12 @@ from typing import Any, TypeVar
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from ofdb_core.base import files, folder
-from ofdb_core.training.recipe import Recipe
+from ofdb_core.base import folder
+from ofdb_core.training import checkpoint
+from ofdb_core.training.recipe import Recipe, Saving
 
 T = TypeVar("T")
+Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or the path from which it is moved
 
 PATIENCE = datetime.timedelta(hours=2)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
 
@@ -33,20 +34,26 @@ def shared(function: Callable[[], T]) -> T:
     return broadcast_object_list([function() if state().is_main_process else None])[0]
 
 
+def open_store(root: Path, about: folder.Header, recipe: Saving) -> checkpoint.Store:
+    """The store of a training's states; of several processes, the main one opens it first."""
+    with state().main_process_first():
+        return checkpoint.Store(root, about, keep=recipe.keep, changed=recipe.changed)
+
+
 def fill_once(
     root: str | Path,
     head: folder.Header,
-    make: Callable[[], tuple[dict[str, bytes | str], dict[str, Any]]],
+    make: Callable[[], tuple[Contents, dict[str, Any]]],
     *,
     states: Path,
     recipe: Recipe | None = None,
 ) -> None:
     """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
 
-    head: see `folder.header`; make: called in every process, returns the files (name -> bytes or text) and notes for
-    the manifest; states: the folder where make() saves its states, removed once the files are written. Until then the
-    folder to fill stays as it was. recipe: of a training, which is kept, once it is finished, although its code or the
-    name of a parameter has changed, or there are more of them, unless `changed` is restart.
+    head: see `folder.header`; make: called in every process, returns the files and notes for the manifest; states: the
+    folder where make() saves its states, which are removed once the files are written. Until then the folder to fill
+    stays as it was. recipe: of a training, which is kept, once it is finished, although its code or the name of a
+    parameter has changed, or there are more of them, unless `changed` is restart.
     """
     root = Path(root)
     recorded = recipe.recorded if recipe else dict
@@ -62,12 +69,9 @@ def fill_once(
         folder.refuse_strangers(root)
         made, notes = make()
         if state().is_main_process:
-            folder.begin(root, head)
-            for name, data in made.items():
-                files.write_whole(root / name, data)
-            folder.seal(root, head, notes)
+            folder.write(root, head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
-        shutil.rmtree(states, ignore_errors=True)
+        checkpoint.clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()

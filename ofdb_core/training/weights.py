@@ -20,7 +20,8 @@ from huggingface_hub.errors import HTTPError
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from ofdb_core.base import files
+from ofdb_core.base import files, values
+from ofdb_core.batches.recipe import View
 from ofdb_core.training import foreign_weights, networks
 from ofdb_core.training.foreign_weights import Tensors
 
@@ -29,6 +30,7 @@ import timm
 from timm.models import adapt_input_conv
 
 FACTS = ("model", "options", "input_size", "channels", "mean", "std", "classes")  # of a checkpoint's network
+KINDS = {**View.kinds(), "model": str, "options": dict, "classes": list[str]}  # the types of facts
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
 PUBLISHED = "timm"  # timm's own weights, in the place of a path: timm:<model>
 DISTILLED = ("dist_token", "head_dist.")  # weights that only DeiT's distilled networks have
@@ -123,8 +125,10 @@ def _facts_in(path: str | Path, file: Any) -> Facts | None:
         return None
     try:
         facts = json.loads(metadata[METADATA])
+        if wrong := [sentence for name in FACTS if (sentence := values.refusal(name, facts[name], KINDS[name]))]:
+            raise ValueError(wrong[0])
         return {**facts, **{name: facts[name] for name in FACTS}}
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: this project's facts in it are not whole ({error}); make it again") from error
 
 
@@ -174,7 +178,7 @@ def load(
     file's facts; where it has none, `model` must be given, the number of classes is that of the file's head, and the
     others are timm's defaults. Where the number of classes differs, the head is drawn from the seed as in
     `networks.build`; where input size or channels differ, timm fits positions and first layer to them. A ValueError
-    where any other weight differs.
+    where any other weight differs, or where one that is taken is not finite or of another kind of number.
     """
     if str(path) == PUBLISHED:
         path = f"{PUBLISHED}:{model or ''}"
@@ -188,15 +192,19 @@ def load(
         fitted = _fitted(tensors, outline, name, shape["channels"])
     except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{refusal} ({error})") from error
+    _refuse(refusal, _compare(tensors, fitted, outline.state_dict(), heads)[2])  # before any memory is asked for
     if classes is None:
         sizes = [len(fitted[f"{head}weight"]) for head in heads if f"{head}weight" in fitted]
         if not facts_in_file and not sizes:
             raise ValueError(f"classes: {path} has no head of a {name}; give the number of classes")
         classes = len(facts_in_file["classes"]) if facts_in_file else sizes[0]
     network = networks.build(name, classes, **shape, drop_path=drop_path, seed=seed)
-    loadable, lines, misfits = _compare(tensors, fitted, network.state_dict(), heads)
-    if misfits:
-        raise ValueError(f"{refusal}; {misfits[0]}")
+    wanted = network.state_dict()
+    loadable, lines, misfits = _compare(tensors, fitted, wanted, heads)
+    _refuse(refusal, misfits)
+    for part, tensor in loadable.items():
+        if problem := _impossible(tensor, wanted[part]):
+            raise ValueError(f"{path}: {part} {problem}; no network has such weights: get or make the file again")
     network.load_state_dict(loadable, strict=False)
     return network, lines
 
@@ -247,6 +255,19 @@ def _compare(
         else:
             lines.append(f"{line}; {'left out' if target is None else 'drawn anew'}")
     return loadable, lines, misfits
+
+
+def _refuse(refusal: str, misfits: list[str]) -> None:
+    if misfits:
+        raise ValueError(f"{refusal}; {misfits[0]}")
+
+
+def _impossible(tensor: torch.Tensor, wanted: torch.Tensor) -> str | None:
+    """Why a tensor of a file cannot be these weights of a network, as the end of a sentence; None where it can."""
+    kinds = [(each.is_floating_point(), each.is_complex(), each.dtype == torch.bool) for each in (tensor, wanted)]
+    if kinds[0] != kinds[1]:
+        return f"is of {tensor.dtype}, where {wanted.dtype} is needed"
+    return None if bool(tensor.to(wanted.dtype).isfinite().all()) else "holds values that are not finite"
 
 
 def _size(tensor: torch.Tensor | None) -> str:

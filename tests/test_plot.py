@@ -1,0 +1,60 @@
+import io
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+
+from ofdb_core.show import plot
+
+IMAGES = np.zeros((2, 4, 4), np.uint8)
+ROWS = [{"step": i, "loss": 1.0, "learning_rate": 0.1, "accuracy": 0.5} for i in (1, 2)]
+FIGURES = {  # of names, as of classes, data sets and trainings
+    "sheet": lambda one, two: plot.sheet(IMAGES, titles=[one, two], title=one),
+    "histogram": lambda one, two: plot.histogram(
+        [1, 2], threshold=1.5, names=(one, two), xlabel=one, ylabel=two, title=one
+    ),
+    "line": lambda one, two: plot.line(np.arange(2), np.arange(2), xlabel=one, ylabel=two, title=one),
+    "training": lambda one, two: plot.training({one: ROWS, two: ROWS}, title=one),
+    "accuracy": lambda one, two: plot.accuracy({one: ROWS, two: ROWS}, title=one),
+    "by_class": lambda one, two: plot.by_class(
+        {one: [{"class": one, "accuracy": 0.5}, {"class": two, "accuracy": 0.1}]}, title=two
+    ),
+    "comparison": lambda one, two: plot.comparison({one: {one: [0.5, 0.6], two: [0.1]}}, ylabel=one, title=two),
+    "confusion": lambda one, two: plot.confusion({one: np.eye(2, dtype=int)}, classes=[one, two], title=two),
+}
+NAMES = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+    st.lists(st.sampled_from(["$", "\\frac", "\\", "{", "}", "^", "_", "a", "\n"]), max_size=5).map("".join),
+)
+
+
+def drawn(figure):
+    data = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph|.*font|Tight|constrained_layout|No artists|Matplotlib currently")
+        figure.savefig(data, format="png", dpi=30)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
+@given(one=NAMES, two=NAMES)
+def test_any_name_can_be_drawn(name, one, two):
+    assert drawn(FIGURES[name](one, two)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_name_is_no_formula(name):
+    assert drawn(FIGURES[name](r"$\\frac$", "$x$"))
+    assert drawn(FIGURES[name]("$x$", "b")) != drawn(FIGURES[name]("x", "b"))
+
+
+def test_the_powers_of_ten_are_written_as_such():
+    figure = plot.histogram(np.r_[np.zeros(200), 1], threshold=0.5, names=("a", "b"), xlabel="", ylabel="", title="$")
+    drawn(figure)
+    labels = [label for label in figure.axes[0].get_yticklabels() if "10" in label.get_text()]
+    assert labels
+    assert all(label.get_parse_math() for label in labels)
