@@ -109,9 +109,9 @@ def _crop(
             return _below(state, height - high + 1), _below(state, width - wide + 1), high, wide
     high, wide = height, width
     if width / height < ratio[0]:
-        high = int(np.rint(width / ratio[0]))
+        high = max(int(np.rint(width / ratio[0])), 1)
     elif width / height > ratio[1]:
-        wide = int(np.rint(height * ratio[1]))
+        wide = max(int(np.rint(height * ratio[1])), 1)
     return (height - high) // 2, (width - wide) // 2, high, wide
 
 
