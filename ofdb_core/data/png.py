@@ -1,4 +1,4 @@
-"""PNG files whose bytes are the pixels themselves, gray or RGB: whoever decodes one, converting or not, gets the same."""
+"""PNG files that hold the pixels themselves, gray or RGB: whoever decodes one, converting or not, gets the same."""
 
 import io
 import struct
