@@ -110,7 +110,7 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
         (["tiny", "-p", "2_render_2d.image_size", "4"], "2_render_2d: image_size: 4 is out of range"),
         (["tiny", "-p", "1_search_categories.image_size", "64"], "unknown parameter"),
         (["tiny", "-p", "out", "x"], "unknown parameter"),
-        (["verify", "/nowhere"], "no manifest.json"),
+        (["verify", "/nowhere"], "no manifest here or below"),
         (["verify"], "give one folder"),
     ],
 )

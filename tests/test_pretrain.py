@@ -93,7 +93,7 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
 
 def test_a_finished_training_outlives_the_new_name_of_a_parameter(data, tmp_path, capsys):
     made = tiny.trained(settings(data, tmp_path))
-    path = tmp_path / "pretrain" / folder.MANIFEST
+    path = folder.beside(tmp_path / "pretrain", folder.MANIFEST)
     facts = json.loads(path.read_text())
     facts["parameters"]["views"] = facts["parameters"].pop("samples")  # as version 0.1.0 wrote it
     path.write_text(json.dumps({**facts, "code": "an earlier one"}))

@@ -1,9 +1,9 @@
 """Folders of results with a manifest: written whole, continued after an interruption, verified file by file.
 
-manifest.json holds what the folder was made from (parameters, code version, package versions) and the SHA-256 of every
-file. While a folder is being filled the same facts stand in manifest.part, one line a file; after an interruption
-the files that it lists are kept if their hashes still hold, and the others are made again. A data set folder is
-<root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainer read.
+<folder>.manifest.json holds what the folder was made from (parameters, code version, package versions) and the SHA-256
+of every file. While a folder is being filled the same facts stand in <folder>.manifest.part, one line a file; after an
+interruption the files that it lists are kept if their hashes still hold, and the others are made again. A data set
+folder is <root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainers read.
 """
 
 import functools
@@ -17,10 +17,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ofdb_core.base import provenance, threads, values
+from ofdb_core.base import manifests, provenance, threads, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
-
-MANIFEST, PART = "manifest.json", "manifest.part"
+from ofdb_core.base.manifests import MANIFEST, PART, beside, place
 
 Header = dict[str, Any]  # parameters, code and versions
 Manifest = dict[str, Any]  # a header with the files: name -> SHA-256
@@ -33,12 +32,17 @@ def header(parameters: dict[str, Any], *functions: Callable) -> Header:
 
 
 def _same(one: Header, other: Header) -> bool:
-    return all(one.get(key) == other.get(key) for key in ("parameters", "code"))
+    return all(manifests.portable(one.get(key)) == manifests.portable(other.get(key)) for key in ("parameters", "code"))
+
+
+def is_complete(root: str | Path) -> bool:
+    """Whether a folder has a manifest; what it says is not looked at."""
+    return place(root, MANIFEST).is_file()
 
 
 def manifest(root: str | Path) -> Manifest | None:
     """The manifest of a complete folder; None where there is none."""
-    path = Path(root) / MANIFEST
+    path = place(root, MANIFEST)
     if not path.is_file():
         return None
     try:
@@ -72,7 +76,7 @@ def fingerprint(root: str | Path) -> str:
     if root.is_file():
         about = root.stat()
         return _hash(root, about.st_size, about.st_mtime_ns)
-    if (root / MANIFEST).exists():
+    if is_complete(root):
         return digest(root)
     sizes = {name: (root / name).stat().st_size for name in sorted(_names(root, followlinks=True))}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
@@ -99,7 +103,8 @@ def made_by(root: str | Path, parameters: dict[str, Any], renamed: Mapping[str, 
     if facts is None:
         return None
     had = {renamed.get(name, name): value for name, value in facts.get("parameters", {}).items()}
-    return facts.get("code") if had == parameters and not verify(root) else None
+    same = manifests.portable(had) == manifests.portable(parameters)
+    return facts.get("code") if same and not verify(root) else None
 
 
 def is_own(name: str) -> bool:
@@ -124,8 +129,8 @@ def verify(root: str | Path) -> list[str]:
     except Unreadable as error:
         return [str(error)]
     if facts is None:
-        unfinished = (Path(root) / PART).exists()
-        return ["unfinished: its notebook was interrupted; run it again" if unfinished else f"no {MANIFEST}"]
+        unfinished = place(root, PART).is_file()
+        return ["unfinished: its notebook was interrupted; run it again" if unfinished else "no manifest"]
     present, files = _names(root), facts["files"]
     problems = [f"{name}: missing" for name in sorted(files.keys() - present)]
     problems += [f"{name}: not in the manifest" for name in sorted(present - files.keys())]
@@ -138,7 +143,7 @@ def _listed(root: Path) -> tuple[Header, dict[str, str]]:
     facts = manifest(root)
     if facts:
         return facts, facts["files"]
-    part = root / PART
+    part = place(root, PART)
     first, *lines = part.read_text().splitlines() or [""] if part.is_file() else [""]
     try:
         head = json.loads(first)
@@ -151,7 +156,7 @@ def _listed(root: Path) -> tuple[Header, dict[str, str]]:
 def refuse_strangers(root: Path) -> list[str]:
     """The files that an interrupted run left without noting them; others that are not this module's are an error."""
     strange = sorted(_names(root) - _listed(root)[1].keys())
-    if strange and not (root / PART).exists():
+    if strange and not place(root, PART).is_file():
         raise FileExistsError(
             f"{root}: holds {strange[0]}, which is not this project's; move it away or choose another folder"
         )
@@ -175,8 +180,9 @@ def begin(root: Path, head: Header) -> dict[str, str]:
         else:
             _remove(root, name)
     lines = "".join(f"{hashed} {name}\n" for name, hashed in kept.items())
-    write_whole(root / PART, json.dumps(head) + "\n" + lines)
-    (root / MANIFEST).unlink(missing_ok=True)
+    write_whole(beside(root, PART), json.dumps(head) + "\n" + lines)
+    for former in (root / PART, root / MANIFEST, beside(root, MANIFEST)):
+        former.unlink(missing_ok=True)
     return kept
 
 
@@ -212,11 +218,12 @@ def fill(
     root, workers = Path(root), workers or os.cpu_count() or 1
     if is_current(root, head):
         print(f"{root}: complete and unchanged, kept")
+        manifests.settle(root)
         return complete(root)
     kept = begin(root, head)
     done: dict[str, str] = {}
 
-    with (root / PART).open("a") as lines, tqdm(total=total, desc=label or root.name, unit="file") as bar:
+    with beside(root, PART).open("a") as lines, tqdm(total=total, desc=label or root.name, unit="file") as bar:
         one_by_one = threading.Lock()
 
         def note(name: str, hashed: str, line: str) -> None:
@@ -256,7 +263,8 @@ def seal(root: str | Path, head: Header, notes: dict[str, Any]) -> Manifest:
 
 
 def _finish(root: Path, head: Header, files: dict[str, str]) -> Manifest:
-    made = {**head, "files": dict(sorted(files.items()))}
-    write_whole(root / MANIFEST, json.dumps(made, indent=1) + "\n", durable=True)
-    (root / PART).unlink(missing_ok=True)
+    parameters = manifests.portable(head["parameters"])
+    made = {**manifests.about(root), **head, "parameters": parameters, "files": dict(sorted(files.items()))}
+    write_whole(beside(root, MANIFEST), manifests.text(made), durable=True)
+    beside(root, PART).unlink(missing_ok=True)
     return made

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ofdb_core.base import folder, provenance, record
+from ofdb_core.base import folder, manifests, provenance, record
 from ofdb_core.base.parameters import ParameterError, StageParameters
 from ofdb_core.base.values import nearest
 from ofdb_core.run import launch, notebook, parameter_files, road
@@ -37,6 +37,7 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
         return f"{path.name} was not saved to its end"
     wanted, renamed = checked.identity(), checked.renames()
     had = {renamed.get(name, name): value for name, value in entry["parameters"].items()}
+    had, wanted = (manifests.portable(values, out) for values in (had, wanted))
     changed = [name for name in wanted if wanted[name] != had.get(name)]
     if changed:
         return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
@@ -78,7 +79,7 @@ def _check_inputs(chosen: Sequence[str], checked: dict[str, StageParameters], ou
     made: set[str] = set()
     for stage in chosen:
         for name in checked[stage].inputs():
-            if name not in made and not (out / name / folder.MANIFEST).exists():
+            if name not in made and not folder.is_complete(out / name):
                 raise UsageError(f"{stage}: {out / name} is missing or unfinished; run {road.maker(name)} first")
         made |= set(road.stages()[stage].writes)
 
@@ -162,6 +163,8 @@ def run(
             why = reason(stage, checked[stage], out)
             if why is None:
                 print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
+                for name in road.stages()[stage].writes:
+                    manifests.settle(out / name)
                 continue
             print(f"{stage}: runs ({why})", flush=True)
             if options and stage in launched:

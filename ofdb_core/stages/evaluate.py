@@ -64,7 +64,8 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     """
     root = Path(parameters.out) / "evaluation"
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
-    head, states = folder.header(identity, _predictions, _files), Path(parameters.out) / "checkpoints" / "evaluation"
+    head = {**folder.header(identity, _predictions, _files), "license": None}
+    states = Path(parameters.out) / "checkpoints" / "evaluation"
     processes.fill_once(root, head, lambda: (_files(_predictions(parameters, given), given.images), {}), states=states)
     return tables.read(root / "predictions.csv"), tables.read(root / "classes.csv")
 

@@ -108,7 +108,8 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     folder that holds the same comparison, finished, is read instead, and an unfinished one is gone on with.
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
-    head = folder.header({**parameters.identity(), "source": given.fingerprint}, _compare)
+    identity = {**parameters.identity(), "source": given.fingerprint}
+    head = {**folder.header(identity, _compare), "license": None}  # the images have theirs
     compare_all = functools.partial(_compare, parameters, given, states, head)
     processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")

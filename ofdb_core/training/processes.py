@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from ofdb_core.base import files, folder
+from ofdb_core.base import files, folder, manifests
 from ofdb_core.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -68,6 +68,7 @@ def fill_once(
             folder.seal(root, head, notes)
         state().wait_for_everyone()
     if state().is_main_process:
+        manifests.settle(root)
         shutil.rmtree(states, ignore_errors=True)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()
