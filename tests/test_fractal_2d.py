@@ -7,7 +7,6 @@ from PIL import Image
 from ofdb_core.base import folder
 from ofdb_core.data import (
     png,
-    torchvision_fix,  # noqa: F401  (before torchvision)
 )
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import ifs, raster, search

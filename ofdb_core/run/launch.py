@@ -127,9 +127,6 @@ def begin() -> None:
 
 def main() -> int:
     """`accelerate launch`, which ends with the status that its processes ended with."""
-    from ofdb_core.data import torchvision_fix  # noqa: F401  (before accelerate)
-
-    # isort: split
     from accelerate.commands.launch import main as launch
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

@@ -16,26 +16,21 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import is_tensorboard_available, is_wandb_available
+from timm.utils import ModelEmaV3
 from torch import nn
 from torch.autograd.profiler import record_function
 from torch.nn import functional
 from tqdm import tqdm
 
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm and accelerate)
-
-# isort: split
 from ofdb_core.base import signals
 from ofdb_core.data import augmentation, batches
 from ofdb_core.data.tables import Row
 from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress
 from ofdb_core.training.checkpoint import State, Store
 from ofdb_core.training.recipe import Recipe
-
-# isort: split
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import is_tensorboard_available, is_wandb_available
-from timm.utils import ModelEmaV3
 
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 

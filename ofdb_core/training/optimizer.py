@@ -1,15 +1,12 @@
 """timm's optimizers and cosine schedule, made by a recipe."""
 
 import torch
+from timm.optim import create_optimizer_v2, list_optimizers
+from timm.scheduler import CosineLRScheduler
 from torch import nn
 
 from ofdb_core.base.values import nearest
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
 from ofdb_core.training.recipe import Optimisation
-
-# isort: split
-from timm.optim import create_optimizer_v2, list_optimizers
-from timm.scheduler import CosineLRScheduler
 
 
 def check(name: str) -> None:
