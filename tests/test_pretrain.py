@@ -4,6 +4,7 @@ import sys
 import tarfile
 
 import pytest
+import timm
 import tiny
 import torch
 
@@ -11,10 +12,7 @@ from ofdb_core.base import folder, provenance
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 from ofdb_core.stages import pretrain
-from ofdb_core.training import evaluation, weights  # (before timm)
-
-# isort: split
-import timm
+from ofdb_core.training import evaluation, weights
 
 
 @pytest.fixture(scope="module")

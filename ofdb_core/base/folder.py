@@ -62,8 +62,18 @@ def complete(root: str | Path) -> Manifest:
 
 
 def digest(root: str | Path) -> str:
-    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished."""
-    return hashlib.sha256(json.dumps(complete(root)["files"], sort_keys=True).encode()).hexdigest()
+    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished.
+
+    Of a training's folder, model cards do not count: they tell its speed, as its notes do.
+    """
+    facts = complete(root)
+    told = {name: hashed for name, hashed in facts["files"].items() if "notes" not in facts or not is_card(name)}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def is_card(name: str) -> bool:
+    """Whether a file of a folder is a card for readers of what lies beside it."""
+    return name.rpartition("/")[2] == "README.md"
 
 
 def fingerprint(root: str | Path) -> str:

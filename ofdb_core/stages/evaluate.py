@@ -52,7 +52,7 @@ def start(parameters: Evaluate) -> Start:
     neighbours, images, data_hash = _data(parameters)
     if parameters.knn and neighbours is None:
         raise ValueError(f"knn: {parameters.data!r} has no training images to learn the neighbours from; set it to 0")
-    weights_hash = processes.shared(lambda: weights.fingerprint(path))
+    weights_hash = processes.shared(lambda: weights.fingerprint(opened.path))
     return Start(images, neighbours, opened, inference, [weights_hash, data_hash])
 
 

@@ -20,7 +20,17 @@ from ofdb_core.data import batches, real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import PRE_TRAINED, STARTS, Finetune
-from ofdb_core.training import checkpoint, evaluation, loop, model_card, networks, processes, progress, weights
+from ofdb_core.training import (
+    checkpoint,
+    evaluation,
+    loop,
+    model_card,
+    networks,
+    processes,
+    progress,
+    timm_config,
+    weights,
+)
 from ofdb_core.training.weights import Checkpoint
 
 
@@ -180,23 +190,31 @@ def _neighbours(recipe: Finetune, model: nn.Module, train: Images, test: Images)
 
 
 def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained) -> dict[str, bytes | str]:
-    """The last and the best weights of a training and their model card as files' bytes or text, by name."""
+    """The last (model) and best weights of a training, config.json and model card, as files' bytes or text by name."""
     model, row = trained.model, trained.row
-    facts = {**given.checkpoint.shape, "mean": recipe.mean, "std": recipe.std, "classes": given.test.classes}
+    facts = {**given.checkpoint.shape, **weights.seen(recipe), "classes": given.test.classes}
     weights_hash, data = given.fingerprint
     start = {"start": trial.start, "starting weights": weights_hash if trial.start == PRE_TRAINED else None}
     results = {
-        "test accuracy of last.safetensors": row["accuracy"],
+        "test accuracy of model.safetensors": row["accuracy"],
         "test accuracy of best.safetensors": row["best_accuracy"],
         "step of best.safetensors": row["best_step"],
     }
-    last = weights.to_bytes(model, facts)
+    last, config = weights.to_bytes(model, facts), timm_config.text(model, facts)
     model.load_state_dict(trained.watch.weights)
-    recipe_rows = {**start, **recipe.identity()}
+    name = given.checkpoint.path
+    about: dict[str, Any] = {
+        "recipe": {**start, **recipe.identity()},
+        "data": {"name": Path(recipe.data).name, "hash": data},
+        "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,
+        "others": {"best.safetensors": "The weights of the best step"},
+    }
+    cost = {**processes.hardware(), **progress.speed(trained.log)}
     files: dict[str, bytes | str] = {
-        "last.safetensors": last,
+        "model.safetensors": last,
+        "config.json": config,
         "best.safetensors": weights.to_bytes(model, facts),
-        "README.md": model_card.text(facts, file="last.safetensors", recipe=recipe_rows, data=data, results=results),
+        "README.md": model_card.text(facts, results=results, cost=cost, **about),
     }
     return {f"{trial.file}/{name}": content for name, content in files.items()}
 
