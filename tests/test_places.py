@@ -1,7 +1,6 @@
 """What `checkpoint` may name: a file, a folder, a repository of a hub; and a network that its file does not name."""
 
 import json
-import shutil
 
 import pytest
 import tiny
@@ -27,22 +26,11 @@ def root(tmp_path):
     return tmp_path
 
 
-def hub(monkeypatch, cache, root):
-    """Lay a folder into a hub's cache as a download would, and go off the network; return the repository's name."""
-    place = cache / "models--someone--net"
-    shutil.copytree(root, place / "snapshots" / ("0" * 40))
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text("0" * 40)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    return "someone/net"
-
-
 @pytest.mark.parametrize(
     "form", ["{root}", "local-dir:{root}", "{root}/pytorch_model.bin", "hf-hub:{hub}", "hf-hub:{hub}@main"]
 )
 def test_a_network_comes_back_from_any_place(monkeypatch, tmp_path_factory, root, form):
-    name = hub(monkeypatch, tmp_path_factory.mktemp("cache"), root)
+    name = tiny.hub(monkeypatch, tmp_path_factory.mktemp("cache"), root)
     opened = Checkpoint.open(form.format(root=root, hub=name))
     assert opened.facts == FACTS
     model, left = opened.network()
@@ -84,7 +72,7 @@ def test_a_config_of_another_kind_is_named(root, said):
 
 @pytest.mark.parametrize("name", ["nobody/nothing", "nobody/nothing@x", "not a name", "a/b/c"])
 def test_a_repository_that_cannot_be_fetched_is_refused_in_a_sentence(monkeypatch, tmp_path, root, name):
-    hub(monkeypatch, tmp_path / "cache", root)
+    tiny.hub(monkeypatch, tmp_path / "cache", root)
     with pytest.raises(ValueError, match=r"hf-hub:.* cannot be fetched here .* give a file or folder"):
         places.file_of(f"hf-hub:{name}")
 

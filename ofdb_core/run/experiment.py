@@ -15,6 +15,8 @@ from pathlib import Path
 from ofdb_core.base import folder, manifests, provenance, record
 from ofdb_core.base.parameters import ParameterError, StageParameters
 from ofdb_core.base.values import nearest
+from ofdb_core.data import croissant
+from ofdb_core.families import registry
 from ofdb_core.run import launch, notebook, parameter_files, road
 from ofdb_core.run.parameter_files import UsageError
 from ofdb_core.training.recipe import Recipe
@@ -126,6 +128,14 @@ def _execute(stage: str, checked: StageParameters, out: Path) -> None:
         ) from error
 
 
+def _describe(stage: str, out: Path) -> None:
+    """Bring what lies beside a stage's folders up to date: an older manifest, and the description of a data set."""
+    for name in road.stages()[stage].writes:
+        manifests.settle(out / name)
+        if (source := registry.sources().get(name)) and not source.live:
+            croissant.write(out / name, registry.family_of(stage).title)
+
+
 def run(
     experiment: str,
     only: Sequence[str] = (),
@@ -163,13 +173,13 @@ def run(
             why = reason(stage, checked[stage], out)
             if why is None:
                 print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
-                for name in road.stages()[stage].writes:
-                    manifests.settle(out / name)
+                _describe(stage, out)
                 continue
             print(f"{stage}: runs ({why})", flush=True)
             if options and stage in launched:
                 _launch(stage, checked[stage], out, options)
             _execute(stage, checked[stage], out)
+            _describe(stage, out)
     took, many = time.time() - began, "s" * (len(chosen) > 1)
     print(f"{experiment}: {len(chosen)} notebook{many} in {took:.0f} s; results are in {out}")
     if (out / "report.html").exists():

@@ -31,12 +31,14 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
         "pool_size": None,
         **{name: known.get(name) for name in ("first_conv", "classifier")},
     }
+    arguments = networks.arguments(facts["model"], len(classes), **shape)
+    del arguments["num_classes"]  # said above them, and transformers would give it twice
     whole = {
         "architecture": facts["model"].partition(".")[0],
         "num_classes": len(classes),
         "num_features": network.num_features,
         "label_names": classes,
-        "model_args": networks.arguments(facts["model"], len(classes), **shape),
+        "model_args": arguments,
         "pretrained_cfg": seen,
     }
     return json.dumps(whole, indent=2) + "\n"
