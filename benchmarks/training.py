@@ -14,6 +14,9 @@ import sys
 import time
 
 import torch
+from timm.data import FastCollateMixup, ImageDataset, create_loader
+from timm.loss import SoftTargetCrossEntropy
+from timm.optim import create_optimizer_v2
 from torch.autograd.profiler import record_function
 
 from benchmarks import prepared
@@ -22,11 +25,6 @@ from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import recipes
 from ofdb_core.training import loop, networks, optimizer, precision, processes
-
-# isort: split
-from timm.data import FastCollateMixup, ImageDataset, create_loader
-from timm.loss import SoftTargetCrossEntropy
-from timm.optim import create_optimizer_v2
 
 PARTS = ("data", "forward", "backward", "optimizer")  # of a step, as loop.fit marks them
 KIND = "GPU" if torch.cuda.is_available() else "CPU"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ofdb_core.base import files, folder, parameters, record
+from ofdb_core.base import files, folder, manifests, parameters, record
 from ofdb_core.base.values import describe
 from ofdb_core.run import experiment, notebook, parameter_files, road
 
@@ -81,7 +81,7 @@ def check(root: str | Path) -> int:
     """Verify every data folder and every run's figures at or below root; print the problems, return their number."""
     root = Path(root)
     told: dict[Path, str | list[str]] = {}
-    for place in sorted({path.parent for name in (folder.MANIFEST, folder.PART) for path in root.rglob(name)}):
+    for place in manifests.below(root):
         told[place] = folder.verify(place) or f"{len(folder.complete(place)['files'])} files, all as written"
     for path in sorted(root.rglob(record.FILE)):
         entries = record.read(path.parent).values()
@@ -90,7 +90,7 @@ def check(root: str | Path) -> int:
         ]
         told[path] = bad or f"{sum(len(entry['figures']) for entry in entries)} figures, all as drawn"
     if not told:
-        raise parameter_files.UsageError(f"{root}: no manifest.json here or below; give a run's folder or a data set's")
+        raise parameter_files.UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")
     for place, problems in told.items():
         print(f"{place}: {problems}" if isinstance(problems, str) else "\n  ".join([f"{place}:", *problems]))
     return sum(len(problems) for problems in told.values() if not isinstance(problems, str))

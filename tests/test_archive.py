@@ -50,7 +50,7 @@ def test_an_archive_becomes_a_folder_of_its_name(tmp_path, capsys, ending):
         root = archive.unpacked(path, tmp_path / "data")
     assert root == tmp_path / "data" / "2d-ofdb-1k"
     assert {name: (root / name).read_bytes() for name in FILES} == FILES
-    assert names(root) == ["manifest.json", *FILES]
+    assert names(root) == list(FILES)
     assert folder.verify(root) == []
     assert capsys.readouterr().out.count("unpacked before and unchanged, kept") == 1
 
@@ -59,7 +59,7 @@ def test_a_tar_may_be_packed_whatever_its_ending(tmp_path):
     pack(tmp_path / "x.tar.gz", FILES).rename(tmp_path / "y.tar")
     pack(tmp_path / "x.tar", FILES).rename(tmp_path / "z.tar.gz")
     for name in ("y.tar", "z.tar.gz"):
-        assert names(archive.unpacked(tmp_path / name, tmp_path))[1:] == list(FILES)
+        assert names(archive.unpacked(tmp_path / name, tmp_path)) == list(FILES)
 
 
 @pytest.mark.parametrize("ending", archive.ENDINGS)
@@ -146,7 +146,7 @@ def test_what_macos_adds_and_the_folders_own_files_are_left_out(tmp_path, ending
     path = pack(tmp_path / f"x{ending}", {"./a/1.png": b"1", "猫/ 1.png": b"2", **dict.fromkeys(extra, b"")})
     for _ in range(2):
         root = archive.unpacked(path, tmp_path)
-    assert names(root) == ["a/1.png", "manifest.json", "猫/ 1.png"]
+    assert names(root) == ["a/1.png", "猫/ 1.png"]
     assert folder.verify(root) == []
 
 
@@ -251,7 +251,7 @@ def test_two_that_unpack_an_archive_take_turns(tmp_path):
 def test_another_archive_of_the_name_replaces_the_folder(tmp_path):
     for files in (FILES, {"c/1.png": b"three"}):
         root = archive.unpacked(pack(tmp_path / "x.zip", files), tmp_path)
-    assert names(root) == ["c/1.png", "manifest.json"]
+    assert names(root) == ["c/1.png"]
 
 
 def test_a_folder_of_the_users_is_not_touched(tmp_path):

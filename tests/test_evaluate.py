@@ -31,7 +31,7 @@ def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
         checkpoint=str(pretrained / "pretrain" / "model.safetensors"), out=str(tmp_path), repeats=1
     )
     done = tiny.compared(settings)
-    last = done.root / "pre-trained_2_0" / "last.safetensors"
+    last = done.root / "pre-trained_2_0" / "model.safetensors"
     rows, _ = tiny.evaluated(asked(tmp_path, checkpoint=str(last), data="digits"))
     assert sum(row["label"] == row["head"] for row in rows) / len(rows) == pytest.approx(done.results[0]["accuracy"])
 
@@ -64,7 +64,7 @@ def test_the_authors_files_need_the_name_of_their_network(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"checkpoint": "/nowhere/x.pth"}, "checkpoint: '/nowhere/x.pth' is neither a file nor timm:<model>"),
+        ({"checkpoint": "/nowhere/x.pth"}, "checkpoint: '/nowhere/x.pth' is neither a file or folder nor"),
         ({"data": "cifar1"}, r"data: 'cifar1' .*did you mean cifar10"),
     ],
 )

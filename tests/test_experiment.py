@@ -119,7 +119,7 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
         (["tiny", "-p", "weight", "&a [*a]"], r"-p weight: .* cannot be read \(\*a: aliases are not allowed"),
         (["tiny", "--out", "x" * 300], "nothing can be written here .*too long"),
         (["tiny", "--out", "x/" * 2000], "nothing can be written here .*too long"),
-        (["verify", "/nowhere"], "no manifest.json"),
+        (["verify", "/nowhere"], "no manifest here or below"),
         (["verify"], "give one folder"),
     ],
 )

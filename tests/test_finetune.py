@@ -192,14 +192,15 @@ def test_best_and_last_are_both_reported_and_kept(settings):
     assert row["best_accuracy"] == max(line["accuracy"] for line in evaluations)
     assert row["best_step"] == next(line["step"] for line in evaluations if line["accuracy"] == row["best_accuracy"])
     images = finetune.start(asked).test
-    for name in ("best", "last"):
+    for name in ("best", "model"):
         model, _ = weights.load(root / "pre-trained_2_0" / f"{name}.safetensors")
         found = evaluation.accuracy(evaluation.predict(model, images, asked), images.labels)
         assert found == pytest.approx(row["best_accuracy" if name == "best" else "accuracy"])
     about = (root / "pre-trained_2_0" / "README.md").read_text()
-    assert "checkpoint_path='last.safetensors'" in about
+    assert "checkpoint_path='best.safetensors'" in about
     assert f"| test accuracy of best.safetensors | {row['best_accuracy']} |" in about
-    assert "of this name: `digits`" in about
+    assert "learned from digits; SHA-256, or name, of the data: `digits`" in about
+    assert "\nlicense:" not in about  # the images have their own
     classes = tables.read(root / "classes.csv")
     assert sum(line["images"] for line in classes) == len(images)
     whole = sum(line["accuracy"] * line["images"] for line in classes) / len(images)
@@ -216,7 +217,7 @@ def test_a_linear_probe_and_neighbours_are_answers_too(settings):
     asked = settings(head_only=True, knn=3, repeats=1)
     results = compare(asked)
     assert all(0 < row["knn"] <= 1 for row in results)
-    model, _ = weights.load(root_of(asked) / "pre-trained_2_0" / "last.safetensors")
+    model, _ = weights.load(root_of(asked) / "pre-trained_2_0" / "model.safetensors")
     before, _ = weights.load(asked.checkpoint, classes=10)
     assert model.state_dict()["blocks.0.mlp.fc1.weight"].equal(before.state_dict()["blocks.0.mlp.fc1.weight"])
     assert not model.head.weight.equal(before.head.weight)

@@ -6,13 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from torchvision.transforms import functional
 
 from ofdb_core.batches import finish, mixing
 from ofdb_core.batches.recipe import View
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before torchvision)
-
-# isort: split
-from torchvision.transforms import functional
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 HALVES = {"mean": [0.5] * 3, "std": [0.5] * 3}

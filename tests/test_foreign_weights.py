@@ -8,11 +8,9 @@ import pytest
 import tiny
 import torch
 from tiny import network, same
-
-from ofdb_core.training import foreign_weights, weights  # (before torchvision)
-
-# isort: split
 from torchvision.models import VisionTransformer
+
+from ofdb_core.training import foreign_weights, weights
 
 LIKE_TINY = {"model": "vit_tiny_patch16_224", "options": tiny.VIT}
 

@@ -7,7 +7,6 @@ from PIL import Image
 from ofdb_core.base import folder
 from ofdb_core.data import (
     png,
-    torchvision_fix,  # noqa: F401  (before torchvision)
 )
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import ifs, raster, search
@@ -59,8 +58,10 @@ def test_a_png_file_decodes_to_the_drawn_rgb(tmp_path, categories, draw):
     how = {**HOW, "draw": draw, "seed": 0, "category": 0}
     (tmp_path / "a.png").write_bytes(png.encode(fractal_2d.indices(system, **how), raster.palette(draw)))
     with Image.open(tmp_path / "a.png") as picture:
-        assert picture.mode == "P"
+        pixels = np.asarray(picture)  # not converted: of itself it is no palette's numbers
+        assert picture.mode == ("L" if draw.endswith("gray") else "RGB")
         assert (np.asarray(picture.convert("RGB")) == fractal_2d.rgb(system, **how)).all()
+    assert ((pixels if pixels.ndim == 3 else pixels[..., None]) == fractal_2d.rgb(system, **how)).all()
 
 
 def test_changed_categories_change_the_images(tmp_path, categories):

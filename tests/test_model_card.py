@@ -5,48 +5,74 @@ import tiny
 import torch
 import yaml
 
-from ofdb_core.training import model_card, networks, weights  # (before timm)
+from ofdb_core.training import model_card, networks, timm_config, weights
 
-# isort: split
-import timm
-
-MADE = {"file": "model.safetensors", "recipe": {"steps": 3, "data": "a|b"}, "data": "ab" * 32, "results": {"loss": 0.5}}
+COST = {"processes": 1, "hardware": "a machine", "seconds": 5400.0}
+MADE = {
+    "recipe": {"steps": 3, "data": "a|b", "from": "/home/someone/x"},
+    "data": {"name": "images", "hash": "ab" * 32},
+    "results": {"loss": 0.5, "accuracy on its own categories": 0.25},
+    "cost": COST,
+}
 
 
 def facts(model, options, input_size, channels=3):
-    norm = {"mean": [0.5] * channels, "std": [0.5] * channels, "classes": ["x", "y", "z"]}
-    return {"model": model, "options": options, "input_size": input_size, "channels": channels, **norm}
+    seen = {"mean": [0.3] * 3, "std": [0.2] * 3, "interpolation": "bilinear", "crop_pct": 0.9}
+    shape = {"model": model, "options": options, "input_size": input_size, "channels": channels}
+    return {**shape, **seen, "classes": ["x", "y", "z"]}
 
 
 @pytest.mark.parametrize(
     ("model", "options", "input_size", "channels"),
     [
         ("vit_tiny_patch16_224", {**tiny.VIT, "global_pool": "avg"}, 16, 1),
+        ("vit_tiny_patch16_224.augreg_in21k", tiny.VIT, 16, 3),
         ("deit_tiny_distilled_patch16_224", {"depth": 1}, 64, 3),
         ("resnet10t", {}, 40, 3),
     ],
 )
-def test_the_code_of_a_card_makes_the_network(tmp_path, monkeypatch, model, options, input_size, channels):
+def test_the_code_of_a_card_makes_network_and_view(tmp_path, monkeypatch, model, options, input_size, channels):
     known = facts(model, options, input_size, channels)
     how = {"options": options, "input_size": input_size, "channels": channels}
     network = networks.build(model, 3, **how, seed=0)
     (tmp_path / "model.safetensors").write_bytes(weights.to_bytes(network, known))
+    (tmp_path / "config.json").write_text(timm_config.text(network, known))
     monkeypatch.chdir(tmp_path)
     code = re.search(r"```python\n(.*?)```", model_card.text(known, **MADE), re.DOTALL)[1]
-    assert len(code.strip().splitlines()) <= 3
     names = {}
     exec(code, names)
     images = torch.rand(2, channels, input_size, input_size)
     with torch.inference_mode():
         assert torch.equal(names["model"](images), network.eval()(images))
-    assert names["timm"] is timm
+    resize, *_, scale = names["transform"].transforms
+    assert resize.size == round(input_size / 0.9) or resize.size == int(input_size / 0.9)
+    assert resize.interpolation.value == "bilinear"
+    assert scale.mean.tolist() == pytest.approx([0.3] * channels)
+    assert scale.std.tolist() == pytest.approx([0.2] * channels)
 
 
 def test_a_card_says_what_the_network_was_made_from():
     known = facts("vit_tiny_patch16_224", tiny.VIT, 16)
-    text = model_card.text(known, **MADE)
-    assert text == model_card.text(known, **MADE)
+    text = model_card.text(known, **MADE, license="mit", base_model="vit_tiny", others={"best.safetensors": "The best"})
     _, header, body = text.split("---\n", 2)
-    assert yaml.safe_load(header)["library_name"] == "timm"
-    for line in ("| loss | 0.5 |", "| steps | 3 |", '| data | "a\\|b" |', f"`{'ab' * 32}`", "16 x 16 pixels"):
+    said = yaml.safe_load(header)
+    assert (said["library_name"], said["license"], said["base_model"]) == ("timm", "mit", "vit_tiny")
+    (result,) = said["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "images"
+    assert [metric["value"] for metric in result["metrics"]] == [0.25]
+    for line in ("| loss | 0.5 |", "| steps | 3 |", '| data | "a\\|b" |', '| from | "x" |', f"`{'ab' * 32}`"):
         assert line in body
+    for line in (
+        "16 x 16 pixels",
+        "| hours | 1.5 |",
+        '| hardware | "a machine" |',
+        "Licence: mit",
+        "checkpoint_path='best.",
+    ):
+        assert line in body
+
+
+def test_a_card_does_not_invent_a_licence():
+    text = model_card.text(facts("vit_tiny_patch16_224", tiny.VIT, 16), **MADE)
+    assert "license" not in yaml.safe_load(text.split("---\n")[1])
+    assert "licence of the images that it learned from applies" in text

@@ -4,6 +4,7 @@ import sys
 import tarfile
 
 import pytest
+import timm
 import tiny
 import torch
 
@@ -11,10 +12,7 @@ from ofdb_core.base import folder, provenance
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 from ofdb_core.stages import pretrain
-from ofdb_core.training import evaluation, weights  # (before timm)
-
-# isort: split
-import timm
+from ofdb_core.training import evaluation, weights
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +91,7 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
 
 def test_a_finished_training_outlives_new_names_and_new_parameters(data, tmp_path, capsys):
     made = tiny.trained(settings(data, tmp_path))
-    path = tmp_path / "pretrain" / folder.MANIFEST
+    path = folder.beside(tmp_path / "pretrain", folder.MANIFEST)
     facts = json.loads(path.read_text())
     had = facts["parameters"]
     had["views"] = had.pop("samples")  # as version 0.1.0 wrote it

@@ -9,8 +9,10 @@ from setuptools import find_packages
 
 import ofdb_core
 from benchmarks import __main__ as benchmarks
+from benchmarks import png
 from ofdb_core.base import provenance
 from ofdb_core.data import samples
+from ofdb_core.formulas import ifs, search
 from ofdb_core.run import parameter_files
 
 TEXT = (provenance.PROJECT / "README.md").read_text()
@@ -81,3 +83,25 @@ def test_an_install_has_every_wing_and_says_that_the_command_needs_a_clone(tmp_p
     monkeypatch.setattr(parameter_files, "PARAMS", tmp_path / "params")
     with pytest.raises(parameter_files.UsageError, match="in a clone of the project: run the command there"):
         parameter_files.names()
+
+
+PAGE = (provenance.PROJECT / "docs" / "data.md").read_text()
+
+
+def test_the_page_on_data_has_its_table_from_the_results():
+    between = PAGE.split(png.MARKS[0])[1].split(png.MARKS[1])[0]
+    assert between.strip() == png.table().strip()
+
+
+def test_the_page_on_data_names_the_weights_as_the_formula_takes_them():
+    rows = re.findall(r"\| ([\d., ]+) \| `weight: ([\d.]+)` \|", PAGE)
+    assert len(rows) == 3
+    for row, weight in rows:
+        factors = [float(factor) for factor in row.split(",")]
+        system = search.published(2, 0)
+        assert ifs.digest([(0, system.weighted(factors))]) == ifs.digest([(0, system.weighted(float(weight)))])
+
+
+def test_the_code_on_the_page_is_python():
+    for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        compile(code, "docs/data.md", "exec")

@@ -9,12 +9,10 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision import datasets
 
 from ofdb_core.base import folder, parameters
-from ofdb_core.data import digits, real_images, samples, torchvision_fix, voc  # noqa: F401
-
-# isort: split
-from torchvision import datasets
+from ofdb_core.data import digits, real_images, samples, voc
 
 NEVER = "f" * 32  # no file has this MD5
 

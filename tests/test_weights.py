@@ -3,6 +3,7 @@ import json
 import huggingface_hub
 import pytest
 import safetensors.torch
+import timm
 import tiny
 import torch
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -12,16 +13,14 @@ from hypothesis import strategies as st
 from test_hostile_folder import json_values
 from tiny import network, same
 
-from ofdb_core.training import networks, weights  # (before timm)
-
-# isort: split
-import timm
+from ofdb_core.training import networks, weights
 
 VIT = "vit_tiny_patch16_224"
 SWIN = "swin_tiny_patch4_window7_224"
 SMALL_SWIN = {"patch_size": 2, "embed_dim": 8, "depths": [1, 2], "num_heads": [1, 2], "window_size": 8}
 NO_WEIGHTS = torch.int8, torch.uint8, torch.int64, torch.bool, torch.complex64
-NORM = {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
+SEEN = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear", "crop_pct": 0.9}
+NORM = {**SEEN, "classes": ["a", "b", "c", "d"]}
 FACTS = {"model": VIT, "options": tiny.VIT, "input_size": 16, "channels": 3, **NORM}
 
 
@@ -102,6 +101,13 @@ def test_facts_that_are_nested_too_deeply_are_a_sentence(tmp_path):
     path.write_bytes(weights._with_metadata(state, {weights.METADATA: "[" * 10**5}))
     with pytest.raises(ValueError, match="facts in it are not whole"):
         weights.described(path)
+
+
+def test_a_file_of_0_1_0_is_shown_images_as_its_evaluation_was(tmp_path):
+    old = {name: value for name, value in FACTS.items() if name not in ("interpolation", "crop_pct")}
+    data = weights._with_metadata(safetensors.torch.save(network().state_dict()), {weights.METADATA: json.dumps(old)})
+    (tmp_path / "x.safetensors").write_bytes(data)
+    assert weights.described(tmp_path / "x.safetensors") == {**old, "interpolation": "bicubic", "crop_pct": 0.875}
 
 
 def test_timm_loads_a_checkpoint_as_it_is(saved):
@@ -303,6 +309,7 @@ def test_what_timm_publishes_has_facts_but_no_names_of_classes(path, how):
     assert weights.described(path, **how) == {
         **{"model": "resnet10t", "options": {}, "input_size": 176, "channels": 3},
         **{"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+        **{"interpolation": "bicubic", "crop_pct": 0.875},
     }
 
 

@@ -1,5 +1,7 @@
 """The smallest recipes and data that still train something, for the tests of everything around training."""
 
+import shutil
+
 import numpy as np
 import torch
 from PIL import Image
@@ -29,10 +31,14 @@ FINETUNE = {**QUICK, "precision": "fp32", "drop_path": 0.0, "shots": [2], "repea
 SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
 
+def defaults(notebook):
+    """The notebook's own values."""
+    return {name: value for name, (value, _) in parameter_files.defaults(notebook).items()}
+
+
 def of(notebook, **values):
     """The notebook's recipe: its defaults, and these values."""
-    defaults = {name: value for name, (value, _) in parameter_files.defaults(notebook).items()}
-    return road.stages()[notebook].parameters.of({**defaults, **values})
+    return road.stages()[notebook].parameters.of({**defaults(notebook), **values})
 
 
 def pretrain(**values):
@@ -93,3 +99,14 @@ def network(classes=4, seed=0, drop_path=0.0, **options):
 
 def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def hub(monkeypatch, cache, root):
+    """Lay a folder into a hub's cache as a download would, and go off the network; return the repository's name."""
+    place = cache / "models--someone--net"
+    shutil.copytree(root, place / "snapshots" / ("0" * 40))
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return "someone/net"

@@ -1,9 +1,9 @@
 """Folders of results with a manifest: written whole, continued after an interruption, verified file by file.
 
-manifest.json holds what the folder was made from (parameters, code version, package versions) and the SHA-256 of every
-file. While a folder is being filled the same facts stand in manifest.part, one line a file; after an interruption
-the files that it lists are kept if their hashes still hold, and the others are made again. A data set folder is
-<root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainer read.
+<folder>.manifest.json holds what the folder was made from (parameters, code version, package versions) and the SHA-256
+of every file. While a folder is being filled the same facts stand in <folder>.manifest.part, one line a file; after an
+interruption the files that it lists are kept if their hashes still hold, and the others are made again. A data set
+folder is <root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainers read.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ofdb_core.base import files, provenance, threads, values
+from ofdb_core.base import files, manifests, provenance, threads, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
+from ofdb_core.base.manifests import LOCK, MANIFEST, PART, beside, place
 
-MANIFEST, PART, LOCK = "manifest.json", "manifest.part", ".manifest.lock"
 ALTERED = "-"  # in PART, in the place of the hash: a listed file that is no longer as it was written
 
 Header = dict[str, Any]  # parameters, code and versions
@@ -36,12 +36,17 @@ def header(parameters: dict[str, Any], *functions: Callable) -> Header:
 
 
 def _same(one: Header, other: Header) -> bool:
-    return all(one.get(key) == other.get(key) for key in ("parameters", "code"))
+    return all(manifests.portable(one.get(key)) == manifests.portable(other.get(key)) for key in ("parameters", "code"))
+
+
+def is_complete(root: str | Path) -> bool:
+    """Whether a folder has a manifest; what it says is not looked at."""
+    return place(root, MANIFEST).is_file()
 
 
 def manifest(root: str | Path) -> Manifest | None:
     """The manifest of a complete folder; None where there is none."""
-    path = Path(root) / MANIFEST
+    path = place(root, MANIFEST)
     try:
         facts = files.read_json(path)
         if facts is None:
@@ -77,8 +82,18 @@ def complete(root: str | Path) -> Manifest:
 
 
 def digest(root: str | Path) -> str:
-    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished."""
-    return hashlib.sha256(json.dumps(complete(root)["files"], sort_keys=True).encode()).hexdigest()
+    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished.
+
+    Of a training's folder, model cards do not count: they tell its speed, as its notes do.
+    """
+    facts = complete(root)
+    told = {name: hashed for name, hashed in facts["files"].items() if "notes" not in facts or not is_card(name)}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def is_card(name: str) -> bool:
+    """Whether a file of a folder is a card for readers of what lies beside it."""
+    return name.rpartition("/")[2] == "README.md"
 
 
 def fingerprint(root: str | Path) -> str:
@@ -91,7 +106,7 @@ def fingerprint(root: str | Path) -> str:
     if root.is_file():
         about = root.stat()
         return _hash(root, about.st_size, about.st_mtime_ns)
-    if (root / MANIFEST).exists():
+    if is_complete(root):
         return digest(root)
     sizes = {name: entry for name, entry in sorted(files.walk(root, followlinks=True)) if not is_own(name)}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
@@ -119,13 +134,13 @@ def made_by(
     facts = manifest(root)
     if facts is None:
         return None
-    same = recorded(facts.get("parameters", {})) == parameters
+    same = manifests.portable(recorded(facts.get("parameters", {}))) == manifests.portable(parameters)
     return facts.get("code") if same and not verify(root) else None
 
 
 def is_own(name: str) -> bool:
     """Whether a name below a folder is one that this module keeps for itself and never counts among the files."""
-    return name in (MANIFEST, PART, LOCK) or name.endswith(".part")
+    return name in (MANIFEST, PART) or name.endswith(".part")
 
 
 def _names(root: Path) -> set[str]:
@@ -141,8 +156,8 @@ def verify(root: str | Path) -> list[str]:
     except Unreadable as error:
         return [str(error)]
     if facts is None:
-        unfinished = (root / PART).exists()
-        return ["unfinished: its notebook was interrupted; run it again" if unfinished else f"no {MANIFEST}"]
+        unfinished = place(root, PART).exists()
+        return ["unfinished: its notebook was interrupted; run it again" if unfinished else "no manifest"]
     present, listed = _names(root), facts["files"]
     problems = [f"{name}: missing" for name in sorted(listed.keys() - present)]
     problems += [f"{name}: not in the manifest" for name in sorted(present - listed.keys())]
@@ -155,7 +170,7 @@ def _listed(root: Path) -> tuple[Header, dict[str, str]]:
     facts = manifest(root)
     if facts:
         return facts, facts["files"]
-    part = root / PART
+    part = place(root, PART)
     if not part.is_file():
         return {}, {}
     first, *lines = part.read_bytes().decode(errors="replace").splitlines() or [""]
@@ -174,7 +189,7 @@ def refuse_strangers(root: Path) -> None:
 
     Those of an unfinished folder are looked at when all others are made: see `_Filling`.
     """
-    if root.is_dir() and not (root / PART).exists():
+    if root.is_dir() and not place(root, PART).exists():
         _refuse(root, _names(root) - _listed(root)[1].keys())
 
 
@@ -204,29 +219,31 @@ class _Filling:
         for name in whole.keys() - self.kept.keys():
             self.remove(name)
         lines = [json.dumps(head), *(f"{hashed} {name}" for name, hashed in self.kept.items())]
-        write_whole(root / PART, "\n".join([*lines, *(f"{ALTERED} {name}" for name in altered), ""]))
-        (root / MANIFEST).unlink(missing_ok=True)
+        write_whole(beside(root, PART), "\n".join([*lines, *(f"{ALTERED} {name}" for name in altered), ""]))
+        for former in (root / PART, root / MANIFEST, beside(root, MANIFEST)):
+            former.unlink(missing_ok=True)
         self._listed, self._done = listed.keys(), dict[str, str]()
         self._one_by_one = threading.Lock()
-        self._lines = (root / PART).open("a", encoding="utf-8")
+        self._lines = beside(root, PART).open("a", encoding="utf-8")
 
     def _remove_halves(self, listed: dict[str, str]) -> None:
         """Remove what a killed process left half-written."""
-        folders: dict[Path, set[str]] = {self.root: {MANIFEST, PART}}
+        about = [beside(self.root, name) for name in (MANIFEST, PART)]
+        folders = {about[0].parent: {path.name for path in about}, self.root: {MANIFEST, PART}}
         for name in listed:
             path = files.inside(self.root, name)
             folders.setdefault(path.parent, set()).add(files.beginning(path.name))
-        for place, beginnings in folders.items():
-            files.remove_halves(place, beginnings.__contains__)
+        for where, beginnings in folders.items():
+            files.remove_halves(where, beginnings.__contains__)
 
     def remove(self, name: str) -> None:
         """Remove a file, and the folders around it that it leaves empty."""
         path = self.root / name
         path.unlink()
-        for place in path.parents[: len(Path(name).parents) - 1]:
-            if any(place.iterdir()):
+        for where in path.parents[: len(Path(name).parents) - 1]:
+            if any(where.iterdir()):
                 break
-            place.rmdir()
+            where.rmdir()
 
     def put(self, name: str, data: bytes | Path) -> None:
         """List a file, and write it, or move it here from where it lies."""
@@ -258,9 +275,10 @@ class _Filling:
             self.remove(name)
         self.close()
         _refuse(self.root, _names(self.root) - self._done.keys())
-        made = {**self.head, **notes, "files": dict(sorted(self._done.items()))}
-        write_whole(self.root / MANIFEST, json.dumps(made, indent=1) + "\n", durable=True)
-        (self.root / PART).unlink(missing_ok=True)
+        head = {**self.head, "parameters": manifests.portable(self.head["parameters"])}
+        made = {**manifests.about(self.root), **head, **notes, "files": dict(sorted(self._done.items()))}
+        write_whole(beside(self.root, MANIFEST), manifests.text(made), durable=True)
+        beside(self.root, PART).unlink(missing_ok=True)
         return made
 
 
@@ -286,7 +304,7 @@ def fill(
     if (complete := _current(root, head)) is not None:
         return complete
     root.mkdir(parents=True, exist_ok=True)
-    with files.locked(root / LOCK, wait=f"{root}: waiting for another run, which is at work here"):
+    with files.locked(beside(root, LOCK), wait=f"{root}: waiting for another run, which is at work here"):
         if (complete := _current(root, head)) is not None:
             return complete
         with (
@@ -316,6 +334,7 @@ def _current(root: Path, head: Header) -> Manifest | None:
     if not is_current(root, head):
         return None
     print(f"{root}: complete and unchanged, kept")
+    manifests.settle(root)
     return complete(root)
 
 

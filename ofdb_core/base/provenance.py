@@ -26,7 +26,9 @@ NOTEBOOKS = PROJECT / "notebooks"
 SHARED_NOTEBOOK = "3_render"  # runs the stages that have no notebook of their own
 PACKAGES = ("numpy", "numba", "pillow", "matplotlib", "scikit-learn", "torch", "torchvision", "timm", "accelerate")
 COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  # the wings whose code makes results
-KEEPING = tuple(f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes"))  # make none
+KEEPING = tuple(
+    f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes", "timm_config")
+)  # make none
 CHECKING = "conflicts"  # the method of a class of parameters that refuses values
 SETTING = "setting"  # the function that declares a parameter's default and comment; its value is in the record
 

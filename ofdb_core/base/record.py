@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ofdb_core.base import files, provenance
+from ofdb_core.base import files, manifests, provenance
 from ofdb_core.base.files import Unreadable
 from ofdb_core.base.parameters import StageParameters
 
@@ -101,7 +101,7 @@ class Run:
         self.notebook = notebook
         self.began = time.time()
         self.entry: Entry = {
-            "parameters": parameters.values(),
+            "parameters": manifests.portable(parameters.values(), self.folder),
             "code": provenance.code_version(notebook, *parameters.code()),
             "commit": provenance.commit(),
             "versions": provenance.versions(),
@@ -135,11 +135,11 @@ class Run:
 
     def results(self, **numbers: object) -> None:
         """Numbers for the report and for whoever reads the record."""
-        self.entry["results"].update(numbers)
+        self.entry["results"].update(manifests.portable(numbers, self.folder))
 
     def reads(self, name: str, digest: str) -> None:
         """Note the digest of what was read: a folder or file below the experiment's folder, or a path."""
-        self.entry["reads"][name] = digest
+        self.entry["reads"][manifests.portable(name, self.folder)] = digest
 
     def writes(self, name: str, digest: str, *, outdated: bool = False) -> None:
         """Note the digest of a folder that was written; outdated: by code that is not today's, and kept."""
@@ -152,6 +152,6 @@ class Run:
         self.entry["seconds"] = round(time.time() - self.began, 1)
         notebooks = read(self.folder)
         notebooks[self.notebook] = self.entry
-        text = json.dumps({"notebooks": dict(sorted(notebooks.items()))}, indent=1)
-        files.write_whole(self.folder / FILE, text + "\n", durable=True)
+        whole = {"name": self.folder.name, **manifests.dated(), "notebooks": dict(sorted(notebooks.items()))}
+        files.write_whole(self.folder / FILE, manifests.text(whole), durable=True)
         print(f"done in {self.entry['seconds']} s; the record is {self.folder / FILE}")

@@ -58,9 +58,7 @@ def parsed(text: str | None) -> Policy:
 
 def refused_by_timm(text: str) -> str | None:
     """The sentence that refuses what timm cannot read as a policy, or None."""
-    from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
 
-    # isort: split
     from timm.data import auto_augment as timms
 
     makers = {"rand": timms.rand_augment_transform, "augmix": timms.augment_and_mix_transform}

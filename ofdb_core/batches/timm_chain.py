@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from timm.data import auto_augment, create_transform
 
 from ofdb_core.batches import draws
 from ofdb_core.batches.recipe import Augmentation, View
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
-
-# isort: split
-from timm.data import auto_augment, create_transform
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

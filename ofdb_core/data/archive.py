@@ -50,7 +50,7 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
     if not is_archive(path):
         raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
     target = root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))]
-    head = folder.header({"archive": folder.fingerprint(path)}, unpacked)
+    head = {**folder.header({"archive": folder.fingerprint(path)}, unpacked), "license": None}
     if folder.is_current(target, head):
         print(f"{target}: unpacked before and unchanged, kept")
         return target

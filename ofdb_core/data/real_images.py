@@ -12,7 +12,6 @@ import http.client
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ofdb_core.base import files, folder, provenance
 from ofdb_core.base.values import nearest
@@ -85,17 +84,9 @@ def _from_folder(place: str | Path) -> list[Images]:
     return [train_images, test_images]
 
 
-def _torchvision_datasets() -> Any:
-    from ofdb_core.data import torchvision_fix  # noqa: F401  (before torchvision)
-
-    # isort: split
+def _cifar(data: str, root: Path) -> list[Images]:
     from torchvision import datasets
 
-    return datasets
-
-
-def _cifar(data: str, root: Path) -> list[Images]:
-    datasets = _torchvision_datasets()
     dataset = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[data]
     with _download(data, root, url=dataset.url, filename=dataset.filename, md5=dataset.tgz_md5):
         parts = [dataset(root, train=train, download=True) for train in (True, False)]
@@ -103,7 +94,8 @@ def _cifar(data: str, root: Path) -> list[Images]:
 
 
 def _voc(root: Path) -> Path:
-    datasets = _torchvision_datasets()
+    from torchvision import datasets
+
     source = datasets.voc.DATASET_YEAR_DICT["2012"]
     devkit, objects = root / source["base_dir"], root / "voc2012-objects"
     if not voc.is_complete(devkit):

@@ -1,14 +1,17 @@
-"""Lets torchvision be imported beside a torch that it was not built for; imported before timm and torchvision.
+"""Lets torchvision be imported beside a torch that it was not built for.
 
-PyPI's torchvision is built for CUDA. Beside a CPU torch its operators cannot be loaded, and importing it fails with
-"operator torchvision::nms does not exist". Nothing here uses these operators, so it is enough that their names exist.
-Where torchvision's operators load, as in a matching pair, nothing is changed.
+PyPI's torchvision is built for CUDA. Beside a CPU torch its operators cannot be loaded, and importing it, or timm,
+fails with "operator torchvision::nms does not exist". Nothing here uses these operators, so it is enough that their
+names exist. Where torchvision's operators load, as in a matching pair, nothing is changed.
+
+torch calls `define_missing_operators` itself at the end of its own import, by the entry point in pyproject.toml: so
+`import timm` works in the project's environment, in any script or notebook, and no file needs to import this one.
 """
 
+import functools
 import importlib.util
 from pathlib import Path
-
-import torch
+from typing import Any
 
 SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -16,8 +19,11 @@ SCHEMAS = (
 )
 
 
-def define_missing_operators() -> torch.library.Library | None:
-    """The Library that defines the names (they last as long as it lives), or None where torchvision needs no help."""
+@functools.cache
+def define_missing_operators() -> Any:
+    """The torch Library that defines the names (they last as long as it lives); None where there is nothing to mend."""
+    import torch  # here: it is torch that calls this
+
     package = importlib.util.find_spec("torchvision")
     if package is None or package.origin is None:
         return None
@@ -30,6 +36,3 @@ def define_missing_operators() -> torch.library.Library | None:
             library.define(schema)
         return library
     return None
-
-
-library = define_missing_operators()

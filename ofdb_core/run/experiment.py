@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ofdb_core.base import files, folder, provenance, record
+from ofdb_core.base import files, folder, manifests, provenance, record
 from ofdb_core.base.parameters import ParameterError, StageParameters
 from ofdb_core.base.values import nearest, shown
+from ofdb_core.data import croissant
+from ofdb_core.families import registry
 from ofdb_core.run import launch, notebook, parameter_files, road
 from ofdb_core.run.parameter_files import UsageError
 from ofdb_core.training.recipe import Recipe
@@ -37,7 +39,9 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
         return "it has not run yet"
     if not _saved_whole(path):
         return f"{path.name} was not saved to its end"
-    wanted, had = checked.identity(), checked.recorded(entry["parameters"])
+    wanted, had = (
+        manifests.portable(values, out) for values in (checked.identity(), checked.recorded(entry["parameters"]))
+    )
     changed = [name for name in wanted if wanted[name] != had.get(name)]
     if changed:
         return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
@@ -95,7 +99,7 @@ def _check_inputs(chosen: Sequence[str], checked: dict[str, StageParameters], ou
     made: set[str] = set()
     for stage in chosen:
         for name in checked[stage].inputs():
-            if name not in made and not (out / name / folder.MANIFEST).exists():
+            if name not in made and not folder.is_complete(out / name):
                 raise UsageError(f"{stage}: {out / name} is missing or unfinished; run {road.maker(name)} first")
         made |= set(road.stages()[stage].writes)
 
@@ -146,6 +150,14 @@ def _execute(stage: str, checked: StageParameters, out: Path) -> None:
         ) from error
 
 
+def _describe(stage: str, out: Path) -> None:
+    """Bring what lies beside a stage's folders up to date: an older manifest, and the description of a data set."""
+    for name in road.stages()[stage].writes:
+        manifests.settle(out / name)
+        if (source := registry.sources().get(name)) and not source.live:
+            croissant.write(out / name, registry.family_of(stage).title)
+
+
 def run(
     experiment: str,
     only: Sequence[str] = (),
@@ -184,11 +196,13 @@ def run(
             why = reason(stage, checked[stage], out)
             if why is None:
                 print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
+                _describe(stage, out)
                 continue
             print(f"{stage}: runs ({why})", flush=True)
             if options and stage in launched:
                 _launch(stage, checked[stage], out, options)
             _execute(stage, checked[stage], out)
+            _describe(stage, out)
     took, many = time.time() - began, "s" * (len(chosen) > 1)
     print(f"{experiment}: {len(chosen)} notebook{many} in {took:.0f} s; results are in {out}")
     if (out / "report.html").exists():

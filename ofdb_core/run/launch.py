@@ -67,9 +67,7 @@ def _can_share(parameters: StageParameters, processes: int) -> bool:
 
 def check(options: str) -> argparse.Namespace:
     """The `accelerate launch` options as accelerate and torch read them; what they refuse is a UsageError, at once."""
-    from ofdb_core.data import torchvision_fix  # noqa: F401  (before accelerate)
 
-    # isort: split
     import torch.distributed.run
     from accelerate.commands import launch as command
     from accelerate.utils import patch_environment
@@ -172,9 +170,6 @@ def begin() -> None:
 def main() -> int:
     """`accelerate launch`, which ends with the status that its processes ended with."""
     signals.die_with_parent()
-    from ofdb_core.data import torchvision_fix  # noqa: F401  (before accelerate)
-
-    # isort: split
     from accelerate.commands.launch import main as launch
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

@@ -52,7 +52,7 @@ def start(parameters: Evaluate) -> Start:
     neighbours, images, data_hash = _data(parameters)
     if parameters.knn and neighbours is None:
         raise ValueError(f"knn: {parameters.data!r} has no training images to learn the neighbours from; set it to 0")
-    weights_hash = processes.shared(lambda: weights.fingerprint(path))
+    weights_hash = processes.shared(lambda: weights.fingerprint(opened.path))
     return Start(images, neighbours, opened, inference, [weights_hash, data_hash])
 
 
@@ -64,7 +64,8 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     """
     root = Path(parameters.out) / "evaluation"
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
-    head, states = folder.header(identity, _predictions, _files), Path(parameters.out) / "checkpoints" / "evaluation"
+    head = {**folder.header(identity, _predictions, _files), "license": None}
+    states = Path(parameters.out) / "checkpoints" / "evaluation"
     processes.fill_once(root, head, lambda: (_files(_predictions(parameters, given), given.images), {}), states=states)
     return tables.read(root / "predictions.csv"), tables.read(root / "classes.csv")
 

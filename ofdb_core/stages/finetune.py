@@ -21,7 +21,17 @@ from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import PRE_TRAINED, STARTS, Finetune
-from ofdb_core.training import checkpoint, evaluation, loop, model_card, networks, processes, progress, weights
+from ofdb_core.training import (
+    checkpoint,
+    evaluation,
+    loop,
+    model_card,
+    networks,
+    processes,
+    progress,
+    timm_config,
+    weights,
+)
 from ofdb_core.training.weights import Checkpoint
 
 
@@ -109,7 +119,8 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     folder that holds the same comparison, finished, is read instead, and an unfinished one is gone on with.
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
-    head = folder.header({**parameters.identity(), "source": given.fingerprint}, _compare)
+    identity = {**parameters.identity(), "source": given.fingerprint}
+    head = {**folder.header(identity, _compare), "license": None}  # the images have theirs
     compare_all = functools.partial(_compare, parameters, given, states, head)
     processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")
@@ -188,23 +199,31 @@ def _neighbours(recipe: Finetune, model: nn.Module, train: Images, test: Images)
 def _weights(
     recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: checkpoint.Store
 ) -> processes.Contents:
-    """The last and the best weights of a training, laid down in its store, and their model card, by name."""
+    """The last (model) and best weights of a training, laid down in its store, config.json and model card, by name."""
     model, row = trained.model, trained.row
-    facts = {**given.checkpoint.shape, "mean": recipe.mean, "std": recipe.std, "classes": given.test.classes}
+    facts = {**given.checkpoint.shape, **weights.seen(recipe), "classes": given.test.classes}
     weights_hash, data = given.fingerprint
     start = {"start": trial.start, "starting weights": weights_hash if trial.start == PRE_TRAINED else None}
     results = {
-        "test accuracy of last.safetensors": row["accuracy"],
+        "test accuracy of model.safetensors": row["accuracy"],
         "test accuracy of best.safetensors": row["best_accuracy"],
         "step of best.safetensors": row["best_step"],
     }
-    last = store.aside("last", weights.to_bytes(model, facts))
+    last, config = store.aside("last", weights.to_bytes(model, facts)), timm_config.text(model, facts)
     model.load_state_dict(trained.watch.weights)
-    recipe_rows = {**start, **recipe.identity()}
+    name = given.checkpoint.path
+    about: dict[str, Any] = {
+        "recipe": {**start, **recipe.identity()},
+        "data": {"name": Path(recipe.data).name, "hash": data},
+        "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,
+        "others": {"best.safetensors": "The weights of the best step"},
+    }
+    cost = {**processes.hardware(), **progress.speed(trained.log)}
     files: processes.Contents = {
-        "last.safetensors": last,
+        "model.safetensors": last,
+        "config.json": config,
         "best.safetensors": store.aside("best", weights.to_bytes(model, facts)),
-        "README.md": model_card.text(facts, file="last.safetensors", recipe=recipe_rows, data=data, results=results),
+        "README.md": model_card.text(facts, results=results, cost=cost, **about),
     }
     return {f"{trial.file}/{name}": content for name, content in files.items()}
 

@@ -1,7 +1,8 @@
 """Pre-training: a network learns to tell the categories of a data set apart, one sample for each.
 
-What it leaves in <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones),
-its model card, log.csv and predictions.csv (of the un-augmented samples).
+What it leaves in <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones)
+with config.json, by which timm and transformers load it, its model card, log.csv and predictions.csv (of the
+un-augmented samples).
 """
 
 import functools
@@ -11,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, manifests
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
-from ofdb_core.training import evaluation, loop, model_card, networks, processes, progress, weights
+from ofdb_core.training import evaluation, loop, model_card, networks, processes, progress, timm_config, weights
 from ofdb_core.training.milestones import Milestones
 
 
@@ -84,6 +85,7 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     """
     root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
     head = folder.header({**parameters.identity(), "source": given.fingerprint}, _train, *parameters.code())
+    head["license"] = manifests.LICENSE if parameters.data in registry.sources() else None  # that of the user's images
     train = functools.partial(_train, given.samples, parameters, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
     log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
@@ -104,7 +106,7 @@ def _train(
     }
     model = networks.build(recipe.model, len(samples.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
     source = Batches(samples, recipe, seed=recipe.seed, **processes.share())
-    facts = {"model": recipe.model, **shape, "mean": recipe.mean, "std": recipe.std, "classes": samples.classes}
+    facts = {"model": recipe.model, **shape, **weights.seen(recipe), "classes": samples.classes}
     watch = Milestones(Path(recipe.out) / "milestones", recipe.milestones, facts)
     log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store, watch=watch)
     predicted = evaluation.predict(model, samples, recipe)
@@ -113,11 +115,17 @@ def _train(
         "accuracy on its own categories": evaluation.accuracy(predicted, samples.labels),
         "last loss": log[-1]["loss"],
     }
-    about = {"recipe": recipe.identity(), "data": head["parameters"]["source"], "results": results}
+    cost = {**processes.hardware(), **progress.speed(log)}
+    about = {
+        "recipe": recipe.identity(),
+        "data": {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]},
+        "license": head["license"],
+    }
     files: processes.Contents = {
         "model.safetensors": weights.to_bytes(model, facts),
-        "README.md": model_card.text(facts, file="model.safetensors", **about),
+        "config.json": timm_config.text(model, facts),
+        "README.md": model_card.text(facts, results=results, cost=cost, **about),
         "log.csv": tables.to_text(progress.logged(log)),
         "predictions.csv": tables.to_text([{"label": label, "predicted": guess} for label, guess in pairs]),
     }
-    return files, {"processes": processes.state().num_processes, **progress.speed(log)}
+    return files, cost

@@ -1,9 +1,9 @@
 """The parameters of pre-training, fine-tuning and evaluation; light, so that a mistake is refused at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import (
@@ -22,6 +22,7 @@ from ofdb_core.base.values import (
 from ofdb_core.data import archive, real_images
 from ofdb_core.data.samples import Drawing
 from ofdb_core.families import registry
+from ofdb_core.training import places
 from ofdb_core.training.recipe import Precision, Recipe
 
 PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
@@ -73,6 +74,13 @@ class _Start(StageParameters):
     data: Place
     data_root: Folder | None
 
+    @classmethod
+    def located(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """As in any stage; a folder may stand behind local-dir:, as timm wants it."""
+        path = values.get("checkpoint")
+        plain = path.removeprefix(places.FOLDER) if isinstance(path, str) else path
+        return super().located({**values, **({"checkpoint": plain} if "checkpoint" in values else {})})
+
     def checkpoint_path(self) -> str:
         """The checkpoint that is asked for, or that of notebook 4."""
         return self.checkpoint or str(Path(self.out) / "pretrain" / "model.safetensors")
@@ -83,8 +91,8 @@ class _Start(StageParameters):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         path = self.checkpoint
-        if path is not None and path.partition(":")[0] != "timm" and not Path(path).is_file():
-            yield f"checkpoint: {path!r} is neither a file nor timm:<model>"
+        if path is not None and path.partition(":")[0] != "timm" and not places.is_place(path):
+            yield f"checkpoint: {path!r} is neither a file or folder nor timm:<model> or hf-hub:<owner>/<name>"
 
 
 def _refusal(data: str) -> Iterator[str]:
@@ -125,8 +133,8 @@ class Evaluate(_Start):
 
     input_size: Annotated[int, Range(8, 4096)] | None
     channels: Literal[1, 3, None]
-    interpolation: Literal["bilinear", "bicubic"]
-    crop_pct: Annotated[float, Range(0, 1, above=True)]
+    interpolation: Literal["bilinear", "bicubic", None]
+    crop_pct: Annotated[float, Range(0, 1, above=True)] | None
     mean: Annotated[list[float], Length(3, 3), Range(0, 1)] | None
     std: Annotated[list[float], Length(3, 3), Range(0, MOST, above=True)] | None
     batch_size: Count

@@ -11,10 +11,6 @@ import struct
 from pathlib import Path
 
 import torch
-
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
-
-# isort: split
 from timm.models import clean_state_dict
 
 Tensors = dict[str, torch.Tensor]  # name -> tensor

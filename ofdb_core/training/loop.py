@@ -15,14 +15,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from timm.utils import ModelEmaV3
 from torch import nn
 from torch.autograd.profiler import record_function
 from torch.nn import functional
 from tqdm import tqdm
 
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm and accelerate)
-
-# isort: split
 from ofdb_core.base import signals
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batch, Batches
@@ -31,11 +31,6 @@ from ofdb_core.data.tables import Row
 from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress, tracking
 from ofdb_core.training.checkpoint import State, Store
 from ofdb_core.training.recipe import Recipe
-
-# isort: split
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from timm.utils import ModelEmaV3
 
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 

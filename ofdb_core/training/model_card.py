@@ -1,44 +1,68 @@
-"""A model card: what a checkpoint is, how timm loads it, and what it was made from, as the README.md of its folder."""
+"""A model card: what a checkpoint is, how to load it, and what it was made from, as the README.md of its folder."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from ofdb_core.training import networks, weights
+from huggingface_hub import EvalResult, ModelCardData
 
-HEADER = """---
-library_name: timm
-pipeline_tag: image-classification
-tags:
-- image-classification
-- timm
-- formula-driven-supervised-learning
----
-"""
+from ofdb_core.base import manifests
+from ofdb_core.training import weights
+
+TASK = "image-classification"
+TAGS = (TASK, "timm", "transformers", "formula-driven-supervised-learning")
 
 
-def text(facts: weights.Facts, *, file: str, recipe: Mapping[str, Any], data: str, results: Mapping[str, Any]) -> str:
+def text(
+    facts: weights.Facts,
+    *,
+    recipe: Mapping[str, Any],
+    data: Mapping[str, str],
+    results: Mapping[str, Any],
+    cost: Mapping[str, Any],
+    license: str | None = None,
+    base_model: str | None = None,
+    others: Mapping[str, str] | None = None,
+) -> str:
     """The card as Markdown with a header for model hubs; it depends on nothing but its arguments.
 
-    facts: of the checkpoint, as in `weights.FACTS`; file: the checkpoint's name beside the card; recipe: parameter ->
-    value; data: the hash, or the name, of what the network learned from; results: name -> value, as accuracy or loss.
+    facts: of model.safetensors beside the card, as in `weights.FACTS`; recipe: parameter -> value; data: `name`, and
+    the `hash`, of what the network learned from; results: name -> value, accuracies (shares) and others; cost: what was
+    measured of the training, as its seconds and hardware; license: SPDX, None where it depends on the images;
+    base_model: the name of the published weights that it started from; others: further files of weights -> what they
+    are.
     """
     name, size, channels, classes = (facts[key] for key in ("model", "input_size", "channels", "classes"))
-    shape = {"options": facts["options"], "input_size": size, "channels": channels}
-    return f"""{HEADER}
+    told = {key: value for key, value in results.items() if value is not None}
+    return f"""---
+{_header(facts, data["name"], told, license, base_model)}
+---
+
 # {name}, {len(classes)} classes
 
 A network of OFDB Lab. It takes images of {size} x {size} pixels with {channels} channel{"s" * (channels > 1)}, scaled
-to 0..1, less the mean {facts["mean"]} and over the standard deviation {facts["std"]}.
+to 0..1, less the mean {facts["mean"][:channels]} and over the standard deviation {facts["std"][:channels]}.
 
 ## Use
 
+In this folder, or with `hf-hub:OWNER/NAME` for `local-dir:.` where it was pushed to a hub:
+
 ```python
-{_call(name, file, networks.arguments(name, len(classes), **shape))}
+import timm
+
+model = timm.create_model("local-dir:.", pretrained=True).eval()
+transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))  # of a PIL image in RGB
 ```
 
-The file's metadata holds these facts and the names of the classes, in the order of the outputs, as JSON under
-`{weights.METADATA}`.
+```python
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+processor = AutoImageProcessor.from_pretrained(".")
+model = AutoModelForImageClassification.from_pretrained(".")
+```
+
+The names of the classes, in the order of the outputs, are `label_names` in `config.json`, and in the metadata of
+`model.safetensors`, as JSON under `{weights.METADATA}`.{_others(others or {})}
 
 ## Results
 
@@ -46,18 +70,50 @@ The file's metadata holds these facts and the names of the classes, in the order
 
 ## Recipe
 
-{_table("Parameter", recipe)}
+{_table("Parameter", manifests.portable(recipe))}
 
-## Data
+## Data and licence
 
-The network learned from the data with this SHA-256, or of this name: `{data}`
+The network learned from {data["name"]}; SHA-256, or name, of the data: `{data["hash"]}`.
+{f"Licence: {license}." if license else "The licence of the images that it learned from applies; it is not known here."}
+
+## What the training took
+
+{_table("Measured", {"hours": round(cost["seconds"] / 3600, 4), **cost})}
 """
 
 
-def _call(name: str, file: str, arguments: Mapping[str, Any]) -> str:
-    given = {"checkpoint_path": file, **arguments}
-    words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
-    return f"import timm\n\nmodel = timm.create_model({words}).eval()"
+def _header(
+    facts: weights.Facts, data: str, results: Mapping[str, Any], license: str | None, base_model: str | None
+) -> str:
+    """The metadata as YAML; what is named an accuracy is a result that hubs show."""
+    shown = [
+        EvalResult(
+            task_type=TASK,
+            dataset_type=data,
+            dataset_name=data,
+            metric_type="accuracy",
+            metric_name=key,
+            metric_value=value,
+        )
+        for key, value in results.items()
+        if "accuracy" in key
+    ]
+    found = ModelCardData(
+        base_model=base_model,
+        license=license,
+        library_name="timm",
+        pipeline_tag=TASK,
+        tags=list(TAGS),
+        model_name=facts["model"],
+        eval_results=shown or None,
+    )
+    return found.to_yaml().strip()
+
+
+def _others(files: Mapping[str, str]) -> str:
+    lines = [f"{what}: `timm.create_model('local-dir:.', checkpoint_path={name!r})`" for name, what in files.items()]
+    return "".join(f"\n\n{line}" for line in lines)
 
 
 def _table(title: str, values: Mapping[str, Any]) -> str:

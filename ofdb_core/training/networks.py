@@ -3,15 +3,12 @@
 import re
 from typing import Any
 
+import timm
 import torch
+from timm.models import PretrainedCfg
 from torch import nn
 
 from ofdb_core.base.values import nearest
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
-
-# isort: split
-import timm
-from timm.models import PretrainedCfg
 
 RESERVED = (
     *("num_classes", "img_size", "in_chans", "drop_path_rate"),

@@ -4,15 +4,12 @@ import functools
 from typing import Any
 
 import torch
+from timm.optim import create_optimizer_v2, list_optimizers, param_groups_layer_decay, param_groups_weight_decay
+from timm.scheduler import CosineLRScheduler
 from torch import nn
 
 from ofdb_core.base.values import nearest
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before timm)
 from ofdb_core.training.recipe import Optimisation
-
-# isort: split
-from timm.optim import create_optimizer_v2, list_optimizers, param_groups_layer_decay, param_groups_weight_decay
-from timm.scheduler import CosineLRScheduler
 
 
 def check(name: str) -> None:

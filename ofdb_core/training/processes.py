@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, manifests, provenance
 from ofdb_core.training import checkpoint
 from ofdb_core.training.recipe import Recipe, Saving
 
@@ -27,6 +28,13 @@ def state() -> PartialState:
 def share() -> dict[str, int]:
     """This process's `process` and the number of `processes`, as a batch source takes them."""
     return {"process": state().process_index, "processes": state().num_processes}
+
+
+def hardware() -> dict[str, str | int]:
+    """What a training runs on: the number of processes, and the device of each (all have the same) in words."""
+    device = state().device
+    named = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.machine()
+    return {"processes": state().num_processes, "hardware": named}
 
 
 def shared(function: Callable[[], T]) -> T:
@@ -72,6 +80,7 @@ def fill_once(
             folder.write(root, head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
+        manifests.settle(root)
         checkpoint.clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()

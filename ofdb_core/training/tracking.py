@@ -8,14 +8,12 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files
-from ofdb_core.data import torchvision_fix  # noqa: F401  (before accelerate)
-from ofdb_core.training import processes
-from ofdb_core.training.recipe import Recipe
-
-# isort: split
 from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available, is_wandb_available
+
+from ofdb_core.base import files
+from ofdb_core.training import processes
+from ofdb_core.training.recipe import Recipe
 
 
 def check(tracker: str) -> None:

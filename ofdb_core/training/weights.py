@@ -15,27 +15,34 @@ from typing import Any, Self
 
 import huggingface_hub
 import safetensors.torch
+import timm
 import torch
 from huggingface_hub.errors import HTTPError
 from safetensors import SafetensorError, safe_open
+from timm.models import adapt_input_conv
 from torch import nn
 
 from ofdb_core.base import files, values
 from ofdb_core.batches.recipe import View
-from ofdb_core.training import foreign_weights, networks
+from ofdb_core.training import foreign_weights, guess, networks, places, timm_config
 from ofdb_core.training.foreign_weights import Tensors
+from ofdb_core.training.recipe import Inference
 
-# isort: split
-import timm
-from timm.models import adapt_input_conv
-
-FACTS = ("model", "options", "input_size", "channels", "mean", "std", "classes")  # of a checkpoint's network
+SHAPE = ("model", "options", "input_size", "channels")  # what a network is made by
+FACTS = (*SHAPE, "mean", "std", "interpolation", "crop_pct", "classes")  # of a checkpoint's network
 KINDS = {**View.kinds(), "model": str, "options": dict, "classes": list[str]}  # the types of facts
+SEEN_BEFORE = {"interpolation": "bicubic", "crop_pct": 0.875}  # of files of 0.1.0, which do not say it
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
 PUBLISHED = "timm"  # timm's own weights, in the place of a path: timm:<model>
 DISTILLED = ("dist_token", "head_dist.")  # weights that only DeiT's distilled networks have
 
 Facts = dict[str, Any]  # FACTS, or more: name -> value
+
+
+def seen(recipe: Inference) -> Facts:
+    """How a network has learned to see images: the facts mean, std, interpolation and crop_pct."""
+    interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation  # as `augmentation` has it
+    return {"mean": recipe.mean, "std": recipe.std, "interpolation": interpolation, "crop_pct": recipe.crop_pct}
 
 
 def to_bytes(model: nn.Module, facts: Facts) -> bytes:
@@ -82,9 +89,14 @@ def described(path: str | Path, *, model: str | None = None, **given: Any) -> Fa
     return {**facts, **{name: value for name, value in {"model": model, **given}.items() if value is not None}}
 
 
+def is_published(path: str | Path) -> bool:
+    """Whether weights that timm publishes are meant, and no file."""
+    return str(path) == PUBLISHED or _published(path) is not None
+
+
 def fingerprint(path: str | Path) -> str:
     """The hash of a file; of weights that timm publishes, their name."""
-    return str(path) if str(path) == PUBLISHED or _published(path) is not None else files.sha256(path)
+    return str(path) if is_published(path) else files.sha256(path)
 
 
 def read(path: str | Path) -> tuple[Tensors, Facts | None]:
@@ -124,7 +136,7 @@ def _facts_in(path: str | Path, file: Any) -> Facts | None:
     if METADATA not in metadata:
         return None
     try:
-        facts = json.loads(metadata[METADATA])
+        facts = {**SEEN_BEFORE, **json.loads(metadata[METADATA])}
         if wrong := [sentence for name in FACTS if (sentence := values.refusal(name, facts[name], KINDS[name]))]:
             raise ValueError(wrong[0])
         return {**facts, **{name: facts[name] for name in FACTS}}
@@ -144,7 +156,9 @@ def _facts_of_timm(name: str) -> Facts:
     channels, input_size, _ = config.input_size
     classes = [str(i) for i in range(config.num_classes)]
     shape = {"model": name, "options": {}, "input_size": input_size, "channels": channels}
-    return {**shape, "mean": list(config.mean), "std": list(config.std), "classes": classes}
+    interpolation = config.interpolation if config.interpolation in ("bilinear", "bicubic") else "bicubic"
+    seen = {"interpolation": interpolation, "crop_pct": config.crop_pct}
+    return {**shape, "mean": list(config.mean), "std": list(config.std), **seen, "classes": classes}
 
 
 def _fetched(name: str) -> Tensors:
@@ -270,6 +284,13 @@ def _impossible(tensor: torch.Tensor, wanted: torch.Tensor) -> str | None:
     return None if bool(tensor.to(wanted.dtype).isfinite().all()) else "holds values that are not finite"
 
 
+def _guessed(file: Path) -> str | None:
+    """The network that a file of others is of, by its shapes; None where no known one has them."""
+    if name := guess.model(read(file)[0]):
+        print(f"{file}: does not say its network; by its shapes it is a {name} (-p model gives another)")
+    return name
+
+
 def _size(tensor: torch.Tensor | None) -> str:
     return "nothing" if tensor is None else " x ".join(map(str, tensor.shape)) or "a number"
 
@@ -278,7 +299,8 @@ def _size(tensor: torch.Tensor | None) -> str:
 class Checkpoint:
     """A file of weights, or timm's published ones, with the facts of its network: opened once, handed down.
 
-    path: as in `load`; given: arguments of `load` that replace facts of the file; facts: the result.
+    path: as in `load`, found by `places.file_of`; given: arguments of `load` that replace facts of the file; facts: the
+    result.
     """
 
     path: str
@@ -295,15 +317,29 @@ class Checkpoint:
         input_size: int | None = None,
         channels: int | None = None,
     ) -> Self:
-        """Read the facts of a file; a ValueError where it has none and no model is given."""
+        """Find the file (see `places.file_of`) and read its facts, or those in config.json beside it.
+
+        Where neither says which network it is and no model is given, it is guessed from the shapes, and said; a
+        ValueError where it cannot be guessed.
+        """
         given: dict[str, Any] = {"model": model, "options": options or None}
         given |= {"input_size": input_size, "channels": channels}
-        return cls(path, given, described(path, **given))
+        if is_published(path):
+            return cls(path, given, described(path, **given))
+        file = places.file_of(path)
+        said: Facts = {}
+        if _facts(file) is None:
+            said = timm_config.facts(file) or {"model": model or _guessed(file)}
+            said = said if model in (None, said["model"]) else {}
+        given = {**{name: said.get(name) for name in SHAPE}, **{k: v for k, v in given.items() if v is not None}}
+        given |= {name: given.get(name) for name in SHAPE}
+        seen = {name: value for name, value in said.items() if name not in SHAPE}
+        return cls(str(file), given, {**described(file, **given), **seen})
 
     @property
     def shape(self) -> dict[str, Any]:
         """The arguments that a network of this form is made by: model, options, input_size and channels."""
-        return {name: self.facts[name] for name in ("model", "options", "input_size", "channels")}
+        return {name: self.facts[name] for name in SHAPE}
 
     def network(
         self, classes: int | None = None, *, drop_path: float = 0.0, seed: int = 0

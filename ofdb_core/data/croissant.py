@@ -1,0 +1,107 @@
+"""Croissant: what a data set is, and how its images and labels are read, for machines (mlcommons.org/croissant).
+
+<folder>.croissant.json lies beside the folder and its manifest, and is made from the manifest alone.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ofdb_core
+from ofdb_core.base import files, folder, manifests
+
+CROISSANT = "croissant.json"  # behind the folder's name and a point
+CREATOR = "The developers of OFDB Lab"
+CLASS = r".*[/\\]([^/\\]+)[/\\][^/\\]+$"  # the name of a file's folder, in its path
+TERMS = (
+    *("citeAs", "column", "extract", "field", "fileObject", "fileProperty", "fileSet", "format", "includes"),
+    *("isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated"),
+    *("replace", "samplingRate", "separator", "source", "subField", "transform"),
+)
+CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    **{term: f"cr:{term}" for term in TERMS},
+    **{term: {"@id": f"cr:{term}", "@type": "@json"} for term in ("data", "examples")},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "equivalentProperty": "cr:equivalentProperty",
+}
+
+
+def text(root: str | Path, title: str) -> str:
+    """The description of a complete folder <root>/<class>/<file>.png; title: of its family.
+
+    Its records have an image and a label, the name of the class. (Of models there is no description: readers of
+    Croissant know no PLY files.) There is no address on the web before somebody publishes it: `url` is the folder's own
+    name, which lies beside.
+    """
+    facts, path = folder.complete(root), manifests.beside(root, manifests.MANIFEST)
+    name = Path(root).resolve().name
+    classes = {file.partition("/")[0] for file in facts["files"]}
+    made_with = json.dumps(facts["parameters"])
+    whole = {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": facts.get("name", name).replace("/", "-"),
+        "description": f"{title}: {len(facts['files'])} images of {len(classes)} categories, made from formulas by "
+        f"OFDB Lab {ofdb_core.__version__} with {made_with}",
+        "license": facts.get("license", manifests.LICENSE),
+        "url": f"{name}/",
+        "version": ofdb_core.__version__,
+        **({"datePublished": facts["date"]} if "date" in facts else {}),
+        "creator": {"@type": "sc:Organization", "name": CREATOR},
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": "manifest",
+                "name": "manifest",
+                "description": "the SHA-256 of every file",
+                "contentUrl": path.name,
+                "encodingFormat": "application/json",
+                "sha256": files.sha256(path),
+            },
+            {
+                "@type": "cr:FileSet",
+                "@id": "files",
+                "name": "files",
+                "encodingFormat": "image/png",
+                "includes": f"{name}/*/*.png",
+            },
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "samples",
+                "name": "samples",
+                "field": [
+                    _field("image", "sc:ImageObject", "content"),
+                    _field("label", "sc:Text", "fullpath", transform={"regex": CLASS}),
+                ],
+            }
+        ],
+    }
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def _field(name: str, data_type: str, taken: str, **source: Any) -> dict[str, Any]:
+    """A field of every record: what is taken of its file."""
+    return {
+        "@type": "cr:Field",
+        "@id": f"samples/{name}",
+        "name": f"samples/{name}",
+        "dataType": data_type,
+        "source": {"fileSet": {"@id": "files"}, "extract": {"fileProperty": taken}, **source},
+    }
+
+
+def write(root: str | Path, title: str) -> None:
+    """Write the description beside a complete folder, unless it is there."""
+    path, wanted = manifests.beside(root, CROISSANT), text(root, title)
+    if not path.is_file() or path.read_text() != wanted:
+        files.write_whole(path, wanted)

@@ -1,0 +1,43 @@
+"""Which network a file of weights is of, guessed from their names and shapes, where the file does not say."""
+
+from collections.abc import Mapping
+
+import torch
+
+from ofdb_core.training import networks
+
+# What the authors and others publish, by the beginning of one of its weights' names; of equal shapes, the first.
+KNOWN = {
+    "blocks.0.attn.": (
+        *(f"vit_{size}_patch16_224" for size in ("tiny", "small", "base", "large")),
+        *("vit_small_patch32_224", "vit_base_patch32_224", "vit_base_patch8_224", "vit_huge_patch14_224"),
+        *(f"deit_{size}_distilled_patch16_224" for size in ("tiny", "small", "base")),
+    ),
+    "layers.0.blocks.0.attn.": tuple(f"swin_{size}_patch4_window7_224" for size in ("tiny", "small", "base", "large")),
+    "layer1.0.": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+}
+
+Shapes = Mapping[str, torch.Tensor]
+
+
+def model(tensors: Shapes) -> str | None:
+    """The timm name of the network that has weights of these names and shapes, its head and input size aside.
+
+    tensors: under timm's names, of today or of the authors' days. None where no known network has them. The number of
+    heads of an attention does not show in shapes: it is that of the network's usual form.
+    """
+    for beginning, names in KNOWN.items():
+        if any(name.startswith(beginning) for name in tensors):
+            wanted = _sizes(tensors)
+            return next((name for name in names if _sizes(_outline(name)) == wanted), None)
+    return None
+
+
+def _outline(name: str) -> Shapes:
+    return networks.outline(name, options={}, input_size=224).state_dict()
+
+
+def _sizes(tensors: Shapes) -> list[tuple[int, ...]]:
+    """The shapes of what learns, in an order of their own: names have changed, and sizes of input and head differ."""
+    aside = ("pos_embed", "head", "fc.", "relative_position", "attn_mask")
+    return sorted(tuple(tensor.shape) for name, tensor in tensors.items() if not any(word in name for word in aside))

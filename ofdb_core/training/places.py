@@ -1,0 +1,48 @@
+"""Where the weights of a checkpoint lie: a file, a folder, or a repository of a model hub.
+
+Light, so that what is no place is refused at once.
+"""
+
+from pathlib import Path
+
+FOLDER, HUB = "local-dir:", "hf-hub:"  # timm's words before a folder, and before a repository
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+NAMES = (WEIGHTS, "pytorch_model.bin", "pytorch_model.pth", "model.pth")  # of weights in a folder; others if alone
+ENDINGS = (".safetensors", ".pth", ".tar", ".pt", ".bin")
+
+
+def is_place(path: str) -> bool:
+    """Whether it is a repository of a hub, or a file or folder that is there."""
+    return path.startswith(HUB) or Path(path.removeprefix(FOLDER)).exists()
+
+
+def file_of(path: str | Path) -> Path:
+    """The file of weights that a path stands for: itself, the one in a folder, or of a repository, which is fetched.
+
+    A ValueError where there is none, or more than one that could be meant.
+    """
+    text = str(path)
+    folder = _fetched(text.removeprefix(HUB)) if text.startswith(HUB) else Path(text.removeprefix(FOLDER))
+    if not folder.is_dir():
+        return folder
+    if named := [folder / name for name in NAMES if (folder / name).is_file()]:
+        return named[0]
+    found = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS and file.is_file())
+    if len(found) != 1:
+        several = f"{', '.join(file.name for file in found)}; name the file" if found else f"no {WEIGHTS} or other file"
+        raise ValueError(f"checkpoint: the folder {path} has {several}")
+    return found[0]
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a repository's files, from the cache or the network; name: OWNER/NAME or OWNER/NAME@REVISION."""
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError, HTTPError
+
+    repository, _, revision = name.partition("@")
+    wanted = [CONFIG, *NAMES]
+    try:
+        return Path(huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
+    except (OSError, HTTPError, HFValidationError) as error:
+        problem = f"{HUB}{name}: cannot be fetched here ({type(error).__name__}: {str(error).splitlines()[0]})"
+        raise ValueError(f"{problem}; mind its name, connect to a network, or give a file or folder") from error

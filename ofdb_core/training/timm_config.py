@@ -1,0 +1,72 @@
+"""config.json beside a file of weights: what timm reads of local-dir:FOLDER and hf-hub:OWNER/NAME, and transformers.
+
+With it they make the network as it is and show it images as it has learned to see them. Conversely, it stands in for
+the facts of a file that holds none.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ofdb_core.training import networks
+from ofdb_core.training.places import CONFIG
+
+
+def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
+    """config.json for a network, as timm and transformers read it; facts: as in `weights.FACTS`."""
+    size, channels, classes = (facts[key] for key in ("input_size", "channels", "classes"))
+    shape: dict[str, Any] = {"options": facts["options"], "input_size": size, "channels": channels}
+    known: Any = network.pretrained_cfg
+    seen = {
+        "input_size": [channels, size, size],
+        "fixed_input_size": bool(known.get("fixed_input_size", False)),
+        "interpolation": facts["interpolation"],
+        "crop_pct": facts["crop_pct"],
+        "crop_mode": "center",
+        "mean": facts["mean"][:channels],
+        "std": facts["std"][:channels],
+        "pool_size": None,
+        **{name: known.get(name) for name in ("first_conv", "classifier")},
+    }
+    arguments = networks.arguments(facts["model"], len(classes), **shape)
+    del arguments["num_classes"]  # said above them, and transformers would give it twice
+    whole = {
+        "architecture": facts["model"].partition(".")[0],
+        "num_classes": len(classes),
+        "num_features": network.num_features,
+        "label_names": classes,
+        "model_args": arguments,
+        "pretrained_cfg": seen,
+    }
+    return json.dumps(whole, indent=2) + "\n"
+
+
+def facts(file: Path) -> dict[str, Any] | None:
+    """What config.json beside a file of weights says, by the names of `weights.FACTS`; None where there is none.
+
+    A ValueError where it is of another kind than timm's.
+    """
+    path = file.with_name(CONFIG)
+    if not path.is_file():
+        return None
+    try:
+        said = json.loads(path.read_text())
+        seen, arguments = said["pretrained_cfg"], dict(said.get("model_args") or {})
+        channels, size, _ = seen["input_size"]
+        found: dict[str, Any] = {
+            "model": str(said["architecture"]),
+            "input_size": int(size),
+            "channels": int(channels),
+            **{name: [float(value) for value in seen[name]] for name in ("mean", "std")},
+            "interpolation": str(seen.get("interpolation", "bicubic")),
+            "crop_pct": float(seen.get("crop_pct", 0.875)),
+        }
+        if isinstance(names := said.get("label_names"), list):
+            found["classes"] = [str(name) for name in names]
+        found["options"] = {key: value for key, value in arguments.items() if key not in networks.RESERVED}
+        return found
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not of timm's kind ({error!r}); give model, or move it away") from error
