@@ -153,14 +153,20 @@ def training_table():
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
 
 
+def between(text, marks, made):
+    """The text with what was made between two marks, in the place of what was there."""
+    first, last = marks
+    before, _, rest = text.partition(first)
+    _, _, after = rest.partition(last)
+    return f"{before}{first}\n{made}\n{last}{after}"
+
+
 def write_readme():
     """Put each table between its two marks in the README."""
     path = provenance.PROJECT / "README.md"
     text = path.read_text()
-    for (first, last), made in ((MARKS, table()), (TRAINING_MARKS, training_table())):
-        before, _, rest = text.partition(first)
-        _, _, after = rest.partition(last)
-        text = f"{before}{first}\n{made}\n{last}{after}"
+    for marks, made in ((MARKS, table()), (TRAINING_MARKS, training_table())):
+        text = between(text, marks, made)
     files.write_whole(path, text)
 
 
