@@ -188,13 +188,19 @@ TABLES = (
 )
 
 
+def between(text, marks, made):
+    """The text with what was made between two marks, in the place of what was there."""
+    first, last = marks
+    before, _, rest = text.partition(first)
+    _, _, after = rest.partition(last)
+    return f"{before}{first}\n{made}\n{last}{after}"
+
+
 def write_tables():
     """Put each table between its two marks in its page."""
-    for name, (first, last), made in TABLES:
+    for name, marks, made in TABLES:
         path = provenance.PROJECT / name
-        before, _, rest = path.read_text(encoding="utf-8").partition(first)
-        _, _, after = rest.partition(last)
-        files.write_whole(path, f"{before}{first}\n{made()}\n{last}{after}")
+        files.write_whole(path, between(path.read_text(encoding="utf-8"), marks, made()))
 
 
 def _print(cells):

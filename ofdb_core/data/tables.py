@@ -28,9 +28,22 @@ def write(path: str | Path, rows: Sequence[Row]) -> None:
 
 
 def read(path: str | Path) -> list[Row]:
-    """The rows of a CSV file as dictionaries; numbers are numbers again, but 007, 1_0 and nan are text."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
+    """The rows of a CSV file as dictionaries; numbers are numbers again, but 007, 1_0 and nan are text.
+
+    A file that is no table is a ValueError.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no file")
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            lines = [line for line in csv.reader(file) if line]
+    except (ValueError, csv.Error) as error:  # no text, or too long a field
+        raise ValueError(f"{path}: not a table ({error})") from error
+    names, *rows = lines or [[]]
+    for row in rows:
+        if len(row) != len(names):
+            raise ValueError(f"{path}: not a table; a row has {len(row)} columns, the first line {len(names)}")
+    return [dict(zip(names, map(_number, row), strict=True)) for row in rows]
 
 
 def _number(text: str) -> int | float | str:

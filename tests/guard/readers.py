@@ -1,0 +1,374 @@
+"""Every reader of the project, with valid files to begin with and what makes them hostile."""
+
+import functools
+import hashlib
+import io
+import json
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from unittest import mock
+
+import numpy as np
+import tiny
+import torch
+from PIL import Image
+
+from ofdb_core.base import folder, record
+from ofdb_core.data import archive, ply, samples, tables
+from ofdb_core.formulas import ifs, streams
+from ofdb_core.run import experiment, parameter_files
+from ofdb_core.show import report
+from ofdb_core.training import checkpoint, weights
+
+from .mutations import BYTES, NAMES, VICTIM, Mutation, altered_json
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """read(folder) reads what lies there; valid() -> name -> bytes; writes: whether it may write there.
+
+    also: errors beside ValueError that its docstring promises; mend: what an attacker can make fit again (a hash).
+    """
+
+    name: str
+    valid: Callable[[], Files]
+    read: Callable[[Path], object]
+    mutations: tuple[Mutation, ...] = BYTES
+    writes: bool = False
+    also: tuple[type[Exception], ...] = ()
+    mend: Callable[[Files, Random], Files] = field(default=lambda files, rng: files)
+    odd: bool = False  # whether links, pipes and folders may stand where a file should
+
+    @staticmethod
+    def put(files: Files, inside: Path) -> Path:
+        """Write the files below a folder, and return it."""
+        for name, data in files.items():
+            (inside / name).parent.mkdir(parents=True, exist_ok=True)
+            (inside / name).write_bytes(data)
+        return inside
+
+    def write(self, inside: Path, rng: Random) -> None:
+        """Valid files, one of which is hostile."""
+        files = dict(self.valid())
+        name = rng.choice(sorted(files))
+        for _ in range(rng.choice((1, 1, 1, 2, 4))):
+            try:
+                files[name] = rng.choice(self.mutations)(files[name], rng)
+            except ValueError:  # no JSON any more
+                break
+        files = self.mend(files, rng)
+        self.put(files, inside)
+        if name not in files:  # it was given the name that fits
+            return
+        if self.odd and rng.random() < 0.2:
+            _put_something_else(inside / name, rng)
+
+
+def _put_something_else(path: Path, rng: Random) -> None:
+    path.unlink()
+    kind = rng.choice(("nothing", "folder", "pipe", "zeros", "loop", "dangling", "outside", "up"))
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind != "nothing":
+        targets = {"zeros": "/dev/zero", "loop": path, "dangling": "nowhere", "up": ".."}
+        path.symlink_to(targets.get(kind, Path("..", VICTIM).resolve()))
+
+
+def _systems() -> Files:
+    files = {}
+    for number, d in enumerate((2, 3)):
+        text = io.BytesIO()
+        ifs.save(ifs.sample(streams.Mersenne(1), d), text)
+        files[f"{number:05d}.csv"] = text.getvalue()
+    return files
+
+
+def _table() -> Files:
+    return {"table.csv": tables.to_text([{"step": i, "loss": 0.5, "name": "a, b"} for i in range(3)]).encode()}
+
+
+def _parameters() -> Files:
+    name = "tiny/4_pretrain.yaml"
+    files = {name: b"extends: shared/base\n", "shared/base.yaml": b"steps: 8\n"}
+    values = {**tiny.PRETRAIN, "crop_scale": [0.5, 1.0], "auto_augment": "rand-m9-mstd0.5-inc1"}
+    files[name] += "".join(f"{key}: {json.dumps(value)}  # why\n" for key, value in values.items()).encode()
+    return files
+
+
+def _read_parameters(inside: Path) -> None:
+    with mock.patch.object(parameter_files, "PARAMS", inside):
+        parameter_files.checked("tiny", ["4_pretrain"], [], Path("out"))
+
+
+MADE = [(f"{i}/made.txt", functools.partial(bytes, f"{i}", "ascii")) for i in range(3)]
+HEAD = {"parameters": {"a": 1}, "code": "b", "versions": {}}
+
+
+@functools.cache
+def _filled(part: bool) -> Files:
+    files = {name: make() for name, make in MADE}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    if part:
+        lines = "".join(f"{digest} {name}\n" for name, digest in hashes.items())
+        return {**files, folder.PART: f"{json.dumps(HEAD)}\n{lines}".encode()}
+    return {**files, folder.MANIFEST: json.dumps({**HEAD, "files": hashes}, indent=1).encode()}
+
+
+def _read_folder(inside: Path) -> None:
+    folder.verify(inside)
+    if folder.manifest(inside):
+        folder.digest(inside)
+    folder.fingerprint(inside)
+    folder.fill(inside, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
+
+
+@functools.cache
+def _record() -> Files:
+    picture = io.BytesIO()
+    Image.new("L", (4, 4)).save(picture, "png")
+    name = "figures/6_report_x.png"
+    entry = {
+        "parameters": {"out": "", "seed": 0, "title": "a"},
+        "code": "b",
+        "commit": "c",
+        "versions": {"numpy": "2"},
+        "machine": "m",
+        "started": "2026-01-01T00:00:00",
+        "reads": {"record.json": "d"},
+        "writes": {"images": "e"},
+        "figures": [{"file": name, "caption": "f", "sha256": hashlib.sha256(picture.getvalue()).hexdigest()}],
+        "checks": [{"sentence": "g", "holds": True}],
+        "results": {"h": 1},
+        "seconds": 1.5,
+    }
+    return {record.FILE: json.dumps({"notebooks": {"6_report": entry}}).encode(), name: picture.getvalue()}
+
+
+def _read_record(inside: Path) -> None:
+    (inside / "6_report.ipynb").write_text('{"metadata": {"papermill": {"end_time": "then"}}}')
+    entries = record.read(inside)
+    for entry in entries.values():
+        record.altered_figures(inside, entry)
+    experiment.reason("6_report", report.Report(out=str(inside), seed=0, title="a"), inside)
+    if entries:
+        report.page(inside, "a", entries)
+
+
+@functools.cache
+def _state() -> Files:
+    data = io.BytesIO()
+    torch.save({"model": tiny.network().state_dict(), "step": 3, "rows": [{"loss": 0.5}]}, data)
+    return {checkpoint.ABOUT: json.dumps(HEAD, indent=1).encode(), "000000003-x.pt": data.getvalue()}
+
+
+def _hashed(files: Files, rng: Random) -> Files:
+    data = files["000000003-x.pt"]
+    digest = hashlib.sha256(data).hexdigest()[: checkpoint.DIGITS]
+    return {checkpoint.ABOUT: files[checkpoint.ABOUT], f"000000003-{rng.choice((digest, digest, 'f' * 16))}.pt": data}
+
+
+def _read_state(inside: Path) -> None:
+    checkpoint.Store(inside, HEAD, changed="refuse").newest()
+
+
+@functools.cache
+def _weights() -> Files:
+    network = tiny.network()
+    facts = {"model": "vit_tiny_patch16_224", "options": tiny.VIT, "input_size": 16, "channels": 3}
+    facts |= {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
+    theirs = io.BytesIO()
+    torch.save({"model": network.state_dict(), "epoch": 3, "optimizer": {"lr": 0.1}}, theirs)
+    return {"model.safetensors": weights.to_bytes(network, facts), "theirs.pth.tar": theirs.getvalue()}
+
+
+def _altered_header(data: bytes, rng: Random) -> bytes:
+    """A safetensors file whose header, or whose facts of this project in it, says something else."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header, rest = data[8:end], data[end:]
+    try:
+        if rng.random() < 0.5:
+            header = altered_json(header, rng)
+        else:
+            entries = json.loads(header)
+            about = entries["__metadata__"]
+            about[weights.METADATA] = altered_json(about[weights.METADATA].encode(), rng).decode()
+            header = json.dumps(entries).encode()
+    except (ValueError, LookupError, TypeError, AttributeError):  # another mutation was here before
+        return data
+    return len(header).to_bytes(8, "little") + header + rest
+
+
+def _other_tensor(data: bytes, rng: Random) -> bytes:
+    """A file of torch.save with other values: types, forms, numbers, places."""
+    try:
+        content = torch.load(io.BytesIO(data), weights_only=True)
+        model = content["model"]
+    except Exception:  # another mutation was here before, or this is no such file
+        return data
+    name = rng.choice(sorted(model))
+    tensor = model[name]
+    model[name] = rng.choice(
+        (
+            *(tensor.to(dtype) for dtype in (torch.int8, torch.int64, torch.bool, torch.complex64, torch.float64)),
+            *(tensor * float("nan"), tensor.new_zeros(0), tensor[None], tensor.to_sparse(), "text", None, [tensor]),
+            tensor.new_zeros(1).expand(10**12),
+        )
+    )
+    if rng.random() < 0.2:
+        content = rng.choice(([model], model, {"model": content}, {"state_dict": None, **content}))
+    made = io.BytesIO()
+    torch.save(content, made)
+    return made.getvalue()
+
+
+def _read_weights(inside: Path) -> None:
+    refusals = []
+    for name in ("model.safetensors", "theirs.pth.tar"):
+        try:
+            weights.load(inside / name, model="vit_tiny_patch16_224", options=tiny.VIT, input_size=16)
+        except ValueError as error:
+            refusals.append(str(error))
+            if name not in str(error):
+                raise
+    if refusals:
+        raise ValueError("\n".join(refusals))
+
+
+ENTRIES = {"train/a/1.txt": b"one", "train/b/2.txt": b"two", "val/a/3.txt": b"three"}
+
+
+def _zip(names: dict[str, bytes], rng: Random | None = None) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in names.items():
+            info = zipfile.ZipInfo(name.encode(errors="ignore").decode() or "x")
+            if rng and rng.random() < 0.2:
+                info.external_attr = rng.choice((0o120777, 0o010644, 0o060644, 0o040755)) << 16
+            file.writestr(info, data)
+    return made.getvalue()
+
+
+def _tar(names: dict[str, bytes], mode: str, rng: Random | None = None) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode, format=tarfile.PAX_FORMAT) as file:
+        for name, data in names.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            if rng and rng.random() < 0.2:
+                info.type = rng.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, b"?"))
+                info.linkname = rng.choice(NAMES)
+            file.addfile(info, io.BytesIO(data))
+    return made.getvalue()
+
+
+def _packed_anew(data: bytes, rng: Random) -> bytes:
+    """An archive of the same format with other entries: hostile names, links, devices, the same twice, many zeros."""
+    names = dict(ENTRIES)
+    for _ in range(rng.choice((1, 2, 5))):
+        names[rng.choice(NAMES)] = rng.choice((b"", b"four", b"\0" * rng.choice((10, 10**6))))
+    try:
+        if data[:2] == b"PK":
+            return _zip(names, rng)
+        return _tar(names, "w:gz" if data[:2] == b"\x1f\x8b" else "w", rng)
+    except (ValueError, UnicodeError):  # not even the packer takes such a name
+        return data
+
+
+@functools.cache
+def _archives() -> Files:
+    return {"set.zip": _zip(ENTRIES), "set.tar": _tar(ENTRIES, "w"), "set.tgz": _tar(ENTRIES, "w:gz")}
+
+
+def _read_archive(inside: Path) -> None:
+    for name in ("set.zip", "set.tar", "set.tgz"):
+        archive.unpacked(inside / name, inside / "data" / name[4:])
+
+
+FORMATS = (
+    "png",
+    "jpeg",
+    "webp",
+    "gif",
+    "tiff",
+    "bmp",
+    "ppm",
+    "tga",
+    "ico",
+    "pcx",
+    "jpeg2000",
+    "avif",
+    "dds",
+    "sgi",
+    "xbm",
+)
+
+
+@functools.cache
+def _pictures() -> Files:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+    files = {}
+    for kind in FORMATS:
+        ending = {"jpeg2000": "jp2", "jpeg": "jpg"}.get(kind, kind)
+        made, picture = io.BytesIO(), Image.fromarray(pixels)
+        try:
+            (picture.convert("1") if kind == "xbm" else picture).save(made, kind)
+        except (OSError, KeyError):  # this Pillow was built without it
+            continue
+        files[f"class/picture.{ending}"] = made.getvalue()
+    return files
+
+
+def _one_picture(files: Files, rng: Random) -> Files:
+    """The hostile one, which is the only one that differs from what is valid."""
+    hostile = {name: data for name, data in files.items() if data != _pictures()[name]}
+    return hostile or {name: files[name] for name in [rng.choice(sorted(files))]}
+
+
+def _read_images(inside: Path) -> None:
+    images = samples.Images.from_folder(inside)
+    for i in range(len(images)):
+        images.picture(i)
+
+
+READERS = {
+    reader.name: reader
+    for reader in (
+        Reader("IFS CSV", _systems, lambda inside: ifs.load_folder(inside), also=(FileNotFoundError,), odd=True),
+        Reader("table CSV", _table, lambda inside: tables.read(inside / "table.csv"), odd=True),
+        Reader(
+            "PLY", lambda: {"cloud.ply": ply.encode(np.eye(3))}, lambda inside: ply.load(inside / "cloud.ply"), odd=True
+        ),
+        Reader("YAML parameter file", _parameters, _read_parameters, odd=True),
+        Reader(
+            "manifest",
+            lambda: _filled(part=False),
+            _read_folder,
+            (*BYTES, *[altered_json] * 4),
+            writes=True,
+            also=(FileExistsError,),
+            odd=True,
+        ),
+        Reader(
+            "unfinished folder",
+            lambda: _filled(part=True),
+            _read_folder,
+            writes=True,
+            also=(FileExistsError,),
+            odd=True,
+        ),
+        Reader("record", _record, _read_record, (*BYTES, *[altered_json] * 4), writes=True, odd=True),
+        Reader("training state", _state, _read_state, (*BYTES, altered_json, _other_tensor), mend=_hashed),
+        Reader("checkpoint", _weights, _read_weights, (*BYTES, _altered_header, _other_tensor), odd=True),
+        Reader("archive", _archives, _read_archive, (*BYTES, *[_packed_anew] * 3), writes=True, odd=True),
+        Reader("image folder", _pictures, _read_images, mend=_one_picture, odd=True),
+    )
+}
