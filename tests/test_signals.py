@@ -98,7 +98,7 @@ def test_outside_a_stop_it_ends_at_once_with_the_status_that_says_so(number, wor
         process.send_signal(number)
         told = process.communicate()[1]
     assert process.returncode == (130 if number == signal.SIGINT else 75)
-    assert told == "\nstopped; the same command goes on with what is done\n"
+    assert told == "\ninterrupted; the same command continues where it stopped\n"
 
 
 def test_signals_that_were_held_back_are_taken():

@@ -87,7 +87,7 @@ def _end(number: int, _: FrameType | None) -> None:
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # in the midst of a print, or nobody reads any more
         sys.stdout.flush()
     with contextlib.suppress(OSError):
-        os.write(2, b"\nstopped; the same command goes on with what is done\n")
+        os.write(2, b"\ninterrupted; the same command continues where it stopped\n")
     os._exit(INTERRUPTED if number == signal.SIGINT else TO_BE_CONTINUED)
 
 
