@@ -6,22 +6,14 @@ import json
 import os
 import re
 import shutil
-from importlib import resources
 from pathlib import Path
 
-import jsonschema
 import pytest
+import tiny
 
 from ofdb_core.base import files, folder, manifests, record
 from ofdb_core.families import fractal_3d
 from ofdb_core.run import experiment
-
-
-def schema(name):
-    found = json.loads((resources.files("ofdb_core.base") / "schemas" / f"{name}.json").read_text())
-    validator = jsonschema.validators.validator_for(found)
-    validator.check_schema(found)
-    return validator(found, format_checker=validator.FORMAT_CHECKER)
 
 
 def fill(root, names=("0/1.txt", "1/1.txt"), made=None, **parameters):
@@ -87,7 +79,7 @@ def test_an_unfinished_folder_has_nothing_else_in_it_either(tmp_path):
 def test_a_manifest_is_what_its_schema_says(run):
     for name in ("categories3d", "models", "views"):
         facts = json.loads((run / f"{name}.manifest.json").read_text())
-        schema("manifest").validate(facts)
+        tiny.schema("manifest").validate(facts)
         assert (facts["name"], facts["license"]) == (f"small/{name}", "MIT")
         assert datetime.date.fromisoformat(facts["date"])
 
@@ -98,7 +90,7 @@ def test_a_record_is_what_its_schema_says_and_tells_no_path_of_this_machine(tmp_
     small = [("categories", "2"), ("search_points", "2000"), ("filling_rate", "0.005")]
     experiment.run("quickstart", ["1_search_categories"], overrides=small, out=out)
     text = (out / record.FILE).read_text()
-    schema("record").validate(json.loads(text))
+    tiny.schema("record").validate(json.loads(text))
     assert str(tmp_path) not in text
     assert json.loads(text)["notebooks"]["1_search_categories"]["parameters"]["out"] == "."
 

@@ -43,9 +43,23 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     assert re.findall(r'<section id="([\w-]+)">', page) == list(road.stages())
     assert "1 · Which systems become categories?" in page
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
+    check_what_goes_out(out)
     capfd.readouterr()
     command.main(["tiny", "--out", str(out)])
     assert capfd.readouterr().out.count("skipped") == len(SMALL)
+
+
+def check_what_goes_out(out):
+    """Record and manifests are as their schemas say, name no path of this machine, and image folders are described."""
+    facts = {path.name: json.loads(path.read_text()) for path in out.glob("*.json")}
+    written = {name for stage in SMALL for name in road.stages()[stage].writes}
+    described = {name for name, source in registry.sources().items() if not source.live}
+    wanted = {f"{name}.manifest.json" for name in written} | {f"{name}.croissant.json" for name in described}
+    assert set(facts) == {record.FILE, *wanted}
+    tiny.schema("record").validate(facts[record.FILE])
+    for name in written:
+        tiny.schema("manifest").validate(facts[f"{name}.manifest.json"])
+    assert str(out.parent) not in str(facts)
 
 
 @pytest.mark.parametrize("path", sorted(provenance.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

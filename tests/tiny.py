@@ -1,7 +1,10 @@
 """The smallest recipes and data that still train something, for the tests of everything around training."""
 
+import json
 import shutil
+from importlib import resources
 
+import jsonschema
 import numpy as np
 import torch
 from PIL import Image
@@ -110,3 +113,11 @@ def hub(monkeypatch, cache, root):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     return "someone/net"
+
+
+def schema(name):
+    """The validator of a schema of the package: manifest or record."""
+    found = json.loads((resources.files("ofdb_core.base") / "schemas" / f"{name}.json").read_text())
+    validator = jsonschema.validators.validator_for(found)
+    validator.check_schema(found)
+    return validator(found, format_checker=validator.FORMAT_CHECKER)
