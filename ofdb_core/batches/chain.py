@@ -51,26 +51,22 @@ def _augment(
     key: np.uint64,
     out: np.ndarray,
 ) -> np.ndarray:
-    """Draw, apply, and write to out (S, S, C); returns the erased box."""
+    """Draw, apply, and write to out (S, S, C); returns the erased box. Three channels, where the fill is not gray."""
     size = len(out)
     drawn = draws.drawn(chances, pixels.shape[0], pixels.shape[1], size, key)
-    planes = transformed(drawn, fill, keeps_gray, pixels, size)
-    _write(planes, out)
-    return np.array(drawn.erased, np.int32)
-
-
-@kernel
-def transformed(drawn: draws.Drawn, fill: np.ndarray, keeps_gray: bool, pixels: np.ndarray, size: int) -> np.ndarray:
-    """The view of pixels (H, W, C), as planes (S, C or 3, S): with three channels where the fill is not gray."""
     planes = resized_crop(pixels, drawn.crop, size, drawn.bicubic, drawn.flips)
     if planes.shape[1] == 1 and not keeps_gray:
         gray = planes
         planes = np.empty((size, 3, size), np.uint8)
-        planes[:] = gray
+        for channel in range(3):
+            planes[:, channel] = gray[:, 0]
     for i in range(len(drawn.operations)):
         operation, argument, bicubic = drawn.operations[i]
         planes = operations.applied(planes, int(operation), argument, bicubic != 0, fill)
-    return planes
+    _write(planes, out)
+    box = np.empty(4, np.int32)
+    box[0], box[1], box[2], box[3] = drawn.erased
+    return box
 
 
 @kernel
