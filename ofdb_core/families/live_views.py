@@ -77,14 +77,9 @@ class LiveViews:
         self.labels, self.classes = np.asarray(labels, np.int64), classes
         self._models, self._drawing, self._categories = models, drawing, categories
         self._fresh, self._patches = drawing.live_share * live.KEYS, live.patches_of(drawing, WHITE)
-        if (
-            drawing.live_unit == "image"
-            and drawing.live_patches in ("pattern", "both")
-            and drawing.live_point_size[0] < 3
-        ):
-            raise ValueError(
-                "live_point_size: must be [3, 3] with live_unit: image; a part of one mask may be all black"
-            )
+        one_mask = drawing.live_unit == "image" and drawing.live_patches in ("pattern", "both")
+        if one_mask and drawing.live_point_size[0] < 3:
+            raise ValueError("live_point_size: must be [3, 3] with live_unit: image; part of a mask may be all black")
         self._size, self._jitter = drawing.live_size or VIEWS["size"], None
         if drawing.live_views:
             made = live.how(drawing, VIEWS, views)
