@@ -63,6 +63,34 @@ def test_batches_do_not_depend_on_the_number_of_workers(rules):
         assert same(drawn(source, workers=workers), alone)
 
 
+@pytest.mark.parametrize("policy", ["rand-m9-mstd0.5-inc1", "augmix-m5-w3", "original-mstd0.5"])
+def test_timms_own_chain_takes_every_policy_in_processes(rules, policy):
+    source = Batches(some_images(), rules(pipeline="timm", auto_augment=policy), seed=3)
+    alone = drawn(source, 3)
+    assert same(drawn(source, 3, workers=2), alone)
+    assert same([source.batch(step) for step in range(3)], alone)
+    if not policy.startswith("rand"):
+        with pytest.raises(ParameterError, match=f"'{policy}' is not known here; .* pipeline: timm takes any policy"):
+            rules(auto_augment=policy)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_both_pipelines_show_the_same(rules, plain):
+    """Where nothing is drawn, to the byte; else the same on average, in brightness, spread and share of noise."""
+    values = {**PLAIN, "input_size": 24} if plain else {"input_size": 24, "mix_probability": 0.0, "erasing": 0.5}
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), dtype=np.uint8).repeat(6, 1).repeat(6, 2)
+    images = samples.Images(pixels, np.arange(40) % 4, range(4))
+    shown = []
+    for pipeline in ("ofdb", "timm"):
+        source = Batches(images, rules(pipeline=pipeline, batch_size=40, **values), seed=0)
+        shown.append(torch.cat([source.batch(step)[0] for step in range(1 if plain else 25)]))
+    if plain:
+        assert torch.equal(*shown)
+    else:
+        for measure in (torch.mean, torch.std, lambda x: (x.abs() > 1).float().mean()):
+            assert abs(measure(shown[0]) - measure(shown[1])) < 0.03
+
+
 def test_batches_are_functions_of_seed_and_step(rules):
     source, again = (Batches(some_images(), rules(), seed=3) for _ in range(2))
     first = [source.batch(step) for step in range(4)]
