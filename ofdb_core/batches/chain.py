@@ -1,7 +1,8 @@
 """timm's training chain on arrays: from the pixels of a sample to the view that a network learns from.
 
 Equal to timm's and Pillow's to the byte for the same draws, up to the 8-bit picture: normalisation, and the noise in
-the erased box, come later. Without the GIL, so that threads share one copy of the images.
+the erased box, come later. (Pillow's builds for x86-64 are meant: where its compiler fuses multiplications with
+additions, single pixels may differ by one.) Without the GIL, so that threads share one copy of the images.
 """
 
 import numpy as np

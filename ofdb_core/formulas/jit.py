@@ -1,7 +1,8 @@
 """Compilation of the kernels: `@kernel` is numba's njit, cached on disk and free of the GIL.
 
 Floating point stays strict (no fast-math, so no fused or reordered operation): the original's bits depend on it.
-The first process to need a kernel says that it compiles; later ones load the machine code from disk.
+The first process to need a kernel says that it compiles; later ones load the machine code from disk, as long as neither
+the kernel has changed nor anything that it uses.
 """
 
 import sys
@@ -11,12 +12,18 @@ from typing import Any, TypeVar, cast
 import numba
 from numba.core import event
 
+from ofdb_core.base import provenance
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
     """The function, compiled when it is first called; its signature is kept."""
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    if hasattr(compiled, "_cache") and function.__module__.startswith("ofdb_core."):
+        # Machine code holds that of the kernels it calls, but numba looks for changes in the function's own file only.
+        compiled._cache._cache_file._source_stamp = provenance.code_version(function)
+    return cast(Function, compiled)
 
 
 class _Announce(event.Listener):
