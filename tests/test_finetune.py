@@ -257,7 +257,7 @@ def test_data_that_cannot_be_used_are_refused_before_anything_runs(settings, tmp
 def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settings, tmp_path):
     finetune.check(settings())
     (tmp_path / "x.pth").write_bytes(b"x" * 99)
-    with pytest.raises(ValueError, match="does not say which network it holds"):
+    with pytest.raises(ValueError, match="not a whole file of weights"):
         finetune.check(settings(checkpoint=str(tmp_path / "x.pth")))
     with pytest.raises(ValueError, match="patch_size is no option of resnet10t"):
         finetune.check(settings(model="resnet10t"))

@@ -2,16 +2,20 @@
 
 import datetime
 import glob
+import io
 import json
 import os
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
+from PIL import Image
 
 from ofdb_core.base import files, folder, manifests, record
+from ofdb_core.data import png
 from ofdb_core.families import fractal_3d
 from ofdb_core.run import experiment
 
@@ -177,3 +181,57 @@ def test_the_manifest_of_a_linked_folder_lies_where_the_folder_lies(tmp_path):
     fill(tmp_path / "link")
     assert (tmp_path / "disk.manifest.json").is_file()
     assert folder.digest(tmp_path / "link") == folder.digest(tmp_path / "disk")
+
+
+PIXELS = [np.where(np.random.default_rng(i).random((9, 11)) < 0.5, 0, 127).astype(np.uint8) for i in range(4)]
+
+
+def palette(pixels):
+    """A PNG as 0.1.0 wrote it."""
+    data, picture = io.BytesIO(), Image.fromarray(pixels // 127)
+    picture.putpalette([0, 0, 0, 127, 127, 127])
+    picture.save(data, "PNG", bits=1)
+    return data.getvalue()
+
+
+def pictures(root, code, encode, *, pixels=PIXELS, stop=None):
+    """Fill a folder with images by code of this version; `stop`: fail at that image."""
+
+    def make(i):
+        if i == stop:
+            raise RuntimeError("no")
+        return encode(pixels[i])
+
+    files = [(f"{i}/x.png", lambda i=i: make(i)) for i in range(len(pixels))]
+    return folder.fill(root, {**folder.header({}, "raster"), "code": code}, files, total=len(files), workers=1)
+
+
+@pytest.mark.parametrize("stop", [None, 2])
+def test_images_that_are_packed_anew_keep_their_digest_so_that_trainings_on_them_are_kept(tmp_path, stop):
+    pictures(tmp_path / "x", "0" * 16, palette)
+    before, hashes = folder.digest(tmp_path / "x"), folder.manifest(tmp_path / "x")["files"]
+    former(tmp_path / "x")
+    if stop is not None:
+        with pytest.raises(RuntimeError, match="no"):
+            pictures(tmp_path / "x", "1" * 16, png.of, stop=stop)
+    made = pictures(tmp_path / "x", "1" * 16, png.of)
+    assert folder.digest(tmp_path / "x") == before
+    assert not set(made["files"].values()) & set(hashes.values())
+    assert folder.verify(tmp_path / "x") == []
+    tiny.schema("manifest").validate(json.loads(json.dumps(made)))
+
+
+def test_an_image_that_is_another_gives_another_digest(tmp_path):
+    pictures(tmp_path / "x", "0" * 16, palette)
+    before = folder.digest(tmp_path / "x")
+    other = [*PIXELS[:-1], 127 - PIXELS[-1]]
+    pictures(tmp_path / "x", "1" * 16, png.of, pixels=other)
+    assert folder.digest(tmp_path / "x") != before
+    (tmp_path / "x" / "0" / "x.png").write_bytes(palette(PIXELS[1]))  # altered by somebody
+    pictures(tmp_path / "x", "2" * 16, palette, pixels=other)
+    assert "digest" not in folder.manifest(tmp_path / "x")
+
+
+def test_a_file_that_is_no_image_is_known_by_its_bytes(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"no image")
+    assert manifests.content(tmp_path / "x.png") == files.sha256(tmp_path / "x.png")

@@ -5,7 +5,9 @@ and nothing else, for readers that take every name in it for a class (the origin
 number). Up to 0.1.0 it lay in the folder, as manifest.json; there it is still found, and `settle` moves it.
 """
 
+import contextlib
 import datetime
+import hashlib
 import json
 import os
 import re
@@ -13,11 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base.files import write_whole
+from PIL import Image
+
+from ofdb_core.base.files import sha256, write_whole
 
 MANIFEST, PART = "manifest.json", "manifest.part"  # behind the folder's name and a point; up to 0.1.0, in the folder
 LOCK = "manifest.lock"  # while it is filled
 SCHEMA_VERSION = 1  # of what a manifest and a record hold: see schemas/
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of a file that is no image
 LICENSE = "MIT"  # of what is made from formulas alone, as of the project
 
 
@@ -75,6 +80,15 @@ def portable(value: Any, start: str | Path | None = None) -> Any:
     if isinstance(value, str) and (path := re.fullmatch(r"([\w-]*:)?(/.*)", value, re.DOTALL)):
         return (path[1] or "") + (Path(path[2]).name if start is None else os.path.relpath(path[2], start))
     return value
+
+
+def content(path: Path) -> str:
+    """A hash of what a file holds: of the pixels of a PNG in RGB, however they are packed; else of its bytes."""
+    if path.suffix == ".png":
+        with contextlib.suppress(*BROKEN), Image.open(path) as picture:
+            pixels = picture.convert("RGB")
+            return hashlib.sha256(f"{pixels.size} ".encode() + pixels.tobytes()).hexdigest()
+    return sha256(path)
 
 
 def text(facts: Mapping[str, Any]) -> str:
