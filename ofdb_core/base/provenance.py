@@ -33,8 +33,8 @@ SETTING = "setting"  # the function that declares a parameter's default and comm
 
 def notebook_of(stage: str) -> Path:
     """The notebook file of a stage: of its name, or else the one that serves every family."""
-    path = NOTEBOOKS / f"{stage}.ipynb"
-    return path if path.exists() else NOTEBOOKS / f"{SHARED_NOTEBOOK}.ipynb"
+    own = {path.stem: path for path in NOTEBOOKS.glob("*.ipynb")}  # no path is made of the name, which a record may hold
+    return own.get(stage, NOTEBOOKS / f"{SHARED_NOTEBOOK}.ipynb")
 
 
 @dataclass

@@ -142,6 +142,8 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
 def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
     try:
         rows = np.loadtxt(path, delimiter=",", ndmin=2)
     except ValueError as error:

@@ -61,7 +61,7 @@ class Reader:
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
             try:
                 files[name] = rng.choice(self.mutations)(files[name], rng)
-            except ValueError:  # no JSON any more
+            except (ValueError, RecursionError):  # no JSON any more
                 break
         files = self.mend(files, rng)
         self.put(files, inside)
@@ -121,6 +121,9 @@ def _filled(part: bool) -> Files:
         lines = "".join(f"{digest} {name}\n" for name, digest in hashes.items())
         return {**files, folder.PART: f"{json.dumps(HEAD)}\n{lines}".encode()}
     return {**files, folder.MANIFEST: json.dumps({**HEAD, "files": hashes}, indent=1).encode()}
+
+
+CANNOT_WRITE = (FileExistsError, IsADirectoryError)  # of `folder.fill`, where others' files are in its way
 
 
 def _read_folder(inside: Path) -> None:
@@ -202,7 +205,7 @@ def _altered_header(data: bytes, rng: Random) -> bytes:
             about = entries["__metadata__"]
             about[weights.METADATA] = altered_json(about[weights.METADATA].encode(), rng).decode()
             header = json.dumps(entries).encode()
-    except (ValueError, LookupError, TypeError, AttributeError):  # another mutation was here before
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # another mutation was here before
         return data
     return len(header).to_bytes(8, "little") + header + rest
 
@@ -354,7 +357,7 @@ READERS = {
             _read_folder,
             (*BYTES, *[altered_json] * 4),
             writes=True,
-            also=(FileExistsError,),
+            also=CANNOT_WRITE,
             odd=True,
         ),
         Reader(
@@ -362,7 +365,7 @@ READERS = {
             lambda: _filled(part=True),
             _read_folder,
             writes=True,
-            also=(FileExistsError,),
+            also=CANNOT_WRITE,
             odd=True,
         ),
         Reader("record", _record, _read_record, (*BYTES, *[altered_json] * 4), writes=True, odd=True),
