@@ -26,13 +26,13 @@ def write(path: str | Path, rows: Sequence[Row]) -> None:
 
 
 def read(path: str | Path) -> list[Row]:
-    """The rows of a CSV file as dictionaries; numbers are numbers again. What is no table is a ValueError."""
-    if Path(path).exists() and not Path(path).is_file():
-        raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
+    """The rows of a CSV file as dictionaries; numbers are numbers again. A file that is no table is a ValueError."""
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no file")
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             lines = [line for line in csv.reader(file) if line]
-    except (OSError, ValueError, csv.Error) as error:  # no file, no text, or too long a field
+    except (ValueError, csv.Error) as error:  # no text, or too long a field
         raise ValueError(f"{path}: not a table ({error})") from error
     names, *rows = lines or [[]]
     for row in rows:
