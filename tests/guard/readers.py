@@ -1,11 +1,13 @@
 """Every reader of the project, with valid files to begin with and what makes them hostile."""
 
+import contextlib
 import functools
 import hashlib
 import io
 import json
 import os
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -113,25 +115,37 @@ MADE = [(f"{i}/made.txt", functools.partial(bytes, f"{i}", "ascii")) for i in ra
 HEAD = {"parameters": {"a": 1}, "code": "b", "versions": {}}
 
 
+class _Stopped(Exception):
+    """What ends a folder's filling in its middle."""
+
+
+def _stop() -> bytes:
+    raise _Stopped
+
+
 @functools.cache
 def _filled(part: bool) -> Files:
-    files = {name: make() for name, make in MADE}
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    if part:
-        lines = "".join(f"{digest} {name}\n" for name, digest in hashes.items())
-        return {**files, folder.PART: f"{json.dumps(HEAD)}\n{lines}".encode()}
-    return {**files, folder.MANIFEST: json.dumps({**HEAD, "files": hashes}, indent=1).encode()}
+    """A finished or an unfinished folder `set`, wherever it keeps what it says of itself."""
+    with tempfile.TemporaryDirectory() as place, contextlib.suppress(_Stopped):
+        root, made = Path(place) / "set", [*MADE[:2], ("2/made.txt", _stop)] if part else MADE
+        try:
+            folder.fill(root, HEAD, made, total=3, workers=1)
+        finally:
+            every = [path for path in Path(place).rglob("*") if path.is_file()]
+            files = {path.relative_to(place).as_posix(): path.read_bytes() for path in every}
+    return files
 
 
 CANNOT_WRITE = (FileExistsError, IsADirectoryError)  # of `folder.fill`, where others' files are in its way
 
 
 def _read_folder(inside: Path) -> None:
-    folder.verify(inside)
-    if folder.manifest(inside):
-        folder.digest(inside)
-    folder.fingerprint(inside)
-    folder.fill(inside, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
+    root = inside / "set"
+    folder.verify(root)
+    if folder.manifest(root):
+        folder.digest(root)
+    folder.fingerprint(root)
+    folder.fill(root, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
 
 
 @functools.cache
@@ -188,6 +202,7 @@ def _weights() -> Files:
     network = tiny.network()
     facts = {"model": "vit_tiny_patch16_224", "options": tiny.VIT, "input_size": 16, "channels": 3}
     facts |= {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
+    facts |= {"interpolation": "bicubic", "crop_pct": 1.0}
     theirs = io.BytesIO()
     torch.save({"model": network.state_dict(), "epoch": 3, "optimizer": {"lr": 0.1}}, theirs)
     return {"model.safetensors": weights.to_bytes(network, facts), "theirs.pth.tar": theirs.getvalue()}
