@@ -354,7 +354,7 @@ def _one_picture(files: Files, rng: Random) -> Files:
 def _read_images(inside: Path) -> None:
     images = samples.Images.from_folder(inside)
     for i in range(len(images)):
-        images.picture(i)
+        images.pixels(i)
 
 
 READERS = {
