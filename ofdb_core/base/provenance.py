@@ -35,8 +35,9 @@ SETTING = "setting"  # the function that declares a parameter's default and comm
 
 def notebook_of(stage: str) -> Path:
     """The notebook file of a stage: of its name, or else the one that serves every family."""
-    path = NOTEBOOKS / f"{stage}.ipynb"
-    return path if path.exists() else NOTEBOOKS / f"{SHARED_NOTEBOOK}.ipynb"
+    # looked up, not put together: a name may come from a record, and lead anywhere
+    own = {path.stem: path for path in NOTEBOOKS.glob("*.ipynb")}
+    return own.get(stage, NOTEBOOKS / f"{SHARED_NOTEBOOK}.ipynb")
 
 
 @dataclass

@@ -20,8 +20,8 @@ def encode(points: np.ndarray) -> bytes:
 
 def load(path: str | Path) -> np.ndarray:
     """The points (n, 3) float64 of a PLY file; a ValueError names a file that is not such a model."""
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no file")
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
     try:
         head, end, body = Path(path).read_bytes().partition(b"end_header\n")
     except OSError as error:

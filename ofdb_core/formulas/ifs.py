@@ -172,6 +172,8 @@ def load(path: str | Path) -> IFS:
     All values are finite, and the probabilities are not negative and add up to 1 (within SUM_TOLERANCE).
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
     try:
         rows = np.loadtxt(path, delimiter=",", ndmin=2)
     except ValueError as error:

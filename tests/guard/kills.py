@@ -74,9 +74,19 @@ def _unpacking(out: Path, place: Path) -> list[str]:
     if not checkpoint.exists():
         facts = {"model": "vit_tiny_patch16_224", "options": tiny.VIT, "input_size": 16, "channels": 3}
         facts |= {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
+        facts |= {"interpolation": "bicubic", "crop_pct": 1.0}
         checkpoint.write_bytes(weights.to_bytes(tiny.network(), facts))
     values = {**TUNING, "data": str(path), "data_root": str(out / "data"), "checkpoint": str(checkpoint)}
     return ["finetune", "5_finetune", "--out", str(out), *_overrides(**values)]
+
+
+def _launched(out: Path, place: Path) -> list[str]:
+    """A training in two processes."""
+    data = place / "shades"
+    if not data.exists():
+        tiny.folder_of_shades(data)
+    two = ["--launch", "--multi_gpu --num_processes 2"]
+    return ["2d-ofdb-1k", "4_pretrain", "--out", str(out), *two, *_overrides(**{**TRAINING, "data": str(data)})]
 
 
 def _any(pattern: str) -> Callable[[Path], bool]:
@@ -97,6 +107,11 @@ SUBJECTS = {
     ),
     "unpacking": Subject(_unpacking, {"unpacking": _any("data/shades.manifest.part")}, ("data/shades", "finetune")),
 }
+SUBJECTS["launched"] = Subject(
+    _launched,
+    {name: SUBJECTS["experiment"].moments[name] for name in ("start", "training", "saving")},
+    ("pretrain",),
+)
 VICTIMS = ("runner", "kernel", "worker")
 
 
@@ -109,11 +124,11 @@ def start(words: list[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def _processes(runner: psutil.Process, victim: str) -> list[psutil.Process]:
-    """The runner, its kernels, or what works for these."""
+    """The runner, its kernels and launchers, or what works for these; where nothing does, these."""
     with contextlib.suppress(psutil.NoSuchProcess):
         children = runner.children()
         below = [process for child in children for process in child.children(recursive=True)]
-        return {"runner": [runner], "kernel": children, "worker": below}[victim]
+        return {"runner": [runner], "kernel": children, "worker": below or children}[victim]
     return []
 
 

@@ -1,11 +1,13 @@
 """Every reader of the project, with valid files to begin with and what makes them hostile."""
 
+import contextlib
 import functools
 import hashlib
 import io
 import json
 import os
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -61,7 +63,7 @@ class Reader:
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
             try:
                 files[name] = rng.choice(self.mutations)(files[name], rng)
-            except ValueError:  # no JSON any more
+            except (ValueError, RecursionError):  # no JSON any more
                 break
         files = self.mend(files, rng)
         self.put(files, inside)
@@ -113,22 +115,37 @@ MADE = [(f"{i}/made.txt", functools.partial(bytes, f"{i}", "ascii")) for i in ra
 HEAD = {"parameters": {"a": 1}, "code": "b", "versions": {}}
 
 
+class _Stopped(Exception):
+    """What ends a folder's filling in its middle."""
+
+
+def _stop() -> bytes:
+    raise _Stopped
+
+
 @functools.cache
 def _filled(part: bool) -> Files:
-    files = {name: make() for name, make in MADE}
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    if part:
-        lines = "".join(f"{digest} {name}\n" for name, digest in hashes.items())
-        return {**files, folder.PART: f"{json.dumps(HEAD)}\n{lines}".encode()}
-    return {**files, folder.MANIFEST: json.dumps({**HEAD, "files": hashes}, indent=1).encode()}
+    """A finished or an unfinished folder `set`, wherever it keeps what it says of itself."""
+    with tempfile.TemporaryDirectory() as place, contextlib.suppress(_Stopped):
+        root, made = Path(place) / "set", [*MADE[:2], ("2/made.txt", _stop)] if part else MADE
+        try:
+            folder.fill(root, HEAD, made, total=3, workers=1)
+        finally:
+            every = [path for path in Path(place).rglob("*") if path.is_file()]
+            files = {path.relative_to(place).as_posix(): path.read_bytes() for path in every}
+    return files
+
+
+CANNOT_WRITE = (FileExistsError, IsADirectoryError)  # of `folder.fill`, where others' files are in its way
 
 
 def _read_folder(inside: Path) -> None:
-    folder.verify(inside)
-    if folder.manifest(inside):
-        folder.digest(inside)
-    folder.fingerprint(inside)
-    folder.fill(inside, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
+    root = inside / "set"
+    folder.verify(root)
+    if folder.manifest(root):
+        folder.digest(root)
+    folder.fingerprint(root)
+    folder.fill(root, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
 
 
 @functools.cache
@@ -185,6 +202,7 @@ def _weights() -> Files:
     network = tiny.network()
     facts = {"model": "vit_tiny_patch16_224", "options": tiny.VIT, "input_size": 16, "channels": 3}
     facts |= {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
+    facts |= {"interpolation": "bicubic", "crop_pct": 1.0}
     theirs = io.BytesIO()
     torch.save({"model": network.state_dict(), "epoch": 3, "optimizer": {"lr": 0.1}}, theirs)
     return {"model.safetensors": weights.to_bytes(network, facts), "theirs.pth.tar": theirs.getvalue()}
@@ -202,7 +220,7 @@ def _altered_header(data: bytes, rng: Random) -> bytes:
             about = entries["__metadata__"]
             about[weights.METADATA] = altered_json(about[weights.METADATA].encode(), rng).decode()
             header = json.dumps(entries).encode()
-    except (ValueError, LookupError, TypeError, AttributeError):  # another mutation was here before
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # another mutation was here before
         return data
     return len(header).to_bytes(8, "little") + header + rest
 
@@ -336,7 +354,7 @@ def _one_picture(files: Files, rng: Random) -> Files:
 def _read_images(inside: Path) -> None:
     images = samples.Images.from_folder(inside)
     for i in range(len(images)):
-        images.picture(i)
+        images.pixels(i)
 
 
 READERS = {
@@ -354,7 +372,7 @@ READERS = {
             _read_folder,
             (*BYTES, *[altered_json] * 4),
             writes=True,
-            also=(FileExistsError,),
+            also=CANNOT_WRITE,
             odd=True,
         ),
         Reader(
@@ -362,7 +380,7 @@ READERS = {
             lambda: _filled(part=True),
             _read_folder,
             writes=True,
-            also=(FileExistsError,),
+            also=CANNOT_WRITE,
             odd=True,
         ),
         Reader("record", _record, _read_record, (*BYTES, *[altered_json] * 4), writes=True, odd=True),
