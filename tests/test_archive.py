@@ -70,8 +70,7 @@ def test_odd_but_legal_names_are_unpacked(tmp_path, ending, name):
     assert (root / name).read_bytes() == b"data"
     assert folder.verify(root) == []
     root = archive.unpacked(pack(path, {"y": b""}), tmp_path / "data")
-    assert names(root) == ["manifest.json", "y"]
-    assert sorted(place.name for place in root.iterdir()) == ["manifest.json", "y"]  # no empty folders
+    assert [place.name for place in root.iterdir()] == ["y"]  # no empty folders
 
 
 @pytest.mark.parametrize("ending", archive.ENDINGS)

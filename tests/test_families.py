@@ -210,7 +210,9 @@ def drawing(way):
 def test_training_can_draw_samples_from_every_source(family, made, tmp_path):
     for source in family.sources:
         root = shutil.copytree(made / source.folder, tmp_path / source.folder / source.folder)
-        categories = sorted({name.split("/")[0].removesuffix(".csv") for name in folder.complete(root)["files"]})
+        categories = sorted(
+            {name.split("/")[0].removesuffix(".csv") for name in folder.complete(made / source.folder)["files"]}
+        )
         for way in ("all", "one", "live"):
             if source.live != (way == "live"):
                 with pytest.raises(ValueError, match=f"samples: {way} does not suit data: {source.folder}"):

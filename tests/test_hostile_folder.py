@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -17,6 +18,7 @@ from ofdb_core.base import files, folder
 
 # names as a hostile file may give them: parts that climb, links that stand in the folder, and anything at all
 parts = st.sampled_from(["..", ".", "", "a", "linked", "1.txt", "victim", "thesis.txt", "manifest.json", "a" * 300])
+places = st.sampled_from([folder.beside, Path.joinpath])  # of a manifest: beside its folder; up to 0.1.0 in it
 any_name = st.one_of(st.lists(parts, min_size=1, max_size=6).map("/".join), st.text(max_size=20))
 
 
@@ -37,15 +39,15 @@ def neighbours(tmp_path_factory):
 
 
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(names=st.lists(any_name, min_size=1, max_size=3), unfinished=st.booleans(), right=st.booleans())
-def test_no_name_of_a_manifest_leads_out_of_its_folder(tmp_path_factory, names, unfinished, right):
+@given(names=st.lists(any_name, min_size=1, max_size=3), unfinished=st.booleans(), right=st.booleans(), place=places)
+def test_no_name_of_a_manifest_leads_out_of_its_folder(tmp_path_factory, names, unfinished, right, place):
     hashed = hashlib.sha256(b"years").hexdigest() if right else "0" * 64
     with neighbours(tmp_path_factory) as root:
         if unfinished:
             lines = [json.dumps(head()), *(f"{hashed} {name}" for name in names)]
-            (root / folder.PART).write_text("\n".join(lines) + "\n")
+            place(root, folder.PART).write_text("\n".join(lines) + "\n")
         else:
-            (root / folder.MANIFEST).write_text(json.dumps({**head(), "files": dict.fromkeys(names, hashed)}))
+            place(root, folder.MANIFEST).write_text(json.dumps({**head(), "files": dict.fromkeys(names, hashed)}))
         with pytest.raises((ValueError, FileExistsError), match=re.escape(str(root))):
             fill(root, ["1.txt"], other=1)
 
@@ -56,13 +58,13 @@ def test_nothing_is_written_outside_the_folder(tmp_path_factory, name):
     with neighbours(tmp_path_factory) as root, contextlib.suppress(ValueError, OSError):
         folder.write(root, head(), {name: "bad"}, {})
     with neighbours(tmp_path_factory) as root:
-        (root / folder.PART).touch()
+        folder.beside(root, folder.PART).touch()
         with contextlib.suppress(ValueError, OSError):
             folder.write(root, head(), {name: "bad"}, {})
 
 
 def test_files_that_nobody_listed_outlive_an_unfinished_folder(tmp_path):
-    (tmp_path / folder.PART).write_text(json.dumps(head()) + "\n")
+    folder.beside(tmp_path, folder.PART).write_text(json.dumps(head()) + "\n")
     for name in ("thesis.txt", "1.txt", ".thesis.txt.77.part"):
         (tmp_path / name).write_text("years")
     with pytest.raises(FileExistsError, match=r"holds 1\.txt, which is not this project's"):
@@ -87,24 +89,30 @@ def test_a_listed_file_that_was_altered_is_replaced_but_never_removed(tmp_path):
     fill(tmp_path, ["1.txt"], size=4)
 
 
-@pytest.mark.parametrize("name", [folder.MANIFEST, folder.PART, folder.LOCK, ".1.txt.{}.part"])
+OWN = [f"a.{name}" for name in (folder.MANIFEST, folder.PART, folder.LOCK)]
+
+
+@pytest.mark.parametrize("name", [*OWN, "a/manifest.json", "a/manifest.part", "a/.1.txt.{}.part"])
 def test_a_link_in_the_place_of_an_own_file_is_not_followed(tmp_path, name):
     (tmp_path / "thesis.txt").write_text("years")
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / name.format(os.getpid())).symlink_to(tmp_path / "thesis.txt")
+    (tmp_path / name.format(os.getpid())).symlink_to(tmp_path / "thesis.txt")
     with contextlib.suppress(ValueError, OSError):
         fill(tmp_path / "a", ["1.txt"])
     assert (tmp_path / "thesis.txt").read_text() == "years"
 
 
 def test_what_kills_left_half_written_is_removed(tmp_path):
-    fill(tmp_path, ["x/1.txt", f"x/{'y' * 250}"])
+    root = tmp_path / "a"
+    fill(root, ["x/1.txt", f"x/{'y' * 250}"])
     for name in ("1.txt", "y" * 200, "mine"):
-        (tmp_path / "x" / f".{name}.1.part").touch()
-    (tmp_path / ".manifest.json.1.part").touch()
-    fill(tmp_path, ["x/1.txt"], size=4)
-    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == [".mine.1.part", "1.txt"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "x"]
+        (root / "x" / f".{name}.1.part").touch()
+    (tmp_path / ".a.manifest.json.1.part").touch()
+    (tmp_path / ".b.manifest.json.1.part").touch()  # of another folder
+    fill(root, ["x/1.txt"], size=4)
+    assert sorted(path.name for path in (root / "x").iterdir()) == [".mine.1.part", "1.txt"]
+    assert [path.name for path in root.iterdir()] == ["x"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.manifest.json.1.part", "a", "a.manifest.json"]
 
 
 def test_folders_that_are_left_empty_go_too_however_deep(tmp_path):
@@ -135,7 +143,7 @@ def test_two_that_fill_a_folder_take_turns(tmp_path, capsys):
     other.join()
     assert made == [1]
     assert folder.verify(tmp_path) == []
-    assert [path.name for path in tmp_path.iterdir() if path.name != "manifest.json"] == ["1.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["1.txt"]
     told = capsys.readouterr().out
     assert "waiting for another run" in told
     assert "complete and unchanged, kept" in told
@@ -161,7 +169,7 @@ def test_links_in_circles_and_to_nowhere_have_a_fingerprint(tmp_path, follow):
 def test_verify_reads_plain_files_only(tmp_path, kind, name, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_JSON", 9999)
     fill(tmp_path, ["1.txt", "2.txt"])
-    path = tmp_path / name
+    path = tmp_path / name if name == "1.txt" else folder.beside(tmp_path, name)
     path.unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(path)
@@ -191,14 +199,14 @@ json_values = st.recursive(
 )
 def test_a_malformed_manifest_is_a_sentence(tmp_path_factory, facts, name):
     root = tmp_path_factory.mktemp("malformed")
-    (root / name).write_text(json.dumps(facts) + "\n0 1.txt\n" * (name == folder.PART))
+    folder.beside(root, name).write_text(json.dumps(facts) + "\n0 1.txt\n" * (name == folder.PART))
     assert all(isinstance(problem, str) for problem in folder.verify(root))
     with contextlib.suppress(files.Unreadable):
-        folder.made_by(root, {}, {})
+        folder.made_by(root, {})
         fill(root, ["1.txt"])
         assert folder.verify(root) == []
 
 
 def test_json_that_is_nested_too_deeply_is_a_sentence(tmp_path):
-    (tmp_path / folder.MANIFEST).write_text("[" * 10**6)
+    folder.beside(tmp_path, folder.MANIFEST).write_text("[" * 10**6)
     assert "nested too deeply" in folder.verify(tmp_path)[0]

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(tmp_path)
     def result_and_messages(step):
         (package / "formulas" / "inner.py").write_text(INNER.format(step))
         command = [sys.executable, "-c", "from ofdb_core.formulas.outer import outer; print(outer(1))"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        where = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(command, env=where, capture_output=True, text=True, check=True)
         return int(done.stdout), done.stderr
 
     assert result_and_messages(1)[0] == 2

@@ -69,7 +69,8 @@ def check_header(head: Any) -> None:
     """A ValueError unless this, which a file held, can be a header."""
     if not isinstance(head, dict):
         raise ValueError("it is not a mapping")
-    if not isinstance(head.get("parameters", {}), dict) or not isinstance(head.get("code", ""), str):
+    texts = all(isinstance(head.get(name, ""), str) for name in ("code", "digest"))
+    if not isinstance(head.get("parameters", {}), dict) or not texts:
         raise ValueError("its parameters or its code are something else")
 
 

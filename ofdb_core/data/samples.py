@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import SEEDS, Length, Range, Share
+from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
 from ofdb_core.formulas import instances
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
@@ -105,8 +105,8 @@ class Drawing(Parameters):
     live_delta: Share
     live_weights: Annotated[float, Range(0, 0.5)]
     live_size: Annotated[int, Range(1, 4096)] | None
-    live_dots: Annotated[int, Range(3)] | None
-    live_weight: float | Annotated[list[float], Length(6, 12)] | None
+    live_dots: Annotated[int, Range(3, MOST)] | None
+    live_weight: Factor | Annotated[list[Factor], Length(6, 12)] | None
     live_seed: Annotated[int, Range(0, SEEDS)] | None
     live_axes: Annotated[int, Range(1, 3)]
     live_range: Annotated[float, Range(0, 360)]

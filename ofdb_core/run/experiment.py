@@ -49,8 +49,9 @@ def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
         return "its code changed"
     if getattr(checked, "changed", None) == "restart" and "outdated" in entry:
         return f"{entry['outdated']} was made by other code, and changed is restart"
+    read = [*manifests.portable(list(checked.reads()), out), record.FILE]
     for name, digest in entry["reads"].items():
-        if name not in (*checked.reads(), record.FILE):
+        if name not in read:
             return f"{name} is not read any more"
         now = record.others(out, stage) if name == record.FILE else folder.fingerprint(out / name)
         if now != digest:

@@ -38,7 +38,7 @@ class Pretrain(StageParameters, Recipe, Drawing):
     data_root: Folder | None
     model: str
     model_options: Options
-    milestones: Annotated[list[int], Length(0, 1000), Range(1)]
+    milestones: Annotated[list[int], Length(0, 1000, once=True), Range(1, MOST)]
     required_gain: NotNegative
 
     @classmethod
