@@ -47,8 +47,10 @@ def halves(draw):
     mixed = mixing.unmixed(count)
     for pair in range(count // 2):  # both of a pair are mixed alike
         own = slice(2 * pair, 2 * pair + 2)
-        mixed.boxes[own] = draw(boxes(1, size)).reshape(4)
-        mixed.shares[own] = draw(st.sampled_from([0.0, 0.25, 0.7, 1.0]))
+        if draw(st.booleans()):
+            mixed.boxes[own] = draw(boxes(1, size)).reshape(4)
+        else:
+            mixed.shares[own] = draw(st.sampled_from([0.0, 0.25, 0.7, 1.0]))
         mixed.weights[own] = draw(st.floats(0, 1, width=32))
     channels = draw(st.sampled_from([1, 3])) if depth == 1 else 3
     scale = draw(st.sampled_from([HALVES, IMAGENET]))

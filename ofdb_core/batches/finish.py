@@ -53,17 +53,24 @@ def _noise(quantiles: np.ndarray, key: int, first: int, out: np.ndarray) -> None
 
 
 @kernel
-def _normalised(
-    picture: np.ndarray, y: int, channel: int, values: np.ndarray, erased: np.ndarray, key: int, quantiles: np.ndarray,
-    out: np.ndarray,
-) -> None:  # fmt: skip
-    """Fill `out` (S,) with row y of a channel of a picture (S, S, 1 or 3): normalised, and erased."""
-    size, shown = len(out), channel if picture.shape[2] > 1 else 0
-    for x in range(size):
+def _copy(row: np.ndarray, out: np.ndarray) -> None:
+    for x in range(len(out)):
+        out[x] = row[x]
+
+
+@kernel
+def _normalised(picture: np.ndarray, y: int, shown: int, values: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (S,) with row y of a channel of a picture (S, S, 1 or 3), normalised."""
+    for x in range(len(out)):
         out[x] = values[picture[y, x, shown]]
+
+
+@kernel
+def _erase(erased: np.ndarray, y: int, channel: int, key: int, quantiles: np.ndarray, row: np.ndarray) -> None:
+    """Write noise into row y of a channel where it is erased."""
     top, left, height, width = erased[0], erased[1], erased[2], erased[3]
     if top <= y < top + height:
-        _noise(quantiles, key, (channel * size + y) * size + left, out[left : left + width])
+        _noise(quantiles, key, (channel * len(row) + y) * len(row) + left, row[left : left + width])
 
 
 @kernel
@@ -83,29 +90,41 @@ def _finish(
     values: (C, 256) float32, what the bytes of a channel become; same: whether all channels have the same.
     """
     count, channels, size = len(pictures), out.shape[1], out.shape[2]
-    one, other = np.empty(size, np.float32), np.empty(size, np.float32)
+    gray = same and pictures.shape[3] == 1  # the channels differ by the noise alone
+    rows = np.empty((2, size), np.float32)
+    noisy = np.empty((2, size), np.float32)
     for a in range(0, count, 2):
         b = min(a + 1, count - 1)
+        share = shares[a]
+        rest, top, left, bottom, right = np.float32(1) - share, boxes[a, 0], boxes[a, 1], boxes[a, 2], boxes[a, 3]
         for y in range(size):
-            plain = same and pictures.shape[3] == 1
+            plain = gray
             for i in (a, b):
                 plain = plain and not erased[i, 0] <= y < erased[i, 0] + erased[i, 2]
             for channel in range(channels):
+                first, second = out[a, channel, y], out[b, channel, y]
                 if channel and plain:
-                    out[a, channel, y] = out[a, 0, y]
-                    out[b, channel, y] = out[b, 0, y]
+                    _copy(out[a, 0, y], first)
+                    _copy(out[b, 0, y], second)
                     continue
-                _normalised(pictures[a], y, channel, values[channel], erased[a], keys[a], quantiles, one)
-                _normalised(pictures[b], y, channel, values[channel], erased[b], keys[b], quantiles, other)
-                if boxes[a, 0] <= y < boxes[a, 2]:
-                    for x in range(boxes[a, 1], boxes[a, 3]):
-                        one[x], other[x] = other[x], one[x]
-                share = shares[a]
+                if not channel or not gray:
+                    shown = channel if pictures.shape[3] > 1 else 0
+                    _normalised(pictures[a], y, shown, values[channel], rows[0])
+                    _normalised(pictures[b], y, shown, values[channel], rows[1])
+                one, other = rows[0], rows[1]
+                if not plain:
+                    one, other = noisy[0], noisy[1]
+                    _copy(rows[0], one)
+                    _copy(rows[1], other)
+                    _erase(erased[a], y, channel, keys[a], quantiles, one)
+                    _erase(erased[b], y, channel, keys[b], quantiles, other)
                 if share == 1:
-                    out[a, channel, y] = one
-                    out[b, channel, y] = other
+                    _copy(one, first)
+                    _copy(other, second)
+                    if top <= y < bottom:
+                        _copy(other[left:right], first[left:right])
+                        _copy(one[left:right], second[left:right])
                 else:
-                    rest, first, second = np.float32(1) - share, out[a, channel, y], out[b, channel, y]
                     for x in range(size):
                         first[x] = one[x] * share + other[x] * rest
                         second[x] = other[x] * share + one[x] * rest

@@ -15,8 +15,8 @@ from ofdb_core.batches.recipe import Mixing
 class Mixed(NamedTuple):
     """How each of B samples is mixed with its partner.
 
-    boxes: (B, 4) int32, top, left, bottom and right of what comes from the partner's picture, before all pixels become
-    shares (B,) float32 times a sample's own and the rest of the partner's; weights: (B,) float32, of its own label.
+    boxes: (B, 4) int32, top, left, bottom and right of what comes from the partner's picture; shares: (B,) float32, of
+    its own pixels in their sum with the partner's, 1 where there is a box; weights: (B,) float32, of its own label.
     """
 
     boxes: np.ndarray
