@@ -153,6 +153,10 @@ def sample_table():
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
 
 
+def _share(value):
+    return "" if value in (None, "") else f"{value:.0%}"
+
+
 def _percent(row, trainer):
     return " / ".join(f"{row[f'{trainer}_{part}']:.0%}" for part in training.PARTS)
 
@@ -175,7 +179,7 @@ def training_table():
             for row in found:
                 machines.add(row["machine"])
                 cells = [case, f"{row['device']}, {row['precision']}", row["batch"]]
-                cells += [row["ofdb_steps_per_s"], f"{float(row['of_constant']):.0%}", row["timm_steps_per_s"]]
+                cells += [row["ofdb_steps_per_s"], _share(row.get("of_constant")), row["timm_steps_per_s"]]
                 cells += [_percent(row, "ofdb"), _percent(row, "timm"), row["ofdb_first_step_s"], row["ofdb_peak_mb"]]
                 lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])

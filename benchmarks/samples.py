@@ -73,14 +73,15 @@ def measure(images, recipe, samples, *, finished=True):
     """n samples of a recipe's batches; finished: normalised and mixed, else the bytes that go to a GPU."""
     torch.set_num_threads(1)
     source = Batches(images, recipe, seed=0)
-    make, steps = source.batch if finished else source.unfinished, max(1, samples // recipe.batch_size)
+    steps = max(1, samples // recipe.batch_size)
     for i in range(len(images)):
         images.pixels(i)  # decoded, or its table made
-    make(0)
+    source.batch(0)
     slow = _by_timm(images, recipe, SLOW)
+    halves = (source.unfinished(step) for step in range(steps))
     began = time.perf_counter()
-    for step in range(steps):
-        make(step)
+    for _ in prefetch(source, steps) if finished else halves:
+        pass
     seconds = time.perf_counter() - began
     return prepared.Measured(seconds, steps * recipe.batch_size, "sample", slow)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ofdb_core.base import signals, threads
+from ofdb_core.base import memory, signals, threads
 from ofdb_core.batches.finish import Batch, Finish, Unfinished
 from ofdb_core.batches.source import Source
 
@@ -26,6 +26,7 @@ def prefetch(
     """
     device, numbers = torch.device(device), range(start * source.parts, steps * source.parts)
     if device.type == "cpu":
+        memory.keep_freed()
         yield from _mapped(source.finish, source, numbers, workers)
     else:
         halves = _mapped(_pinned if device.type == "cuda" else _same, source, numbers, workers)
