@@ -131,6 +131,21 @@ def test_files_that_cannot_lie_side_by_side_are_refused(tmp_path, ending, files,
     assert nothing_but(tmp_path, f"x{ending}")
 
 
+def test_a_zip_with_an_entry_without_a_name_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as made:
+        made.writestr("y", b"data")
+    data = (tmp_path / "x.zip").read_bytes()  # the central directory's length of the name, and the name
+    place = data.rindex(b"PK\x01\x02")
+    size = int.from_bytes(data[-6:-2], "little")
+    entry = data[place : place + 28] + b"\0\0" + data[place + 30 : place + 46]
+    end = data[place + 47 :]
+    end = end[:12] + (len(entry)).to_bytes(4, "little") + end[16:]
+    assert size == place
+    (tmp_path / "x.zip").write_bytes(data[:place] + entry + end)
+    with pytest.raises(ValueError, match=r"x.zip: '' is not the name of a file; nothing was unpacked"):
+        archive.unpacked(tmp_path / "x.zip", tmp_path / "data")
+
+
 def test_names_that_are_not_unicode_are_refused(tmp_path):
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, encoding="shift-jis") as made:

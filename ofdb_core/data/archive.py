@@ -128,7 +128,7 @@ def _zip_entries(path: Path) -> Iterator[Entry]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)  # 0: not made on Unix
-            entry_type = OTHER if not plain else FOLDER if info.is_dir() else FILE
+            entry_type = OTHER if not plain else FOLDER if info.filename.endswith("/") else FILE
             yield info.filename, entry_type, info.file_size, functools.partial(archive.read, info)
 
 

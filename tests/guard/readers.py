@@ -230,9 +230,9 @@ def _other_tensor(data: bytes, rng: Random) -> bytes:
     try:
         content = torch.load(io.BytesIO(data), weights_only=True)
         model = content["model"]
+        name = rng.choice(sorted(name for name in model if isinstance(model[name], torch.Tensor)))
     except Exception:  # another mutation was here before, or this is no such file
         return data
-    name = rng.choice(sorted(model))
     tensor = model[name]
     model[name] = rng.choice(
         (
