@@ -207,6 +207,14 @@ def test_a_malformed_manifest_is_a_sentence(tmp_path_factory, facts, name):
         assert folder.verify(root) == []
 
 
+@pytest.mark.parametrize("text", ["null", "0", "[]", '""', "true"])
+def test_json_that_is_no_mapping_is_a_sentence(tmp_path, text):
+    folder.beside(tmp_path, folder.MANIFEST).write_text(text)
+    for use in (folder.manifest, folder.complete, folder.digest, folder.fingerprint):
+        with pytest.raises(files.Unreadable, match="not a manifest"):
+            use(tmp_path)
+
+
 def test_json_that_is_nested_too_deeply_is_a_sentence(tmp_path):
     folder.beside(tmp_path, folder.MANIFEST).write_text("[" * 10**6)
     assert "nested too deeply" in folder.verify(tmp_path)[0]

@@ -47,10 +47,10 @@ def is_complete(root: str | Path) -> bool:
 def manifest(root: str | Path) -> Manifest | None:
     """The manifest of a complete folder; None where there is none."""
     path = place(root, MANIFEST)
+    if not path.exists():
+        return None
     try:
         facts = files.read_json(path)
-        if facts is None:
-            return None
         _check(facts, facts["files"])
         return facts
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
