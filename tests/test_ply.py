@@ -124,3 +124,10 @@ def test_bad_requests_are_refused():
         point_cloud.model(SYSTEM, U[:2])
     with pytest.raises(ValueError, match="weight"):
         point_cloud.model(SYSTEM, U, weight=[1, 2])
+
+
+def test_a_number_of_points_with_thousands_of_digits_is_refused_by_the_files_name(tmp_path):
+    data = ply.encode(np.zeros((5, 3))).replace(b"element vertex 5", b"element vertex " + b"5" * 5000)
+    (tmp_path / "x.ply").write_bytes(data)
+    with pytest.raises(ValueError, match=r"x\.ply: has 'element vertex 5{9}"):
+        ply.load(tmp_path / "x.ply")

@@ -39,7 +39,7 @@ def _count(path: str | Path, head: bytes, end: bytes, size: int) -> int:
         raise ValueError(f"{path}: not a PLY file, or its header is cut off")
     if lines[1:2] != [FORMAT]:
         raise ValueError(f"{path}: has {', '.join(lines[1:2])!r}; a model has {FORMAT!r}")
-    element = re.fullmatch(r"element vertex (\d+)", ", ".join(lines[2:3]))
+    element = re.fullmatch(r"element vertex (\d{1,18})", ", ".join(lines[2:3]))
     if not element or lines[3:] != FIELDS:
         raise ValueError(f"{path}: has {', '.join(lines[2:])!r}; a model has 'element vertex n', {', '.join(FIELDS)}")
     count = int(element[1])
