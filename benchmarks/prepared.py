@@ -59,6 +59,25 @@ def kept(name, write, *arguments, **named):
     return KEPT / name
 
 
+def timms_augmentation(recipe):
+    """The augmentation of a recipe, as timm's transforms and its loader take it."""
+    names = {"scale": "crop_scale", "ratio": "crop_ratio", "re_prob": "erasing"}
+    same = ("hflip", "vflip", "auto_augment", "interpolation", "mean", "std")
+    taken = {name: getattr(recipe, names.get(name, name)) for name in (*names, *same)}
+    return {"is_training": True, "re_mode": "pixel", **taken}
+
+
+def timms_mixing(recipe):
+    """Mixup, CutMix and smoothing of a recipe, as timm's two classes take them."""
+    return {
+        "mixup_alpha": recipe.mixup,
+        "cutmix_alpha": recipe.cutmix,
+        "prob": recipe.mix_probability,
+        "switch_prob": recipe.mix_switch,
+        "label_smoothing": recipe.label_smoothing,
+    }
+
+
 def categories(count):
     """The folder of the first n published 2D categories."""
     return kept(f"categories-{count}", fractal_2d.write_categories, categories=count)

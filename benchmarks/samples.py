@@ -33,29 +33,8 @@ def _recipe(experiment, stage, settings, **values):
 
 def _by_timm(images, recipe, batches):
     """Seconds for one sample: augmented, stacked and mixed by timm."""
-    chain = create_transform(
-        recipe.input_size,
-        is_training=True,
-        scale=recipe.crop_scale,
-        ratio=recipe.crop_ratio,
-        hflip=recipe.hflip,
-        vflip=recipe.vflip,
-        color_jitter=None,
-        auto_augment=recipe.auto_augment,
-        interpolation=recipe.interpolation,
-        re_prob=recipe.erasing,
-        re_mode="pixel",
-        mean=recipe.mean,
-        std=recipe.std,
-    )
-    mixing = Mixup(
-        mixup_alpha=recipe.mixup,
-        cutmix_alpha=recipe.cutmix,
-        prob=recipe.mix_probability,
-        switch_prob=recipe.mix_switch,
-        label_smoothing=recipe.label_smoothing,
-        num_classes=len(images.classes),
-    )
+    chain = create_transform(recipe.input_size, color_jitter=None, **prepared.timms_augmentation(recipe))
+    mixing = Mixup(num_classes=len(images.classes), **prepared.timms_mixing(recipe))
 
     def batch(step):
         ids = [(step * recipe.batch_size + i) % len(images) for i in range(recipe.batch_size)]

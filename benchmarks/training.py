@@ -91,29 +91,12 @@ def by_timm(root, how, clock):
     network = _network(registry.samples(how.data, root, how), how).to(device)
     rate = optimizer.rates(how)[0]
     stepper = create_optimizer_v2(network, opt=how.optimizer, lr=rate, weight_decay=how.weight_decay)
-    mixing = FastCollateMixup(
-        mixup_alpha=how.mixup,
-        cutmix_alpha=how.cutmix,
-        prob=how.mix_probability,
-        switch_prob=how.mix_switch,
-        label_smoothing=how.label_smoothing,
-        num_classes=network.num_classes,
-    )
+    mixing = FastCollateMixup(num_classes=network.num_classes, **prepared.timms_mixing(how))
     loader = create_loader(
         ImageDataset(str(root)),
         (3, how.input_size, how.input_size),
         how.batch_size,
-        is_training=True,
-        scale=how.crop_scale,
-        ratio=how.crop_ratio,
-        hflip=how.hflip,
-        vflip=how.vflip,
-        auto_augment=how.auto_augment,
-        interpolation=how.interpolation,
-        re_prob=how.erasing,
-        re_mode="pixel",
-        mean=how.mean,
-        std=how.std,
+        **prepared.timms_augmentation(how),
         num_workers=how.loader_workers,
         collate_fn=mixing,
         pin_memory=device.type == "cuda",
