@@ -87,24 +87,6 @@ def _resize_rows(rows: np.ndarray, start: int, bicubic: bool, flipped: bool, out
 
 
 @kernel
-def _lying(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """A crop of pixels (H, W, C) on its side, (width, C, height)."""
-    channels = pixels.shape[2]
-    out = np.empty((width, channels, height), np.uint8)
-    whole = height - height % RUN
-    for y in range(0, whole, RUN):
-        for x in range(width):
-            for c in range(channels):
-                for j in range(RUN):
-                    out[x, c, y + j] = pixels[top + y + j, left + x, c]
-    for y in range(whole, height):
-        for x in range(width):
-            for c in range(channels):
-                out[x, c, y] = pixels[top + y, left + x, c]
-    return out
-
-
-@kernel
 def turned(planes: np.ndarray) -> np.ndarray:
     """Planes (n, C, m) with rows and columns changed, (m, C, n)."""
     height, channels, width = planes.shape
@@ -120,6 +102,12 @@ def turned(planes: np.ndarray) -> np.ndarray:
             for x in range(width):
                 out[x, c, y] = planes[y, c, x]
     return out
+
+
+@kernel
+def _lying(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """A crop of pixels (H, W, C) on its side, (width, C, height)."""
+    return turned(pixels[top : top + height, left : left + width].transpose(0, 2, 1))
 
 
 @kernel
