@@ -207,6 +207,12 @@ def test_a_malformed_manifest_is_a_sentence(tmp_path_factory, facts, name):
         assert folder.verify(root) == []
 
 
+@pytest.mark.parametrize("former", ["x", 1, [], {}, {"digest": 1, "content": {}}, {"digest": "x", "content": None}])
+def test_a_malformed_note_of_what_a_folder_was_before_counts_for_nothing(tmp_path, former):
+    folder.beside(tmp_path, folder.PART).write_text(json.dumps({**head(), "former": former}) + "\n")
+    assert "digest" not in fill(tmp_path, ["1.txt"])
+
+
 @pytest.mark.parametrize("text", ["null", "0", "[]", '""', "true"])
 def test_json_that_is_no_mapping_is_a_sentence(tmp_path, text):
     folder.beside(tmp_path, folder.MANIFEST).write_text(text)

@@ -72,6 +72,9 @@ def check_header(head: Any) -> None:
     texts = all(isinstance(head.get(name, ""), str) for name in ("code", "digest"))
     if not isinstance(head.get("parameters", {}), dict) or not texts:
         raise ValueError("its parameters or its code are something else")
+    former = head.get("former") or {"digest": "", "content": {}}  # see `_former`
+    if not isinstance(former, dict) or [type(former.get(name)) for name in ("digest", "content")] != [str, dict]:
+        raise ValueError("what it was before is something else")
 
 
 def complete(root: str | Path) -> Manifest:
@@ -233,7 +236,7 @@ class _Filling:
     def _remove_halves(self, listed: dict[str, str]) -> None:
         """Remove what a killed process left half-written."""
         about = [beside(self.root, name) for name in (MANIFEST, PART)]
-        folders = {about[0].parent: {path.name for path in about}, self.root: {MANIFEST, PART}}
+        folders = {about[0].parent: {files.beginning(path.name) for path in about}, self.root: {MANIFEST, PART}}
         for name in listed:
             path = files.inside(self.root, name)
             folders.setdefault(path.parent, set()).add(files.beginning(path.name))
