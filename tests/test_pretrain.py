@@ -95,7 +95,11 @@ def test_a_finished_training_outlives_new_names_and_new_parameters(data, tmp_pat
     facts = json.loads(path.read_text())
     had = facts["parameters"]
     had["views"] = had.pop("samples")  # as version 0.1.0 wrote it
-    del had["decay_positions"]  # which that version did not have
+    for name in ("decay_positions", "mix_groups", "pipeline", "augmentation_repeats"):
+        del had[name]  # which that version did not have
+    had.update(live_size=224, live_axes=3, live_range=360.0, live_jitter=3.0)
+    had.update(live_point_size=[1, 2], live_points=[0.5, 1.0])  # all that it had of live views
+    assert not [name for name in had if name in ("live_patches", "live_dots", "live_weights", "live_views")]
     path.write_text(json.dumps({**facts, "code": "an earlier one"}))
     capsys.readouterr()
     kept = tiny.trained(settings(data, tmp_path))

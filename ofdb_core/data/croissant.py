@@ -103,5 +103,5 @@ def _field(name: str, data_type: str, taken: str, **source: Any) -> dict[str, An
 def write(root: str | Path, title: str) -> None:
     """Write the description beside a complete folder, unless it is there."""
     path, wanted = manifests.beside(root, CROISSANT), text(root, title)
-    if not path.is_file() or path.read_text() != wanted:
+    if not path.is_file() or path.read_text(encoding="utf-8") != wanted:
         files.write_whole(path, wanted)

@@ -7,7 +7,7 @@ bring samples that are rendered when they are asked for.
 import functools
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
@@ -115,6 +115,19 @@ class Drawing(Parameters):
     live_point_size: Annotated[list[int], Length(2, 2), Range(1, 3)]
     live_points: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
     live_depth: Literal["nearest", "last"]
+
+    def identity(self) -> dict[str, Any]:
+        return self._of_way(super().identity())
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return cls._of_way(super().recorded(values))
+
+    @staticmethod
+    def _of_way(values: dict[str, Any]) -> dict[str, Any]:
+        """The values without those of live samples, where none is drawn live: no result depends on them."""
+        live = values.get("samples") == "live"
+        return {name: value for name, value in values.items() if live or not name.startswith("live_")}
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()

@@ -53,7 +53,7 @@ def facts(file: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        said = json.loads(path.read_text())
+        said = json.loads(path.read_text(encoding="utf-8"))
         seen, arguments = said["pretrained_cfg"], dict(said.get("model_args") or {})
         channels, size, _ = seen["input_size"]
         found: dict[str, Any] = {

@@ -46,7 +46,7 @@ def _run(recipe: Recipe, title: str, anew: bool) -> dict[str, Any]:
         if anew or not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_whole(path, secrets.token_hex(8))
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
 
     about = {"name": f"{experiment}: {title}", "group": experiment, "dir": str(folder(recipe))}
     return {**about, "id": processes.shared(kept), "resume": "allow"}
