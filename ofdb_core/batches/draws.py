@@ -12,6 +12,7 @@ import numpy as np
 from ofdb_core.batches.rand_augment import STEPS, RandAugment, Rule, rand_augment
 from ofdb_core.batches.recipe import Augmentation
 from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.streams import GOLDEN, split_mix
 
 ATTEMPTS = 10  # to find a box that fits, for the crop and for erasing
 ERASED_AREA, ERASED_RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)  # timm's defaults, which no recipe changes
@@ -60,13 +61,10 @@ class Drawn(NamedTuple):
 
 @kernel
 def _random(state: np.ndarray) -> float:
-    """The next number in [0, 1) of SplitMix64, whose state is (1,) uint64."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    bits = state[0]
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    bits = bits ^ (bits >> np.uint64(31))
-    return np.int64(bits >> np.uint64(11)) * 2.0**-53
+    """The next number in [0, 1) of `streams.split_mix`, whose state is (1,) uint64."""
+    word = split_mix(state[0], 0)
+    state[0] += GOLDEN
+    return np.int64(word >> np.uint64(11)) * 2.0**-53
 
 
 @kernel

@@ -4,8 +4,7 @@ Patches are pasted one over the other, zeros too, so a pixel shows the last dot 
 nowhere is never seen: of the 200,000 of an image of 2D-OFDB some 8,000 are left, and pasting these, in their order,
 gives the picture that pasting all of them gives. A `table` holds them, six bytes each.
 
-The random words of an instance are SplitMix64's (Steele, Lea and Flood, OOPSLA 2014), where its key is the state: a
-function of key and number, which the compiler makes many at a time.
+The random words of an instance are those of `streams.split_mix`, by its key.
 """
 
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ import numpy as np
 
 from ofdb_core.formulas.jit import kernel
 from ofdb_core.formulas.raster import MARGIN
+from ofdb_core.formulas.streams import split_mix
 
 Kind = Literal["pattern", "texture", "both"]
 Unit = Literal["dot", "image"]
 
 CELLS = 9  # of a patch, row by row; the first is the highest of the nine bits of a mask
 ONE, TWO = np.uint64(1), np.uint64(2)
-GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,6 @@ class Patches:
 
 
 @kernel
-def _word(key: np.uint64, number: int) -> np.uint64:
-    z = key + (np.uint64(number) + ONE) * GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * FIRST
-    z = (z ^ (z >> np.uint64(27))) * SECOND
-    return z ^ (z >> np.uint64(31))
-
-
-@kernel
 def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, out: np.ndarray) -> None:
     """Fill out (n, 9) uint8; the patches after the first `different` ones repeat the first.
 
@@ -66,14 +57,14 @@ def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, o
     if levels > 1:
         words = np.empty((len(grays) + 3) // 4, np.uint64)
         for i in range(len(words)):
-            words[i] = _word(key, n + i)
+            words[i] = split_mix(key, n + i)
         digits = words.view(np.uint16)
         for i in range(len(grays)):
             grays[i] += (np.uint32(digits[i]) * np.uint32(levels)) >> np.uint32(16)
     if masked:
         masks = np.empty(n, np.uint16)
         for i in range(n):
-            masks[i] = ONE + (((_word(key, i) >> np.uint64(32)) * np.uint64(511)) >> np.uint64(32))
+            masks[i] = ONE + (((split_mix(key, i) >> np.uint64(32)) * np.uint64(511)) >> np.uint64(32))
         for i in range(n):
             for cell in range(CELLS):
                 out[i, cell] *= np.uint8((masks[i] >> np.uint16(8 - cell)) & np.uint16(1))

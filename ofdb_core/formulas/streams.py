@@ -2,7 +2,8 @@
 
 The original draws from NumPy's and Python's legacy generators, both the Mersenne Twister MT19937. A kernel
 makes the same numbers here, three times as fast as NumPy (the search needs 8 billion). Streams are per (seed,
-category), so that no result depends on workers, shards or order.
+category), so that no result depends on workers, shards or order. What is drawn anew in each step of a training needs
+many short streams: SplitMix64 begins one at no cost.
 """
 
 import functools
@@ -14,6 +15,19 @@ from ofdb_core.formulas.jit import kernel
 
 CHOICE_SEED = 100  # the original reseeds its map choice with this before every image
 CHOICES, JITTER = 1, 2  # what a model's streams are for, so that they share no numbers
+GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@kernel
+def split_mix(key: np.uint64, number: int) -> np.uint64:
+    """Word `number` of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from the state `key`; for what training draws.
+
+    A function of the two, of which the compiler makes many at a time.
+    """
+    z = key + (np.uint64(number) + np.uint64(1)) * GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * FIRST
+    z = (z ^ (z >> np.uint64(27))) * SECOND
+    return z ^ (z >> np.uint64(31))
 
 
 @kernel
