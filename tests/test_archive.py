@@ -1,4 +1,5 @@
 import io
+import os
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, writing
 from ofdb_core.data import archive, samples
 
 FILES = {"set/image/a/1.png": b"one", "set/image/b/1.png": b"two" * 999, "set/image/b/2.png": b""}
@@ -213,7 +214,7 @@ def test_an_archive_larger_than_the_disk_is_refused(tmp_path, monkeypatch, endin
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
 def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
     path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes([i]) for i in range(50)})
-    written, write_whole = [], folder.write_whole
+    written, write_whole = [], writing.write_whole
 
     def watched(place, data, **options):
         if place.suffix == ".png":
@@ -222,7 +223,7 @@ def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
             written.append(place.name)
         write_whole(place, data, **options)
 
-    monkeypatch.setattr(folder, "write_whole", watched)
+    monkeypatch.setattr(writing, "write_whole", watched)
     with pytest.raises(KeyboardInterrupt):
         archive.unpacked(path, tmp_path)
     assert "unfinished" in folder.verify(tmp_path / "x")[0]
@@ -235,10 +236,10 @@ def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
 def test_at_most_three_files_are_in_memory(tmp_path, monkeypatch, ending):
     """However many cores there are, and however slowly the files are written."""
-    monkeypatch.setattr(folder.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
     path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes(10**6) for i in range(20)})
-    write_whole = folder.write_whole
-    monkeypatch.setattr(folder, "write_whole", lambda *given, **how: (time.sleep(0.005), write_whole(*given, **how)))
+    write_whole = writing.write_whole
+    monkeypatch.setattr(writing, "write_whole", lambda *given, **how: (time.sleep(0.005), write_whole(*given, **how)))
     tracemalloc.start()
     archive.unpacked(path, tmp_path)
     peak = tracemalloc.get_traced_memory()[1]

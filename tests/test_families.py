@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import toy_family
 
-from ofdb_core.base import folder, parameters
+from ofdb_core.base import folder, manifests, parameters, writing
 from ofdb_core.data import samples
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
@@ -114,7 +114,7 @@ def test_another_seed_makes_other_images(family, made, tmp_path):
 
 def write_and_die(name, out, count):
     """Write a family's folders; die by SIGKILL when the file of this number is in place."""
-    write_whole, written = folder.write_whole, []
+    write_whole, written = writing.write_whole, []
 
     def cut_off(path, data, **how):
         write_whole(path, data, **how)
@@ -122,7 +122,7 @@ def write_and_die(name, out, count):
         if len(written) == count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    folder.write_whole = cut_off
+    writing.write_whole = cut_off
     with toy_family.registered():
         write(registry.families()[name], out, workers=1)
 
@@ -137,8 +137,8 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(family, made, tm
     assert process.exitcode == -signal.SIGKILL
     left = times(tmp_path)
     assert len(left) == count
-    (part,) = tmp_path.glob(f"*.{folder.PART}")
-    root = tmp_path / part.name.removesuffix(f".{folder.PART}")
+    (part,) = tmp_path.glob(f"*.{manifests.PART}")
+    root = tmp_path / part.name.removesuffix(f".{manifests.PART}")
     assert "unfinished" in folder.verify(root)[0]
     assert all(path.name in part.read_text() for path in left if path.is_relative_to(root))
     assert write(family, tmp_path) == every

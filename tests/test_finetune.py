@@ -5,7 +5,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from ofdb_core.base import folder, provenance, signals
+from ofdb_core.base import folder, provenance, signals, writing
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import tables
 from ofdb_core.stages import finetune, recipes
@@ -111,14 +111,14 @@ def test_a_finished_comparison_of_other_code_does_not_stand_for_other_parameters
 
 def test_weights_that_are_kept_wait_on_the_disk(settings, monkeypatch):
     """Those of one training at a time are in memory."""
-    write, moved = folder.write, []
+    write, moved = writing.write, []
 
     def watched(root, head, contents, notes):
         moved.extend(path for name, path in contents.items() if name.endswith(".safetensors"))
         assert all(path.is_file() for path in moved)
         write(root, head, contents, notes)
 
-    monkeypatch.setattr(folder, "write", watched)
+    monkeypatch.setattr(writing, "write", watched)
     done = compare(settings())
     assert len(moved) == 2 * len(done)
     assert not any(path.exists() for path in moved)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ofdb_core.base import files, folder
+from ofdb_core.base import files, folder, manifests, writing
 
 
 def head(**parameters):
@@ -22,7 +22,7 @@ def texts(names, made=None):
 
 
 def fill(root, names, *, made=None, **parameters):
-    return folder.fill(root, head(**parameters), texts(names, made), total=len(names), workers=1)
+    return writing.fill(root, head(**parameters), texts(names, made), total=len(names), workers=1)
 
 
 def test_a_filled_folder_has_its_files_and_a_manifest_that_verifies(tmp_path):
@@ -75,7 +75,7 @@ def test_a_failure_keeps_what_was_written_and_the_next_run_goes_on(tmp_path):
 
     names = ["1.txt", "2.txt", "3.txt"]
     with pytest.raises(RuntimeError, match="no"):
-        folder.fill(tmp_path, head(), [*texts(names[:2]), ("3.txt", fail)], total=3, workers=1)
+        writing.fill(tmp_path, head(), [*texts(names[:2]), ("3.txt", fail)], total=3, workers=1)
     assert folder.manifest(tmp_path) is None
     assert "unfinished" in folder.verify(tmp_path)[0]
     with pytest.raises(FileNotFoundError, match="no finished data"):
@@ -89,8 +89,8 @@ def test_a_failure_keeps_what_was_written_and_the_next_run_goes_on(tmp_path):
 def test_a_line_that_was_cut_off_is_made_again(tmp_path):
     fill(tmp_path, ["1.txt", "2.txt"])
     lines = [json.dumps(head()), f"{files.sha256(tmp_path / '1.txt')} 1.txt", files.sha256(tmp_path / "2.txt")[:9]]
-    folder.beside(tmp_path, folder.PART).write_text("\n".join(lines))
-    folder.beside(tmp_path, folder.MANIFEST).unlink()
+    manifests.beside(tmp_path, manifests.PART).write_text("\n".join(lines))
+    manifests.beside(tmp_path, manifests.MANIFEST).unlink()
     made = []
     fill(tmp_path, ["1.txt", "2.txt"], made=made)
     assert made == ["2.txt"]
@@ -119,7 +119,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"files": []}', b"\xff\xfe"])
 def test_a_broken_manifest_is_named(tmp_path, junk):
-    folder.beside(tmp_path, folder.MANIFEST).write_bytes(junk)
+    manifests.beside(tmp_path, manifests.MANIFEST).write_bytes(junk)
     assert re.search(r"manifest\.json: not a manifest .*; delete .* and run again", folder.verify(tmp_path)[0])
     with pytest.raises(files.Unreadable, match="not a manifest"):
         folder.digest(tmp_path)
@@ -127,7 +127,7 @@ def test_a_broken_manifest_is_named(tmp_path, junk):
 
 def test_the_digest_depends_on_the_files_and_not_on_the_notes(tmp_path):
     for name, notes in (("a", {"seconds": 1}), ("b", {"seconds": 2})):
-        folder.write(tmp_path / name, head(), {"1.txt": "one"}, notes)
+        writing.write(tmp_path / name, head(), {"1.txt": "one"}, notes)
     assert folder.digest(tmp_path / "a") == folder.digest(tmp_path / "b")
     assert folder.manifest(tmp_path / "b")["notes"] == {"seconds": 2}
 

@@ -14,11 +14,11 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from test_folder import fill, head
 
-from ofdb_core.base import files, folder
+from ofdb_core.base import files, folder, manifests, writing
 
 # names as a hostile file may give them: parts that climb, links that stand in the folder, and anything at all
 parts = st.sampled_from(["..", ".", "", "a", "linked", "1.txt", "victim", "thesis.txt", "manifest.json", "a" * 300])
-places = st.sampled_from([folder.beside, Path.joinpath])  # of a manifest: beside its folder; up to 0.1.0 in it
+places = st.sampled_from([manifests.beside, Path.joinpath])  # of a manifest: beside its folder; up to 0.1.0 in it
 any_name = st.one_of(st.lists(parts, min_size=1, max_size=6).map("/".join), st.text(max_size=20))
 
 
@@ -45,9 +45,9 @@ def test_no_name_of_a_manifest_leads_out_of_its_folder(tmp_path_factory, names, 
     with neighbours(tmp_path_factory) as root:
         if unfinished:
             lines = [json.dumps(head()), *(f"{hashed} {name}" for name in names)]
-            place(root, folder.PART).write_text("\n".join(lines) + "\n")
+            place(root, manifests.PART).write_text("\n".join(lines) + "\n")
         else:
-            place(root, folder.MANIFEST).write_text(json.dumps({**head(), "files": dict.fromkeys(names, hashed)}))
+            place(root, manifests.MANIFEST).write_text(json.dumps({**head(), "files": dict.fromkeys(names, hashed)}))
         with pytest.raises((ValueError, FileExistsError), match=re.escape(str(root))):
             fill(root, ["1.txt"], other=1)
 
@@ -56,15 +56,15 @@ def test_no_name_of_a_manifest_leads_out_of_its_folder(tmp_path_factory, names, 
 @given(name=any_name)
 def test_nothing_is_written_outside_the_folder(tmp_path_factory, name):
     with neighbours(tmp_path_factory) as root, contextlib.suppress(ValueError, OSError):
-        folder.write(root, head(), {name: "bad"}, {})
+        writing.write(root, head(), {name: "bad"}, {})
     with neighbours(tmp_path_factory) as root:
-        folder.beside(root, folder.PART).touch()
+        manifests.beside(root, manifests.PART).touch()
         with contextlib.suppress(ValueError, OSError):
-            folder.write(root, head(), {name: "bad"}, {})
+            writing.write(root, head(), {name: "bad"}, {})
 
 
 def test_files_that_nobody_listed_outlive_an_unfinished_folder(tmp_path):
-    folder.beside(tmp_path, folder.PART).write_text(json.dumps(head()) + "\n")
+    manifests.beside(tmp_path, manifests.PART).write_text(json.dumps(head()) + "\n")
     for name in ("thesis.txt", "1.txt", ".thesis.txt.77.part"):
         (tmp_path / name).write_text("years")
     with pytest.raises(FileExistsError, match=r"holds 1\.txt, which is not this project's"):
@@ -89,7 +89,7 @@ def test_a_listed_file_that_was_altered_is_replaced_but_never_removed(tmp_path):
     fill(tmp_path, ["1.txt"], size=4)
 
 
-OWN = [f"a.{name}" for name in (folder.MANIFEST, folder.PART, folder.LOCK)]
+OWN = [f"a.{name}" for name in (manifests.MANIFEST, manifests.PART, manifests.LOCK)]
 
 
 @pytest.mark.parametrize("name", [*OWN, "a/manifest.json", "a/manifest.part", "a/.1.txt.{}.part"])
@@ -132,7 +132,7 @@ def test_two_that_fill_a_folder_take_turns(tmp_path, capsys):
         return b"1"
 
     def work():
-        folder.fill(tmp_path, head(), [("1.txt", slow)], total=1, workers=1)
+        writing.fill(tmp_path, head(), [("1.txt", slow)], total=1, workers=1)
 
     one, other = threading.Thread(target=work), threading.Thread(target=work)
     one.start()
@@ -165,11 +165,11 @@ def test_links_in_circles_and_to_nowhere_have_a_fingerprint(tmp_path, follow):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "zero", "folder", "nowhere", "huge"])
-@pytest.mark.parametrize("name", ["1.txt", folder.MANIFEST, folder.PART])
+@pytest.mark.parametrize("name", ["1.txt", manifests.MANIFEST, manifests.PART])
 def test_verify_reads_plain_files_only(tmp_path, kind, name, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_JSON", 9999)
     fill(tmp_path, ["1.txt", "2.txt"])
-    path = tmp_path / name if name == "1.txt" else folder.beside(tmp_path, name)
+    path = tmp_path / name if name == "1.txt" else manifests.beside(tmp_path, name)
     path.unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(path)
@@ -180,7 +180,7 @@ def test_verify_reads_plain_files_only(tmp_path, kind, name, monkeypatch):
         os.truncate(path, 10000)
     else:
         path.symlink_to({"zero": "/dev/zero", "nowhere": "nowhere"}[kind])
-    assert folder.verify(tmp_path) or name == folder.PART
+    assert folder.verify(tmp_path) or name == manifests.PART
 
 
 json_values = st.recursive(
@@ -195,11 +195,11 @@ json_values = st.recursive(
     facts=st.one_of(
         json_values, st.fixed_dictionaries({}, optional=dict.fromkeys(("files", "parameters", "code"), json_values))
     ),
-    name=st.sampled_from([folder.MANIFEST, folder.PART]),
+    name=st.sampled_from([manifests.MANIFEST, manifests.PART]),
 )
 def test_a_malformed_manifest_is_a_sentence(tmp_path_factory, facts, name):
     root = tmp_path_factory.mktemp("malformed")
-    folder.beside(root, name).write_text(json.dumps(facts) + "\n0 1.txt\n" * (name == folder.PART))
+    manifests.beside(root, name).write_text(json.dumps(facts) + "\n0 1.txt\n" * (name == manifests.PART))
     assert all(isinstance(problem, str) for problem in folder.verify(root))
     with contextlib.suppress(files.Unreadable):
         folder.made_by(root, {})
@@ -209,18 +209,18 @@ def test_a_malformed_manifest_is_a_sentence(tmp_path_factory, facts, name):
 
 @pytest.mark.parametrize("former", ["x", 1, [], {}, {"digest": 1, "content": {}}, {"digest": "x", "content": None}])
 def test_a_malformed_note_of_what_a_folder_was_before_counts_for_nothing(tmp_path, former):
-    folder.beside(tmp_path, folder.PART).write_text(json.dumps({**head(), "former": former}) + "\n")
+    manifests.beside(tmp_path, manifests.PART).write_text(json.dumps({**head(), "former": former}) + "\n")
     assert "digest" not in fill(tmp_path, ["1.txt"])
 
 
 @pytest.mark.parametrize("text", ["null", "0", "[]", '""', "true"])
 def test_json_that_is_no_mapping_is_a_sentence(tmp_path, text):
-    folder.beside(tmp_path, folder.MANIFEST).write_text(text)
+    manifests.beside(tmp_path, manifests.MANIFEST).write_text(text)
     for use in (folder.manifest, folder.complete, folder.digest, folder.fingerprint):
         with pytest.raises(files.Unreadable, match="not a manifest"):
             use(tmp_path)
 
 
 def test_json_that_is_nested_too_deeply_is_a_sentence(tmp_path):
-    folder.beside(tmp_path, folder.MANIFEST).write_text("[" * 10**6)
+    manifests.beside(tmp_path, manifests.MANIFEST).write_text("[" * 10**6)
     assert "nested too deeply" in folder.verify(tmp_path)[0]

@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from ofdb_core.base import folder, parameters
+from ofdb_core.base import folder, parameters, writing
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches, Plain
 from ofdb_core.data import ply, samples
@@ -35,7 +35,7 @@ def views(models, tmp_path_factory):
     root = tmp_path_factory.mktemp("views")
     pairs = [(category, models[0] / fractal_3d.model_name(category)) for category in range(3)]
     head = folder.header({}, fractal_3d.view_files)
-    folder.fill(root, head, fractal_3d.view_files(pairs, seed=0, views=4, size=64), total=12, workers=1)
+    writing.fill(root, head, fractal_3d.view_files(pairs, seed=0, views=4, size=64), total=12, workers=1)
     return root
 
 

@@ -14,7 +14,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from ofdb_core.base import files, folder, manifests, record
+from ofdb_core.base import files, folder, manifests, record, writing
 from ofdb_core.data import png
 from ofdb_core.families import fractal_3d
 from ofdb_core.run import experiment
@@ -27,7 +27,7 @@ def fill(root, names=("0/1.txt", "1/1.txt"), made=None, **parameters):
         return name.encode()
 
     pairs = [(name, lambda name=name: make(name)) for name in names]
-    return folder.fill(root, folder.header(parameters, "raster"), pairs, total=len(names), workers=1)
+    return writing.fill(root, folder.header(parameters, "raster"), pairs, total=len(names), workers=1)
 
 
 def names(root):
@@ -36,7 +36,7 @@ def names(root):
 
 def former(root):
     """Lay a folder's manifest where 0.1.0 had it, with what that wrote."""
-    path = folder.beside(root, folder.MANIFEST)
+    path = manifests.beside(root, manifests.MANIFEST)
     facts = json.loads(path.read_text())
     old = {key: facts[key] for key in ("parameters", "code", "versions", "files")}
     (root / "manifest.json").write_text(json.dumps(old, indent=1) + "\n")
@@ -74,7 +74,7 @@ def test_an_unfinished_folder_has_nothing_else_in_it_either(tmp_path):
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        folder.fill(root, folder.header({}, "raster"), [("0/1.txt", lambda: b"1"), ("1/1.txt", fail)], total=2)
+        writing.fill(root, folder.header({}, "raster"), [("0/1.txt", lambda: b"1"), ("1/1.txt", fail)], total=2)
     assert names(root) <= {"0", "1"}
     assert "unfinished" in folder.verify(root)[0]
     assert manifests.below(tmp_path) == manifests.below(root) == [root]
@@ -147,7 +147,7 @@ def test_a_folder_of_0_1_0_is_known_and_verified_and_kept_and_its_manifest_moves
 def test_a_folder_that_0_1_0_left_unfinished_is_gone_on_with(tmp_path):
     root, made = tmp_path / "x", []
     fill(root)
-    folder.beside(root, folder.MANIFEST).unlink()
+    manifests.beside(root, manifests.MANIFEST).unlink()
     lines = [json.dumps(folder.header({}, "raster")), f"{files.sha256(root / '0/1.txt')} 0/1.txt"]
     (root / "manifest.part").write_text("\n".join(lines) + "\n")
     (root / "1/1.txt").unlink()
@@ -203,7 +203,7 @@ def pictures(root, code, encode, *, pixels=PIXELS, stop=None):
         return encode(pixels[i])
 
     files = [(f"{i}/x.png", lambda i=i: make(i)) for i in range(len(pixels))]
-    return folder.fill(root, {**folder.header({}, "raster"), "code": code}, files, total=len(files), workers=1)
+    return writing.fill(root, {**folder.header({}, "raster"), "code": code}, files, total=len(files), workers=1)
 
 
 @pytest.mark.parametrize("stop", [None, 2])

@@ -8,7 +8,7 @@ import timm
 import tiny
 import torch
 
-from ofdb_core.base import folder, provenance
+from ofdb_core.base import folder, manifests, provenance
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 from ofdb_core.stages import pretrain
@@ -91,7 +91,7 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
 
 def test_a_finished_training_outlives_new_names_and_new_parameters(data, tmp_path, capsys):
     made = tiny.trained(settings(data, tmp_path))
-    path = folder.beside(tmp_path / "pretrain", folder.MANIFEST)
+    path = manifests.beside(tmp_path / "pretrain", manifests.MANIFEST)
     facts = json.loads(path.read_text())
     had = facts["parameters"]
     had["views"] = had.pop("samples")  # as version 0.1.0 wrote it

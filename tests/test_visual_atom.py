@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, writing
 from ofdb_core.data import png
 from ofdb_core.families import visual_atom
 from ofdb_core.formulas import contours
@@ -164,7 +164,7 @@ def test_folders_do_not_depend_on_workers_or_interruptions(tmp_path, one_stream)
 
     def fill(root, workers):
         files = visual_atom.image_files(range(3), 3, seed=2, size=48, ranges=SMALL, one_stream=one_stream)
-        return folder.fill(root, head, files, total=9, workers=workers)["files"]
+        return writing.fill(root, head, files, total=9, workers=workers)["files"]
 
     for workers in (1, 3):
         folders.append(fill(tmp_path / str(workers), workers))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, writing
 from ofdb_core.base.parameters import StageParameters, setting
 from ofdb_core.base.values import Count, Whole
 from ofdb_core.data import png
@@ -42,7 +42,7 @@ def make(parameters, category):
 def write(parameters):
     categories, head = range(parameters.categories), folder.header(parameters.identity(), make)
     files = ((f"{i:05d}/{i:05d}.png", functools.partial(make, parameters, i)) for i in categories)
-    folder.fill(Path(parameters.out) / "toys", head, files, total=len(categories), workers=parameters.workers)
+    writing.fill(Path(parameters.out) / "toys", head, files, total=len(categories), workers=parameters.workers)
 
 
 def goldens():

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from ofdb_core.base import files, folder
+from ofdb_core.base import files, folder, writing
 
 FILE, FOLDER, OTHER = "file", "folder", "other"  # types of an entry
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -59,7 +59,7 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
     needed = sum(size for name, size in sizes.items() if not (target / name).is_file())
     if needed > (free := shutil.disk_usage(root).free):
         raise ValueError(f"{path}: needs {needed:,} bytes in {root}, where {free:,} are free; nothing was unpacked")
-    folder.fill(target, head, _files(path, sizes), total=len(sizes), workers=1)
+    writing.fill(target, head, _files(path, sizes), total=len(sizes), workers=1)
     return target
 
 
@@ -101,7 +101,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def _files(path: Path, sizes: dict[str, int]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The files to be written, for `folder.fill`; they are read here, one after another, as a packed tar needs."""
+    """The files to be written, for `writing.fill`; they are read here, one after another, as a packed tar needs."""
     for entry, _, _, read in _entries(path):
         if (name := PurePosixPath(entry).as_posix()) in sizes:
             with _named(path):

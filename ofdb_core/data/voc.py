@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, writing
 from ofdb_core.data import samples
 
 CLASSES = (
@@ -44,7 +44,7 @@ def cut_out(devkit: str | Path, root: str | Path) -> None:
         for photograph in _names(devkit, part)
         for k, class_name, box in objects(_annotation(devkit, photograph))
     ]
-    folder.fill(root, folder.header({"photographs": folder.fingerprint(devkit)}, cut_out), files, total=len(files))
+    writing.fill(root, folder.header({"photographs": folder.fingerprint(devkit)}, cut_out), files, total=len(files))
 
 
 def objects(annotation: str | Path) -> list[tuple[int, str, Box]]:

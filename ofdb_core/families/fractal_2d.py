@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from ofdb_core.base import folder, values
+from ofdb_core.base import folder, values, writing
 from ofdb_core.base.parameters import Parameters, StageParameters
 from ofdb_core.base.values import Count, Factor, Length, Points, Range, Share, Whole, Workers
 from ofdb_core.data import png
@@ -150,7 +150,7 @@ def write_categories(
     accepted = search.first(categories, search.candidates_2d(**rule, workers=workers))  # type: ignore[arg-type]
     files = ((f"{i:05d}.csv", functools.partial(csv, candidate.system)) for i, candidate in enumerate(accepted))
     head = folder.header({"categories": categories, **rule}, search.candidates_2d, csv)
-    return folder.fill(root, head, files, total=categories, workers=1)
+    return writing.fill(root, head, files, total=categories, workers=1)
 
 
 def write_images(
@@ -170,7 +170,7 @@ def write_images(
     systems = load_folder(categories_root, categories)
     head = folder.header({"source": digest(systems), "seed": seed, **drawing}, image_files)
     files = image_files(systems, seed=seed, **drawing)
-    return folder.fill(root, head, files, total=len(systems), workers=workers)
+    return writing.fill(root, head, files, total=len(systems), workers=workers)
 
 
 def write_search(parameters: Search) -> folder.Manifest:

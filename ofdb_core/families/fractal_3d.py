@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from ofdb_core.base import folder, values
+from ofdb_core.base import folder, values, writing
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
@@ -169,7 +169,7 @@ def write_categories(
     systems = _with_models(accepted, categories, model)
     files = ((f"{i:06d}.csv", functools.partial(csv, system)) for i, system in enumerate(systems))
     head = folder.header({"categories": categories, **rule, "model": model}, search.candidates_3d, _with_models, csv)
-    return folder.fill(root, head, files, total=categories, workers=1)
+    return writing.fill(root, head, files, total=categories, workers=1)
 
 
 def _with_models(accepted: Iterator[search.Candidate], count: int, model: dict[str, Any] | None) -> Iterator[IFS]:
@@ -208,7 +208,7 @@ def write_models(
     head["missing"] = {f"{category:06d}": why for category, why in missing.items()}
     lacking = {model_name(category) for category in missing}
     files = ((name, make) for name, make in model_files(systems, **model) if name not in lacking)
-    return folder.fill(root, head, files, total=len(systems) - len(missing), workers=workers)
+    return writing.fill(root, head, files, total=len(systems) - len(missing), workers=workers)
 
 
 def load_models(root: str | Path) -> list[tuple[int, Path]]:
@@ -237,7 +237,7 @@ def write_views(
     drawing = {"seed": seed, "axes": axes, "views": views, **drawing}
     head = folder.header({"source": source, **drawing}, view_files)
     files = view_files(models, **drawing)
-    return folder.fill(root, head, files, total=len(models) * views**axes, workers=workers)
+    return writing.fill(root, head, files, total=len(models) * views**axes, workers=workers)
 
 
 def write(parameters: Render) -> None:

@@ -21,7 +21,7 @@ from typing import Annotated
 
 import numpy as np
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, writing
 from ofdb_core.base.parameters import StageParameters, setting
 from ofdb_core.base.values import SEEDS, Points, Range, Share, Workers
 from ofdb_core.data import png
@@ -146,7 +146,7 @@ def write(parameters: Render) -> folder.Manifest:
     """Fill <out>/1p-frac."""
     head = folder.header(parameters.identity(), image_files)
     root, total = Path(parameters.out) / "1p-frac", parameters.categories
-    return folder.fill(root, head, image_files(parameters), total=total, workers=parameters.workers)
+    return writing.fill(root, head, image_files(parameters), total=total, workers=parameters.workers)
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:

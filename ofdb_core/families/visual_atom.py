@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base import folder
+from ofdb_core.base import folder, writing
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import Range, Workers
 from ofdb_core.data import png
@@ -121,7 +121,7 @@ def write_images(
         one_stream=one_stream,
     )
     head = folder.header(about, write_images)
-    return folder.fill(root, head, files, total=categories * instances, workers=workers)
+    return writing.fill(root, head, files, total=categories * instances, workers=workers)
 
 
 def write(parameters: Render) -> folder.Manifest:

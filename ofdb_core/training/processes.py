@@ -10,7 +10,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from ofdb_core.base import folder, manifests, provenance
+from ofdb_core.base import folder, manifests, provenance, writing
 from ofdb_core.training import checkpoint
 from ofdb_core.training.recipe import Recipe, Saving
 
@@ -74,10 +74,10 @@ def fill_once(
             "-p changed restart makes it anew"
         )
     else:
-        folder.refuse_strangers(root)
+        writing.refuse_strangers(root)
         made, notes = make()
         if state().is_main_process:
-            folder.write(root, head, made, notes)
+            writing.write(root, head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
         manifests.settle(root)

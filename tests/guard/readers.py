@@ -20,7 +20,7 @@ import tiny
 import torch
 from PIL import Image
 
-from ofdb_core.base import folder, record
+from ofdb_core.base import folder, record, writing
 from ofdb_core.data import archive, ply, samples, tables
 from ofdb_core.formulas import ifs, streams
 from ofdb_core.run import experiment, parameter_files
@@ -129,14 +129,14 @@ def _filled(part: bool) -> Files:
     with tempfile.TemporaryDirectory() as place, contextlib.suppress(_Stopped):
         root, made = Path(place) / "set", [*MADE[:2], ("2/made.txt", _stop)] if part else MADE
         try:
-            folder.fill(root, HEAD, made, total=3, workers=1)
+            writing.fill(root, HEAD, made, total=3, workers=1)
         finally:
             every = [path for path in Path(place).rglob("*") if path.is_file()]
             files = {path.relative_to(place).as_posix(): path.read_bytes() for path in every}
     return files
 
 
-CANNOT_WRITE = (FileExistsError, IsADirectoryError)  # of `folder.fill`, where others' files are in its way
+CANNOT_WRITE = (FileExistsError, IsADirectoryError)  # of `writing.fill`, where others' files are in its way
 
 
 def _read_folder(inside: Path) -> None:
@@ -145,7 +145,7 @@ def _read_folder(inside: Path) -> None:
     if folder.manifest(root):
         folder.digest(root)
     folder.fingerprint(root)
-    folder.fill(root, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
+    writing.fill(root, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
 
 
 @functools.cache
