@@ -7,6 +7,7 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.spatial.transform import Rotation
 
 from ofdb_core.families import fractal_3d
 from ofdb_core.formulas import camera, streams
@@ -207,3 +208,12 @@ def test_patches_that_do_not_fit_are_refused():
 def test_wrong_views_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@given(ANGLES, st.tuples(*[st.floats(-180, 180)] * 3))
+def test_a_camera_that_stands_anywhere_has_turned_from_the_first_stored_view(angles, turn):
+    first = camera.stored((0,) * len(angles), angles)
+    turned = camera.anywhere(angles, turn)
+    assert turned.dtype == np.float32
+    assert np.allclose(turned, first @ Rotation.from_euler("XYZ", turn, degrees=True).as_matrix(), atol=1e-6)
+    assert np.array_equal(camera.anywhere(angles, (0.0, 0.0, 0.0)), first)

@@ -67,3 +67,21 @@ def test_a_defect_is_told_and_has_no_variance(points, reason):
 def test_a_system_that_diverges_has_a_defect():
     system = ifs.IFS(np.full((1, 3, 3), 2.0), np.ones((1, 3)), np.ones(1))
     assert "stay finite" in point_cloud.defect(chaos_game.orbit(system, np.zeros(3000))[1:])
+
+
+@given(st.integers(0, 2**64 - 1), st.floats(0, 1), st.integers(1, 300))
+def test_thinning_keeps_the_points_that_the_stream_of_the_key_chooses(key, share, n):
+    points = np.asfortranarray(np.random.default_rng(n).normal(size=(n, 3)), np.float32)
+    kept = [i for i in range(n) if int(streams.split_mix(np.uint64(key), i)) >> 32 < round(share * 2**32)]
+    thin = point_cloud.thinned(points, share, key)
+    assert thin.dtype == np.float32
+    assert thin.T.flags.c_contiguous
+    assert np.array_equal(thin, points[kept])
+
+
+def test_thinning_keeps_that_share_of_the_points_and_all_where_it_is_one():
+    points = np.asfortranarray(np.random.default_rng(0).normal(size=(10_000, 3)), np.float32)
+    for key in range(5):
+        assert abs(len(point_cloud.thinned(points, 0.3, key)) / len(points) - 0.3) < 0.02
+        assert np.array_equal(point_cloud.thinned(points, 1.0, key), points)
+        assert len(point_cloud.thinned(points, 0.0, key)) == 0

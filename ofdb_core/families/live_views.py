@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ofdb_core.data import ply
 from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files
@@ -104,7 +103,7 @@ class LiveViews:
             side = int(rng.integers(drawing.live_point_size[0], drawing.live_point_size[1] + 1))
             fewest, most = drawing.live_points
             share = rng.uniform(fewest, most)
-            points = points.T.compress(rng.random(len(points)) < share, axis=1).T
+            points = point_cloud.thinned(points, share, int(rng.integers(live.KEYS, dtype=np.uint64)))
         if fresh is None or self._patches is None:
             return camera.render(points, rotation, size=self._size, point_size=side) * WHITE
         patches, nearest = self._patches.drawn(fresh, len(points)), drawing.live_depth == "nearest"
@@ -121,8 +120,7 @@ class LiveViews:
         if rng is not None:
             angles = rng.uniform(-drawing.live_range / 2, drawing.live_range / 2, drawing.live_axes)
             turn = rng.uniform(-drawing.live_jitter, drawing.live_jitter, 3)
-        first = camera.stored((0,) * drawing.live_axes, angles)
-        return first @ Rotation.from_euler("XYZ", turn, True).as_matrix()
+        return camera.anywhere(angles, turn)
 
 
 def live_models(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:

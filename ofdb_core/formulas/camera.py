@@ -184,6 +184,26 @@ def stored(index: Sequence[int], jitter: Sequence[float] | np.ndarray, *, views:
     return _rotation(np.array(turns))
 
 
+@kernel
+def _small_turn(a: float, b: float, c: float) -> np.ndarray:
+    """Turns by a about X, then by b about the new Y, then by c about the new Z; (3, 3) float32."""
+    (ca, cb, cc), (sa, sb, sc) = (math.cos(a), math.cos(b), math.cos(c)), (math.sin(a), math.sin(b), math.sin(c))
+    turn = np.empty((3, 3), np.float32)
+    turn[0, 0], turn[0, 1], turn[0, 2] = cb * cc, -cb * sc, sb
+    turn[1, 0], turn[1, 1], turn[1, 2] = ca * sc + sa * sb * cc, ca * cc - sa * sb * sc, -sa * cb
+    turn[2, 0], turn[2, 1], turn[2, 2] = sa * sc - ca * sb * cc, sa * cc + ca * sb * sc, ca * cb
+    return turn
+
+
+def anywhere(angles: Sequence[float] | np.ndarray, turn: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The `rotation` of the first stored view, moved by one to three angles and then by a small turn about X, Y, Z.
+
+    angles: degrees, as the jitter of `stored`; turn: three, degrees, about the axes that the camera carries with it.
+    """
+    first = stored((0,) * len(angles), angles)
+    return first @ _small_turn(*(math.radians(angle) for angle in turn))
+
+
 def render(points: np.ndarray, rotation: np.ndarray, *, size: int = 224, point_size: int = 1) -> np.ndarray:
     """The image (size, size) uint8 of 0 and 1 that the camera, carried by `rotation` (3, 3), takes of points (n, 3).
 

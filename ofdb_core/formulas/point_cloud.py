@@ -9,6 +9,7 @@ import numpy as np
 from ofdb_core.formulas import chaos_game
 from ofdb_core.formulas.ifs import IFS, Weight
 from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.streams import split_mix
 
 MIN_POINTS = 2  # fewer have no extent
 
@@ -86,3 +87,35 @@ def model(system: IFS, u: np.ndarray, *, weight: Weight = 0.4) -> np.ndarray:
     if sentence := defect(points):
         raise Degenerate(f"no model with weight {weight}: {sentence}")
     return normalised(points)
+
+
+@kernel
+def _chosen(key: np.uint64, limit: np.uint64, chosen: np.ndarray) -> int:
+    """Fill `chosen` (n,) uint8 with 1 where half a word of the key's stream is below the limit; return how many are."""
+    count = 0
+    for i in range(len(chosen)):
+        chosen[i] = (split_mix(key, i) >> np.uint64(32)) < limit
+        count += chosen[i]
+    return count
+
+
+@kernel
+def _taken(points: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
+    """The chosen of points (3, n) float32, without a branch that the processor could not guess."""
+    out, at = np.empty((3, count), np.float32), 0
+    for i in range(len(chosen)):
+        if at == count:
+            break
+        out[0, at], out[1, at], out[2, at] = points[0, i], points[1, i], points[2, i]
+        at += chosen[i]
+    return out
+
+
+def thinned(points: np.ndarray, share: float, key: int) -> np.ndarray:
+    """Points (n, 3) float32, each axis contiguous, of which each is kept with a probability: share, to 2**-32.
+
+    The choice is a function of the key, 0 to 2**64 - 1, and of the point's number.
+    """
+    chosen = np.empty(len(points), np.uint8)
+    count = _chosen(np.uint64(key), np.uint64(round(share * 2**32)), chosen)
+    return _taken(points.T, chosen, count).T
