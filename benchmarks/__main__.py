@@ -1,4 +1,4 @@
-"""python -m benchmarks [case ...] [--sizes N ...] [--runs N]: tables, also as CSV in results/ and in the pages.
+"""python -m benchmarks [case ...] [--sizes N ...] [--runs N]: tables, as CSV in results/ and in the pages.
 
 The kernels' cases are in `cases` and `samples`, a file of results each; those of training in `training`.
 """
@@ -12,12 +12,11 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import samples, training
+from benchmarks import pages, training
 from benchmarks.cases import CASES
-from ofdb_core.base import files, provenance
+from ofdb_core.base import provenance
 from ofdb_core.data import tables
 
-RESULTS = provenance.PROJECT / "results"
 HEADINGS = (
     "case",
     "size",
@@ -44,9 +43,6 @@ TRAINING_HEADINGS = (
     "of_constant",
 )
 KEY = ("case", "device", "size", "batch")  # a measurement replaces the one of the same work
-MARKS = ("<!-- benchmarks -->", "<!-- end -->")
-TRAINING_MARKS = ("<!-- training -->", "<!-- end training -->")
-SAMPLE_MARKS = ("<!-- samples -->", "<!-- end samples -->")
 
 
 def _one(module, *words, **environment):
@@ -124,89 +120,6 @@ def measure_training(case, batch, runs):
     return {**row, "times_faster": f"{ratios['timm']:.4g}", "of_constant": f"{ratios['constant']:.4g}"}
 
 
-def table():
-    """The README's table of the kernels, as text, from results/*.csv."""
-    names = ("case", "size", "median_s", "peak_mb", "disk_mb", "ms_each", "baseline_ms_each", "times_faster")
-    lines = [
-        "| case | size | seconds (median) | peak MB | files, MB | ms for one | plain Python, ms | times faster |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    machines = set()
-    for path in sorted(RESULTS.glob("*.csv")):
-        for row in tables.read(path) if path.stem in CASES.keys() - samples.CASES.keys() else []:
-            unit = {"ms_each": f" ({row['each']})"}
-            lines.append("| " + " | ".join(f"{row[name]}{unit.get(name, '')}" for name in names) + " |")
-            machines.add(row["machine"])
-    return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
-
-
-def sample_table():
-    """The table of docs/samples.md, as text, from results/sample_*.csv."""
-    lines = ["| case | size | ms | timm, ms | times faster | MB | timm, MB |", "|---|---|---|---|---|---|---|"]
-    names, machines = ("case", "size", "ms_each", "baseline_ms_each", "times_faster"), set()
-    for case in samples.CASES:
-        path = RESULTS / f"{case}.csv"
-        for row in tables.read(path) if path.exists() else []:
-            memory = [row.get(name, "") for name in ("memory_mb", "baseline_memory_mb")]
-            lines.append("| " + " | ".join(map(str, [*(row[name] for name in names), *memory])) + " |")
-            machines.add(row["machine"])
-    return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
-
-
-def _share(value):
-    return "" if value in (None, "") else f"{value:.0%}"
-
-
-def _percent(row, trainer):
-    return " / ".join(f"{row[f'{trainer}_{part}']:.0%}" for part in training.PARTS)
-
-
-def training_table():
-    """The README's table of training, as text, from results/training.csv; what that lacks was not measured."""
-    parts = " / ".join(training.PARTS)
-    lines = [
-        f"| case | device | batch | steps/s | of a constant batch's | timm, steps/s | {parts} | timm: {parts} | "
-        "first step, s | peak MB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    path, machines = RESULTS / "training.csv", set()
-    rows = tables.read(path) if path.exists() else []
-    for kind in ("CPU", "GPU"):
-        for case, (_, _, batches) in training.CASES.items():
-            found = [row for row in rows if row["case"] == case and (row["device"] == "CPU") == (kind == "CPU")]
-            if not found:
-                lines.append(f"| {case} | {kind} | {batches[kind]} | not measured |" + " |" * 6)
-            for row in found:
-                machines.add(row["machine"])
-                cells = [case, f"{row['device']}, {row['precision']}", row["batch"]]
-                cells += [row["ofdb_steps_per_s"], _share(row.get("of_constant")), row["timm_steps_per_s"]]
-                cells += [_percent(row, "ofdb"), _percent(row, "timm"), row["ofdb_first_step_s"], row["ofdb_peak_mb"]]
-                lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(machines))}."])
-
-
-TABLES = (
-    ("README.md", MARKS, table),
-    ("README.md", TRAINING_MARKS, training_table),
-    ("docs/samples.md", SAMPLE_MARKS, sample_table),
-)
-
-
-def between(text, marks, made):
-    """The text with what was made between two marks, in the place of what was there."""
-    first, last = marks
-    before, _, rest = text.partition(first)
-    _, _, after = rest.partition(last)
-    return f"{before}{first}\n{made}\n{last}{after}"
-
-
-def write_tables():
-    """Put each table between its two marks in its page."""
-    for name, marks, made in TABLES:
-        path = provenance.PROJECT / name
-        files.write_whole(path, between(path.read_text(encoding="utf-8"), marks, made()))
-
-
 def _print(cells):
     print("  ".join(f"{cell:>16}" for cell in cells), flush=True)
 
@@ -248,8 +161,8 @@ def main():
         for size in options.sizes or sizes:
             row = measured(case, size, options.runs)
             _print(row[name] for name in heading)
-            _keep(RESULTS / f"{file}.csv", [{**row, **about}])
-    write_tables()
+            _keep(pages.RESULTS / f"{file}.csv", [{**row, **about}])
+    pages.write_tables()
 
 
 if __name__ == "__main__":

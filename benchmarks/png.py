@@ -10,7 +10,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from benchmarks.__main__ import RESULTS
+from benchmarks.pages import RESULTS
 from ofdb_core.base import files, provenance
 from ofdb_core.data import png, tables
 from ofdb_core.families import fractal_2d, registry

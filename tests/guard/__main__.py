@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the tests' own modules, as pytest has them
 
-from benchmarks.__main__ import between
+from benchmarks.pages import between
 from ofdb_core.base import files, provenance
 from ofdb_core.data import tables
 

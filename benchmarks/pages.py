@@ -1,0 +1,136 @@
+"""The tables of the pages, as text, from results/*.csv; `write_tables` puts each between its two marks in its page."""
+
+from benchmarks import samples, training
+from benchmarks.cases import CASES
+from ofdb_core.base import files, provenance
+from ofdb_core.data import tables
+from ofdb_core.run import parameter_files
+
+RESULTS = provenance.PROJECT / "results"
+MARKS = ("<!-- benchmarks -->", "<!-- end -->")
+TRAINING_MARKS = ("<!-- training -->", "<!-- end training -->")
+COST_MARKS = ("<!-- cost -->", "<!-- end cost -->")
+SAMPLE_MARKS = ("<!-- samples -->", "<!-- end samples -->")
+COSTLY = ("2d-ofdb-1k", "2d-ofdb-1k/as-released", "2d-ofdb-21k", "2d-ofdb-21k/vit-base", "visualatom-1k/published")
+
+
+def _measured_on(rows):
+    return f"Measured on: {'; '.join(sorted({row['machine'] for row in rows}))}."
+
+
+def table():
+    """The table of the kernels in docs/results.md, as text, from results/*.csv."""
+    names = ("case", "size", "median_s", "peak_mb", "disk_mb", "ms_each", "baseline_ms_each", "times_faster")
+    lines = [
+        "| case | size | seconds (median) | peak MB | files, MB | ms for one | plain Python, ms | times faster |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    measured = []
+    for path in sorted(RESULTS.glob("*.csv")):
+        for row in tables.read(path) if path.stem in CASES.keys() - samples.CASES.keys() else []:
+            unit = {"ms_each": f" ({row['each']})"}
+            lines.append("| " + " | ".join(f"{row[name]}{unit.get(name, '')}" for name in names) + " |")
+            measured.append(row)
+    return "\n".join([*lines, "", _measured_on(measured)])
+
+
+def sample_table():
+    """The table of docs/samples.md, as text, from results/sample_*.csv."""
+    lines = ["| case | size | ms | timm, ms | times faster | MB | timm, MB |", "|---|---|---|---|---|---|---|"]
+    names, measured = ("case", "size", "ms_each", "baseline_ms_each", "times_faster"), []
+    for case in samples.CASES:
+        path = RESULTS / f"{case}.csv"
+        for row in tables.read(path) if path.exists() else []:
+            memory = [row.get(name, "") for name in ("memory_mb", "baseline_memory_mb")]
+            lines.append("| " + " | ".join(map(str, [*(row[name] for name in names), *memory])) + " |")
+            measured.append(row)
+    return "\n".join([*lines, "", _measured_on(measured)])
+
+
+def _share(value):
+    return "" if value in (None, "") else f"{value:.0%}"
+
+
+def _percent(row, trainer):
+    return " / ".join(f"{row[f'{trainer}_{part}']:.0%}" for part in training.PARTS)
+
+
+def _training_rows():
+    path = RESULTS / "training.csv"
+    return tables.read(path) if path.exists() else []
+
+
+def _images_per_s(rows, kind, model):
+    """The most images a second that a network was trained with on a kind of device; None where none was measured."""
+    cases = {case for case, (name, _, _) in training.CASES.items() if _recipe(name)["model"] == model}
+    speeds = [
+        row["ofdb_steps_per_s"] * row["batch"]
+        for row in rows
+        if row["case"] in cases and (row["device"] == "CPU") == (kind == "CPU")
+    ]
+    return max(speeds, default=None)
+
+
+def _recipe(experiment):
+    values = {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    return values | parameter_files.changes(experiment, "4_pretrain")
+
+
+def cost_table():
+    """The table of whole trainings in docs/results.md: how long each would take at the speed of the table of steps."""
+    lines = ["| pre-training | network | images shown | on a CPU | on a GPU |", "|---|---|---|---|---|"]
+    rows = _training_rows()
+    for experiment in COSTLY:
+        recipe = _recipe(experiment)
+        images = recipe["steps"] * recipe["batch_size"]
+        cells = [f"`{experiment}`", recipe["model"], f"{images / 1e6:.0f} million"]
+        for kind in ("CPU", "GPU"):
+            speed = _images_per_s(rows, kind, recipe["model"])
+            cells.append(f"{images / speed / 86400:.3g} days" if speed else "not measured")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", _measured_on(rows)])
+
+
+def training_table():
+    """The table of steps in docs/results.md, as text, from results/training.csv; what that lacks was not measured."""
+    parts = " / ".join(training.PARTS)
+    lines = [
+        f"| case | device | batch | steps/s | of a constant batch's | timm, steps/s | {parts} | timm: {parts} | "
+        "first step, s | peak MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    rows = _training_rows()
+    for kind in ("CPU", "GPU"):
+        for case, (_, _, batches) in training.CASES.items():
+            found = [row for row in rows if row["case"] == case and (row["device"] == "CPU") == (kind == "CPU")]
+            if not found:
+                lines.append(f"| {case} | {kind} | {batches[kind]} | not measured |" + " |" * 6)
+            for row in found:
+                cells = [case, f"{row['device']}, {row['precision']}", row["batch"]]
+                cells += [row["ofdb_steps_per_s"], _share(row.get("of_constant")), row["timm_steps_per_s"]]
+                cells += [_percent(row, "ofdb"), _percent(row, "timm"), row["ofdb_first_step_s"], row["ofdb_peak_mb"]]
+                lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join([*lines, "", _measured_on(rows)])
+
+
+TABLES = (
+    ("docs/results.md", MARKS, table),
+    ("docs/results.md", TRAINING_MARKS, training_table),
+    ("docs/results.md", COST_MARKS, cost_table),
+    ("docs/samples.md", SAMPLE_MARKS, sample_table),
+)
+
+
+def between(text, marks, made):
+    """The text with what was made between two marks, in the place of what was there."""
+    first, last = marks
+    before, _, rest = text.partition(first)
+    _, _, after = rest.partition(last)
+    return f"{before}{first}\n{made}\n{last}{after}"
+
+
+def write_tables():
+    """Put each table between its two marks in its page."""
+    for name, marks, made in TABLES:
+        path = provenance.PROJECT / name
+        files.write_whole(path, between(path.read_text(encoding="utf-8"), marks, made()))
