@@ -1,28 +1,45 @@
-"""The command line behind run_all.sh: `python -m ofdb_core <experiment> [notebook ...]`, `list`, `verify`."""
+"""The command line: `ofdb`, or run_all.sh in a clone, which sets the environment up first and then calls this."""
 
 from ofdb_core.base import signals
 
-if __name__ == "__main__":  # from the first moment on: what is imported below takes seconds
+if __name__ == "__main__":  # from the first moment on: what is imported below takes time
     signals.end_at_once()
 
 import argparse
+import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
-from ofdb_core.base import files, folder, manifests, parameters, record
-from ofdb_core.base.values import describe
-from ofdb_core.run import experiment, notebook, parameter_files, road
+from ofdb_core.base import files, folder, manifests, parameters, project, record
+from ofdb_core.run import experiments, notebook
 
-VALUES = {"-p": 2, "--out": 1, "--launch": 1}  # how many words follow, whatever sign these begin with
+PROGRAM = "ofdb" if Path(sys.argv[0]).stem == "ofdb" or project.INSTALLED else "run_all.sh"
+VALUES = {"-p": 2, "--out": 1, "--launch": 1, "--params": 1}  # how many words follow, whatever sign these begin with
 MARK = "\0"  # before such a word, which argparse would take for an option otherwise; no word of a command has it
+
+COMMANDS = """commands in place of an experiment:
+  list [EXPERIMENT ...]   the experiments; the parameters of some of them
+  verify DIR              missing, altered and extra files of a run or a data set
+  init DIR                a project of your own: notebooks and parameter files to change, beside runs/ and data/
+  lab [OPTIONS]           JupyterLab on the project's notebooks
+  test [OPTIONS]          the tests, in a clone
+  completion SHELL        a script by which bash or zsh completes this command's words
+  schema                  write the JSON Schemas of parameter files, for editors
+
+Without any word the quickstart runs. The exit status is 0 where all is done, 1 where something failed, 2 where the
+command was refused before anything ran, 75 where a training was stopped and saved, 130 after Ctrl-C.
+"""
 
 
 def parser() -> argparse.ArgumentParser:
     """The words that the command takes."""
-    found = argparse.ArgumentParser(prog="run_all.sh", allow_abbrev=False)
-    found.add_argument("experiment", help="a folder of params/, or list, or verify")
+    found = argparse.ArgumentParser(
+        prog=PROGRAM, allow_abbrev=False, epilog=COMMANDS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("experiment", help="an experiment, as `list` shows them, or a command below")
     found.add_argument("names", nargs="*", metavar="notebook", help="run only these, for instance 2_render_2d")
     found.add_argument("--out", metavar="DIR", type=_unmarked, help="where results go (default: runs/<experiment>)")
     found.add_argument(
@@ -34,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
         type=_unmarked,
         metavar=("NAME", "VALUE"),
         help="another value for a parameter, in every notebook that has it (or notebook.name for one)",
+    )
+    found.add_argument(
+        "--params", metavar="DIR", type=_unmarked, help="a folder of experiments of your own, beside the project's"
     )
     found.add_argument(
         "--launch",
@@ -61,22 +81,6 @@ def parsed(words: Iterable[str]) -> argparse.Namespace:
     return parser().parse_args([*_marked(words)])
 
 
-def show(names: list[str]) -> None:
-    """Print the experiments and their notebooks, or the parameters of the named experiments."""
-    for name in names or parameter_files.names():
-        print(f"{name}: {' '.join(parameter_files.notebooks(name))}")
-        for stage in parameter_files.notebooks(name) if names else ():
-            changed, kinds = parameter_files.settings(name, stage), road.stages()[stage].parameters.kinds()
-            print(f"\n  {stage}")
-            for parameter, (value, comment) in parameter_files.defaults(stage).items():
-                mark, origin = " ", ""
-                if parameter in changed:
-                    mark, value, origin = "*", changed[parameter].value, f" <- {changed[parameter].origin}"
-                print(f"  {mark} {parameter} = {value!r:<24} {comment} [{describe(kinds[parameter])}]{origin}")
-    if names:
-        print("\n  * set by the file behind the arrow; the others are the notebook's own")
-
-
 def check(root: str | Path) -> int:
     """Verify every data folder and every run's figures at or below root; print the problems, return their number."""
     root = Path(root)
@@ -90,22 +94,95 @@ def check(root: str | Path) -> int:
         ]
         told[path] = bad or f"{sum(len(entry['figures']) for entry in entries)} figures, all as drawn"
     if not told:
-        raise parameter_files.UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")
+        raise experiments.UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")
     for place, problems in told.items():
         print(f"{place}: {problems}" if isinstance(problems, str) else "\n  ".join([f"{place}:", *problems]))
     return sum(len(problems) for problems in told.values() if not isinstance(problems, str))
 
 
+def _list(names: list[str]) -> int:
+    from ofdb_core.run import listing
+
+    columns = listing.width()
+    for line in listing.parameters(names, columns) if names else [listing.overview(columns)]:
+        print(line)
+    return 0
+
+
+def _verify(names: list[str]) -> int:
+    return 1 if check(_one("verify", names, "folder")) else 0
+
+
+def _init(names: list[str]) -> int:
+    from ofdb_core.run import init
+
+    init.run(_one("init", names, "folder"))
+    return 0
+
+
+def _completion(words: list[str]) -> int:
+    from ofdb_core.run import completion
+
+    if words[:1] == ["words"]:
+        print("\n".join(completion.words(words[1:], [*OURS, *RAW])))
+    else:
+        print(completion.script(_one("completion", words, "shell, bash or zsh")))
+    return 0
+
+
+def _schema(names: list[str]) -> int:
+    from ofdb_core.run import schema
+
+    if names:
+        raise experiments.UsageError("schema: takes no further word")
+    schema.write()
+    return 0
+
+
+def _one(command: str, names: list[str], what: str) -> str:
+    if len(names) != 1:
+        raise experiments.UsageError(f"{command}: give one {what}")
+    return names[0]
+
+
+def _lab(words: list[str]) -> NoReturn:
+    if not (project.FOLDER / "notebooks").is_dir():
+        raise experiments.UsageError(
+            f"{project.FOLDER}: has no notebooks; `{PROGRAM} init DIR` makes a project, in which they are"
+        )
+    _become("-m", "jupyterlab", f"--notebook-dir={project.FOLDER}", *words)
+
+
+def _test(words: list[str]) -> NoReturn:
+    if project.INSTALLED or not (project.SOURCE / "tests").is_dir():
+        raise experiments.UsageError("test: the tests are in a clone of the project, not in what pip installs")
+    os.chdir(project.SOURCE)
+    _become("-m", "pytest", *words)
+
+
+def _become(*words: str) -> NoReturn:
+    os.execv(sys.executable, [sys.executable, *words])
+
+
+Command = Callable[[list[str]], int]
+OURS: dict[str, Command] = {"list": _list, "verify": _verify, "init": _init, "schema": _schema}
+RAW: dict[str, Command] = {"lab": _lab, "test": _test, "completion": _completion}  # any words may follow these
+
+
 def main(words: list[str]) -> int:
     os.environ["PYTHONSAFEPATH"] = "1"  # kernels, launched trainings and workers import nothing from where they start
+    os.environ[project.VARIABLE] = str(project.FOLDER)  # which they belong to, wherever they run
+    if words and words[0] in RAW:
+        return RAW[words[0]](words[1:])
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words = ["quickstart", *words]
     options = parsed(words)
-    if options.experiment == "list":
-        show(options.names)
-        return 0
-    if options.experiment == "verify":
-        if len(options.names) != 1:
-            raise parameter_files.UsageError("verify: give one folder")
-        return 1 if check(options.names[0]) else 0
+    if options.params is not None:
+        os.environ[experiments.ELSEWHERE] = os.path.realpath(options.params)
+    if options.experiment in OURS:
+        return OURS[options.experiment](options.names)
+    from ofdb_core.run import experiment  # which takes longer than all commands above
+
     experiment.run(
         options.experiment, options.names, overrides=options.overrides, out=options.out, options=options.options
     )
@@ -118,8 +195,8 @@ def ended(words: list[str]) -> int:
         status = main(words)
         sys.stdout.flush()
         return status
-    except (parameters.ParameterError, parameter_files.UsageError, files.Unreadable) as error:
-        print(f"run_all.sh: nothing was run:\n{error}", file=sys.stderr)
+    except (parameters.ParameterError, experiments.UsageError, files.Unreadable) as error:
+        print(f"{PROGRAM}: nothing was run:\n{error}", file=sys.stderr)
         return 2
     except notebook.NotebookError as error:
         print(f"\n{error}", file=sys.stderr)
@@ -135,7 +212,22 @@ def ended(words: list[str]) -> int:
         return signals.NOBODY_READS
 
 
-if __name__ == "__main__":
+def program() -> NoReturn:
+    """The command `ofdb`."""
+    signals.end_at_once()
+    os.environ.setdefault("PYTHONUTF8", "1")  # for what it starts; its own output is UTF-8, too, whatever the locale
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
+    end()
+
+
+def end() -> NoReturn:
+    """Run the command of this process's words, and end with its status."""
     status = ended(sys.argv[1:])
     signals.ignore()  # it is done, and how it ended is known
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    end()

@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import settings
 
-from ofdb_core.run import parameter_files
+from ofdb_core.run import experiments
 
 settings.register_profile("ours", deadline=None, derandomize=True)  # no timing, and the same cases in every run
 settings.load_profile("ours")
@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     """A function that makes an experiment `tiny` from notebook -> parameters, in a params folder of its own."""
-    monkeypatch.setattr(parameter_files, "PARAMS", tmp_path / "params")
+    monkeypatch.setattr(experiments, "PARAMS", tmp_path / "params")
 
     def make(**notebooks):
         folder = tmp_path / "params" / "tiny"

@@ -19,7 +19,7 @@ SMALL = {stage.name: stage.small for family in registry.families().values() for 
     "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
     "1_search_categories": {"categories": 3},
     "2_render_2d": {"image_size": 32, "points": 500},
-    "3_render_3d": {"categories": 2, "points": 300, "views": 3, "image_size": 32},
+    "3_render_3d": {"categories": 2, "model_points": 300, "views": 3, "image_size": 32},
     "3_render_visualatom": {"categories": 2, "image_size": 64},
     "4_pretrain": tiny.PRETRAIN,
     "5_finetune": tiny.FINETUNE,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
+from ofdb_core.base import project
 from ofdb_core.base.values import SEEDS, Folder, Place, Range, nearest, problem, refusal
 
 
@@ -63,6 +64,10 @@ class Parameters:
     @classmethod
     def take(cls, names: Mapping[str, Any]) -> Self:
         """The parameters in a notebook's `globals()`: each field's value by its name."""
+        return cls._made(names)
+
+    @classmethod
+    def _made(cls, names: Mapping[str, Any]) -> Self:
         fields = [field.name for field in dataclasses.fields(cls)]
         if missing := [name for name in fields if name not in names]:
             raise ParameterError(f"{name}: missing from the parameters" for name in missing)
@@ -74,7 +79,7 @@ class Parameters:
         known = cls.kinds()
         if strange := [name for name in values if name not in known]:
             raise ParameterError(f"{name}: unknown parameter{suggestion(name, [cls])}" for name in strange)
-        return cls.take(values)
+        return cls._made(values)
 
     @classmethod
     def renames(cls) -> dict[str, str]:
@@ -116,13 +121,20 @@ def suggestion(name: str, classes: Sequence[type[Parameters]]) -> str:
 
 
 @dataclass(frozen=True)
-class StageParameters(Parameters):
+class NotebookParameters(Parameters):
     """The parameters of a notebook that an experiment runs."""
 
     unseen: ClassVar[tuple[str, ...]] = ("out",)
 
     out: str  # the experiment's folder
-    seed: Annotated[int, Range(0, SEEDS)]
+
+    @classmethod
+    def take(cls, names: Mapping[str, Any]) -> Self:
+        """As of any group; a path starts at the project's folder, wherever the notebook runs."""
+        values = {name: names[name] for name in cls.kinds() if name in names}
+        if isinstance(out := values.get("out"), str):
+            values["out"] = str(project.located(out))
+        return cls._made(cls.located(values, project.FOLDER))
 
     def inputs(self) -> tuple[str, ...]:
         """The folders of the experiment that the notebook reads; other notebooks write them."""
@@ -142,24 +154,31 @@ class StageParameters(Parameters):
         return [name for name, annotated in cls.kinds().items() if kind in (annotated, *typing.get_args(annotated))]
 
     @classmethod
-    def _is_place(cls, value: object) -> bool:
+    def _is_place(cls, value: object, base: Path) -> bool:
         """Whether text for a `Place` is the path of something, and not the name of a data set."""
         if not isinstance(value, str) or value in cls.data_names():
             return False
         try:
-            return Path(value).exists()
+            return (base / value).exists()
         except (OSError, ValueError):  # too long a name, or no folder that may be looked into
             return False
 
     @classmethod
-    def located(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values with absolute paths for each `Folder`, and for each `Place` where something lies."""
+    def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
+        """The values with absolute paths, from base on, for each `Folder`, and each `Place` where something lies."""
         folders = [name for name in cls._places(Folder) if isinstance(values.get(name), str)]
-        places = [name for name in cls._places(Place) if cls._is_place(values.get(name))]
+        places = [name for name in cls._places(Place) if cls._is_place(values.get(name), base)]
         kept = {name for name in (*folders, *places) if not refusal(name, values[name], cls.kinds()[name])}
-        return {**values, **{name: os.path.realpath(values[name]) for name in kept}}
+        return {**values, **{name: os.path.realpath(base / values[name]) for name in kept}}
 
     def reads(self) -> tuple[str, ...]:
         """What the notebook reads: folders of the experiment, and files and folders of the user's."""
         given = [getattr(self, name) for name in self._places(Place)]
-        return (*self.inputs(), *(value for value in given if self._is_place(value)))
+        return (*self.inputs(), *(value for value in given if self._is_place(value, Path(self.out))))
+
+
+@dataclass(frozen=True)
+class StageParameters(NotebookParameters):
+    """The same of a notebook with random numbers of its own; the seed of a search has a name of its own."""
+
+    seed: Annotated[int, Range(0, SEEDS)]

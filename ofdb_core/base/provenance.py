@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-import ofdb_core
+from ofdb_core.base import project
 
-PACKAGE = Path(ofdb_core.__file__).resolve().parent
-PROJECT = PACKAGE.parent
-NOTEBOOKS = PROJECT / "notebooks"
+PROJECT = project.PACKAGE.parent  # where the package lies: the checkout, or the folder of all packages
+NOTEBOOKS = project.NOTEBOOKS
+DISTRIBUTION = "ofdb-lab"  # the name under which pip knows the package
 SHARED_NOTEBOOK = "3_render"  # runs the stages that have no notebook of their own
 PACKAGES = ("numpy", "numba", "pillow", "matplotlib", "scikit-learn", "torch", "torchvision", "timm", "accelerate")
 COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  # the wings whose code makes results
@@ -224,17 +224,33 @@ def code_version(*roots: str | Callable) -> str:
 
 
 def commit() -> str | None:
-    """The commit of the project, with '+' where tracked files differ from it; None outside a git checkout."""
+    """The commit of this project's code, with '+' where tracked files differ from it; None where it is not known.
+
+    It is that of the checkout, or the one that pip installed from a repository, and never that of another repository in
+    which the package may lie with its environment.
+    """
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True)
 
+    if project.INSTALLED:
+        return _installed_commit()
     try:
-        head = git("rev-parse", "HEAD")
-        if head.returncode:
+        found = git("rev-parse", "--show-toplevel", "HEAD")
+        top, _, head = found.stdout.strip().rpartition("\n")
+        if found.returncode or Path(top).resolve() != PROJECT.resolve():
             return None
-        return head.stdout.strip() + ("+" if git("diff", "--quiet", "HEAD").returncode else "")
+        return head + ("+" if git("diff", "--quiet", "HEAD").returncode else "")
     except FileNotFoundError:  # no git
+        return None
+
+
+def _installed_commit() -> str | None:
+    """The commit that `pip install git+...` noted."""
+    try:
+        noted = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+        return json.loads(noted or "{}")["vcs_info"]["commit_id"]
+    except (metadata.PackageNotFoundError, KeyError, ValueError):
         return None
 
 

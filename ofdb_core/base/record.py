@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ofdb_core.base import files, manifests, provenance
 from ofdb_core.base.files import Unreadable
-from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.parameters import NotebookParameters
 
 if TYPE_CHECKING:
     from IPython.display import Image
@@ -95,7 +95,7 @@ def others(out: str | Path, notebook: str) -> str:
 class Run:
     """One notebook at work: its folder, figures, checks, results, and what it reads and writes."""
 
-    def __init__(self, notebook: str, parameters: StageParameters) -> None:
+    def __init__(self, notebook: str, parameters: NotebookParameters) -> None:
         self.folder = Path(parameters.out).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.notebook = notebook

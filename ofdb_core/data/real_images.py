@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from ofdb_core.base import files, folder, provenance
+from ofdb_core.base import files, folder, project
 from ofdb_core.base.values import nearest
 from ofdb_core.data import archive, samples, voc
 from ofdb_core.data.samples import Images
@@ -38,7 +38,7 @@ def check(data: str | Path) -> None:
 
 def default_root() -> Path:
     """Where downloaded and unpacked data lie unless another folder is given."""
-    return provenance.PROJECT / "data"
+    return project.DATA
 
 
 def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:

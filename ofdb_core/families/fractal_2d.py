@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from ofdb_core.base import folder, values, writing
-from ofdb_core.base.parameters import Parameters, StageParameters
+from ofdb_core.base.parameters import NotebookParameters, Parameters, StageParameters
 from ofdb_core.base.values import Count, Factor, Length, Points, Range, Share, Whole, Workers
 from ofdb_core.data import png
 from ofdb_core.families import live
@@ -24,11 +24,14 @@ from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, raster, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder, save
 
+PUBLISHED_RULE = {"search_seed": 1, "filling_rate": 0.2, "search_points": 100_000}  # of FractalDB
+
 
 @dataclass(frozen=True)
 class Rule(Parameters):
     """Which random systems are categories."""
 
+    search_seed: Annotated[int, Range(0, values.SEEDS)]
     filling_rate: Share
     search_points: Points
 
@@ -39,10 +42,17 @@ class Rule(Parameters):
         except ValueError as error:
             yield str(error)
 
+    def unpublished(self) -> str:
+        """What makes the categories others than the published ones, in words; nothing where they are those."""
+        differ = {name: value for name, value in PUBLISHED_RULE.items() if getattr(self, name) != value}
+        return ", ".join(f"{name} is {getattr(self, name)!r}, not {value!r}" for name, value in differ.items())
+
 
 @dataclass(frozen=True)
-class Explore(StageParameters, Rule):
+class Explore(NotebookParameters, Rule):
     """0_explore_ifs."""
+
+    renamed = {"seed": "search_seed"}  # noqa: RUF012
 
     category: Whole
     points: Points
@@ -50,11 +60,11 @@ class Explore(StageParameters, Rule):
 
 
 @dataclass(frozen=True)
-class Search(StageParameters, Rule):
+class Search(NotebookParameters, Rule):
     """1_search_categories."""
 
     unseen = ("workers",)
-    renamed = {"points": "search_points"}  # noqa: RUF012
+    renamed = {"points": "search_points", "seed": "search_seed"}  # noqa: RUF012
 
     categories: Annotated[int, Range(1, 99_999)]
     workers: Workers
@@ -178,7 +188,7 @@ def write_search(parameters: Search) -> folder.Manifest:
     return write_categories(
         Path(parameters.out) / "categories",
         categories=parameters.categories,
-        seed=parameters.seed,
+        seed=parameters.search_seed,
         points=parameters.search_points,
         filling_rate=parameters.filling_rate,
         workers=parameters.workers,

@@ -31,13 +31,14 @@ class Render(StageParameters):
     """3_render_3d."""
 
     unseen = ("workers",)
+    renamed = {"points": "model_points"}  # noqa: RUF012
 
     categories: Annotated[int, Range(1, 999_999)]
     search_seed: Annotated[int, Range(0, SEEDS)]
     search_points: Annotated[int, Range(3, MOST)]
     variance: Annotated[float, Range(0, 0.9)]
     degenerate: Literal["skip", "keep"]
-    points: Annotated[int, Range(3, MOST)]
+    model_points: Annotated[int, Range(3, MOST)]
     weight: Factor | Annotated[list[Factor], Length(12, 12)]
     axes: camera.AXES
     views: Annotated[int, Range(1, 999)]
@@ -53,7 +54,7 @@ class Render(StageParameters):
 
     def model(self) -> dict[str, Any]:
         """How a model is made, as `model_files` takes it."""
-        return {"seed": self.seed, "points": self.points, "weight": self.weight}
+        return {"seed": self.seed, "points": self.model_points, "weight": self.weight}
 
     def search(self) -> dict[str, Any]:
         """Which systems are categories, as `search.candidates_3d` takes it."""
@@ -263,7 +264,7 @@ def write(parameters: Render) -> None:
 def picture(parameters: Render, category: int) -> np.ndarray:
     """The first view (size, size) uint8, without jitter, of a category of the released search."""
     system = search.published(3, category)
-    u = streams.choices(parameters.points, parameters.seed, category)
+    u = streams.choices(parameters.model_points, parameters.seed, category)
     points, axes = point_cloud.model(system, u, weight=parameters.weight), parameters.axes
     size, point_size = parameters.image_size, parameters.point_size
     return camera.view(points, (0,) * axes, (0.0,) * axes, size=size, point_size=point_size) * WHITE
@@ -293,7 +294,7 @@ FAMILY = Family(
             Render,
             writes=("categories3d", "models", "views"),
             write=write,
-            small={"categories": 4, "points": 500, "views": 3, "image_size": 32},
+            small={"categories": 4, "model_points": 500, "views": 3, "image_size": 32},
         ),
     ),
     sources=(
@@ -308,7 +309,7 @@ FAMILY = Family(
         "search_points": 10_000,
         "variance": 0.05,
         "degenerate": "skip",
-        "points": 10_000,
+        "model_points": 10_000,
         "weight": 0.4,
         "axes": 1,
         "views": 12,

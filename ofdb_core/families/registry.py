@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ofdb_core.base import provenance
-from ofdb_core.base.parameters import ParameterError, StageParameters
+from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.data.samples import Drawing, Samples, open_images, unwrapped
 
 ELSEWHERE = "OFDB_FAMILIES"
@@ -35,7 +35,7 @@ class Stage:
     """
 
     name: str
-    parameters: type[StageParameters]
+    parameters: type[NotebookParameters]
     writes: tuple[str, ...] = ()
     write: Callable[[Any], object] | None = None
     small: dict[str, Any] = field(default_factory=dict)

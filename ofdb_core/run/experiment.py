@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ofdb_core.base import files, folder, manifests, provenance, record
-from ofdb_core.base.parameters import ParameterError, StageParameters
+from ofdb_core.base import files, folder, manifests, project, provenance, record
+from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
-from ofdb_core.run import launch, notebook, parameter_files, road
-from ofdb_core.run.parameter_files import UsageError
+from ofdb_core.run import experiments, launch, notebook, parameter_files, road
+from ofdb_core.run.experiments import UsageError
 from ofdb_core.training.recipe import Recipe
 
 LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
@@ -32,7 +32,7 @@ def _saved_whole(path: Path) -> bool:
         return False
 
 
-def reason(stage: str, checked: StageParameters, out: Path) -> str | None:
+def reason(stage: str, checked: NotebookParameters, out: Path) -> str | None:
     """Why a stage must run, in words; None where it is done and parameters, inputs and code are unchanged."""
     entry, path = record.read(out).get(stage), out / f"{stage}.ipynb"
     if entry is None or not path.exists():
@@ -95,17 +95,14 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-def _check_inputs(chosen: Sequence[str], checked: dict[str, StageParameters], out: Path) -> None:
-    """Refuse a stage whose input neither lies in `out` nor is made by a stage that runs before it."""
-    made: set[str] = set()
-    for stage in chosen:
-        for name in checked[stage].inputs():
-            if name not in made and not folder.is_complete(out / name):
-                raise UsageError(f"{stage}: {out / name} is missing or unfinished; run {road.maker(name)} first")
-        made |= set(road.stages()[stage].writes)
+def _check_inputs(chosen: Sequence[str], checked: dict[str, NotebookParameters]) -> None:
+    """Refuse a stage whose input neither lies in its folder nor is made by a stage that runs before it."""
+    for i, stage in enumerate(chosen):
+        if sentence := road.missing(checked[stage], chosen[:i]):
+            raise UsageError(f"{stage}: {sentence}")
 
 
-def _check_possible(checked: dict[str, StageParameters], processes: int) -> None:
+def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> None:
     """Refuse, all at once, what only a slow look can tell: whether there is such a model, whether a batch divides."""
     problems = []
     for stage, parameters in checked.items():
@@ -123,7 +120,7 @@ def _check_possible(checked: dict[str, StageParameters], processes: int) -> None
         raise ParameterError(problems)
 
 
-def _launch(stage: str, checked: StageParameters, out: Path, options: str) -> None:
+def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) -> None:
     """Train by a notebook's script in several processes; the notebook then finds the training done."""
     script = out / f"{stage}.py"
     launch.export(provenance.notebook_of(stage), checked.values(), script)
@@ -134,7 +131,7 @@ def _launch(stage: str, checked: StageParameters, out: Path, options: str) -> No
         raise notebook.NotebookError(f"{stage}: {error}") from error
 
 
-def _execute(stage: str, checked: StageParameters, out: Path) -> None:
+def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
     """Run a stage's notebook, or the one that serves it."""
     if (out / f"{stage}.ipynb").is_symlink():
         raise UsageError(f"{out / stage}.ipynb: a link, which would be written through; move it away")
@@ -159,6 +156,15 @@ def _describe(stage: str, out: Path) -> None:
             croissant.write(out / name, registry.family_of(stage).title)
 
 
+def _told(experiment: str, chosen: Sequence[str], overrides: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """What a user should know first: that an experiment builds upon nothing, and which notebooks each -p reaches."""
+    if sentence := experiments.bare(experiment):
+        yield sentence
+    for name, value in overrides:
+        if name not in (f"{stage}.{name.rpartition('.')[2]}" for stage in chosen):
+            yield f"-p {name} {value}: for {', '.join(parameter_files.takers(name, chosen))}"
+
+
 def run(
     experiment: str,
     only: Sequence[str] = (),
@@ -178,8 +184,11 @@ def run(
         if stage not in every:
             raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
     chosen = [stage for stage in every if not only or stage in only]
-    out = _place(out or provenance.PROJECT / "runs" / experiment)
+    out = _place(out or project.RUNS / experiment)
+    overrides = list(overrides)
     checked = parameter_files.checked(experiment, chosen, overrides, out)
+    for sentence in _told(experiment, chosen, overrides):
+        print(sentence, flush=True)
     launched = [stage for stage in chosen if launch.is_launched(provenance.notebook_of(stage))]
     how = launch.check(options) if options else None
     if how and options and how.machine_rank:
@@ -187,7 +196,7 @@ def run(
             if reason(stage, checked[stage], out):
                 _launch(stage, checked[stage], out, options)
         return
-    _check_inputs(chosen, checked, out)
+    _check_inputs(chosen, checked)
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
     _check_possible(todo, how.num_processes or 1 if how else 1)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)

@@ -22,9 +22,9 @@ from typing import Any, NoReturn
 from yaml import YAMLError
 
 from ofdb_core.base import files, signals
-from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.values import whole
-from ofdb_core.run.parameter_files import UsageError
+from ofdb_core.run.experiments import UsageError
 from ofdb_core.training.recipe import Recipe
 
 TAG = "launch"  # of the cells that every process runs
@@ -44,7 +44,7 @@ def is_launched(source: Path) -> bool:
     )
 
 
-def automatic(stages: Sequence[StageParameters]) -> str | None:
+def automatic(stages: Sequence[NotebookParameters]) -> str | None:
     """The options for the GPUs of this machine, as many as can share the stages' batches; None for one or none."""
     import torch
 
@@ -56,7 +56,7 @@ def automatic(stages: Sequence[StageParameters]) -> str | None:
     return f"--multi_gpu --num_processes {count} --main_process_port 0" if count > 1 else None
 
 
-def _can_share(parameters: StageParameters, processes: int) -> bool:
+def _can_share(parameters: NotebookParameters, processes: int) -> bool:
     from ofdb_core.batches import source
 
     try:

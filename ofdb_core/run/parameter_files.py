@@ -1,8 +1,7 @@
-"""Parameter files: what params/<experiment>/ changes of the notebooks' own values, and what the command line changes.
+"""Parameter files: what an experiment changes of the notebooks' own values, and what the command line changes.
 
-A folder within an experiment's is a variant of it, as 2d-ofdb-1k/vit-base: it has all of the experiment's parameters
-and holds those that differ. A file may begin with `extends: shared/<name>`, whose values it then has, too. How values
-are written, and what of YAML is not taken, says `plain_yaml`.
+A file may begin with `extends: shared/<name>`, whose values it then has, too. What an experiment builds upon says
+`experiments`; how values are written, and what of YAML is not taken, `plain_yaml`.
 """
 
 import ast
@@ -10,18 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ofdb_core.base import provenance
-from ofdb_core.base.parameters import ParameterError, StageParameters, suggestion
+from ofdb_core.base import project, provenance
+from ofdb_core.base.parameters import NotebookParameters, ParameterError, suggestion
 from ofdb_core.base.values import nearest, shown
-from ofdb_core.run import plain_yaml, road
-
-PARAMS = provenance.PROJECT / "params"
-SHARED = "shared"  # the folder of params/ that holds what several experiments extend
-EXTENDS = "extends"
-
-
-class UsageError(ValueError):
-    """A command that cannot be carried out; the message says what to do."""
+from ofdb_core.run import experiments, plain_yaml, road
+from ofdb_core.run.experiments import ABOUT, EXTENDS, SHARED, UsageError
 
 
 class Setting(NamedTuple):
@@ -32,34 +24,21 @@ class Setting(NamedTuple):
 
 
 def names() -> list[str]:
-    """The experiments and their variants: folders of params/ that hold parameter files."""
-    if not PARAMS.is_dir() or not provenance.NOTEBOOKS.is_dir():
-        raise UsageError(
-            f"{PARAMS.parent}: has no params/ and notebooks/; they are in a clone of the project: run the command there"
-        )
-    found = {path.parent.relative_to(PARAMS).as_posix() for path in PARAMS.glob("*/**/*.yaml")}
-    return sorted(name for name in found if name.split("/")[0] != SHARED)
+    """The experiments and their variants."""
+    return list(experiments.found())
 
 
 def notebooks(experiment: str) -> list[str]:
     """The stages of an experiment, in order."""
-    if experiment not in names():
-        raise UsageError(
-            f"{experiment}: no such experiment{nearest(experiment, names())}; there are {', '.join(names())}"
-        )
     known = {f"{name}.yaml": name for name in road.stages()}
-    paths = [path for place in _places(experiment) for path in place.iterdir() if not path.name.startswith(".")]
-    present = sorted({path.name for path in paths if not path.is_dir()})
-    for name in present:
+    places = experiments.lineage(experiment).values()
+    paths = [path for place in places for path in place.iterdir() if not path.name.startswith(".")]
+    present = {path.name: path for path in paths if not path.is_dir() and path.name != ABOUT}
+    for name, path in sorted(present.items()):
         if name not in known:
-            raise UsageError(f"params/{experiment}: {name}: named after no notebook{nearest(name, known)}")
-    return [known[name] for name in present]
-
-
-def _places(experiment: str) -> list[Path]:
-    """The folders of an experiment's parameters: its own last, before it those of what it is a variant of."""
-    words = experiment.split("/")
-    return [PARAMS.joinpath(*words[: i + 1]) for i in range(len(words))]
+            place = experiments.named(path.parent)
+            raise UsageError(f"{place}: {name}: named after no notebook{nearest(name, known)}")
+    return [known[name] for name in sorted(present)]
 
 
 def _cell(notebook: Path) -> dict[str, tuple[Any, str]]:
@@ -79,9 +58,9 @@ def defaults(stage: str) -> dict[str, tuple[Any, str]]:
 
 
 def settings(experiment: str, stage: str) -> dict[str, Setting]:
-    """Parameter name -> value and file, from params/<experiment>/<stage>.yaml and all that it builds upon."""
+    """Parameter name -> value and file, from <stage>.yaml of an experiment and of all that it builds upon."""
     changed: dict[str, Setting] = {}
-    for path in (place / f"{stage}.yaml" for place in _places(experiment)):
+    for path in (place / f"{stage}.yaml" for place in experiments.lineage(experiment).values()):
         if path.exists():
             changed |= _read(path)
     return changed
@@ -93,17 +72,7 @@ def changes(experiment: str, stage: str) -> dict[str, Any]:
 
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Setting]:
-    name = path.relative_to(PARAMS.parent).as_posix()
-    try:
-        if not path.is_file():
-            raise ValueError("it is no file")
-        with path.open("rb") as file:
-            found = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{name}: cannot be read ({error})") from error
-    found = {} if found is None else found
-    if not isinstance(found, dict):
-        raise UsageError(f"{name}: must hold lines 'name: value'")
+    name, found = experiments.named(path), experiments.mapping(path)
     if "out" in found:
         raise UsageError(f"{name}: out is not allowed here; give --out DIR")
     base = found.pop(EXTENDS, None)
@@ -113,49 +82,67 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Setting]:
 
 def _extended(name: str, base: object, seen: tuple[Path, ...]) -> dict[str, Setting]:
     """The settings of what a file extends."""
-    path = PARAMS / f"{base}.yaml"
-    known = sorted(path.relative_to(PARAMS).with_suffix("").as_posix() for path in (PARAMS / SHARED).glob("*.yaml"))
-    try:
-        there = isinstance(base, str) and path.resolve().is_relative_to(PARAMS.resolve()) and path.is_file()
-    except (OSError, RuntimeError, ValueError):  # too long a name, a link to itself, no name at all
-        there = False
-    if not there:
+    path = _file_of(base)
+    if path is None:
+        shared = {path: root for root in experiments.roots() for path in (root / SHARED).glob("*.yaml")}
+        known = sorted(path.relative_to(root).with_suffix("").as_posix() for path, root in shared.items())
         hint = nearest(str(base), known)
+        if base in names():
+            hint = f" but an experiment, which {ABOUT} beside this file extends"
         raise UsageError(f"{name}: extends: {shown(base)} is no file of params/{hint}; there are {', '.join(known)}")
     if path in seen:
         raise UsageError(f"{name}: extends: {base!r} leads in a circle")
     return _read(path, seen)
 
 
+def _file_of(base: object) -> Path | None:
+    """The file that a file extends by this name, or None where there is none."""
+    try:
+        for root in experiments.roots() if isinstance(base, str) else ():
+            path = root / f"{base}.yaml"
+            if path.resolve().is_relative_to(root.resolve()) and path.is_file():
+                return path
+    except (OSError, RuntimeError, ValueError):  # too long a name, a link to itself, no name at all
+        pass
+    return None
+
+
+def takers(name: str, chosen: Iterable[str]) -> list[str]:
+    """The stages that `-p name` reaches: all that have the parameter, or the one that `stage.name` names."""
+    stage, _, short = name.rpartition(".")
+    able = [one for one in chosen if short in road.stages()[one].parameters.kinds() and short != "out"]
+    return [one for one in able if stage in ("", one)]
+
+
 def checked(
     experiment: str, chosen: Sequence[str], overrides: Iterable[tuple[str, str]], out: Path
-) -> dict[str, StageParameters]:
+) -> dict[str, NotebookParameters]:
     """Stage -> checked parameters, for the chosen stages.
 
-    overrides: (name, text) pairs; a name goes to every chosen stage that has it, `stage.name` to that one. All mistakes
-    of all stages are reported in one ParameterError, before anything runs.
+    overrides: (name, text) pairs, for the stages that are its `takers`; a path in it starts at the current folder, one
+    in a file at the project's. All mistakes of all stages are reported in one ParameterError, before anything runs.
     """
     classes = {stage: road.stages()[stage].parameters for stage in chosen}
-    values, known = {}, {}
-    for stage in chosen:
-        known[stage] = {name: value for name, (value, _) in defaults(stage).items()}
-        values[stage] = {**known[stage], **changes(experiment, stage), "out": str(out)}
+    values = {}
+    for stage, parameters in classes.items():
+        own = {name: value for name, (value, _) in defaults(stage).items()}
+        values[stage] = parameters.located({**own, **changes(experiment, stage)}, project.FOLDER) | {"out": str(out)}
     problems = []
     for name, text in overrides:
         stage, _, short = name.rpartition(".")
-        takers = [taker for taker in chosen if short in known[taker] and stage in ("", taker)]
-        if not takers or short == "out":
+        if not takers(name, chosen):
             hint = suggestion(short, [classes[stage]] if stage in classes else list(classes.values()))
             problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{hint}")
-        for taker in takers:
+        for taker in takers(name, chosen):
             try:
-                values[taker][short] = plain_yaml.value_of(text, classes[taker].kinds()[short])
+                given = plain_yaml.value_of(text, classes[taker].kinds()[short])
+                values[taker] |= classes[taker].located({short: given}, Path())
             except ValueError as error:
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
         try:
-            made[stage] = parameters.of(parameters.located(values[stage]))
+            made[stage] = parameters.of(values[stage])
         except ParameterError as error:
             problems += [f"{stage}: {problem}" for problem in error.problems]
         except OSError as error:  # a file that a parameter names

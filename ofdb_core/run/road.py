@@ -1,5 +1,11 @@
-"""The road: every stage that an experiment may have, in order, and which of them makes a folder."""
+"""The road: every stage that an experiment may have, in order, and what each needs of those before it."""
 
+from collections.abc import Collection
+from pathlib import Path
+from typing import TypeVar
+
+from ofdb_core.base import folder, record
+from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
 from ofdb_core.show.report import Report
@@ -19,6 +25,31 @@ def stages() -> dict[str, Stage]:
     return {stage.name: stage for stage in sorted(every, key=lambda stage: stage.name)}
 
 
-def maker(folder: str) -> str:
+def maker(name: str) -> str:
     """The name of the stage that writes a folder."""
-    return next(name for name, stage in stages().items() if folder in stage.writes)
+    return next(stage.name for stage in stages().values() if name in stage.writes)
+
+
+def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str | None:
+    """The sentence that says what a stage lacks and what makes it, unless the stages `before` do; None: it has all."""
+    out = Path(parameters.out)
+    if isinstance(parameters, Report):
+        done = record.read(out).keys() - {stage.name for stage in LEARNING if stage.parameters is Report}
+        nothing = f"{out}: nothing has run here, so there is nothing to report; run another notebook first"
+        return None if before or done else nothing
+    made = {name for stage in before for name in stages()[stage].writes}
+    for name in parameters.inputs():
+        if name not in made and not folder.is_complete(out / name):
+            instead = ", or give a checkpoint" if hasattr(parameters, "checkpoint") and name == "pretrain" else ""
+            return f"{out / name} is missing or unfinished; run {maker(name)} first{instead}"
+    return None
+
+
+Given = TypeVar("Given", bound=NotebookParameters)
+
+
+def ready(parameters: Given) -> Given:
+    """The parameters of a notebook, where all that it reads is there; else a ValueError says what makes it."""
+    if sentence := missing(parameters):
+        raise ValueError(sentence)
+    return parameters

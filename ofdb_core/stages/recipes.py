@@ -75,11 +75,11 @@ class _Start(StageParameters):
     data_root: Folder | None
 
     @classmethod
-    def located(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
         """As in any stage; a folder may stand behind local-dir:, as timm wants it."""
         path = values.get("checkpoint")
         plain = path.removeprefix(places.FOLDER) if isinstance(path, str) else path
-        return super().located({**values, **({"checkpoint": plain} if "checkpoint" in values else {})})
+        return super().located({**values, **({"checkpoint": plain} if "checkpoint" in values else {})}, base)
 
     def checkpoint_path(self) -> str:
         """The checkpoint that is asked for, or that of notebook 4."""

@@ -23,7 +23,7 @@ from PIL import Image
 from ofdb_core.base import folder, record, writing
 from ofdb_core.data import archive, ply, samples, tables
 from ofdb_core.formulas import ifs, streams
-from ofdb_core.run import experiment, parameter_files
+from ofdb_core.run import experiment, experiments, parameter_files
 from ofdb_core.show import report
 from ofdb_core.training import checkpoint, weights
 
@@ -107,7 +107,7 @@ def _parameters() -> Files:
 
 
 def _read_parameters(inside: Path) -> None:
-    with mock.patch.object(parameter_files, "PARAMS", inside):
+    with mock.patch.object(experiments, "PARAMS", inside):
         parameter_files.checked("tiny", ["4_pretrain"], [], Path("out"))
 
 

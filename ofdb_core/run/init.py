@@ -1,0 +1,44 @@
+"""`ofdb init DIR`: a project of one's own, with the notebooks and parameter files that came with the package."""
+
+import json
+from pathlib import Path
+
+import ofdb_core
+from ofdb_core.base import files, project
+from ofdb_core.run import schema
+from ofdb_core.run.experiments import UsageError
+
+COPIED = ("notebooks/*.ipynb", "params/**/*.yaml", f"{schema.FOLDER}/*.json")
+
+
+def run(place: str | Path) -> None:
+    """Write what is not in the folder yet, and name what is there and differs.
+
+    Nothing is overwritten, so that after an update of the package the same command brings what is new.
+    """
+    root = Path(place).resolve()
+    if root.is_relative_to(project.PACKAGE):
+        raise UsageError(f"{root}: lies in the package itself; give a folder elsewhere")
+    try:
+        differing = [name for name, data in _contents().items() if not _written(root / name, data)]
+        _written(root / project.MARKER, f"made by `ofdb init` of OFDB Lab {ofdb_core.__version__}\n".encode())
+    except OSError as error:
+        raise UsageError(f"{root}: no project can be made here ({error}); give another folder") from error
+    for name in differing:
+        print(f"{root / name}: differs from the package's, and is kept")
+    print(f"{root}: is a project; in it, `ofdb list` shows what can be run, and `ofdb lab` opens the notebooks")
+
+
+def _contents() -> dict[str, bytes]:
+    """The files of a new project, by name below its folder."""
+    paths = [path for pattern in COPIED for path in sorted(project.SOURCE.glob(pattern))]
+    found = {path.relative_to(project.SOURCE).as_posix(): path.read_bytes() for path in paths}
+    schemas = [path.stem for path in paths if path.suffix == ".json"]
+    return {**found, schema.EDITOR: json.dumps(schema.editor(schemas), indent=1).encode() + b"\n"}
+
+
+def _written(path: Path, data: bytes) -> bool:
+    """Write a file where there is none; whether it now holds these bytes."""
+    if not path.exists():
+        files.write_whole(path, data)
+    return path.read_bytes() == data
