@@ -139,8 +139,8 @@ def checked(
     values, known = {}, {}
     for stage in chosen:
         known[stage] = {name: value for name, (value, _) in defaults(stage).items()}
-        values[stage] = {**known[stage], **changes(experiment, stage), "out": str(out)}
-    problems = []
+        values[stage] = {**classes[stage].layered(known[stage], changes(experiment, stage)), "out": str(out)}
+    problems, given = [], {stage: dict[str, Any]() for stage in chosen}
     for name, text in overrides:
         stage, _, short = name.rpartition(".")
         takers = [taker for taker in chosen if short in known[taker] and stage in ("", taker)]
@@ -149,13 +149,13 @@ def checked(
             problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{hint}")
         for taker in takers:
             try:
-                values[taker][short] = plain_yaml.value_of(text, classes[taker].kinds()[short])
+                given[taker][short] = plain_yaml.value_of(text, classes[taker].kinds()[short])
             except ValueError as error:
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
         try:
-            made[stage] = parameters.of(parameters.located(values[stage]))
+            made[stage] = parameters.of(parameters.located(parameters.layered(values[stage], given[stage])))
         except ParameterError as error:
             problems += [f"{stage}: {problem}" for problem in error.problems]
         except OSError as error:  # a file that a parameter names
