@@ -35,6 +35,8 @@ class Parameters:
     """A group of checked parameters; a subclass has a field, with type and range, for each."""
 
     unseen: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
+    shown: ClassVar[tuple[str, ...]] = ()  # fields of a notebook's checks and figures, on which no folder depends
+    either: ClassVar[tuple[tuple[str, str], ...]] = ()  # two fields of which exactly one has a value, the other None
     renamed: ClassVar[dict[str, str]] = {}  # the name of earlier versions -> today's
     earlier: ClassVar[dict[str, Any]] = {}  # a field that earlier versions lacked -> what they did
 
@@ -46,7 +48,11 @@ class Parameters:
 
     def conflicts(self) -> Iterator[str]:
         """Sentences about values that are allowed alone but not together."""
-        yield from ()
+        for one, other in self.pairs():
+            values = getattr(self, one), getattr(self, other)
+            if (values[0] is None) == (values[1] is None):
+                given = "neither has a value" if values[0] is None else f"{values[0]!r} and {values[1]!r} are given"
+                yield f"{one}, {other}: {given}; give one of the two, and null for the other"
 
     def falling(self, *names: str) -> Iterator[str]:
         """A sentence for each of these pairs whose first number is above the second."""
@@ -87,6 +93,21 @@ class Parameters:
         return {old: new for part in cls.__mro__ for old, new in vars(part).get("renamed", {}).items()}
 
     @classmethod
+    def pairs(cls) -> list[tuple[str, str]]:
+        """The pairs of fields of which exactly one has a value."""
+        return [pair for part in cls.__mro__ for pair in vars(part).get("either", ())]
+
+    @classmethod
+    def layered(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of `lower`, changed by those of `upper`, where one of a pair takes the other's place."""
+        found = {**lower, **upper}
+        for pair in cls.pairs():
+            for name, other in (pair, pair[::-1]):
+                if upper.get(name) is not None and other in lower and other not in upper:
+                    found[other] = None
+        return found
+
+    @classmethod
     def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values in a record, which an earlier version may have written, as today's version would have."""
         lacked = {name: value for part in cls.__mro__ for name, value in vars(part).get("earlier", {}).items()}
@@ -107,10 +128,23 @@ class Parameters:
         """Field name -> value."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def _without(cls, values: Mapping[str, Any], *kinds: str) -> dict[str, Any]:
+        left_out = {name for part in cls.__mro__ for kind in kinds for name in vars(part).get(kind, ())}
+        return {name: value for name, value in values.items() if name not in left_out}
+
     def identity(self) -> dict[str, Any]:
         """The values that the results depend on: all but where they lie, who makes them and what is saved meanwhile."""
-        unseen = {name for part in type(self).__mro__ for name in vars(part).get("unseen", ())}
-        return {name: value for name, value in self.values().items() if name not in unseen}
+        return self._without(self.values(), "unseen")
+
+    def makes(self) -> dict[str, Any]:
+        """The values that a folder of results depends on: `identity` without what is only checked or shown."""
+        return self._without(self.identity(), "shown")
+
+    @classmethod
+    def made_from(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What today's version would have as `makes`, of the values in a folder's manifest, whichever version's."""
+        return cls._without(cls.recorded(values), "unseen", "shown")
 
 
 def suggestion(name: str, classes: Sequence[type[Parameters]]) -> str:

@@ -126,8 +126,9 @@ def checked(
     values = {}
     for stage, parameters in classes.items():
         own = {name: value for name, (value, _) in defaults(stage).items()}
-        values[stage] = parameters.located({**own, **changes(experiment, stage)}, project.FOLDER) | {"out": str(out)}
-    problems = []
+        layered = parameters.layered(own, changes(experiment, stage))
+        values[stage] = parameters.located(layered, project.FOLDER) | {"out": str(out)}
+    problems, given = [], {stage: dict[str, Any]() for stage in chosen}
     for name, text in overrides:
         stage, _, short = name.rpartition(".")
         if not takers(name, chosen):
@@ -135,14 +136,14 @@ def checked(
             problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{hint}")
         for taker in takers(name, chosen):
             try:
-                given = plain_yaml.value_of(text, classes[taker].kinds()[short])
-                values[taker] |= classes[taker].located({short: given}, Path())
+                value = plain_yaml.value_of(text, classes[taker].kinds()[short])
+                given[taker] |= classes[taker].located({short: value}, Path())
             except ValueError as error:
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
         try:
-            made[stage] = parameters.of(values[stage])
+            made[stage] = parameters.of(parameters.layered(values[stage], given[stage]))
         except ParameterError as error:
             problems += [f"{stage}: {problem}" for problem in error.problems]
         except OSError as error:  # a file that a parameter names

@@ -37,12 +37,16 @@ from ofdb_core.training.weights import Checkpoint
 
 @dataclass(frozen=True)
 class Start:
-    """What a comparison starts from: images to train on and to test on, the checkpoint, and the hashes of both."""
+    """What a comparison starts from: images to train on and to test on, the checkpoint, and the hashes of both.
+
+    recipe: the parameters, with what the checkpoint says of its network in place of None.
+    """
 
     train: Images
     test: Images
     checkpoint: Checkpoint
     fingerprint: list[str]
+    recipe: Finetune
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def check(parameters: Finetune) -> None:
     loop.check(parameters)
     train, _ = _images(parameters)
     for shots in parameters.shots:
-        train.few_shot(shots, seed=parameters.seed)
+        parameters.of_samples(len(train.few_shot(shots, seed=parameters.seed)))
     if parameters.checkpoint:
         checkpoint_of(parameters).network(len(train.classes), drop_path=parameters.drop_path)
 
@@ -107,7 +111,7 @@ def start(parameters: Finetune) -> Start:
     train, test = _images(parameters)
     opened = checkpoint_of(parameters)
     hashes = processes.shared(lambda: [weights.fingerprint(opened.path), real_images.fingerprint(parameters.data)])
-    return Start(train, test, opened, hashes)
+    return Start(train, test, opened, hashes, parameters.seeing(opened.shape))
 
 
 def compare(parameters: Finetune, given: Start) -> list[Row]:
@@ -119,9 +123,9 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     folder that holds the same comparison, finished, is read instead, and an unfinished one is gone on with.
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
-    identity = {**parameters.identity(), "source": given.fingerprint}
+    identity = {**given.recipe.makes(), "source": given.fingerprint}
     head = {**folder.header(identity, _compare), "license": None}  # the images have theirs
-    compare_all = functools.partial(_compare, parameters, given, states, head)
+    compare_all = functools.partial(_compare, given.recipe, given, states, head)
     processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")
 
@@ -161,6 +165,7 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: checkpoint.Store
     """Do one training of a comparison, or go on with it."""
     seed = recipe.seed + trial.repeat
     few = given.train.few_shot(trial.shots, seed=seed)
+    recipe = recipe.of_samples(len(few))
     model = _network(recipe, trial, given)
     knn = _neighbours(recipe, model, few, given.test) if recipe.knn else None
     watch = evaluation.Best(given.test, recipe, recipe.evaluate_every)
@@ -213,7 +218,7 @@ def _weights(
     model.load_state_dict(trained.watch.weights)
     name = given.checkpoint.path
     about: dict[str, Any] = {
-        "recipe": {**start, **recipe.identity()},
+        "recipe": {**start, **recipe.makes()},
         "data": {"name": Path(recipe.data).name, "hash": data},
         "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,
         "others": {"best.safetensors": "The weights of the best step"},

@@ -25,10 +25,11 @@ from ofdb_core.training.milestones import Milestones
 
 @dataclass(frozen=True)
 class Start:
-    """What a pre-training starts from: its samples, and the fingerprint of where they lie."""
+    """What a pre-training starts from: its samples, the fingerprint of where they lie, and the recipe in steps."""
 
     samples: Samples
     fingerprint: str
+    recipe: Pretrain
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,16 @@ def check(parameters: Pretrain) -> None:
 
 
 def start(parameters: Pretrain) -> Start:
-    """Open the data; an archive is unpacked by the main process first."""
+    """Open the data; an archive is unpacked by the main process first. A ValueError where nothing can be learned."""
     place = Path(parameters.out) / parameters.data
     if archive.is_archive(place):
         with processes.state().main_process_first():
             place = archive.unpacked(place, parameters.data_root or real_images.default_root())
     samples = registry.samples(parameters.data, place, parameters)
-    return Start(samples, processes.shared(lambda: folder.fingerprint(place)))
+    if len(samples.classes) < 2:
+        raise ValueError(f"data: {place} has one class, {samples.classes[0]}; a network learns to tell several apart")
+    hashed = processes.shared(lambda: folder.fingerprint(place))
+    return Start(samples, hashed, parameters.of_samples(len(samples)))
 
 
 def pretrain(parameters: Pretrain, given: Start) -> Outcome:
@@ -84,9 +88,9 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     gone on with. Every process of a training on several devices calls this.
     """
     root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
-    head = folder.header({**parameters.identity(), "source": given.fingerprint}, _train, *parameters.code())
+    head = folder.header({**parameters.makes(), "source": given.fingerprint}, _train, *parameters.code())
     head["license"] = manifests.LICENSE if parameters.data in registry.sources() else None  # that of the user's images
-    train = functools.partial(_train, given.samples, parameters, states, head)
+    train = functools.partial(_train, given.samples, given.recipe, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
     log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
     made = folder.complete(root)
@@ -117,7 +121,7 @@ def _train(
     }
     cost = {**processes.hardware(), **progress.speed(log)}
     about = {
-        "recipe": recipe.identity(),
+        "recipe": recipe.makes(),
         "data": {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]},
         "license": head["license"],
     }

@@ -1,9 +1,9 @@
 """The parameters of pre-training, fine-tuning and evaluation; light, so that a mistake is refused at once."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import (
@@ -23,16 +23,17 @@ from ofdb_core.data import archive, real_images
 from ofdb_core.data.samples import Drawing
 from ofdb_core.families import registry
 from ofdb_core.training import places
-from ofdb_core.training.recipe import Precision, Recipe
+from ofdb_core.training.recipe import Course, Precision
 
 PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
 
 
 @dataclass(frozen=True)
-class Pretrain(StageParameters, Recipe, Drawing):
+class Pretrain(StageParameters, Course, Drawing):
     """4_pretrain."""
 
     unseen: ClassVar[tuple[str, ...]] = ("data_root", "milestones")
+    shown: ClassVar[tuple[str, ...]] = ("required_gain",)
 
     data: Place
     data_root: Folder | None
@@ -51,9 +52,17 @@ class Pretrain(StageParameters, Recipe, Drawing):
     def code(self) -> tuple[Callable, ...]:
         return (registry.source_of(self.data, Path(self.out) / self.data).opens,)
 
+    def required_accuracy(self, classes: int) -> float:
+        """The accuracy on its own categories that a training must reach: `required_gain` times chance.
+
+        Of so few classes that this would be more, half the way from chance to all of them is enough.
+        """
+        chance = 1 / classes
+        return min(self.required_gain * chance, (1 + chance) / 2)
+
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        if late := [step for step in self.milestones if step > self.steps]:
+        if self.steps and (late := [step for step in self.milestones if step > self.steps]):
             yield f"milestones: {late[0]} is after the last of {self.steps} steps"
         if source := registry.sources().get(self.data):
             if sentence := registry.misfit(self.data, source, self):
@@ -104,9 +113,11 @@ def _refusal(data: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Finetune(_Start, Recipe):
+class Finetune(_Start, Course):
     """5_finetune."""
 
+    input_size: Annotated[int, Range(8, 4096)] | None  # type: ignore[assignment]  # what trains asks for `seeing`
+    channels: Literal[1, 3, None]  # type: ignore[assignment]
     starts: Annotated[list[Literal[STARTS]], Length(1, 2, once=True)]  # type: ignore[valid-type]
     head_only: bool
     evaluate_every: EverySteps
@@ -114,6 +125,10 @@ class Finetune(_Start, Recipe):
     keep_weights: bool
     shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)]
     repeats: Annotated[int, Range(1, 1000)]
+
+    def seeing(self, shape: Mapping[str, Any]) -> Self:
+        """The recipe with input size and channels of a checkpoint's network, where it does not say them itself."""
+        return replace(self, **{name: shape[name] for name in ("input_size", "channels")})
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def fill_once(
     parameter has changed, or there are more of them, unless `changed` is restart.
     """
     root = Path(root)
-    recorded = recipe.recorded if recipe else dict
+    recorded = recipe.made_from if recipe else dict
     made_by = shared(lambda: folder.made_by(root, head["parameters"], recorded))
     if made_by == head["code"]:
         print(f"{root}: made before and unchanged, kept")
