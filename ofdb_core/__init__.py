@@ -16,6 +16,7 @@ What a notebook or a script of one's own needs most is importable from here: `fr
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from ofdb_core.data import samples
     from ofdb_core.families import fractal_2d, fractal_3d, visual_atom
     from ofdb_core.formulas import camera, chaos_game, ifs, raster, search, streams
+
+# Threads of torch that wait for work let others have the core, unless the user decides otherwise: to spin costs a
+# training a multiple of its time where anything else runs. It must be said before torch starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

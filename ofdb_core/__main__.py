@@ -22,6 +22,7 @@ MARK = "\0"  # before such a word, which argparse would take for an option other
 
 COMMANDS = """commands in place of an experiment:
   list [EXPERIMENT ...]   the experiments; the parameters of some of them
+  cost EXPERIMENT         how long it takes on this machine, and how much disk; a minute or two of measuring
   verify DIR              missing, altered and extra files of a run or a data set
   init DIR                a project of your own: notebooks and parameter files to change, beside runs/ and data/
   lab [OPTIONS]           JupyterLab on the project's notebooks
@@ -113,6 +114,14 @@ def _verify(names: list[str]) -> int:
     return 1 if check(_one("verify", names, "folder")) else 0
 
 
+def _cost(options: argparse.Namespace) -> int:
+    from ofdb_core.run import experiment
+
+    for line in experiment.price(_one("cost", options.names, "experiment"), overrides=options.overrides):
+        print(line, flush=True)
+    return 0
+
+
 def _init(names: list[str]) -> int:
     from ofdb_core.run import init
 
@@ -179,6 +188,8 @@ def main(words: list[str]) -> int:
     options = parsed(words)
     if options.params is not None:
         os.environ[experiments.ELSEWHERE] = os.path.realpath(options.params)
+    if options.experiment == "cost":  # it takes -p, too
+        return _cost(options)
     if options.experiment in OURS:
         return OURS[options.experiment](options.names)
     from ofdb_core.run import experiment  # which takes longer than all commands above

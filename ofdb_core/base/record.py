@@ -63,8 +63,10 @@ def _check(notebook: str, entry: Any) -> None:
         rows += [(check, ("sentence",), str) for check in entry["checks"]]
         rows += [(check, ("holds",), bool) for check in entry["checks"]]
         rows += [(entry[name], entry[name].keys(), str) for name in ("reads", "writes")]
+        rows += [(entry["headline"], ("sentence", "figure"), str)] if "headline" in entry else []
         wrong = [f"{key} of {notebook}" for row, keys, kind in rows for key in keys if not isinstance(row[key], kind)]
         names += [figure["file"] for figure in entry["figures"]]
+        names += [entry["headline"]["figure"]] if "headline" in entry else []
     if wrong:
         raise ValueError(f"{wrong[0]}: something else")
     for name in names:
@@ -136,6 +138,11 @@ class Run:
     def results(self, **numbers: object) -> None:
         """Numbers for the report and for whoever reads the record."""
         self.entry["results"].update(manifests.portable(numbers, self.folder))
+
+    def headline(self, sentence: str) -> None:
+        """The one sentence that matters of a notebook, and of its figures the last one, which shows it."""
+        self.entry["headline"] = {"sentence": sentence, "figure": self.entry["figures"][-1]["file"]}
+        print(sentence)
 
     def reads(self, name: str, digest: str) -> None:
         """Note the digest of what was read: a folder or file below the experiment's folder, or a path."""

@@ -19,8 +19,9 @@ from ofdb_core.data import croissant
 from ofdb_core.families import registry
 from ofdb_core.run import experiments, launch, notebook, parameter_files, road
 from ofdb_core.run.experiments import UsageError
-from ofdb_core.training.recipe import Recipe
+from ofdb_core.training.recipe import Course, Recipe
 
+WORTH = 200  # steps of a training, from which on it is foretold how long all takes
 LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
 
 
@@ -165,6 +166,42 @@ def _told(experiment: str, chosen: Sequence[str], overrides: Iterable[tuple[str,
             yield f"-p {name} {value}: for {', '.join(parameter_files.takers(name, chosen))}"
 
 
+def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
+    """What will run and about how long it takes here; a second of a training tells, where it runs on the processor."""
+    trainings = [parameters for parameters in todo.values() if isinstance(parameters, Course)]
+    if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
+        return
+    import torch
+
+    from ofdb_core.run import cost, trial
+
+    if torch.cuda.is_available():  # this process would keep a part of the GPU's memory
+        yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
+    else:
+        yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
+        costs = dict(trial.measure(todo, seconds=1.0))
+        longest = max(costs, key=lambda stage: costs[stage].seconds)
+        whole = sum(found.seconds for found in costs.values())
+        yield f"{experiment}: about {cost.told(whole)}, of which {longest} takes {cost.told(costs[longest].seconds)}"
+
+
+def _show(stage: str, out: Path) -> None:
+    """Say where the first of a stage's figures lies."""
+    for figure in record.read(out)[stage]["figures"][:1]:
+        print(f"    look at {out / figure['file']}", flush=True)
+
+
+def price(experiment: str, *, overrides: Iterable[tuple[str, str]] = (), seconds: float = 60.0) -> Iterator[str]:
+    """The lines that tell what an experiment costs on this machine; nothing is left of what is measured."""
+    from ofdb_core.run import cost, trial
+
+    checked = parameter_files.checked(
+        experiment, parameter_files.notebooks(experiment), overrides, _place(project.RUNS)
+    )
+    _check_possible(checked, 1)
+    yield from cost.table(experiment, trial.measure(checked, seconds=seconds))
+
+
 def run(
     experiment: str,
     only: Sequence[str] = (),
@@ -200,6 +237,8 @@ def run(
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
     _check_possible(todo, how.num_processes or 1 if how else 1)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
+    for line in _foretold(experiment, todo):
+        print(line, flush=True)
     began = time.time()
     with _alone(out):
         for stage in chosen:
@@ -213,7 +252,11 @@ def run(
                 _launch(stage, checked[stage], out, options)
             _execute(stage, checked[stage], out)
             _describe(stage, out)
+            _show(stage, out)
     took, many = time.time() - began, "s" * (len(chosen) > 1)
     print(f"{experiment}: {len(chosen)} notebook{many} in {took:.0f} s; results are in {out}")
+    told = [entry["headline"] for stage, entry in record.read(out).items() if "headline" in entry and stage in chosen]
+    for headline in told:
+        print(f"{experiment}: {headline['sentence']}; see {out / headline['figure']}")
     if (out / "report.html").exists():
         print(f"{experiment}: open {out / 'report.html'}")

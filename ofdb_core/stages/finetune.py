@@ -20,7 +20,7 @@ from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
-from ofdb_core.stages.recipes import PRE_TRAINED, STARTS, Finetune
+from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, STARTS, Finetune
 from ofdb_core.training import (
     checkpoint,
     evaluation,
@@ -279,6 +279,21 @@ class Comparison:
         accuracy |= {f"{row['name']} (best)": row["best_accuracy"] for row in self.results}
         return {name: (value, [row[name] for row in rows]) for name, value in accuracy.items()}
 
+    def headline(self) -> str:
+        """What came of it, in a sentence: of the fewest images a class, as there pre-training matters most."""
+        given = self.parameters
+        shots = min(given.shots, key=lambda count: count or np.inf)
+        means = {start: np.mean(self.values("accuracy", start, shots)) for start in given.starts}
+        told = [f"{self._told('accuracy', start, shots)} {start}" for start in means]
+        gain = f": {100 * (means[PRE_TRAINED] - means[FROM_SCRATCH]):+.1f} points" if len(means) == 2 else ""
+        return f"{Path(given.data).name}, {shots or 'all'} images a class: {' against '.join(told)}{gain}"
+
+    def _told(self, column: str, start: str, shots: int) -> str:
+        """Mean and standard deviation of a group of repeats."""
+        values = self.values(column, start, shots)
+        spread = f" ± {np.std(values, ddof=1):.1%}" if len(values) > 1 else ""
+        return f"{np.mean(values):.1%}{spread}"
+
     def in_words(self) -> dict[str, str]:
         """Mean and standard deviation of every group of repeats, as name -> value for a reader."""
         words = {}
@@ -287,7 +302,6 @@ class Comparison:
                 values = self.values(column, start, count)
                 if values and (column != "best_accuracy" or self.parameters.evaluate_every):
                     suffix = "" if column == "accuracy" else f", {column.replace('_', ' ')}"
-                    spread = f" ± {np.std(values, ddof=1):.1%}" if len(values) > 1 else ""
-                    words[f"{start}, {count or 'all'} images a class{suffix}"] = f"{np.mean(values):.1%}{spread}"
+                    words[f"{start}, {count or 'all'} images a class{suffix}"] = self._told(column, start, count)
         made = folder.complete(self.root)
         return {**words, "trained by code": made["code"]}

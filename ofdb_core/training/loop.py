@@ -278,8 +278,7 @@ def _train(training: _Training, stream: Iterator[Batch], stop: signals.Stop, bar
             row = training.log.row(step)
             training.accelerator.log({name: row[name] for name in row if name != "step"}, step=step)
             bar.set_postfix_str(
-                f"loss {row['loss']:.3f}, lr {row['learning_rate']:.1e}, "
-                f"{row['images_per_second']:.0f} images/s, {row['data_share']:.0%} waiting",
+                f"loss {row['loss']:.3f}, lr {row['learning_rate']:.1e}, {row['data_share']:.0%} waiting",
                 refresh=False,
             )
         bar.update()

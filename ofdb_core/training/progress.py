@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import MutableMapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -108,11 +109,24 @@ class Training(Protocol):
     def accelerator(self) -> Accelerator: ...
 
 
+class _Bar(tqdm):
+    """A bar of steps whose images a second are those of the last few, as its steps a second and time left are."""
+
+    batch_size = 1
+
+    @property
+    def format_dict(self) -> MutableMapping[str, Any]:
+        known = super().format_dict
+        if rate := known["rate"]:
+            known["postfix"] = ", ".join(filter(None, [known["postfix"], f"{rate * self.batch_size:.0f} images/s"]))
+        return known
+
+
 def bar(training: Training, title: str) -> tqdm:
     """A bar of steps; without a terminal it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
     in_notebook = "ipykernel" in sys.modules  # which has no terminal, but draws over a line as one does
     interval = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
-    return tqdm(
+    found = _Bar(
         total=training.recipe.steps,
         initial=training.step,
         desc=title,
@@ -122,6 +136,8 @@ def bar(training: Training, title: str) -> tqdm:
         file=None if in_notebook or sys.stderr.isatty() else _Lines(),
         disable=not training.accelerator.is_main_process,
     )
+    found.batch_size = training.recipe.batch_size
+    return found
 
 
 def logged(log: list[Row]) -> list[Row]:

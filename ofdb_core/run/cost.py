@@ -1,0 +1,119 @@
+"""What a stage costs on this machine, in time and disk, in words; that of a family's is told by a few categories.
+
+What trainings cost is measured in `trial`, as that needs torch.
+"""
+
+import contextlib
+import io
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ofdb_core.base import files, manifests, provenance
+from ofdb_core.base.parameters import NotebookParameters
+from ofdb_core.families.registry import Stage
+from ofdb_core.run import road
+
+FEW, SOME = 4, 16  # categories that a family's stage writes, twice, as the start of its work costs time of its own
+NOTEBOOK = 3  # a notebook's start, its figures and its end take about as long as so many imports of torch
+SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+UNITS = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "min"), (1.0, "s"))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage costs: seconds, bytes that stay, further bytes while it runs, kWh where known, and what was done."""
+
+    seconds: float
+    kept: int = 0
+    meanwhile: int = 0
+    energy: float | None = None
+    measured: str = ""
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Without what the work prints."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def of_a_notebook() -> float:
+    """Seconds that a notebook takes beside its work."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return NOTEBOOK * (time.perf_counter() - began)
+
+
+def categories(checked: Mapping[str, NotebookParameters], parameters: NotebookParameters) -> int:
+    """How many categories a family's stage works on: its own number, or that of the stage or folder that it reads."""
+    if own := getattr(parameters, "categories", None):
+        return int(own)
+    for name, other in checked.items():
+        if set(road.stages()[name].writes) & set(parameters.inputs()):
+            return int(getattr(other, "categories", 0))
+    return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
+
+
+def of_a_family(stage: Stage, parameters: NotebookParameters, place: Path, total: int) -> Cost:
+    """Write a few categories, and then some, from what the stages before have written there."""
+    assert stage.write
+    _borrow(parameters, place)
+    spent, sizes, counts = [], [], [min(count, total) for count in (FEW, SOME)]
+    for count in counts:
+        few: dict[str, Any] = {"out": str(place)}
+        if hasattr(parameters, "categories"):
+            few["categories"] = count
+        began = time.perf_counter()
+        with silent():
+            stage.write(replace(parameters, **few))
+        spent.append(time.perf_counter() - began)
+        sizes.append(sum(bytes_below(place / name) for name in stage.writes))
+    each = max(spent[1] - spent[0], 0.0) / max(counts[1] - counts[0], 1)
+    kept = sizes[1] * total // counts[1]
+    return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} categories")
+
+
+def _borrow(parameters: NotebookParameters, place: Path) -> None:
+    """Links to the folders that a stage reads and that the experiment has, where no stage before has written them."""
+    for name in parameters.inputs():
+        for path in (Path(parameters.out) / name, manifests.place(Path(parameters.out) / name, manifests.MANIFEST)):
+            if path.exists() and not (place / path.name).exists():
+                (place / path.name).symlink_to(path)
+
+
+def bytes_below(root: Path) -> int:
+    """The bytes of all files below a folder."""
+    return sum(size for _, size in files.walk(root, followlinks=False) if isinstance(size, int))
+
+
+def told(seconds: float) -> str:
+    """A length of time in words, to two digits."""
+    length, unit = next(((length, unit) for length, unit in UNITS if seconds >= 2 * length), UNITS[-1])
+    return f"{float(f'{seconds / length:.2g}'):g} {unit}"
+
+
+def size(count: int) -> str:
+    """Bytes in words, to two digits."""
+    share, unit = next(((share, unit) for share, unit in SIZES if count >= share), SIZES[-1])
+    return f"{float(f'{count / share:.2g}'):,g} {unit}"
+
+
+def table(title: str, costs: Iterable[tuple[str, Cost]]) -> Iterator[str]:
+    """The lines that tell the costs, each as soon as it is known, and their sum."""
+    yield f"{title}, on {provenance.machine()}:"
+    every = []
+    for name, cost in costs:
+        every.append(cost)
+        disk = size(cost.kept) if cost.kept else ""
+        yield f"  {name:24} {told(cost.seconds):>9} {disk:>10}  {cost.measured}".rstrip()
+    energy = [cost.energy for cost in every if cost.energy is not None]
+    meanwhile = max((cost.meanwhile for cost in every), default=0)
+    whole = f"  {'together':24} {told(sum(cost.seconds for cost in every)):>9}"
+    yield f"{whole} {size(sum(cost.kept for cost in every)):>10}  and {size(meanwhile)} while it trains" + (
+        f"; {sum(energy):,.2f} kWh" if energy else ""
+    )

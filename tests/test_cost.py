@@ -1,0 +1,112 @@
+import tempfile
+import time
+from dataclasses import replace
+
+import pytest
+
+from ofdb_core.base import project
+from ofdb_core.run import cost, experiment, parameter_files, trial
+
+TINY = {
+    "search_points": "2000",
+    "filling_rate": "0.005",
+    "2_render_2d.points": "1000",
+    "live_dots": "1000",
+    "model_points": "500",
+    "3_render_3d.views": "3",
+    "4_pretrain.steps": "500",
+    "4_pretrain.warmup_steps": "5",
+}
+
+
+def checked(name, tmp_path, **overrides):
+    stages = parameter_files.notebooks(name)
+    return parameter_files.checked(name, stages, overrides.items(), tmp_path)
+
+
+@pytest.mark.slow
+def test_every_stage_of_an_experiment_has_a_cost_and_nothing_is_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(project, "RUNS", tmp_path / "runs")
+    lines = list(experiment.price("quickstart", overrides=TINY.items(), seconds=0.1))
+    stages = parameter_files.notebooks("quickstart")
+    assert [line.split()[0] for line in lines[1:-1]] == stages
+    assert lines[0].startswith("quickstart, on ")
+    assert lines[-1].split()[0] == "together"
+    told = dict(zip(stages, lines[1:-1], strict=True))
+    assert "16 of 32 categories" in told["2_render_2d"]
+    assert "of 500 steps: " in told["4_pretrain"]
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_training_grows_with_its_length_and_its_repeats(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial._Clock, "seconds_a_step", lambda clock: 0.5)
+    every = checked("quickstart", tmp_path, **TINY)
+    short, long = (
+        dict(trial.measure({**every, "4_pretrain": replace(every["4_pretrain"], steps=steps)}, seconds=0))["4_pretrain"]
+        for steps in (100, 1100)
+    )
+    assert long.seconds - short.seconds == pytest.approx(500, rel=0.1)
+    once, thrice = (
+        dict(trial.measure({**every, "5_finetune": replace(every["5_finetune"], repeats=count)}, seconds=0))
+        for count in (1, 3)
+    )
+    assert thrice["5_finetune"].seconds / once["5_finetune"].seconds == pytest.approx(3, rel=0.2)
+
+
+@pytest.mark.slow
+def test_a_recipe_for_many_gpus_and_images_that_are_not_here_are_measured_too(tmp_path):
+    parameters = checked("2d-ofdb-1k", tmp_path, search_points="2000", filling_rate="0.005", batch_size="4", **{
+        "4_pretrain.input_size": "32", "5_finetune.input_size": "32", "live_size": "32", "image_size": "48",
+        "2_render_2d.points": "1000",
+    })  # fmt: skip
+    costs = dict(trial.measure(parameters, seconds=0))
+    assert costs["4_pretrain"].seconds > 3600
+    assert costs["5_finetune"].seconds > 3600
+    assert costs["2_render_2d"].kept > 16 * 50
+
+
+def test_a_batch_that_a_processor_takes_at_once(tmp_path):
+    recipe = checked("2d-ofdb-1k", tmp_path)["4_pretrain"]
+    assert trial._bounded(recipe).batch_size == 64
+    assert trial._bounded(replace(recipe, batch_size=48)).batch_size == 48
+    assert trial._bounded(replace(recipe, batch_size=192, mix_groups=96)).batch_size == 48
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "0.2 s"),
+        (59, "59 s"),
+        (119, "120 s"),
+        (150, "2.5 min"),
+        (4000, "67 min"),
+        (9000, "2.5 hours"),
+        (1e6, "12 days"),
+    ],
+)
+def test_a_length_of_time_in_words(seconds, words):
+    assert cost.told(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(10, "0.01 kB"), (1500, "1.5 kB"), (2e6, "2 MB"), (3.21e9, "3.2 GB"), (1e13, "10 TB")]
+)
+def test_a_size_in_words(count, words):
+    assert cost.size(int(count)) == words
+
+
+def test_the_clock_ends_a_training_after_its_steps_or_its_time():
+    clock = trial._Clock(seconds=3600)
+    assert not any(clock.due(step) for step in range(1, trial.STEPS + 1))
+    with pytest.raises(trial._Enough):
+        clock.due(trial.STEPS + 1)
+    clock = trial._Clock(seconds=0)
+    clock.due(1)
+    clock.due(2)
+    time.sleep(0.001)
+    with pytest.raises(trial._Enough):
+        clock.due(3)
+    assert clock.seconds_a_step() > 0
