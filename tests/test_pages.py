@@ -64,10 +64,12 @@ def test_a_path_that_is_named_is_there(page, path):
 
 
 def commands(page):
-    """The words after ./run_all.sh, of each command in a page's blocks of code and its tables."""
+    """The words after ./run_all.sh, of each command in a page's blocks of code and its tables, and those of jobs."""
     blocks = "\n".join(re.findall(r"^ *```(?:bash|sh)\n(.*?)^ *```$", text(page), re.DOTALL | re.MULTILINE))
     lines = re.findall(r"^    (\./run_all\.sh.*)$", text(page), re.MULTILINE) + blocks.splitlines()
     lines += re.findall(r"`(\./run_all\.sh [^`]+)`", prose(page))
+    lines += [f"./run_all.sh {words}" for words in re.findall(r"^sbatch .*jobs/slurm\.sh (.+)$", blocks, re.MULTILINE)]
+    lines += [f"./run_all.sh {words}" for words in re.findall(r"^export WORDS=\"(.+?)\"", blocks, re.MULTILINE)]
     return [line.strip().removeprefix("./run_all.sh") for line in lines if line.strip().startswith("./run_all.sh")]
 
 
