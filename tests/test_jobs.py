@@ -10,6 +10,8 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, signals
 from ofdb_core.run import launch, parameter_files
 
+pytestmark = pytest.mark.slow
+
 JOBS = provenance.PROJECT / "jobs"
 SCRIPTS = sorted(JOBS.glob("*.sh"))
 KINDS = ("slurm", "pbs")
