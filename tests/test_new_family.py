@@ -39,6 +39,6 @@ def test_its_parameter_files_are_ones(carpet):
     assert [stage for stage, _ in files] == ["3_render_carpet", "4_pretrain"]
     for stage, text in files:
         values = plain_yaml.parse(text)
-        base = parameter_files.PARAMS / f"{values.pop(parameter_files.EXTENDS, '')}.yaml"
-        assert base.name == ".yaml" or base.exists()
+        base = values.pop("extends", None)
+        assert base is None or (provenance.PROJECT / "params" / f"{base}.yaml").exists()
         assert set(values) <= set(parameter_files.defaults(stage))
