@@ -17,7 +17,8 @@ ROOT = provenance.PROJECT
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
 del PAGES["CHANGELOG.md"]  # which may name what is no longer there
 MADE = ("runs/", "data/", ".venv")  # by a run, a download, the set-up
-MANY = {"list", "verify", "test", "lab"}  # words of run_all.sh that are no experiment
+OTHERS = {"list", "verify", "test", "lab", "init", "completion", "schema", "cost"}  # words that are no experiment
+KEYS = {"extends", "about"}  # of parameter files, beside parameters
 
 
 def text(page):
@@ -64,10 +65,12 @@ def test_a_path_that_is_named_is_there(page, path):
 
 
 def commands(page):
-    """The words after ./run_all.sh, of each command in a page's blocks of code and its tables."""
+    """The words after ./run_all.sh, of each command in a page's blocks of code and its tables, and those of jobs."""
     blocks = "\n".join(re.findall(r"^ *```(?:bash|sh)\n(.*?)^ *```$", text(page), re.DOTALL | re.MULTILINE))
     lines = re.findall(r"^    (\./run_all\.sh.*)$", text(page), re.MULTILINE) + blocks.splitlines()
     lines += re.findall(r"`(\./run_all\.sh [^`]+)`", prose(page))
+    lines += [f"./run_all.sh {words}" for words in re.findall(r"^sbatch .*jobs/slurm\.sh (.+)$", blocks, re.MULTILINE)]
+    lines += [f"./run_all.sh {words}" for words in re.findall(r"^export WORDS=\"(.+?)\"", blocks, re.MULTILINE)]
     return [line.strip().removeprefix("./run_all.sh") for line in lines if line.strip().startswith("./run_all.sh")]
 
 
@@ -89,7 +92,7 @@ def stand_in(tmp_path):
 @pytest.mark.parametrize(("page", "line"), [(page, line) for page in PAGES for line in commands(page)])
 def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path):
     words = shlex.split(line.replace(" [", " # ["), comments=True)
-    if not words or words[0].startswith("--") or words[0] in MANY:
+    if not words or words[0].startswith("--") or words[0] in OTHERS:
         return
     options = command.parsed(words)
     every = parameter_files.notebooks(options.experiment)
@@ -128,7 +131,7 @@ def test_a_name_in_the_text_is_one_of_the_projects(page, name):
 @pytest.mark.parametrize(("page", "given"), every(r"`(?:-p )?([a-z_]+: [^`]+)`"))
 def test_a_value_in_the_text_is_one_that_its_parameter_takes(page, given):
     name, _, value = given.partition(": ")
-    assert any(accepts(name, kind, value) for kind in parameters()[name])
+    assert name in KEYS or any(accepts(name, kind, value) for kind in parameters()[name])
 
 
 @pytest.mark.parametrize(("page", "name", "value"), [(p, *f) for p, f in every(r"`-p ([a-z_]+) ([^`]+)`")])

@@ -1,4 +1,5 @@
 import importlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,8 +118,8 @@ def test_the_version_of_code_from_elsewhere_follows_its_file(tmp_path, monkeypat
 
 @pytest.mark.slow
 def test_a_family_from_elsewhere_goes_from_its_parameters_to_a_report_with_a_training_step(params, monkeypatch, capfd):
-    """Through the command, by a file that nothing else knows of."""
-    monkeypatch.setenv(registry.ELSEWHERE, toy_family.__file__)
+    """Through the command, by a file that nothing else knows of, named from where the command is given."""
+    monkeypatch.setenv(registry.ELSEWHERE, os.path.relpath(toy_family.__file__))
     monkeypatch.setattr(registry, "_found", registry._found.__wrapped__)
     training = {**tiny.PRETRAIN, "data": "toys", "steps": 2}
     out = params(**{"3_render_toy": {"categories": 3}, "4_pretrain": training, "6_report": {}})

@@ -114,8 +114,16 @@ def _written(family: Family) -> set[str]:
 def _found() -> dict[str, Family]:
     package = importlib.import_module(__package__)
     modules = [importlib.import_module(f"{__package__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
-    elsewhere = [_loaded(Path(path)) for path in os.environ.get(ELSEWHERE, "").split(os.pathsep) if path]
-    return together(module.FAMILY for module in [*modules, *elsewhere] if hasattr(module, "FAMILY"))
+    modules += [_loaded(path) for path in _elsewhere()]
+    return together(module.FAMILY for module in modules if hasattr(module, "FAMILY"))
+
+
+def _elsewhere() -> list[Path]:
+    """The files that OFDB_FAMILIES names; it then names them for processes that start in other folders, too."""
+    paths = [Path(path).absolute() for path in os.environ.get(ELSEWHERE, "").split(os.pathsep) if path]
+    if paths:
+        os.environ[ELSEWHERE] = os.pathsep.join(map(str, paths))
+    return paths
 
 
 def _loaded(path: Path) -> ModuleType:

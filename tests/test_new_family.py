@@ -1,0 +1,44 @@
+"""docs/new-family.md: its family is one, as it stands there."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ofdb_core.base import folder, provenance
+from ofdb_core.families import registry
+from ofdb_core.run import parameter_files, plain_yaml
+
+TEXT = (provenance.PROJECT / "docs" / "new-family.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def carpet(tmp_path, monkeypatch):
+    """The family of the page, among the registered ones."""
+    path = tmp_path / "carpet.py"
+    path.write_text(re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1])
+    monkeypatch.setenv(registry.ELSEWHERE, str(path))
+    found = registry._found.__wrapped__()
+    monkeypatch.setattr(registry, "_found", lambda: found)
+    return registry.families()["carpet"]
+
+
+def test_it_draws_and_writes_its_images(carpet, tmp_path):
+    how = carpet.example(out=str(tmp_path), categories=3, image_size=30)
+    carpet.stages[0].write(how)
+    assert folder.verify(tmp_path / "carpets") == []
+    images = [np.asarray(Image.open(tmp_path / "carpets" / f"{i:05d}" / f"{i:05d}.png")) for i in range(3)]
+    assert all(np.array_equal(image, carpet.picture(how, i)) for i, image in enumerate(images))
+    assert len({image.tobytes() for image in images}) == 3
+    assert all(held for _, held in carpet.goldens())
+
+
+def test_its_parameter_files_are_ones(carpet):
+    files = re.findall(r"```yaml\n# params/carpets/(\w+)\.yaml\n(.*?)```", TEXT, re.DOTALL)
+    assert [stage for stage, _ in files] == ["3_render_carpet", "4_pretrain"]
+    for stage, text in files:
+        values = plain_yaml.parse(text)
+        base = values.pop("extends", None)
+        assert base is None or (provenance.PROJECT / "params" / f"{base}.yaml").exists()
+        assert set(values) <= set(parameter_files.defaults(stage))
