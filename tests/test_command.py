@@ -150,6 +150,12 @@ def test_a_project_of_ones_own_is_what_came_with_the_package(tmp_path, capsys):
     assert (tmp_path / "new" / schema.EDITOR).read_text() == (project.SOURCE / schema.EDITOR).read_text()
 
 
+@pytest.mark.parametrize("place", [project.SOURCE, project.PACKAGE / "mine"])
+def test_no_project_is_made_in_the_package(place):
+    with pytest.raises(UsageError, match="is where the package itself lies; give a folder elsewhere"):
+        command.main(["init", str(place)])
+
+
 def test_the_projects_folder_is_one_that_was_made_or_the_checkout(tmp_path, monkeypatch):
     monkeypatch.delenv(project.VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
