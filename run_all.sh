@@ -23,6 +23,7 @@ usage() {
     cat <<'TEXT'
 ./run_all.sh                                   the quickstart, from search to report
 ./run_all.sh <experiment> [notebook ...]       all notebooks of params/<experiment>/, or only those named
+    --params DIR                               a folder of experiments of your own, beside the project's
     --out DIR                                  where results go (default: runs/<experiment>)
     -p NAME VALUE                              another value for a parameter (repeatable; notebook.NAME for one notebook)
     --launch "OPTIONS"                         train in several processes, by options of accelerate launch
@@ -30,6 +31,9 @@ usage() {
 ./run_all.sh verify DIR                        missing, altered and extra files of a run or a data set
 ./run_all.sh test [pytest options]             the tests
 ./run_all.sh lab [jupyter options]             JupyterLab on the notebooks
+./run_all.sh init DIR                          a project of your own: notebooks and parameter files to change
+./run_all.sh completion bash                   a script by which bash (or zsh) completes experiments, notebooks, parameters
+./run_all.sh schema                            write the JSON Schemas of parameter files, for editors
 
 Ends with status 0: all done; 1: a notebook, a check or a file failed; 2: refused, before anything ran; 75: a training was
 stopped and its state saved, or a batch system ended the run; 130: Ctrl-C ended it; 141: the output went to a program

@@ -180,7 +180,6 @@ RAW: dict[str, Command] = {"lab": _lab, "test": _test, "completion": _completion
 
 def main(words: list[str]) -> int:
     os.environ["PYTHONSAFEPATH"] = "1"  # kernels, launched trainings and workers import nothing from where they start
-    os.environ[project.VARIABLE] = str(project.FOLDER)  # which they belong to, wherever they run
     if words and words[0] in RAW:
         return RAW[words[0]](words[1:])
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
@@ -235,6 +234,7 @@ def program() -> NoReturn:
 
 def end() -> NoReturn:
     """Run the command of this process's words, and end with its status."""
+    os.environ[project.VARIABLE] = str(project.FOLDER)  # of what this starts, wherever that runs
     status = ended(sys.argv[1:])
     signals.ignore()  # it is done, and how it ended is known
     sys.exit(status)

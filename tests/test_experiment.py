@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import tiny
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, folder, parameters, provenance, values
@@ -47,7 +48,7 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
             r"1_search_categories: categoris: unknown .*did you mean categories",
         ),
         ({"1_search_categories": "filling_rate: '2e-1'"}, "filling_rate: '2e-1' is not allowed; .* has no quotes"),
-        ({"1_search_categories": "seed: 010"}, "seed: '010' is not allowed; .* leading zeros"),
+        ({"1_search_categories": "search_seed: 010"}, "search_seed: '010' is not allowed; .* leading zeros"),
         ({"6_report": "title: 2024"}, "title: 2024 is not allowed; .* quotes make it text: title: '2024'"),
         ({"6_report": "title: A: B"}, "mapping values are not allowed here; a text with .* needs quotes"),
         ({"1_search_categories": {"search_points": -5}}, "search_points: -5 is out of range"),
@@ -194,6 +195,7 @@ FAILING = """{"cells": [
 )
 def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, monkeypatch, tmp_path, code, expected):
     out = params(**{"6_report": {}})
+    tiny.ran(out)
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "6_report.ipynb").write_text(FAILING % code)
     monkeypatch.setattr(provenance, "NOTEBOOKS", tmp_path / "notebooks")
@@ -221,6 +223,7 @@ def test_a_broken_record_is_named(params, junk):
 
 def test_a_value_may_begin_with_any_sign(params):
     out = params(**{"6_report": {}})
+    tiny.ran(out)
     found = command.parsed(
         ["tiny", "6_report", "-p", "title", "-p", "--out", "-o", "-p", "seed", "-5", "--launch", "--help"]
     )
@@ -269,7 +272,8 @@ def test_options_that_accelerate_would_refuse_are_refused_before_anything_runs(p
 
 @pytest.mark.parametrize("stage", road.stages())
 @pytest.mark.parametrize("text", ["1" + "0" * 25, "-1" + "0" * 25, "1" + "0" * 400, "1" + "0" * 5000, "1e999"])
-def test_no_parameter_takes_a_number_that_no_machine_could_hold(stage, text, tmp_path):
+def test_no_parameter_takes_a_number_that_no_machine_could_hold(params, stage, text, tmp_path):
+    params(**{stage: {}})
     kinds = road.stages()[stage].parameters.kinds()
     for name, kind in kinds.items():
         given = {list: f"[{text}]", dict: f"{{depth: {text}}}"}
@@ -288,6 +292,7 @@ def test_a_folder_that_cannot_be_written_is_refused(params, tmp_path, below):
 
 def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, monkeypatch, capsys):
     out = params(**{"6_report": {}})
+    tiny.ran(out)
     run("tiny", "--out", out)
     (out / "6_report.ipynb").write_bytes((out / "6_report.ipynb").read_bytes()[:500])
 
@@ -302,14 +307,6 @@ def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, m
     run("tiny", "--out", out)
     run("tiny", "--out", out)
     assert "6_report: done before" in capsys.readouterr().out
-
-
-def test_list_shows_experiments_and_their_parameters(capsys):
-    run("list")
-    assert "quickstart: 0_explore_ifs 1_search_categories 2_render_2d" in capsys.readouterr().out
-    run("list", "quickstart")
-    said = capsys.readouterr().out
-    assert re.search(r"\* categories = \d+ .*how many to find.*\[a whole number, at least 1", said)
 
 
 def test_the_command_line_reports_mistakes_without_a_traceback():

@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import papermill
 import pytest
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import provenance, record
+from ofdb_core.base import project, provenance, record
 from ofdb_core.families import registry
 from ofdb_core.run import road
 
@@ -60,6 +62,31 @@ def check_what_goes_out(out):
     for name in written:
         tiny.schema("manifest").validate(facts[f"{name}.manifest.json"])
     assert str(out.parent) not in str(facts)
+
+
+@pytest.mark.parametrize("stage", ["1_search_categories", "5_finetune"])
+def test_a_notebook_alone_from_its_defaults_stays_in_the_project_and_says_what_it_needs(stage, tmp_path, monkeypatch):
+    """As papermill or an editor runs it, from anywhere."""
+    monkeypatch.setenv(project.VARIABLE, str(tmp_path / "mine"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    how = {"kernel_name": "python3", "progress_bar": False}
+    given = {"categories": 2} if stage == "1_search_categories" else {}
+
+    def run():
+        papermill.execute_notebook(str(provenance.NOTEBOOKS / f"{stage}.ipynb"), "done.ipynb", given, **how)
+
+    if given:
+        run()
+        assert "These are the published categories." in Path("done.ipynb").read_text()
+        assert list(record.read(tmp_path / "mine" / "runs" / "lab")) == [stage]
+    else:
+        with pytest.raises(
+            papermill.PapermillExecutionError, match="run 4_pretrain first, or give a checkpoint"
+        ) as error:
+            run()
+        assert error.value.exec_count == 2
+    assert [path.name for path in Path().iterdir()] == ["done.ipynb"]
 
 
 @pytest.mark.parametrize("path", sorted(provenance.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -1,11 +1,11 @@
 import pytest
 import tiny
 
-from ofdb_core.base import parameters
-from ofdb_core.families import fractal_2d
+from ofdb_core.base import parameters, project
+from ofdb_core.families import fractal_2d, fractal_3d
 from ofdb_core.stages import recipes
 
-SEARCH = {"out": "o", "seed": 1, "categories": 5, "filling_rate": 0.2, "search_points": 100_000, "workers": 0}
+SEARCH = {"out": "o", "search_seed": 1, "categories": 5, "filling_rate": 0.2, "search_points": 100_000, "workers": 0}
 RENDER = {"out": "o", "seed": 1, "categories": None, "image_size": 32, "points": 100, "weight": 0.2, "workers": 0}
 RENDER["draw"] = "patch_gray"
 
@@ -18,7 +18,7 @@ def test_good_values_make_a_recipe():
 def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
     identity = fractal_2d.Search.of(SEARCH).identity()
     assert identity == fractal_2d.Search.of({**SEARCH, "out": "elsewhere", "workers": 7}).identity()
-    assert identity != fractal_2d.Search.of({**SEARCH, "seed": 2}).identity()
+    assert identity != fractal_2d.Search.of({**SEARCH, "search_seed": 2}).identity()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,8 @@ def test_where_results_lie_and_how_many_work_is_no_part_of_what_they_are():
             {"search_points": 500},
             "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019",
         ),
-        (fractal_2d.Search, {"seed": -1}, "seed: -1 is out of range"),
+        (fractal_2d.Search, {"search_seed": -1}, "search_seed: -1 is out of range"),
+        (fractal_2d.Search, {"seed": 1}, r"seed: unknown parameter \(it is called search_seed here\)"),
         (
             fractal_2d.Render,
             {"draw": "patch_grey"},
@@ -69,13 +70,35 @@ def test_bad_values_are_refused_with_name_value_and_what_is_allowed(kind, values
 
 def test_all_problems_are_reported_at_once():
     with pytest.raises(parameters.ParameterError) as error:
-        fractal_2d.Search.of({**SEARCH, "search_points": 0, "seed": "x"})
+        fractal_2d.Search.of({**SEARCH, "search_points": 0, "search_seed": "x"})
     assert len(error.value.problems) == 2
 
 
 def test_a_missing_parameter_is_named():
     with pytest.raises(parameters.ParameterError, match="seed: missing"):
         fractal_2d.Search.take({"out": "o"})
+
+
+def test_names_that_meant_two_things_are_known_by_their_earlier_names_in_a_record():
+    assert fractal_2d.Search.recorded({"seed": 1, "points": 5}) == {"search_seed": 1, "search_points": 5}
+    assert fractal_2d.Explore.recorded({"seed": 1, "points": 5}) == {"search_seed": 1, "points": 5}
+    assert fractal_3d.Render.recorded({"seed": 1, "points": 5}) == {"seed": 1, "model_points": 5}
+
+
+def test_what_makes_categories_others_than_the_published_ones_is_said():
+    assert fractal_2d.Search.of(SEARCH).unpublished() == ""
+    other = fractal_2d.Search.of({**SEARCH, "search_seed": 2, "search_points": 400_000})
+    assert other.unpublished() == "search_seed is 2, not 1, search_points is 400000, not 100000"
+
+
+def test_a_path_in_a_notebook_starts_at_the_projects_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(project, "FOLDER", tmp_path / "project")
+    (tmp_path / "project" / "photos").mkdir(parents=True)
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    given = {**tiny.defaults("4_pretrain"), "data": "photos", "out": "runs/lab"}
+    taken = recipes.Pretrain.take(given)
+    assert (taken.out, taken.data) == (f"{tmp_path}/project/runs/lab", f"{tmp_path}/project/photos")
 
 
 def test_the_originals_order_of_models_passes_over_no_candidate():
@@ -86,7 +109,15 @@ def test_the_originals_order_of_models_passes_over_no_candidate():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("views", 0), ("views", -1), ("image_size", 0), ("point_size", 4), ("axes", 0), ("points", 2), ("categories", 0)],
+    [
+        ("views", 0),
+        ("views", -1),
+        ("image_size", 0),
+        ("point_size", 4),
+        ("axes", 0),
+        ("model_points", 2),
+        ("categories", 0),
+    ],
 )
 def test_views_that_cannot_be_drawn_are_refused(name, value):
     with pytest.raises(

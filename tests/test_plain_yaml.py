@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ofdb_core.base.values import Length, Place, Range, Share, arms, problem
 from ofdb_core.run import plain_yaml
-from ofdb_core.run.parameter_files import PARAMS
+from ofdb_core.run.experiments import PARAMS
 
 TEXT = (
     "Results # 2",

@@ -40,7 +40,7 @@ def test_help_needs_no_environment():
 def test_it_works_from_any_folder_and_passes_words_on(ready, tmp_path):
     told = call(ready, "list", cwd=tmp_path)
     assert told.returncode == 0
-    assert "quickstart: 0_explore_ifs" in told.stdout
+    assert "\nquickstart " in told.stdout
 
 
 @pytest.mark.parametrize(

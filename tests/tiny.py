@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ofdb_core.base import record
 from ofdb_core.data import samples
 from ofdb_core.run import parameter_files, road
 from ofdb_core.stages import evaluate as evaluating
@@ -50,6 +51,11 @@ def pretrain(**values):
 
 def finetune(**values):
     return of("5_finetune", **{**FINETUNE, **values})
+
+
+def ran(out):
+    """The record of a notebook that has run in an experiment's folder, which a report can then tell of."""
+    record.Run("0_explore_ifs", of("0_explore_ifs", out=str(out))).done()
 
 
 def trained(settings):

@@ -17,8 +17,8 @@ def run(place: str | Path) -> None:
     Nothing is overwritten, so that after an update of the package the same command brings what is new.
     """
     root = Path(place).resolve()
-    if root.is_relative_to(project.PACKAGE):
-        raise UsageError(f"{root}: lies in the package itself; give a folder elsewhere")
+    if root == project.SOURCE or root.is_relative_to(project.PACKAGE):
+        raise UsageError(f"{root}: is where the package itself lies; give a folder elsewhere")
     try:
         differing = [name for name, data in _contents().items() if not _written(root / name, data)]
         _written(root / project.MARKER, f"made by `ofdb init` of OFDB Lab {ofdb_core.__version__}\n".encode())

@@ -39,12 +39,13 @@ def table(rows: Sequence[Sequence[str]], columns: int | None) -> str:
 
 
 def wrapped(first: str, text: str, columns: int | None) -> list[str]:
-    """The lines of a text that begins after `first`, each of them there; one line where there is no width to keep."""
+    """The lines of a text that begins after `first`, within a width; one line where there is none to keep."""
     if columns is None or len(first + text) <= columns:
         return [(first + text).rstrip()]
-    indent = min(len(first), WIDEST + 4)
-    width = max(columns, indent + 20)
-    return textwrap.wrap(first + text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    indent = " " * min(len(first), columns // 2)
+    return textwrap.wrap(
+        first + text, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _about(name: str, every: Mapping[str, Path]) -> str:

@@ -39,7 +39,8 @@ def texts() -> dict[str, str]:
 def editor(names: Iterable[str]) -> dict[str, Any]:
     """The setting by which an editor finds the schema of a file."""
     places = {"shared": f"params/{experiments.SHARED}/*.yaml"}
-    return {"yaml.schemas": {f"./{FOLDER}/{name}.json": places.get(name, f"params/**/{name}.yaml") for name in names}}
+    every = {name: places.get(name, f"params/**/{name}.yaml") for name in sorted(names)}
+    return {"yaml.schemas": {f"./{FOLDER}/{name}.json": place for name, place in every.items()}}
 
 
 def _object(properties: dict[str, Schema], **more: Any) -> Schema:

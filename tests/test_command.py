@@ -1,0 +1,193 @@
+"""The command's own words: completion, schemas for editors, projects; and that these are quick to start."""
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import Annotated, Literal
+
+import jsonschema
+import pytest
+
+from ofdb_core import __main__ as command
+from ofdb_core.base import json_schema, project, provenance, values
+from ofdb_core.run import completion, experiments, init, plain_yaml, road, schema
+from ofdb_core.run.experiments import UsageError
+
+
+def completed(*typed):
+    return completion.words(typed, [*command.OURS, *command.RAW])
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (("quickst",), ["quickstart"]),
+        (("li",), ["list"]),
+        (("2d-ofdb-1k/v",), ["2d-ofdb-1k/vit-base"]),
+        (("quickstart", "2_"), ["2_render_2d"]),
+        (("quickstart", "2_render_2d", "2_"), []),
+        (("quickstart", "--o"), ["--out"]),
+        (("quickstart", "--out", ""), []),
+        (("quickstart", "-p", "search_"), ["search_points", "search_seed"]),
+        (("quickstart", "2_render_2d", "-p", "search_"), []),
+        (("quickstart", "-p", "4_pretrain.ema"), ["4_pretrain.ema"]),
+        (("quickstart", "-p", "ema", ""), []),
+        (("-p", "required_"), ["required_gain"]),
+        (("quickstart", "-p", "ema", "0.9", "1_"), ["1_search_categories"]),
+        (("1p-frac", "-p", "sig"), ["sigma"]),
+        (("list", "visualatom-1k/"), ["visualatom-1k/published"]),
+        (("list", "ver"), []),
+        (("completion", ""), ["bash", "zsh"]),
+        (("quickstrt", ""), []),
+        (("verify", ""), []),
+    ],
+)
+def test_the_last_word_is_completed(typed, expected):
+    assert completed(*typed) == expected
+
+
+def test_all_parameters_that_can_be_given_are_offered():
+    offered = {name for name in completed("quickstart", "-p", "") if "." not in name}
+    kinds = [road.stages()[stage].parameters.kinds() for stage in experiments.stages("quickstart")]
+    assert offered == {name for names in kinds for name in names} - {"out"}
+
+
+def test_words_of_ones_own_experiments_are_completed(tmp_path, monkeypatch):
+    monkeypatch.setenv(experiments.ELSEWHERE, "")  # to be as it was after the test
+    (tmp_path / "fern").mkdir()
+    (tmp_path / "fern" / "experiment.yaml").write_text("extends: evaluate")
+    assert completed("--params", str(tmp_path), "fe") == ["fern"]
+    assert completed("--params", str(tmp_path), "fern", "6_e") == ["6_evaluate"]
+
+
+@pytest.mark.slow
+def test_bash_completes_by_the_script(capsys, tmp_path):
+    command.main(["completion", "bash"])
+    script = capsys.readouterr().out + 'COMP_WORDS=(ofdb quickstart 2_); COMP_CWORD=2; _ofdb; echo "${COMPREPLY[@]}"\n'
+    told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (told.stdout, told.stderr) == ("2_render_2d\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_takes_the_script(capsys):
+    command.main(["completion", "zsh"])
+    subprocess.run(["zsh", "-n"], input=capsys.readouterr().out, text=True, check=True)
+
+
+def test_another_shell_is_refused():
+    with pytest.raises(UsageError, match="fish: no such shell; there are bash, zsh"):
+        command.main(["completion", "fish"])
+
+
+@pytest.mark.slow
+def test_completing_and_listing_import_nothing_that_takes_long():
+    heavy = ("torch", "numba", "numpy", "scipy", "matplotlib", "papermill", "jupyter_client")
+    for words in (["completion", "words", "quickstart", "-p", ""], ["list"]):
+        code = f"import sys; from ofdb_core import __main__ as c; c.main({words}); print(); "
+        code += f"print([name for name in {heavy} if name in sys.modules])"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_schemas_of_the_project_are_those_of_its_parameters():
+    """`./run_all.sh schema` writes them."""
+    for name, text in schema.texts().items():
+        assert (project.SOURCE / name).read_text() == text, f"{name}: run ./run_all.sh schema"
+    stored = {path.name for path in (project.SOURCE / schema.FOLDER).iterdir()}
+    assert stored == {name.rpartition("/")[2] for name in schema.texts() if name.startswith(schema.FOLDER)}
+
+
+VALIDATORS = {
+    path.stem: jsonschema.Draft7Validator(json.loads(path.read_text()))
+    for path in sorted((project.SOURCE / schema.FOLDER).iterdir())
+}
+
+
+def test_they_are_schemas():
+    for validator in VALIDATORS.values():
+        validator.check_schema(validator.schema)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(project.PARAMS.rglob("*.yaml")), ids=lambda path: path.relative_to(project.PARAMS).as_posix()
+)
+def test_every_parameter_file_is_as_its_schema_says(path):
+    stem = experiments.SHARED if path.parent.name == experiments.SHARED else path.stem
+    VALIDATORS[stem].validate(plain_yaml.parse(path.read_bytes()))
+
+
+@pytest.mark.parametrize("text", ["categoris: 3", "categories: many", "categories: 0", "out: here", "- a"])
+def test_a_mistake_in_a_parameter_file_is_marked(text):
+    assert not VALIDATORS["1_search_categories"].is_valid(plain_yaml.parse(text))
+
+
+KINDS = [
+    *(kind for stage in road.stages().values() for kind in stage.parameters.kinds().values()),
+    Annotated[list[int], values.Length(1, 2, once=True), values.Range(0, 5)],
+    Literal["a", 1, None],
+]
+TRIED = [None, True, "a", "", 0, 1, -1, 3, 0.5, 1e12, 10**12, [], [1], [1, 1], [0.5, 0.5, 0.5], [1] * 6, ["a"], {}]
+TRIED += [{"depth": 1}, {"depth": 1e12}, {"depth": "a"}, "pre-trained", ["pre-trained"], "all", "auto", "refuse", 224]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_schema_takes_what_its_type_takes(kind):
+    validator = jsonschema.Draft7Validator(json_schema.of(kind))
+    for value in TRIED:
+        taken = values.refusal("x", value, kind) is None
+        assert validator.is_valid(value) == taken, (kind, value)
+
+
+def test_a_project_of_ones_own_is_what_came_with_the_package(tmp_path, capsys):
+    command.main(["init", str(tmp_path / "new")])
+    told = capsys.readouterr().out
+    assert told.startswith(f"{tmp_path / 'new'}: is a project")
+    assert len(told.splitlines()) == 1
+    made = {path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*") if path.is_file()}
+    assert made == {*init._contents(), project.MARKER}
+    assert (tmp_path / "new" / schema.EDITOR).read_text() == (project.SOURCE / schema.EDITOR).read_text()
+
+
+@pytest.mark.parametrize("place", [project.SOURCE, project.PACKAGE / "mine"])
+def test_no_project_is_made_in_the_package(place):
+    with pytest.raises(UsageError, match="is where the package itself lies; give a folder elsewhere"):
+        command.main(["init", str(place)])
+
+
+def test_the_projects_folder_is_one_that_was_made_or_the_checkout(tmp_path, monkeypatch):
+    monkeypatch.delenv(project.VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert project._folder() == provenance.PROJECT
+    (tmp_path / project.MARKER).touch()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert project._folder() == tmp_path
+    monkeypatch.setenv(project.VARIABLE, str(tmp_path / "told"))
+    assert project._folder() == tmp_path / "told"
+    monkeypatch.delenv(project.VARIABLE)
+    monkeypatch.setattr(project, "INSTALLED", True)
+    monkeypatch.chdir(tmp_path.parent)
+    assert project._folder() == tmp_path.parent
+
+
+def test_the_commit_is_the_projects_own_or_none(tmp_path, monkeypatch):
+    def git(*words):
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a", *words], check=True)
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "one")
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
+    assert len(provenance.commit()) == 40
+    (tmp_path / "site-packages").mkdir()
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path / "site-packages")
+    assert provenance.commit() is None
+    monkeypatch.setattr(project, "INSTALLED", True)
+    monkeypatch.setattr(provenance, "DISTRIBUTION", "no-such-package")
+    assert provenance.commit() is None
+    noted = '{"vcs_info": {"commit_id": "abc"}}'
+    monkeypatch.setattr(
+        provenance.metadata, "distribution", lambda _: type("Noted", (), {"read_text": lambda *_: noted})()
+    )
+    assert provenance.commit() == "abc"

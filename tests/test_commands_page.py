@@ -1,0 +1,34 @@
+"""What docs/commands.md says is true: its commands are understood, and its experiment of one's own is one."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from ofdb_core import __main__ as command
+from ofdb_core.base import provenance
+from ofdb_core.run import experiments, parameter_files
+
+PAGE = (provenance.PROJECT / "docs" / "commands.md").read_text()
+LINES = re.findall(r"^    (?:source <\()?ofdb ?([^#\n)]*)", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_its_commands_are_understood(line):
+    words = shlex.split(line)
+    if not words or words[0] in command.RAW or words == ["--help"]:
+        return
+    found = command.parsed(words)
+    assert found.experiment in {*command.OURS, *parameter_files.names(), "few"}
+    if found.experiment in parameter_files.names():
+        assert set(found.names) <= set(parameter_files.notebooks(found.experiment))
+
+
+def test_its_experiment_of_ones_own_has_what_it_extends(tmp_path, monkeypatch):
+    made = re.findall(r"^    ((?:mkdir|printf) .*)$", PAGE, re.MULTILINE)
+    subprocess.run("\n".join(made), shell=True, check=True, cwd=tmp_path)
+    monkeypatch.setenv(experiments.ELSEWHERE, str(tmp_path / "mine"))
+    assert parameter_files.notebooks("few") == parameter_files.notebooks("2d-ofdb-1k")
+    assert parameter_files.changes("few", "1_search_categories") == {"categories": 100}
+    assert experiments.bare("few") is None
