@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ofdb_core.data import samples
     from ofdb_core.families import fractal_2d, fractal_3d, visual_atom
     from ofdb_core.formulas import camera, chaos_game, ifs, raster, search, streams
+    from ofdb_core.run import loader
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ _WINGS = {
     "data": ("samples",),
     "families": ("fractal_2d", "fractal_3d", "visual_atom"),
     "formulas": ("camera", "chaos_game", "ifs", "raster", "search", "streams"),
+    "run": ("loader",),
 }
 __all__ = [
     "camera",
@@ -39,6 +41,7 @@ __all__ = [
     "fractal_2d",
     "fractal_3d",
     "ifs",
+    "loader",
     "raster",
     "samples",
     "search",

@@ -90,7 +90,7 @@ def mosaic(samples: Samples) -> Figure:
     for place, i in enumerate(chosen.tolist()):
         y, x = (tile * part for part in divmod(place, columns))
         picture = Image.fromarray(samples.pixels(i)).convert("RGB").resize((tile, tile), Image.Resampling.BOX)
-        sheet[y : y + tile, x : x + tile] = picture
+        sheet[y : y + tile, x : x + tile] = np.asarray(picture)
     first, last = (samples.classes[samples.labels[i]] for i in (chosen[0], chosen[-1]))
     width, height, above = sheet.shape[1] / 100, sheet.shape[0] / 100, 0.4
     figure = Figure(figsize=(width, height + above))
