@@ -3,6 +3,7 @@ import tiny
 import torch
 
 from ofdb_core.base import folder, parameters
+from ofdb_core.data import tables
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,13 @@ def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_pat
     how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": str(pretrained / "images")}
     for _ in range(2):
         rows, classes = tiny.evaluated(asked(tmp_path, **how))
-    assert [row["label"] for row in rows] == list(range(8))
+    assert [row["class"] for row in rows] == [f"{i:05d}" for i in range(8)]
+    assert [row["file"] for row in rows] == [f"{i:05d}/x.png" for i in range(8)]
+    assert all(0 < row["probability"] <= 1 for row in rows)
+    confusion = tables.read(tmp_path / "evaluation" / "confusion.csv")
+    assert list(confusion[0]) == ["by", "class", *(f"as {i:05d}" for i in range(8))]
+    diagonal = sum(row[f"as {row['class']}"] for row in confusion)
+    assert diagonal == sum(row["class"] == row["predicted"] for row in rows)
     assert {row["by"] for row in classes} == {"head"}
     assert folder.verify(tmp_path / "evaluation") == []
     assert capsys.readouterr().out.count("made before and unchanged, kept") == 1
@@ -33,7 +40,10 @@ def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
     done = tiny.compared(settings)
     last = done.root / "pre-trained_2_0" / "model.safetensors"
     rows, _ = tiny.evaluated(asked(tmp_path, checkpoint=str(last), data="digits"))
-    assert sum(row["label"] == row["head"] for row in rows) / len(rows) == pytest.approx(done.results[0]["accuracy"])
+    found = sum(row["class"] == row["predicted"] for row in rows) / len(rows)
+    assert found == pytest.approx(done.results[0]["accuracy"])
+    predictions = done.predictions()["pre-trained, 2 a class, repeat 0"]
+    assert [{"by": "head", **row} for row in predictions] == [{**row, "name": predictions[0]["name"]} for row in rows]
 
 
 def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):
@@ -42,7 +52,8 @@ def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):
         tiny.evaluated(asked(tmp_path, **how))
     rows, classes = tiny.evaluated(asked(tmp_path, **how, knn=5))
     assert {row["by"] for row in classes} == {"neighbours"}
-    assert sum(row["label"] == row["neighbours"] for row in rows) / len(rows) > 0.3
+    assert sum(row["class"] == row["predicted"] for row in rows) / len(rows) > 0.3
+    assert {row["probability"] for row in rows} == {""}
 
 
 def test_neighbours_need_training_images(pretrained, tmp_path):

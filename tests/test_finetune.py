@@ -261,3 +261,24 @@ def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settin
         finetune.check(settings(checkpoint=str(tmp_path / "x.pth")))
     with pytest.raises(ValueError, match="patch_size is no option of resnet10t"):
         finetune.check(settings(model="resnet10t"))
+
+
+def test_predictions_and_confusion_name_files_and_classes_and_those_of_earlier_versions_are_read(settings, tmp_path):
+    data = tree(tmp_path / "photos", train_1=2, train_cat=2, val_1=3, val_cat=2)
+    done = tiny.compared(settings(data=data, repeats=1, starts=["pre-trained"]))
+    last, best = done.predictions().values()
+    assert [row["file"] for row in last] == ["1/0.png", "1/1.png", "1/2.png", "cat/0.png", "cat/1.png"]
+    assert [row["class"] for row in last] == ["1"] * 3 + ["cat"] * 2
+    assert all(row["predicted"] in ("1", "cat") and 0.5 <= row["probability"] <= 1 for row in (*last, *best))
+    confusion = tables.read(done.root / "confusion.csv", text=("class",))
+    assert [row["class"] for row in confusion] == ["1", "cat"]
+    assert [row["as 1"] + row["as cat"] for row in confusion] == [3, 2]
+    number = {"1": 0, "cat": 1}
+    one, other = done.predictions()
+    rows = [
+        {"label": number[a["class"]], one: number[a["predicted"]], other: number[b["predicted"]]}
+        for a, b in zip(last, best, strict=True)
+    ]
+    tables.write(done.root / "predictions.csv", rows)  # as 0.1.0 wrote it
+    told = [[(row["class"], row["predicted"]) for row in each] for each in (last, best)]
+    assert [[(row["class"], row["predicted"]) for row in each] for each in done.predictions().values()] == told

@@ -7,12 +7,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
+from ofdb_core.data import samples
 from ofdb_core.show import plot
 
 IMAGES = np.zeros((2, 4, 4), np.uint8)
 ROWS = [{"step": i, "loss": 1.0, "learning_rate": 0.1, "accuracy": 0.5} for i in (1, 2)]
 FIGURES = {  # of names, as of classes, data sets and trainings
     "sheet": lambda one, two: plot.sheet(IMAGES, titles=[one, two], title=one),
+    "mosaic": lambda one, two: plot.mosaic(samples.Images(IMAGES, [0, 1], [one, two])),
     "histogram": lambda one, two: plot.histogram(
         [1, 2], threshold=1.5, names=(one, two), xlabel=one, ylabel=two, title=one
     ),
@@ -58,3 +60,21 @@ def test_the_powers_of_ten_are_written_as_such():
     labels = [label for label in figure.axes[0].get_yticklabels() if "10" in label.get_text()]
     assert labels
     assert all(label.get_parse_math() for label in labels)
+
+
+def test_a_mosaic_shows_one_picture_of_every_class_in_order():
+    shades = np.broadcast_to(np.arange(0, 250, 10, dtype=np.uint8).repeat(2)[:, None, None], (50, 40, 40))
+    images = samples.Images(np.ascontiguousarray(shades), np.arange(50) // 2, range(25))
+    (axis,) = plot.mosaic(images).axes
+    sheet = axis.images[0].get_array()
+    assert sheet.shape == (5 * 96, 5 * 96, 3)
+    assert sheet[48::96, 48::96, 0].ravel().tolist() == list(range(0, 250, 10))
+    assert axis.get_title() == "0 to 24, 25 of 25"
+
+
+def test_a_mosaic_of_very_many_stays_small(monkeypatch):
+    monkeypatch.setattr(plot, "MOSAIC", 64)
+    images = samples.Images(np.zeros((30, 8, 8), np.uint8), range(30), range(30))
+    (axis,) = plot.mosaic(images).axes
+    assert axis.images[0].get_array().shape == (64, 64, 3)
+    assert axis.get_title() == "0 to 15, 16 of 30"

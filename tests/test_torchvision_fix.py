@@ -19,6 +19,8 @@ def test_torch_knows_what_it_calls_by_an_entry_point():
     "module",
     [
         "timm",
+        "torchvision",
+        "torchvision, torch, timm",
         "torchvision.transforms.v2",
         "accelerate",
         "torch, timm, torchvision",

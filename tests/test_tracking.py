@@ -18,13 +18,15 @@ def train(settings, title="training", **how):
     return loop.fit(tiny.network(), source, settings, seed=0, title=title, **how)
 
 
-def test_tensorboard_gets_the_log_and_numbers_as_numbers(tmp_path):
+def test_tensorboard_gets_the_log_and_numbers_as_numbers(tmp_path, capsys):
     train(tiny.pretrain(tracker="tensorboard", out=str(tmp_path), learning_rate=0.125))
     root = tmp_path / "trackers" / "training"
     assert list(root.glob("events.out.tfevents.*"))
     (told,) = [yaml.safe_load(path.read_text()) for path in root.rglob("hparams.yml")]
     assert (told["learning_rate"], told["steps"], told["compile"]) == (0.125, 3, False)
     assert told["mean"] == "[0.5, 0.5, 0.5]"
+    place = tmp_path / "trackers"
+    assert f"training: tensorboard's files are in {place}: tensorboard --logdir {place}" in capsys.readouterr().out
 
 
 def test_a_tracker_that_is_not_installed_is_refused(monkeypatch):

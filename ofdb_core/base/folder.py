@@ -101,8 +101,9 @@ def is_card(name: str) -> bool:
 def fingerprint(root: str | Path) -> str:
     """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes.
 
-    For a file (an archive, a checkpoint) it is a hash of the bytes. Linked folders count too: a choice of classes is
-    often made of links.
+    Of a folder of tables alone it is one of their names and bytes: another coefficient has as many digits. For a file
+    (an archive, a checkpoint) it is a hash of the bytes. Linked folders count too: a choice of classes is often made of
+    links.
     """
     root = Path(root)
     if root.is_file():
@@ -111,6 +112,8 @@ def fingerprint(root: str | Path) -> str:
     if is_complete(root):
         return digest(root)
     sizes = {name: entry for name, entry in sorted(files.walk(root, followlinks=True)) if not is_own(name)}
+    if sizes and all(name.lower().endswith(".csv") and (root / name).is_file() for name in sizes):
+        sizes = {name: sha256(root / name) for name in sizes}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
 
 

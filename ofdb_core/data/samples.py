@@ -210,7 +210,7 @@ class Images:
     """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
 
     items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n paths; labels: (n,) int64 in 0..C - 1; classes: C
-    names; cache_bytes: how much decoded pixels of files each process may keep.
+    names; cache_bytes: how much decoded pixels of files each process may keep; root: the folder above the names.
     """
 
     def __init__(
@@ -220,7 +220,9 @@ class Images:
         classes: Iterable[object],
         *,
         cache_bytes: int = CACHE_BYTES,
+        root: Path | None = None,
     ) -> None:
+        self.root = root
         self.items, self.labels, self.classes = items, np.asarray(labels, np.int64), [str(name) for name in classes]
         if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim not in (3, 4)):
             raise ValueError(f"items: {items.dtype} {items.shape} given; allowed is uint8 (n, H, W) or (n, H, W, 3)")
@@ -237,10 +239,16 @@ class Images:
     @classmethod
     def from_folder(cls, root: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Self:
         """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
-        return cls(*class_files(root, "image", extensions()), cache_bytes=cache_bytes)
+        found = class_files(root, "image", extensions())
+        return cls(*found, cache_bytes=cache_bytes, root=unwrapped(root))
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def name(self, i: int) -> str:
+        """The file of image i, below the folder of the classes' folders; of an array, its number."""
+        item = self.items[i]
+        return str(i) if isinstance(item, np.ndarray) else item.relative_to(self.root or item.parent).as_posix()
 
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """Image i, (H, W) where it is gray and (H, W, 3) otherwise, uint8; key is not used."""
@@ -258,7 +266,7 @@ class Images:
             drawn.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
         chosen = np.sort(np.concatenate(drawn))
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
-        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget)
+        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget, root=self.root)
 
 
 class OneOf:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,10 @@ def write(path: str | Path, rows: Sequence[Row]) -> None:
     files.write_whole(path, to_text(rows))
 
 
-def read(path: str | Path) -> list[Row]:
+def read(path: str | Path, *, text: Container[str] = ()) -> list[Row]:
     """The rows of a CSV file as dictionaries; numbers are numbers again, but 007, 1_0 and nan are text.
 
-    A file that is no table is a ValueError.
+    text: columns of names, of which all are text. A file that is no table is a ValueError.
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no file")
@@ -43,7 +43,9 @@ def read(path: str | Path) -> list[Row]:
     for row in rows:
         if len(row) != len(names):
             raise ValueError(f"{path}: not a table; a row has {len(row)} columns, the first line {len(names)}")
-    return [dict(zip(names, map(_number, row), strict=True)) for row in rows]
+    return [
+        {name: cell if name in text else _number(cell) for name, cell in zip(names, row, strict=True)} for row in rows
+    ]
 
 
 def _number(text: str) -> int | float | str:

@@ -8,7 +8,7 @@ that choose the maps are the same for every image, as in the original; the patch
 import functools
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,11 +17,11 @@ import numpy as np
 
 from ofdb_core.base import folder, values, writing
 from ofdb_core.base.parameters import NotebookParameters, Parameters, StageParameters
-from ofdb_core.base.values import Count, Factor, Length, Points, Range, Share, Whole, Workers
+from ofdb_core.base.values import Count, Factor, Length, Place, Points, Range, Share, Whole, Workers
 from ofdb_core.data import png
 from ofdb_core.families import live
 from ofdb_core.families.registry import Family, Source, Stage
-from ofdb_core.formulas import chaos_game, raster, search, streams
+from ofdb_core.formulas import chaos_game, ifs, raster, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder, save
 
 PUBLISHED_RULE = {"search_seed": 1, "filling_rate": 0.2, "search_points": 100_000}  # of FractalDB
@@ -75,7 +75,9 @@ class Render(StageParameters):
     """2_render_2d."""
 
     unseen = ("workers",)
+    earlier = {"systems": None}  # noqa: RUF012
 
+    systems: Place | None
     categories: Count | None
     image_size: Annotated[int, Range(16, 4096)]
     points: Points
@@ -84,7 +86,11 @@ class Render(StageParameters):
     workers: Workers
 
     def inputs(self) -> tuple[str, ...]:
-        return ("categories",)
+        return () if self.systems else ("categories",)
+
+    def source(self) -> Path:
+        """The folder of the systems: the user's, or the experiment's categories."""
+        return Path(self.systems) if self.systems else Path(self.out) / "categories"
 
     def drawing(self) -> dict[str, Any]:
         """How an image is drawn, as `indices` takes it."""
@@ -121,18 +127,30 @@ def rgb(system: IFS, *, draw: str = "patch_gray", **drawing: Any) -> np.ndarray:
     return raster.palette(draw)[indices(system, draw=draw, **drawing)]
 
 
-def image_name(category: int) -> str:
-    """The original's file name: weight row 0, instance 0, not flipped."""
-    return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
+def image_name(category: int | str) -> str:
+    """The original's file name of a category, by its number or name: weight row 0, instance 0, not flipped."""
+    name = category if isinstance(category, str) else f"{category:05d}"
+    return f"{name}/{name}_00_count_0_flip0.png"
 
 
-def image_files(categories: Iterable[tuple[int, IFS]], *, seed: int, draw: str, **drawing: Any) -> folder.Files:
-    """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs."""
+def image_files(
+    categories: Iterable[tuple[int, IFS]],
+    *,
+    seed: int,
+    draw: str,
+    names: Mapping[int, str] | None = None,
+    **drawing: Any,
+) -> folder.Files:
+    """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs; names: of the categories."""
 
     def make(category: int, system: IFS) -> bytes:
         return png.encode(indices(system, seed=seed, category=category, draw=draw, **drawing), raster.palette(draw))
 
-    return ((image_name(category), functools.partial(make, category, system)) for category, system in categories)
+    named = names or {}
+    return (
+        (image_name(named.get(category, category)), functools.partial(make, category, system))
+        for category, system in categories
+    )
 
 
 def csv(system: IFS) -> bytes:
@@ -172,14 +190,17 @@ def write_images(
     workers: int = 0,
     **drawing: Any,
 ) -> folder.Manifest:
-    """Render one image for each 2D category of a folder (the original's will do); return the image folder's manifest.
+    """Render one image for each 2D category of a folder (the original's or your own); return the images' manifest.
 
-    categories: the first n, or all; drawing: size, points, weight and draw as for `indices`. The patches of an image
-    depend on seed and category only, so any subset, order or number of workers gives the same files.
+    The name of a file, 00000.csv or fern.csv, is that of its class. categories: the first n, or all; drawing: size,
+    points, weight and draw as for `indices`. The patches of an image depend on seed and category only, so any subset,
+    order or number of workers gives the same files.
     """
-    systems = load_folder(categories_root, categories)
-    head = folder.header({"source": digest(systems), "seed": seed, **drawing}, image_files)
-    files = image_files(systems, seed=seed, **drawing)
+    systems, every = load_folder(categories_root, categories), ifs.names(categories_root)
+    own = {number: name for number, _ in systems if (name := every[number]) != f"{number:05d}"}
+    named = {"names": sorted(own.values())} if own else {}
+    head = folder.header({"source": digest(systems), **named, "seed": seed, **drawing}, image_files)
+    files = image_files(systems, seed=seed, names=own, **drawing)
     return writing.fill(root, head, files, total=len(systems), workers=workers)
 
 
@@ -195,11 +216,19 @@ def write_search(parameters: Search) -> folder.Manifest:
     )
 
 
+def check(parameters: Render) -> None:
+    """A ValueError where the user's systems cannot be rendered."""
+    if parameters.systems:
+        live.systems(parameters.systems, 2)
+
+
 def write(parameters: Render) -> folder.Manifest:
-    """Fill <out>/images from <out>/categories."""
-    out, how = Path(parameters.out), {"seed": parameters.seed, "workers": parameters.workers}
+    """Fill <out>/images from <out>/categories, or from the user's systems."""
+    source, how = parameters.source(), {"seed": parameters.seed, "workers": parameters.workers}
+    if parameters.systems and parameters.weight != 1:
+        print(f"{source}: {live.told(parameters.weight)}; -p weight 1 draws the systems as they are")
     drawing = {**parameters.drawing(), **how}
-    return write_images(out / "images", out / "categories", categories=parameters.categories, **drawing)
+    return write_images(Path(parameters.out) / "images", source, categories=parameters.categories, **drawing)
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:
@@ -227,13 +256,20 @@ FAMILY = Family(
             write=write_search,
             small={"categories": 6, "search_points": 2000, "filling_rate": 0.005},
         ),
-        Stage("2_render_2d", Render, writes=("images",), write=write, small={"image_size": 48, "points": 1000}),
+        Stage(
+            "2_render_2d",
+            Render,
+            writes=("images",),
+            write=write,
+            small={"image_size": 48, "points": 1000},
+            check="ofdb_core.families.fractal_2d:check",
+        ),
     ),
     sources=(
         Source("images"),
-        Source("categories", live.LiveImages, live=True, codes=True, files="[0-9]" * 5 + ".csv"),
+        Source("categories", live.LiveImages, live=True, codes=True, suits=lambda root: ifs.dimensions(root) == 2),
     ),
     picture=picture,
     goldens=goldens,
-    published={"image_size": 362, "points": 200_000, "weight": 0.2, "draw": "patch_gray"},
+    published={"systems": None, "image_size": 362, "points": 200_000, "weight": 0.2, "draw": "patch_gray"},
 )

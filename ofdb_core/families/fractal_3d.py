@@ -20,10 +20,10 @@ from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
 from ofdb_core.families.fractal_2d import csv
-from ofdb_core.families.live_views import WHITE, live_models, live_systems, load_points
+from ofdb_core.families.live_views import WHITE, has_models, live_models, live_systems, load_points
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import camera, point_cloud, search, streams
-from ofdb_core.formulas.ifs import IFS, digest, load_folder
+from ofdb_core.formulas.ifs import IFS, digest, dimensions, load_folder
 
 
 @dataclass(frozen=True)
@@ -299,8 +299,8 @@ FAMILY = Family(
     ),
     sources=(
         Source("views"),
-        Source("models", live_models, live=True, files="*/*.ply"),
-        Source("categories3d", live_systems, live=True, codes=True, files="[0-9]" * 6 + ".csv"),
+        Source("models", live_models, live=True, suits=has_models),
+        Source("categories3d", live_systems, live=True, codes=True, suits=lambda root: dimensions(root) == 3),
     ),
     picture=picture,
     goldens=goldens,

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ofdb_core.base import folder, threads, values
 from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing
 from ofdb_core.formulas import chaos_game, instances, point_cloud, raster, streams
-from ofdb_core.formulas.ifs import IFS, Weight, load_folder, weight_rows
+from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
 
 RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # how images are made
 FIXED = {"draw": "patch_gray", "one_stream": False}  # what cannot be made otherwise while training
@@ -25,11 +25,17 @@ KEYS = 2**64
 FACTORS = 1  # of a key's streams, the one that coefficients vary by
 
 
-def how(drawing: Drawing, released: dict[str, Any], stored: Path) -> dict[str, Any]:
+def told(weight: Weight) -> str:
+    """What a weight does, in words."""
+    what = f"coefficient a of every map is multiplied by {weight}" if np.ndim(weight) == 0 else f"factors {weight}"
+    return f"weight: {what}, as 2D-OFDB does by 0.2 and 3D-OFDB by 0.4"
+
+
+def how(drawing: Drawing, released: dict[str, Any], root: str | Path, stored: Path) -> dict[str, Any]:
     """How pictures are made: as the parameters say, and as released where these say nothing (None).
 
-    stored: the folder of the run's stored pictures. Where it was made otherwise, a parameter that says so is followed,
-    and named in a line; one that says nothing is a ValueError.
+    root: the folder of their systems; stored: that of the run's stored pictures. Where it was made otherwise, a
+    parameter that says so is followed, and named in a line; one that says nothing is a ValueError.
     """
     made, facts = {}, (folder.manifest(stored) or {}).get("parameters", {})
     for name, only in FIXED.items():
@@ -39,6 +45,8 @@ def how(drawing: Drawing, released: dict[str, Any], stored: Path) -> dict[str, A
         parameter = NAMES.get(name, f"live_{name}")
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
+        if name == "weight" and given is None and not folder.is_complete(root):
+            print(f"{root}: {told(usual)}; -p live_weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
             sentence = f"{parameter}: {made[name]}, but {stored} was made with {had}"
             if given is None:
@@ -142,13 +150,13 @@ def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, cat
 
 
 class LiveImages:
-    """Samples whose pictures are drawn from the systems in <root>/00000.csv, ..., one for each.
+    """Samples whose pictures are drawn from the systems in <root>/*.csv, one for each.
 
     cache_bytes: how much of the tables of dots, 50 KB a category as released, each process may keep.
     """
 
     def __init__(self, root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> None:
-        made = how(drawing, RELEASED, Path(root).parent / "images")
+        made = how(drawing, RELEASED, root, Path(root).parent / "images")
         self._size, points, weight, seed = made["size"], made["points"], made["weight"], made["seed"]
         values.whole(2 * raster.PAD + 1, live_size=self._size)
 
@@ -156,7 +164,8 @@ class LiveImages:
             return table(system, weight, size=self._size, points=points, seed=seed, category=number)
 
         self._shapes = Shapes(systems(root, 2), make, weight, drawing, label="tables", cache_bytes=cache_bytes)
-        self.classes = [f"{number:05d}" for number in self._shapes.numbers]
+        named = names(root)
+        self.classes = [named[number] for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))
         self._patches, self._fresh = patches_of(drawing, raster.GRAY), drawing.live_share * KEYS
 

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from ofdb_core.data import ply
-from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files
+from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files, unwrapped
 from ofdb_core.families import live
-from ofdb_core.formulas import camera, point_cloud, streams
+from ofdb_core.formulas import camera, ifs, point_cloud, streams
 from ofdb_core.formulas.ifs import IFS, Weight
 
 MODEL = {"points": 10_000, "weight": 0.4, "seed": 0}  # how the released ones are made
@@ -81,7 +81,7 @@ class LiveViews:
             raise ValueError("live_point_size: must be [3, 3] with live_unit: image; part of a mask may be all black")
         self._size, self._jitter = drawing.live_size or VIEWS["size"], None
         if drawing.live_views:
-            made = live.how(drawing, VIEWS, views)
+            made = live.how(drawing, VIEWS, views, views)
             self._size, self._views, axes = made["size"], made["views"], made["axes"]
             self._order = camera.indices(axes=axes, views=self._views)
             self._jitter = functools.cache(functools.partial(streams.jitter, axes * len(self._order), made["seed"]))
@@ -123,6 +123,11 @@ class LiveViews:
         return camera.anywhere(angles, turn)
 
 
+def has_models(root: Path) -> bool:
+    """Whether a folder holds <class>/<file>.ply."""
+    return any(unwrapped(root, [".ply"]).glob("*/*.ply"))
+
+
 def live_models(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
     """Views of the models <root>/<class>/<file>.ply; cache_bytes: how much of them, 12 bytes a point, is kept."""
     paths, labels, classes = class_files(root, "model", [".ply"])
@@ -132,11 +137,11 @@ def live_models(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_
 
 
 def live_systems(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
-    """Views of the models that the systems in <root>/000000.csv, ... give, those of `live_models` as they are stored.
+    """Views of the models that the systems in <root>/*.csv give, those of `live_models` as they are stored.
 
     A system that gives no model has no sample, as it has no file.
     """
-    made, views = live.how(drawing, MODEL, Path(root).parent / "models"), Path(root).parent / "views"
+    made, views = live.how(drawing, MODEL, root, Path(root).parent / "models"), Path(root).parent / "views"
 
     def model(system: IFS, weight: Weight, number: int) -> np.ndarray:
         u = streams.choices(made["points"], made["seed"], number)
@@ -144,5 +149,6 @@ def live_systems(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE
 
     systems = live.systems(root, 3)
     models = live.Shapes(systems, model, made["weight"], drawing, label="models", cache_bytes=cache_bytes)
-    labels, classes = list(range(len(models.numbers))), [f"{number:06d}" for number in models.numbers]
+    names = ifs.names(root)
+    labels, classes = list(range(len(models.numbers))), [names[number] for number in models.numbers]
     return LiveViews(models, labels, classes, drawing, views=views, categories=models.numbers)

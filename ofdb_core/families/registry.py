@@ -20,7 +20,7 @@ import numpy as np
 
 from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
-from ofdb_core.data.samples import Drawing, Samples, open_images, unwrapped
+from ofdb_core.data.samples import Drawing, Samples, open_images
 
 ELSEWHERE = "OFDB_FAMILIES"
 VARIED = ("live_delta", "live_weights")  # what only systems can do
@@ -46,15 +46,15 @@ class Stage:
 class Source:
     """A folder that training can draw samples from: opens(root, drawing) gives them.
 
-    live: they are drawn while training; codes: from systems, whose coefficients may vary; files: pattern of the files
-    below a folder of the user's that is opened so, too.
+    live: they are drawn while training; codes: from systems, whose coefficients may vary; suits(root): whether a
+    folder of the user's holds such files, and is opened so, too.
     """
 
     folder: str
     opens: Callable[[Path, Drawing], Samples] = open_images
     live: bool = False
     codes: bool = False
-    files: str = ""
+    suits: Callable[[Path], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def source_of(data: str, root: Path) -> Source:
     if data in sources():
         return sources()[data]
     for source in sources().values():
-        if source.files and root.is_dir() and any(unwrapped(root, [Path(source.files).suffix]).glob(source.files)):
+        if source.suits and root.is_dir() and source.suits(root):
             return source
     return Source(root.name)
 
@@ -190,9 +190,14 @@ def _named(what: str) -> str:
     return ", ".join(source.folder for source in sources().values() if getattr(source, what))
 
 
-def samples(data: str, root: Path, drawing: Drawing) -> Samples:
-    """The samples to train on, from the folder root that `data` names; a ValueError where they cannot be drawn so."""
+def fitting(data: str, root: Path, drawing: Drawing) -> Source:
+    """The source that `data` names, or that suits the folder root; a ValueError where samples cannot be drawn so."""
     source = source_of(data, root)
     if sentence := misfit(data, source, drawing):
         raise ValueError(sentence)
-    return source.opens(root, drawing)
+    return source
+
+
+def samples(data: str, root: Path, drawing: Drawing) -> Samples:
+    """The samples to train on, from the folder root that `data` names; a ValueError where they cannot be drawn so."""
+    return fitting(data, root, drawing).opens(root, drawing)

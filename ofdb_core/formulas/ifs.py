@@ -2,10 +2,12 @@
 
 One category of a formula-driven data set is one IFS (Kataoka et al., ACCV 2020, section 3). Two and three dimensions
 differ by the shape of A only. A CSV row is one map: the entries of A row by row, then t, then p (7 or 13 columns).
+In 2D that is a, b, c, d, e, f, p of x' = a x + b y + e, y' = c x + d y + f, as Barnsley writes his fern.
 """
 
 import hashlib
 import math
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +22,7 @@ from ofdb_core.formulas.streams import Mersenne
 
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
+LETTERS = {7: [*"abcdefp"], 13: [*"abcdefghijklp"]}  # of the columns, in a first line that names them
 MOST = 255  # maps: the chaos game counts them in a byte
 SUM_TOLERANCE = 1e-6  # of the probabilities in a file; those of the published files add up to 1 within 1e-15
 
@@ -169,13 +172,17 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
 def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
 
-    All values are finite, and the probabilities are not negative and add up to 1 (within SUM_TOLERANCE).
+    All values are finite, and the probabilities are not negative and add up to 1 (within SUM_TOLERANCE). A first line
+    may name the columns.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
     try:
-        rows = np.loadtxt(path, delimiter=",", ndmin=2)
+        with path.open("rb") as file:
+            names = file.readline(100).decode("utf-8-sig").lower().split(",")
+        named = [name.strip() for name in names] in LETTERS.values()
+        rows = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig", skiprows=int(named))
     except ValueError as error:
         raise ValueError(f"{path}: not a table of numbers ({error})") from error
     if rows.size == 0 or rows.shape[1] not in COLUMNS:
@@ -191,14 +198,50 @@ def load(path: str | Path) -> IFS:
     return of_table(rows)
 
 
+def number_of(name: str) -> int:
+    """The number of a category by its name, of which its random streams are: 7 for 00007, for another name a hash.
+
+    So a system keeps its random patches whatever other systems lie beside it.
+    """
+    if name.isascii() and name.isdecimal() and int(name) <= values.SEEDS:
+        return int(name)
+    return zlib.crc32(name.encode(errors="surrogateescape"))
+
+
+def _files(root: str | Path) -> dict[int, Path]:
+    """Number -> path of the CSV files of a folder, by name."""
+    root, found = Path(root), dict[int, Path]()
+    for path in sorted(root.glob("*.[cC][sS][vV]")):
+        if path.name.startswith("."):  # as macOS leaves them
+            continue
+        if other := found.get(number_of(path.stem)):
+            raise ValueError(f"{root}: {other.name} and {path.name} are one number; give one of them another name")
+        found[number_of(path.stem)] = path
+    if not found:
+        problem = f"{root}: holds no category files (00000.csv, fern.csv, ...)"
+        raise FileNotFoundError(f"{problem}; search them first, or put your own there")
+    return found
+
+
 def load_folder(root: str | Path, first: int | None = None) -> list[tuple[int, IFS]]:
-    """(number, IFS) pairs of the CSV files of a folder, in order; first: their number, None for all."""
-    paths = sorted(Path(root).glob("[0-9]*.csv"))
-    if not paths:
-        raise FileNotFoundError(f"{root}: holds no category files (00000.csv, ...); search them first")
+    """(number, IFS) pairs of the CSV files of a folder, in the order of their names; first: how many, None for all."""
+    paths = _files(root)
     if first is not None:
         values.whole(1, len(paths), categories=first)
-    return [(int(path.stem), load(path)) for path in paths[:first]]
+    return [(number, load(path)) for number, path in list(paths.items())[:first]]
+
+
+def names(root: str | Path) -> dict[int, str]:
+    """Number -> name of the category files of a folder, as 7 -> 00007: the names of the classes."""
+    return {number: path.stem for number, path in _files(root).items()}
+
+
+def dimensions(root: str | Path) -> int | None:
+    """2 or 3, by the first of the CSV files of a folder that holds these and no folders; None for any other folder."""
+    root = Path(root)
+    if not root.is_dir() or any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
+        return None
+    return load_folder(root, 1)[0][1].d if any(root.glob("*.[cC][sS][vV]")) else None
 
 
 def digest(systems: Iterable[tuple[int, IFS]]) -> str:

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
+from ofdb_core.data.samples import Samples
 from ofdb_core.formulas.ifs import IFS
 
 Rows = Sequence[Mapping[str, Any]]  # of a table
@@ -17,6 +19,8 @@ Runs = Mapping[str, Rows]  # by name
 Size = tuple[float, float]  # width and height of one of the axes, in inches
 
 Given = ParamSpec("Given")
+
+MOSAIC, TILE = 2400, (16, 96)  # pixels of a sheet of all pictures, each side at most, and of each of them
 
 ACCENT, OTHER, FAINT = "#1f6f8b", "#d1495b", "#b8b8b8"
 
@@ -71,6 +75,29 @@ def sheet(
         axis.imshow(image, cmap="gray", vmin=0)
         if len(titles):
             axis.set_title(titles[i], fontsize=8)
+    return figure
+
+
+@_as_written
+def mosaic(samples: Samples) -> Figure:
+    """A sheet of one picture of every class, or of as many as are seen with `TILE` pixels in `MOSAIC`."""
+    chosen = np.unique(samples.labels, return_index=True)[1]
+    columns = int(np.ceil(np.sqrt(len(chosen))))
+    tile = int(np.clip(MOSAIC // columns, *TILE))
+    columns = min(columns, MOSAIC // tile)
+    chosen = chosen[: columns * columns]
+    sheet = np.zeros((-(-len(chosen) // columns) * tile, columns * tile, 3), np.uint8)
+    for place, i in enumerate(chosen.tolist()):
+        y, x = (tile * part for part in divmod(place, columns))
+        picture = Image.fromarray(samples.pixels(i)).convert("RGB").resize((tile, tile), Image.Resampling.BOX)
+        sheet[y : y + tile, x : x + tile] = np.asarray(picture)
+    first, last = (samples.classes[samples.labels[i]] for i in (chosen[0], chosen[-1]))
+    width, height, above = sheet.shape[1] / 100, sheet.shape[0] / 100, 0.4
+    figure = Figure(figsize=(width, height + above))
+    axis = figure.add_axes((0, 0, 1, height / (height + above)))
+    axis.set_axis_off()
+    axis.imshow(sheet, interpolation="none")
+    axis.set_title(f"{first} to {last}, {len(chosen)} of {len(samples.classes)}")
     return figure
 
 

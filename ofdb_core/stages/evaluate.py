@@ -1,7 +1,7 @@
 """Evaluation alone: any checkpoint on any data set.
 
-What it leaves in <out>/evaluation: predictions.csv (label and predicted class of each image, by the head and, where
-asked for, by its nearest neighbours) and classes.csv (accuracy of each class).
+What it leaves in <out>/evaluation: predictions.csv (file, class, predicted class and its probability, by the head and,
+where asked for, by the nearest neighbours, which have none), confusion.csv and classes.csv (accuracy of each class).
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,11 @@ from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Evaluate
 from ofdb_core.training import evaluation, processes, weights
+from ofdb_core.training.evaluation import Guesses
 from ofdb_core.training.recipe import Inference
 from ofdb_core.training.weights import Checkpoint
+
+NAMES = ("by", "file", "class", "predicted")  # columns of names
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,19 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     head = {**folder.header(identity, _predictions, _files), "license": None}
     states = Path(parameters.out) / "checkpoints" / "evaluation"
     processes.fill_once(root, head, lambda: (_files(_predictions(parameters, given), given.images), {}), states=states)
-    return tables.read(root / "predictions.csv"), tables.read(root / "classes.csv")
+    return tuple(tables.read(root / f"{name}.csv", text=NAMES) for name in ("predictions", "classes"))  # type: ignore[return-value]
 
 
-def _predictions(parameters: Evaluate, given: Start) -> dict[str, list[int]]:
+def _predictions(parameters: Evaluate, given: Start) -> dict[str, Guesses]:
     """Predicted classes of the images, by the head and by the neighbours, as far as they can be asked."""
     images, known = given.images, given.checkpoint.facts.get("classes")
     model, left = given.checkpoint.network()
     for line in left:
         print(line)
     model.to(processes.state().device)
-    guesses = {}
+    guesses: dict[str, Guesses] = {}
     if known == images.classes or (known is None and model.num_classes == len(images.classes)):
-        guesses["head"] = evaluation.predict(model, images, given.inference).tolist()
+        guesses["head"] = evaluation.guess(model, images, given.inference)
     elif not parameters.knn:
         raise ValueError(
             f"data: {parameters.data!r} has {len(images.classes)} classes ({images.classes[0]}, ...), the head "
@@ -87,17 +90,16 @@ def _predictions(parameters: Evaluate, given: Start) -> dict[str, list[int]]:
         )
     if given.neighbours is not None and parameters.knn:
         neighbours = (given.neighbours, images, given.inference, parameters.knn)
-        guesses["neighbours"] = evaluation.nearest_neighbours(model, *neighbours).tolist()
+        guesses["neighbours"] = Guesses(evaluation.nearest_neighbours(model, *neighbours))
     return guesses
 
 
-def _files(guesses: dict[str, list[int]], images: Images) -> processes.Contents:
+def _files(guesses: dict[str, Guesses], images: Images) -> processes.Contents:
     """The tables, by file name."""
-    classes = [
-        {"by": name, **row}
-        for name, predicted in guesses.items()
-        for row in evaluation.by_class(predicted, images.labels, images.classes)
-    ]
-    columns = {"label": images.labels.tolist(), **guesses}
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return {"predictions.csv": tables.to_text(rows), "classes.csv": tables.to_text(classes)}
+    rows: dict[str, list[Row]] = {"predictions": [], "confusion": [], "classes": []}
+    for judge, guessed in guesses.items():
+        by_class = evaluation.by_class(guessed.classes, images.labels, images.classes)
+        own = (evaluation.by_image(guessed, images), evaluation.confusion(guessed, images), by_class)
+        for table, found in zip(rows.values(), own, strict=True):
+            table += [{"by": judge, **row} for row in found]
+    return {f"{name}.csv": tables.to_text(table) for name, table in rows.items()}

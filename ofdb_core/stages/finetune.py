@@ -2,8 +2,9 @@
 
 Both get the same recipe, images, order and augmentation; they differ in the weights that they start from. What it
 leaves in <out>/finetune: results.csv (a row a training), log.csv, evaluations.csv (accuracy on the way),
-predictions.csv (of all test images by each training), classes.csv (accuracy of each class) and, where they are kept,
-the last and the best weights of each training with a model card.
+predictions.csv (of each training, last and best: file, class, predicted class and its probability), confusion.csv (of
+the last), classes.csv (accuracy of each class) and, where they are kept, the last and the best weights of each training
+with a model card.
 """
 
 import functools
@@ -33,6 +34,9 @@ from ofdb_core.training import (
     weights,
 )
 from ofdb_core.training.weights import Checkpoint
+
+TABLES = ("results", "log", "evaluations", "classes", "predictions", "confusion")
+NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictions.csv and classes.csv
 
 
 @dataclass(frozen=True)
@@ -138,27 +142,31 @@ def _compare(
     One training at a time is in memory. Weights that are kept, the last and the best of each training, are laid down by
     the main process beside the training's states, and moved to the folder at the end.
     """
-    names = ("results", "log", "evaluations", "classes")
-    rows: dict[str, list[Row]] = {name: [] for name in names}
-    predictions: dict[str, list[int]] = {"label": given.test.labels.tolist()}
+    rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     files: processes.Contents = {}
     speeds = {}
     with signals.Stop():  # between two trainings too: the next one saves and stops
         for trial in trials(recipe):
             store = processes.open_store(states / trial.file, head, recipe)
             trained = _train(recipe, trial, given, store)
-            by_class = evaluation.by_class(trained.watch.last, given.test.labels, given.test.classes)
-            tables_of_trial = ([trained.row], progress.logged(trained.log), trained.watch.rows, by_class)
-            for name, own in zip(names, tables_of_trial, strict=True):
+            for name, own in _tables(trained, given.test).items():
                 rows[name] += own if name == "results" else [{"name": trial.name, **row} for row in own]
-            last, best = trained.watch.last.tolist(), trained.watch.best.tolist()
-            predictions |= {trial.name: last, f"{trial.name} (best)": best}
+            best = evaluation.by_image(trained.watch.best, given.test)
+            rows["predictions"] += [{"name": f"{trial.name} (best)", **row} for row in best]
             speeds[trial.name] = progress.speed(trained.log)
             if recipe.keep_weights and processes.state().is_main_process:
                 files |= _weights(recipe, trial, given, trained, store)
             del trained
-    rows["predictions"] = [dict(zip(predictions, row, strict=True)) for row in zip(*predictions.values(), strict=True)]
     return {**files, **{f"{name}.csv": tables.to_text(table) for name, table in rows.items()}}, speeds
+
+
+def _tables(trained: Trained, test: Images) -> dict[str, list[Row]]:
+    """The rows of a training in each of the `TABLES`."""
+    last = trained.watch.last
+    by_class = evaluation.by_class(last.classes, test.labels, test.classes)
+    about = ([trained.row], progress.logged(trained.log), trained.watch.rows, by_class)
+    own = (*about, evaluation.by_image(last, test), evaluation.confusion(last, test))
+    return dict(zip(TABLES, own, strict=True))
 
 
 def _train(recipe: Finetune, trial: Trial, given: Start, store: checkpoint.Store) -> Trained:
@@ -272,12 +280,24 @@ class Comparison:
             for count in given.shots
         }
 
-    def predictions(self) -> dict[str, tuple[float, list[int]]]:
-        """Training, or training (best) -> its accuracy in results.csv, and its predicted class of each test image."""
-        rows = self.table("predictions")
-        accuracy = {row["name"]: row["accuracy"] for row in self.results}
-        accuracy |= {f"{row['name']} (best)": row["best_accuracy"] for row in self.results}
-        return {name: (value, [row[name] for row in rows]) for name, value in accuracy.items()}
+    def predictions(self) -> dict[str, list[Row]]:
+        """Training, or training (best) -> its rows of predictions.csv, with class and predicted, one for each image."""
+        rows = tables.read(self.root / "predictions.csv", text=NAMES)
+        if "label" in rows[0]:  # of 0.1.0: the number of each image's class, and a column of numbers for each training
+            every = [row["class"] for row in tables.read(self.root / "classes.csv", text=NAMES)]
+            return {
+                name: [{"class": every[int(row["label"])], "predicted": every[int(row[name])]} for row in rows]
+                for name in rows[0]
+                if name != "label"
+            }
+        return {
+            name: [row for row in rows if row["name"] == name] for name in dict.fromkeys(row["name"] for row in rows)
+        }
+
+    def reached(self) -> dict[str, float]:
+        """Training, or training (best) -> its accuracy in results.csv."""
+        last = {row["name"]: row["accuracy"] for row in self.results}
+        return last | {f"{row['name']} (best)": row["best_accuracy"] for row in self.results}
 
     def headline(self) -> str:
         """What came of it, in a sentence: of the fewest images a class, as there pre-training matters most."""

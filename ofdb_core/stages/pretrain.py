@@ -57,8 +57,10 @@ class Outcome:
 
 
 def check(parameters: Pretrain) -> None:
-    """A ValueError where this machine cannot train so, or where there is no such model."""
+    """A ValueError where this machine cannot train so, where there is no such model, or the user's data do not suit."""
     loop.check(parameters)
+    if Path(parameters.data).is_dir() and parameters.data not in registry.sources():
+        registry.fitting(parameters.data, Path(parameters.data), parameters)
     networks.check_model(
         parameters.model,
         parameters.model_options,

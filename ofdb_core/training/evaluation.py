@@ -4,6 +4,7 @@ Several processes share the images, and each gets the whole result.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import nn
 
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Plain
-from ofdb_core.data.samples import Samples
+from ofdb_core.data.samples import Images, Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.training import precision, processes
 from ofdb_core.training.recipe import Inference, Recipe
@@ -43,9 +44,29 @@ def _outputs(
     return whole
 
 
+@dataclass(frozen=True)
+class Guesses:
+    """Predicted classes (n,) int64, and the probability of each by the network, (n,) float32; None: it has none."""
+
+    classes: np.ndarray
+    sure: np.ndarray | None = None
+
+
+def guess(model: nn.Module, images: Samples, recipe: Inference) -> Guesses:
+    """The `Guesses` of the un-augmented images, in order."""
+
+    def likeliest(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        outputs = model.forward(batch).float()
+        found = outputs.argmax(dim=1, keepdim=True)  # a float32 counts to 2^24
+        return torch.cat([found.float(), outputs.softmax(dim=1).gather(1, found)], dim=1)
+
+    found = _outputs(model, images, recipe, likeliest)
+    return Guesses(found[:, 0].astype(np.int64), found[:, 1])
+
+
 def predict(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
     """Predicted classes (n,) int64 of the un-augmented images, in order."""
-    return _outputs(model, images, recipe, lambda model, batch: model.forward(batch).argmax(dim=1))
+    return guess(model, images, recipe).classes
 
 
 def features(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
@@ -82,17 +103,42 @@ def by_class(predicted: ArrayLike, labels: np.ndarray, classes: list[str]) -> li
     return rows
 
 
+def by_image(guesses: Guesses, images: Images) -> list[Row]:
+    """Rows with file, class, predicted and probability (None where none is known)."""
+    sure = [None] * len(images) if guesses.sure is None else [round(float(share), 4) for share in guesses.sure]
+    known = zip(images.labels.tolist(), guesses.classes.tolist(), sure, strict=True)
+    return [
+        {
+            "file": images.name(i),
+            "class": images.classes[label],
+            "predicted": images.classes[predicted],
+            "probability": share,
+        }
+        for i, (label, predicted, share) in enumerate(known)
+    ]
+
+
+def confusion(guesses: Guesses, images: Images) -> list[Row]:
+    """A row for each true class, with the number of its images that were taken `as` each class."""
+    counts = np.zeros((len(images.classes),) * 2, int)
+    np.add.at(counts, (images.labels, guesses.classes), 1)
+    return [
+        {"class": name, **{f"as {other}": count for other, count in zip(images.classes, row, strict=True)}}
+        for name, row in zip(images.classes, counts.tolist(), strict=True)
+    ]
+
+
 class Best:
     """Evaluates a network while it trains, every `every` steps and at the end, and keeps the weights of the best step.
 
-    rows: step and accuracy of each evaluation; best, last: predictions (n,) int64 of the best and of the last one;
-    weights: name -> tensor, of the best. All are empty before the first evaluation.
+    rows: step and accuracy of each evaluation; best, last: the `Guesses` of the best and of the last one; weights: name
+    -> tensor, of the best. All are empty before the first evaluation.
     """
 
     def __init__(self, images: Samples, recipe: Recipe, every: int) -> None:
         self.images, self.recipe, self.every = images, recipe, every
         self.rows: list[Row] = []
-        self.best = self.last = np.empty(0, np.int64)
+        self.best = self.last = Guesses(np.empty(0, np.int64))
         self.weights: dict[str, torch.Tensor] = {}
 
     def due(self, step: int) -> bool:
@@ -100,18 +146,21 @@ class Best:
         return step == self.recipe.steps or (self.every > 0 and step % self.every == 0)
 
     def __call__(self, model: nn.Module, step: int) -> None:
-        self.last = predict(model, self.images, self.recipe)
-        reached = accuracy(self.last, self.images.labels)
+        self.last = guess(model, self.images, self.recipe)
+        reached = accuracy(self.last.classes, self.images.labels)
         if all(row["accuracy"] < reached for row in self.rows):
             self.best = self.last
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         self.rows.append({"step": step, "accuracy": reached})
 
     def state_dict(self) -> dict[str, Any]:
-        predictions = {"best": torch.as_tensor(self.best), "last": torch.as_tensor(self.last)}
-        return {"rows": self.rows, "weights": self.weights, **predictions}
+        pairs = {"best": self.best, "last": self.last}.items()
+        classes = {name: torch.as_tensor(one.classes) for name, one in pairs}
+        sure = {f"{name}_sure": torch.as_tensor(one.sure) for name, one in pairs if one.sure is not None}
+        return {"rows": self.rows, "weights": self.weights, **classes, **sure}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["rows"]:  # otherwise nothing was evaluated before it was saved
             self.rows, self.weights = list(state["rows"]), state["weights"]
-            self.best, self.last = (state[name].numpy() for name in ("best", "last"))
+            sure = {name: state[f"{name}_sure"].numpy() for name in ("best", "last") if f"{name}_sure" in state}
+            self.best, self.last = (Guesses(state[name].numpy(), sure.get(name)) for name in ("best", "last"))

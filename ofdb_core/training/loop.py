@@ -265,6 +265,8 @@ def fit(
     finally:
         stream.close()
         training.close()
+        if recipe.tracker != "none" and training.accelerator.is_main_process:
+            print(f"{title}: {tracking.told(recipe)}")
     return training.log.rows
 
 

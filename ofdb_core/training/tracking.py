@@ -28,6 +28,12 @@ def folder(recipe: Recipe) -> Path:
     return Path(recipe.out) / "trackers"
 
 
+def told(recipe: Recipe) -> str:
+    """Where the tracker's files are, and how they are looked at."""
+    look = {"tensorboard": f"tensorboard --logdir {folder(recipe)}", "wandb": "or the address that wandb printed"}
+    return f"{recipe.tracker}'s files are in {folder(recipe)}: {look[recipe.tracker]}"
+
+
 def begin(accelerator: Accelerator, recipe: Recipe, title: str, *, anew: bool) -> None:
     """Tell the accelerator's tracker, if it has one, that a training begins, or goes on unless it does so anew."""
     given = recipe.values().items()

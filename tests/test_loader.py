@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch.nn import functional
+
+from ofdb_core import loader
+from ofdb_core.batches.source import Batches
+from ofdb_core.data import samples
+
+SMALL = {"batch_size": 4, "input_size": 16, "loader_workers": 0}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny.folder_of_shades(tmp_path_factory.mktemp("data") / "images")
+
+
+def test_a_loop_of_ones_own_gets_the_batches_of_the_published_recipe(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = loader.batches(data, epochs=2, **SMALL)
+    assert (len(found), found.classes) == (4, [f"{i:05d}" for i in range(8)])
+    assert (found.recipe.auto_augment, found.recipe.mixup) == ("rand-m9-mstd0.5-inc1", 0.8)
+    given = list(found)
+    source = Batches(samples.Images.from_folder(data), found.recipe, seed=0)
+    for step, (images, targets) in enumerate(given):
+        assert (images.shape, targets.shape) == ((4, 3, 16, 16), (4, 8))
+        assert all(torch.equal(one, other) for one, other in zip((images, targets), source.batch(step), strict=True))
+    model = tiny.network(classes=8)
+    functional.cross_entropy(model(given[0][0]), given[0][1]).backward()
+    assert not list(tmp_path.iterdir())
+
+
+def test_targets_are_labels_where_nothing_is_mixed_or_smoothed(data):
+    plain = {"mix_probability": 0.0, "label_smoothing": 0.0, "steps": 2}
+    targets = np.concatenate([targets.numpy() for _, targets in loader.batches(data, **SMALL, **plain)])
+    assert sorted(targets.argmax(axis=1).tolist()) == list(range(8))
+    assert (np.sort(targets, axis=1)[:, -2:] == [0, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batchsize": 4}, r"batchsize: unknown parameter \(did you mean batch_size\?\)"),
+        ({"input_size": 2}, "input_size: 2 is out of range"),
+        ({"steps": 3, "epochs": 3}, "steps, epochs: 3 and 3 are given"),
+    ],
+)
+def test_what_cannot_be_used_is_named(data, values, message):
+    with pytest.raises(ValueError, match=message):
+        loader.batches(data, **values)
+
+
+def test_data_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(ValueError, match="data: 'nowhere' is neither a folder or archive nor one of"):
+        loader.batches("nowhere", **SMALL)
