@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ofdb_core.base import files, folder, manifests, parameters, record
+from ofdb_core.base import files, folder, manifests, parameters, provenance, record
 from ofdb_core.base.values import describe
-from ofdb_core.run import experiment, notebook, parameter_files, road
+from ofdb_core.run import experiment, notebook, parameter_files, road, site
 
 VALUES = {"-p": 2, "--out": 1, "--launch": 1}  # how many words follow, whatever sign these begin with
 MARK = "\0"  # before such a word, which argparse would take for an option otherwise; no word of a command has it
@@ -22,7 +22,7 @@ MARK = "\0"  # before such a word, which argparse would take for an option other
 def parser() -> argparse.ArgumentParser:
     """The words that the command takes."""
     found = argparse.ArgumentParser(prog="run_all.sh", allow_abbrev=False)
-    found.add_argument("experiment", help="a folder of params/, or list, or verify")
+    found.add_argument("experiment", help="a folder of params/, or list, verify or site")
     found.add_argument("names", nargs="*", metavar="notebook", help="run only these, for instance 2_render_2d")
     found.add_argument("--out", metavar="DIR", type=_unmarked, help="where results go (default: runs/<experiment>)")
     found.add_argument(
@@ -106,6 +106,12 @@ def main(words: list[str]) -> int:
         if len(options.names) != 1:
             raise parameter_files.UsageError("verify: give one folder")
         return 1 if check(options.names[0]) else 0
+    if options.experiment == "site":
+        if len(options.names) > 1:
+            raise parameter_files.UsageError("site: give the folder of one run, or none for the quickstart's")
+        run = Path(*options.names or [provenance.PROJECT / "runs" / "quickstart"])
+        print(f"open {site.write(run, Path(options.out or 'site'))}")
+        return 0
     experiment.run(
         options.experiment, options.names, overrides=options.overrides, out=options.out, options=options.options
     )

@@ -156,26 +156,34 @@ def _packed(systems: list[IFS]) -> dict[str, Any] | None:
 
 def of_run(out: Path, entries: Mapping[str, Entry], **look: int) -> list[dict[str, Any]]:
     """The collections of all families that have images in an experiment's folder; entries: notebook -> its record."""
-    found = []
+    drawn = {}
     for family in registry.families().values():
-        stage, parameters = family.stages[-1], None
-        if stage.name in entries:
-            values = stage.parameters.recorded(entries[stage.name]["parameters"])
-            parameters = stage.parameters.of(stage.parameters.located({**values, "out": str(out)}))
-        found.append(collection(out, family, parameters, **look))
+        if entry := entries.get((stage := family.stages[-1]).name):
+            values = {**stage.parameters.recorded(entry["parameters"]), "out": str(out)}
+            drawn[family.name] = stage.parameters.of(stage.parameters.located(values))
+    return of_folder(out, drawn, **look)
+
+
+def of_folder(out: Path, drawn: Mapping[str, StageParameters], **look: int) -> list[dict[str, Any]]:
+    """As `of_run`; drawn: name of a family -> the parameters of its images, where they are known."""
+    found = (collection(out, family, drawn.get(family.name), **look) for family in registry.families().values())
     return [each for each in found if each]
 
 
 SHOWN = """import {mount} from "gallery";
+import {mount as explore} from "explorer";
 
-mount(document.getElementById("gallery"), data);"""
+mount(document.getElementById("gallery"), data, {explorer: (place, system) => explore(place, {system})});"""
 
 
 def page(title: str, collections: list[dict[str, Any]]) -> str:
     """A page of collections, as text."""
     body = f'<h1>{pages.escape(title)}</h1><p class="lead">{_about(collections)}</p><div id="gallery"></div>'
     return pages.page(
-        title, body, style=pages.own("gallery.css"), script=pages.script(["gallery.js"], SHOWN, {"sets": collections})
+        title,
+        body,
+        style=pages.own("gallery.css") + pages.own("explorer.css"),
+        script=pages.script(["gallery.js", "explorer.js"], SHOWN, {"sets": collections}),
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -80,6 +81,17 @@ def numbers(values: Mapping[str, object]) -> Text:
     """Names and values, to be seen at once."""
     cards = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
     return f'<dl class="numbers">{"".join(cards)}</dl>'
+
+
+def bars(values: Sequence[tuple[str, float]]) -> Text:
+    """Names and positive numbers as bars, whose lengths are those of the numbers' logarithms."""
+    most = max((math.log10(1 + value) for _, value in values), default=1.0)
+    rows = "".join(
+        f'<tr><th>{escape(name)}</th><td>{value:,.4g}</td><td style="width: 50%">'
+        f'<span class="bar" style="width: {100 * math.log10(1 + value) / most:.1f}%"></span></td></tr>'
+        for name, value in values
+    )
+    return f'<div class="scroll"><table style="width: 100%"><tbody>{rows}</tbody></table></div>'
 
 
 def duration(seconds: float) -> str:
