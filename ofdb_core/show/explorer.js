@@ -168,8 +168,13 @@ const BEFORE_NAN = 100;
 export function choose(rows, u, out = new Uint8Array(u.length)) {
   let sum = 0;
   const limits = Float64Array.from(rows, (row) => (sum += row[6])), k = limits.length, n = u.length;
+  const first = new Uint8Array(1024); // the first map that any number of a 1,024th part of 0..1 can choose
+  for (let part = 0, j = 0; part < 1024; part++) {
+    while (j < k && !(part / 1024 <= limits[j])) j++;
+    first[part] = j;
+  }
   for (let i = 0; i < n; i++) {
-    let j = 0;
+    let j = first[(u[i] * 1024) | 0];
     while (j < k && !(u[i] <= limits[j])) j++;
     out[i] = j;
   }
@@ -265,9 +270,15 @@ export function draw(points, kind, size, masks, n = points.x.length) {
 
 /** The share of the pixels of a picture that the first n points light as dots. */
 export function fillingRate(points, n = points.x.length, size = SIDE) {
-  const image = draw(points, "point_gray", size, null, n);
+  const seen = new Uint8Array(size * size), fitted = fit(points, n), inner = size - 2 * PAD;
+  const { x: xs, y: ys } = fitted.points, { x: ofX, y: ofY } = fitted;
   let lit = 0;
-  for (let i = 0; i < image.length; i++) lit += image[i];
+  for (let i = 0; i < fitted.n; i++) {
+    const x = pixel(xs[i], ofX, inner), y = pixel(ys[i], ofY, inner);
+    if (x >= size || y >= size) continue;
+    lit += 1 - seen[y * size + x];
+    seen[y * size + x] = 1;
+  }
   return lit / (size * size);
 }
 
@@ -363,7 +374,7 @@ export function pulled(row, handle, to, turnOnly = false) {
     if (sx) [a, c] = half;
     else [b, d] = half;
   }
-  return [...[a, b, c, d, e, f].map((value) => Math.round(value * 1e4) / 1e4), p];
+  return [...[a, b, c, d, e, f].map((value, i) => (value === row[i] ? value : Math.round(value * 1e4) / 1e4)), p];
 }
 
 const half = (turn, x, y, scale = 0.5, mirror = 1) => {
@@ -382,8 +393,8 @@ export const CLASSICS = {
   "Koch curve": shared([half(0, -2 / 3, 0, 1 / 3), half(third, -1 / 6, Math.sqrt(3) / 6, 1 / 3),
     half(-third, 1 / 6, Math.sqrt(3) / 6, 1 / 3), half(0, 2 / 3, 0, 1 / 3)]),
   "Tree": [
-    [0.05, 0, 0, 0.4, 0, -0.6, 0.1], [...half(0.7, -0.1, 0.1, 0.62), 0.4], [...half(-0.6, 0.08, 0.05, 0.6), 0.4],
-    [...half(0.1, 0, 0.3, 0.35), 0.1]],
+    [0, 0, 0, 0.5, 0, -0.5, 0.05], [0.42, -0.42, 0.42, 0.42, -0.42, 0.12, 0.4],
+    [0.42, 0.42, -0.42, 0.42, 0.42, 0.12, 0.4], [0.1, 0, 0, 0.1, 0, -0.2, 0.15]],
 };
 
 // ----------------------------------------------------------------------------------------------------- what one sees
@@ -726,7 +737,7 @@ export function mount(root, options = {}) {
       const [label, input] = number(letter, letter, put(column));
       (fields[letter] = input), table.append(label);
     });
-    for (const [name, label, more] of [["turn", "rotation °"], ["axis", "stretched along °"], ["s1", "stretch, larger", { min: 0 }], ["s2", "stretch, smaller", { min: 0 }]]) {
+    for (const [name, label, more] of [["turn", "rotation °"], ["axis", "axis °"], ["s1", "larger σ", { min: 0 }], ["s2", "smaller σ", { min: 0 }]]) {
       const [field, input] = number(name, label, shape(name), more);
       (fields[name] = input), table.append(field);
     }
@@ -899,7 +910,10 @@ export function mount(root, options = {}) {
   };
 
   const back = button("↶ undo", "undo (Ctrl+Z)", undo), again = button("↷ redo", "redo (Ctrl+Y)", redo);
-  const buttons = () => ((back.disabled = !past.length), (again.disabled = !future.length));
+  const buttons = () => {
+    back.setAttribute("aria-disabled", String(!past.length)); // not `disabled`, which would take the focus away
+    again.setAttribute("aria-disabled", String(!future.length));
+  };
   buttons();
 
   const box = h("div", { class: "ofdb-explorer", role: "application", "aria-label": "Explorer of iterated function systems",
@@ -915,13 +929,14 @@ export function mount(root, options = {}) {
       button("⚄ another", "open it anew; a random one is another one", begin), h("span", { class: "ofdb-gap" }), back, again,
       button("◫ put aside", "keep this picture beside the next ones, to compare", pin)),
     h("div", { class: "ofdb-stage" },
-      h("figure", {}, h("div", { class: "ofdb-plane" }, planeCanvas, overlay),
-        h("figcaption", {}, "The maps: each carries the dashed square to its parallelogram. ", button("+", "come nearer", () => zoom(0.8)), button("−", "go farther away", () => zoom(1.25)), button("fit", "show all of it", fitView))),
-      h("figure", {}, canvas, h("figcaption", {}, "The picture, as training sees it")), aside),
+      h("figure", {}, h("div", { class: "ofdb-plane" }, planeCanvas, overlay,
+        h("div", { class: "ofdb-zoom" }, button("+", "come nearer", () => zoom(0.8)), button("−", "go farther away", () => zoom(1.25)), button("fit", "show all of it", fitView))),
+        h("figcaption", {}, "Each map carries the dashed square to its parallelogram: drag it.")),
+      h("figure", {}, canvas, h("figcaption", {}, "The picture, each axis stretched to fill it.")), aside),
     status, trouble,
     h("div", { class: "ofdb-panels" },
-      h("section", {}, maps, table),
-      h("section", {},
+      h("section", { "aria-label": "numbers of a map" }, maps, table),
+      h("section", { "aria-label": "picture and text" },
         h("div", { class: "ofdb-row" }, h("label", {}, h("span", {}, "draw"), kind), setting("size", "pixels", "of the picture, each side", { min: 16, max: 2048 }),
           setting("points", "points", "of the chaos game", { min: 2, max: MOST_POINTS }), setting("weight", "weight on a", "a factor on the coefficient a of every map; 2D-OFDB has 0.2")),
         h("div", { class: "ofdb-row", "aria-label": "chaos game", role: "group" }, play, button("+1", "one point more", () => (stop(), reach(shown ? shown + 1 : 1))),

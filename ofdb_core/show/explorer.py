@@ -40,8 +40,6 @@ class Explorer(anywidget.AnyWidget):
         made = {"size": 512, "points": 200_000, "weight": 1.0, "draw": "point_gray", "seed": 0, "category": None}
         if strange := settings.keys() - made.keys():
             raise TypeError(f"{min(strange)} is no setting of the picture; they are {', '.join(made)}")
-        values.require(raster_size := values.Annotated[int, values.Range(16, 2048)], size=settings.get("size", 512))
-        del raster_size
         self._own = Path(own) / "categories"
         super().__init__(rows=_rows(system), settings={**made, **settings}, root=str(root) if root else "")
         self.on_msg(self._asked)
