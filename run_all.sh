@@ -29,6 +29,7 @@ usage() {
     --launch "OPTIONS"                         train in several processes, by options of accelerate launch
 ./run_all.sh list [experiment]                 the experiments; the parameters of one
 ./run_all.sh verify DIR                        missing, altered and extra files of a run or a data set
+./run_all.sh site [RUN] [--out DIR]            a finished run (runs/quickstart) and a gallery as static pages in site/
 ./run_all.sh test [pytest options]             the tests
 ./run_all.sh lab [jupyter options]             JupyterLab on the notebooks
 ./run_all.sh init DIR                          a project of your own: notebooks and parameter files to change
@@ -113,6 +114,8 @@ case "${1:-}" in
         ;;
     lab)
         set_up
+        # the start page, and no question about news: the user's own settings stay as they are
+        export JUPYTER_CONFIG_PATH=$project/jupyter${JUPYTER_CONFIG_PATH:+:$JUPYTER_CONFIG_PATH}
         exec "$python" -m jupyterlab --notebook-dir="$project" "${@:2}"
         ;;
     "" | -*)

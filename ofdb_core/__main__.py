@@ -26,6 +26,7 @@ COMMANDS = """commands in place of an experiment:
   verify DIR              missing, altered and extra files of a run or a data set
   init DIR                a project of your own: notebooks and parameter files to change, beside runs/ and data/
   lab [OPTIONS]           JupyterLab on the project's notebooks
+  site [RUN]              pages of a run, the families, what was measured and the package, for any browser
   test [OPTIONS]          the tests, in a clone
   completion SHELL        a script by which bash or zsh completes this command's words
   schema                  write the JSON Schemas of parameter files, for editors
@@ -122,6 +123,16 @@ def _cost(options: argparse.Namespace) -> int:
     return 0
 
 
+def _site(options: argparse.Namespace) -> int:
+    from ofdb_core.run import site
+
+    if len(options.names) > 1:
+        raise experiments.UsageError("site: give the folder of one run, or none for the quickstart's")
+    run = Path(*options.names or [project.RUNS / "quickstart"])
+    print(f"open {site.write(run, Path(options.out or 'site'))}")
+    return 0
+
+
 def _init(names: list[str]) -> int:
     from ofdb_core.run import init
 
@@ -133,7 +144,7 @@ def _completion(words: list[str]) -> int:
     from ofdb_core.run import completion
 
     if words[:1] == ["words"]:
-        print("\n".join(completion.words(words[1:], [*OURS, *RAW])))
+        print("\n".join(completion.words(words[1:], [*OURS, *WITH_OPTIONS, *RAW])))
     else:
         print(completion.script(_one("completion", words, "shell, bash or zsh")))
     return 0
@@ -175,6 +186,7 @@ def _become(*words: str) -> NoReturn:
 
 Command = Callable[[list[str]], int]
 OURS: dict[str, Command] = {"list": _list, "verify": _verify, "init": _init, "schema": _schema}
+WITH_OPTIONS: dict[str, Callable[[argparse.Namespace], int]] = {"cost": _cost, "site": _site}
 RAW: dict[str, Command] = {"lab": _lab, "test": _test, "completion": _completion}  # any words may follow these
 
 
@@ -187,8 +199,8 @@ def main(words: list[str]) -> int:
     options = parsed(words)
     if options.params is not None:
         os.environ[experiments.ELSEWHERE] = os.path.realpath(options.params)
-    if options.experiment == "cost":  # it takes -p, too
-        return _cost(options)
+    if options.experiment in WITH_OPTIONS:
+        return WITH_OPTIONS[options.experiment](options)
     if options.experiment in OURS:
         return OURS[options.experiment](options.names)
     from ofdb_core.run import experiment  # which takes longer than all commands above

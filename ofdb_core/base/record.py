@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import io
 import json
+import re
 import time
 import types
 from collections.abc import Iterable
@@ -19,10 +20,12 @@ from ofdb_core.base.files import Unreadable
 from ofdb_core.base.parameters import NotebookParameters
 
 if TYPE_CHECKING:
-    from IPython.display import Image
+    from IPython.display import SVG, Image
     from matplotlib.figure import Figure
 
 FILE = "record.json"
+NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+DOTS = 125  # pixels to an inch of a figure: a quarter more than most screens have
 Entry = dict[str, Any]
 
 ENTRY: dict[str, Any] = {  # of an entry: name -> types of its value
@@ -94,6 +97,39 @@ def others(out: str | Path, notebook: str) -> str:
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
+def _saved(figure: "Figure", kind: str, metadata: dict[str, Any]) -> bytes:
+    import matplotlib
+
+    data = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": ""}):  # text stays text; the same ids each time
+        figure.savefig(data, format=kind, dpi=DOTS, bbox_inches="tight", transparent=True, metadata=metadata)
+    return data.getvalue()
+
+
+def _svg(figure: "Figure") -> bytes:
+    """With a mark for each character that XML does not have, as a name may."""
+    text = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
+    return NO_XML.sub("\ufffd", text).encode()
+
+
+def _png(figure: "Figure") -> bytes:
+    """As small as it can be: a figure without colour has one channel, beside that of what shines through."""
+    from PIL import Image
+
+    picture: Image.Image = Image.open(io.BytesIO(_saved(figure, "png", {"Software": None})))
+    data = io.BytesIO()
+    red, green, blue, _ = picture.split()
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        picture = picture.convert("LA")
+    picture.save(data, "PNG", optimize=True, dpi=(DOTS, DOTS))
+    return data.getvalue()
+
+
+def _width(png: bytes) -> int:
+    """How wide a PNG figure is shown, in pixels of a screen with a hundred to the inch."""
+    return int.from_bytes(png[16:20], "big") * 100 // DOTS
+
+
 class Run:
     """One notebook at work: its folder, figures, checks, results, and what it reads and writes."""
 
@@ -116,17 +152,21 @@ class Run:
             "results": {},
         }
 
-    def figure(self, figure: "Figure", name: str, caption: str) -> "Image":
-        """Save a matplotlib figure as figures/<notebook>_<name>.png and return the picture, for a notebook to show."""
-        from IPython.display import Image
+    def figure(self, figure: "Figure", name: str, caption: str) -> "Image | SVG":
+        """Save a matplotlib figure as figures/<notebook>_<name> and return the picture, for a notebook to show.
 
-        name = f"figures/{self.notebook}_{name}.png"
+        One that shows images is a PNG file, one of lines alone an SVG file, sharp at any size.
+        """
+        from IPython.display import SVG, Image
+        from matplotlib.image import AxesImage
+
+        kind = "png" if figure.findobj(AxesImage) else "svg"
+        name = f"figures/{self.notebook}_{name}.{kind}"
         path = files.inside(self.folder, name)
-        image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
-        files.write_whole(path, image.getvalue())
+        data = (_png if kind == "png" else _svg)(figure)
+        files.write_whole(path, data)
         self.entry["figures"].append({"file": name, "caption": caption, "sha256": files.sha256(path)})
-        return Image(data=image.getvalue())
+        return Image(data=data, width=_width(data)) if kind == "png" else SVG(data=data)
 
     def check(self, sentence: str, holds: bool) -> None:
         """Record a check and fail where it does not hold."""

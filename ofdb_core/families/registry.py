@@ -63,7 +63,8 @@ class Family:
 
     name: in the names of its stage and benchmark; stages: in order, the last one writes the images or views; sources:
     what training may name as its `data`; picture(parameters of the last stage, category) -> (H, W) or (H, W, 3) uint8;
-    goldens: sentences about the original's bytes, and whether they hold; published: values of the published set.
+    goldens: sentences about the original's bytes, and whether they hold; published: values of the published set;
+    properties(parameters of the last stage, category) -> numbers by name, for the gallery to sort by.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Family:
     picture: Callable[[Any, int], np.ndarray]
     goldens: Callable[[], Iterator[tuple[str, bool]]]
     published: dict[str, Any] = field(default_factory=dict)
+    properties: Callable[[Any, int], dict[str, float]] | None = None
 
     def example(self, **values: Any) -> Any:
         """Parameters of the last stage by the published values, and these."""

@@ -144,6 +144,15 @@ def picture(parameters: Render, category: int) -> np.ndarray:
     return contours.image(category, 0, seed=parameters.seed, size=parameters.image_size, ranges=ranges)
 
 
+def properties(parameters: Render, category: int) -> dict[str, float]:
+    """What a category's atom is made of; nothing where one stream runs through all images before it."""
+    if parameters.one_stream:
+        return {}
+    atom = contours.category(category, seed=parameters.seed, ranges=contours.SETTINGS[parameters.settings])
+    plain = {name: getattr(atom, name) for name in ("vertices", "lines", "noise", "width", "radius")}
+    return {**plain, "waves": sum(atom.waves), "oval": max(atom.oval) / min(atom.oval)}
+
+
 def goldens() -> Iterator[tuple[str, bool]]:
     """The first two images of the original program, seeded with 1 and drawing two instances of each category."""
     known = [
@@ -171,4 +180,5 @@ FAMILY = Family(
     picture=picture,
     goldens=goldens,
     published={"instances": 1, "image_size": 512, "settings": "published", "one_stream": False},
+    properties=properties,
 )

@@ -7,6 +7,7 @@ In 2D that is a, b, c, d, e, f, p of x' = a x + b y + e, y' = c x + d y + f, as 
 
 import hashlib
 import math
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -185,17 +186,37 @@ def load(path: str | Path) -> IFS:
         rows = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig", skiprows=int(named))
     except ValueError as error:
         raise ValueError(f"{path}: not a table of numbers ({error})") from error
+    return _checked(rows, str(path))
+
+
+def _checked(rows: np.ndarray, name: str) -> IFS:
+    """The IFS of a table that someone wrote; a ValueError that begins with the name where it is none."""
     if rows.size == 0 or rows.shape[1] not in COLUMNS:
-        raise ValueError(f"{path}: {rows.shape[1] if rows.size else 0} columns; an IFS has 7 (2D) or 13 (3D)")
+        raise ValueError(f"{name}: {rows.shape[1] if rows.size else 0} columns; an IFS has 7 (2D) or 13 (3D)")
     if not np.isfinite(rows).all():
-        raise ValueError(f"{path}: holds a value that is not finite")
+        raise ValueError(f"{name}: holds a value that is not finite")
     if (rows[:, -1] < 0).any():
-        raise ValueError(f"{path}: a probability (last column) is negative")
+        raise ValueError(f"{name}: a probability (last column) is negative")
     if abs((total := rows[:, -1].sum()) - 1) > SUM_TOLERANCE:
-        raise ValueError(f"{path}: the probabilities (last column) add up to {total:.6g}, and must to 1")
+        raise ValueError(f"{name}: the probabilities (last column) add up to {total:.6g}, and must to 1")
     if len(rows) > MOST:
-        raise ValueError(f"{path}: has {len(rows)} maps; at most {MOST} are allowed")
+        raise ValueError(f"{name}: has {len(rows)} maps; at most {MOST} are allowed")
     return of_table(rows)
+
+
+def to_text(ifs: IFS) -> str:
+    """The system as one line, to copy: numbers of a map by spaces, maps by semicolons; `parse` reads it back."""
+    return "; ".join(" ".join(map(repr, row)) for row in table(ifs).tolist())
+
+
+def parse(text: str) -> IFS:
+    """The system of a line of `to_text`, or of a CSV's text, every bit of it; a ValueError says what is wrong."""
+    lines = [line.replace(",", " ") for line in re.split("[;\n]", text) if line.strip()]
+    try:
+        rows = np.loadtxt(lines, ndmin=2) if lines else np.empty((0, 0))
+    except ValueError as error:
+        raise ValueError(f"text: not a table of numbers ({error})") from error
+    return _checked(rows, "text")
 
 
 def number_of(name: str) -> int:

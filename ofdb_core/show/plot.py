@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
@@ -22,15 +23,18 @@ Given = ParamSpec("Given")
 
 MOSAIC, TILE = 2400, (16, 96)  # pixels of a sheet of all pictures, each side at most, and of each of them
 
-ACCENT, OTHER, FAINT = "#1f6f8b", "#d1495b", "#b8b8b8"
+ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
+INK = "#767676"  # of text and axes: read as well on white as on black, since a figure's background is see-through
 
 
 def _as_written(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
-    """The function, in whose figures a name with dollar signs is a name and no formula."""
+    """The function, whose figures have our ink, and in which a name with dollar signs is a name and no formula."""
+    inks: Any = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
 
     @functools.wraps(draw)
     def drawn(*given: Given.args, **named: Given.kwargs) -> Figure:
-        figure = draw(*given, **named)
+        with matplotlib.rc_context(dict.fromkeys(inks, INK)):
+            figure = draw(*given, **named)
         texts: list[Any] = figure.findobj(Text)
         for text in texts:
             if "$" in text.get_text():
@@ -231,14 +235,12 @@ def comparison(
         values = [np.asarray(group[name]) * 100 for group in accuracies.values()]
         place = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
         spread = [value.std(ddof=1) if len(value) > 1 else 0.0 for value in values]
-        look = {"color": (ACCENT, OTHER, FAINT)[i % 3], "label": name, "yerr": spread, "capsize": 3}
+        look = {"color": (ACCENT, OTHER, FAINT)[i % 3], "label": name, "yerr": spread, "ecolor": INK, "capsize": 3}
         bars = axis.bar(place, [value.mean() for value in values], width * 0.95, **look)
         labels = [f"{value.mean():.1f} ± {s:.1f}" for value, s in zip(values, spread, strict=True)]
         axis.bar_label(bars, labels, fontsize=9, padding=5)
         for x, value in zip(place, values, strict=True):  # beside the error bar, so that each is seen
-            axis.plot(
-                x + width * (0.2 + 0.15 * np.linspace(-1, 1, len(value))), value, ".", color="black", markersize=5
-            )
+            axis.plot(x + width * (0.2 + 0.15 * np.linspace(-1, 1, len(value))), value, ".", color=INK, markersize=5)
     axis.set_xticks(np.arange(len(accuracies)), list(accuracies))
     axis.set(ylabel=ylabel, ylim=(0, 120), yticks=range(0, 101, 20))
     axis.legend(frameon=False, loc="upper left", ncols=len(names))

@@ -1,6 +1,5 @@
-"""The figures and numbers of an experiment on one page: report.html, with its figures inside."""
+"""The figures and numbers of an experiment on one page: report.html, with its figures inside, and its gallery."""
 
-import base64
 import html
 import json
 from collections.abc import Callable, Iterable
@@ -11,23 +10,12 @@ from ofdb_core.base import files, provenance, record
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.record import Entry, Run
 from ofdb_core.families import registry
+from ofdb_core.show import gallery, pages, plot
 
 OUTCOME = "5_finetune_comparison"  # the figure that shows what came of it
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h2 { margin-top: 3rem; border-bottom: 1px solid #ddd; } h2 small { font-weight: normal; color: #888; }
-figure { margin: 1.5rem 0; } img { max-width: 100%; } figcaption { color: #555; }
-table { border-collapse: collapse; } td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; }
-summary { cursor: pointer; color: #1f6f8b; } .holds { color: #2a7a3b; } code { overflow-wrap: anywhere; }
-"""
-
-
-def _table(pairs: Iterable[tuple[str, object]]) -> str:
-    rows = "".join(
-        f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>" for name, value in pairs
-    )
-    return f"<table>{rows}</table>"
+INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
+AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # whose numbers say what came of it, the first one that ran
+MOST_NUMBERS = 4  # of them, the others stand with their notebook
 
 
 def embedded(out: Path, figure: Entry) -> str:
@@ -35,34 +23,37 @@ def embedded(out: Path, figure: Entry) -> str:
     data = record.picture(out, figure)
     if data is None:
         raise ValueError(f"{out / figure['file']}: missing or not as it was drawn; run its notebook again")
-    return base64.b64encode(data).decode()
+    if Path(figure["file"]).suffix == ".svg":
+        data = data.replace(b"<defs>", b"<defs>" + INKS, 1).replace(plot.INK.encode(), b"var(--ink)")
+        return pages.as_data(data, "image/svg+xml")
+    return pages.as_data(data, "image/png")
 
 
 def _figure(out: Path, figure: Entry) -> str:
     data, caption = embedded(out, figure), html.escape(figure["caption"])
-    return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
-    )
+    return f'<figure><img src="{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
 def _section(out: Path, notebook: str, entry: Entry, above: list[Entry]) -> str:
     """One notebook, without the figures that are shown above."""
-    checks = "".join(f'<li class="holds">holds: {html.escape(check["sentence"])}</li>' for check in entry["checks"])
-    seconds = html.escape(f", {entry['seconds']} s") if "seconds" in entry else ""
+    checks = "".join(f'<li class="{_holds(check)}">{html.escape(check["sentence"])}</li>' for check in entry["checks"])
     stage = html.escape(notebook)
     return "\n".join(
         [
             f'<section id="{stage}"><h2>{html.escape(heading(notebook))} <small>{stage}</small></h2>',
-            _table(entry["results"].items()),
+            pages.table(entry["results"].items()),
             *(_figure(out, figure) for figure in entry["figures"] if figure not in above),
-            f"<ul>{checks}</ul>",
-            f"<details><summary>parameters and what it ran on{seconds}</summary>",
-            _table(entry["parameters"].items()),
-            _table([("started", entry["started"]), ("commit", entry["commit"]), ("machine", entry["machine"])]),
-            _table(entry["versions"].items()),
+            f'<ul class="checks">{checks}</ul>',
+            "<details><summary>parameters and versions</summary>",
+            pages.table(entry["parameters"].items()),
+            pages.table([("started", entry["started"]), ("commit", entry["commit"]), *entry["versions"].items()]),
             "</details></section>",
         ]
     )
+
+
+def _holds(check: Entry) -> str:
+    return "good" if check["holds"] else "bad"
 
 
 @dataclass(frozen=True)
@@ -91,24 +82,60 @@ def leading(names: Iterable[str]) -> list[str]:
     return [name for name in (OUTCOME, *covers) if name in names]
 
 
-def page(out: Path, title: str, entries: dict[str, Entry]) -> str:
-    """The page as text, its strongest figures first. out: the experiment's folder; entries: notebook -> its record."""
+def _seconds(entry: Entry) -> float:
+    seconds = entry.get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
+
+
+def _ran(entries: dict[str, Entry]) -> str:
+    """What ran, how long, and on what."""
+    longest = max(map(_seconds, entries.values())) or 1.0
+    rows = "".join(
+        f'<tr><th><a href="#{html.escape(stage)}">{html.escape(stage)}</a></th>'
+        f'<td>{pages.duration(_seconds(entry))}</td><td style="width: 30%"><span class="bar" '
+        f'style="width: {100 * _seconds(entry) / longest:.1f}%"></span></td>'
+        f"<td>{sum(check['holds'] for check in entry['checks'])} of {len(entry['checks'])} checks hold</td></tr>"
+        for stage, entry in entries.items()
+    )
+    machines = dict.fromkeys(entry["machine"] for entry in entries.values())
+    commits = dict.fromkeys(str(entry["commit"]) for entry in entries.values())
+    on = pages.table([("machine", "; ".join(machines)), ("commit", ", ".join(commits))])
+    return f'<div class="scroll"><table style="width: 100%"><tbody>{rows}</tbody></table></div>{on}'
+
+
+def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = None) -> str:
+    """The page as text: what came of it, what ran, each notebook.
+
+    out: the experiment's folder; entries: notebook -> its record; beside: the gallery's file, where there is one.
+    """
     figures = {Path(figure["file"]).stem: figure for entry in entries.values() for figure in entry["figures"]}
     above = [figures[name] for name in leading(figures)]
-    sections = [_section(out, notebook, entry, above) for notebook, entry in entries.items()]
-    links = " · ".join(f'<a href="#{stage}">{stage}</a>' for stage in map(html.escape, entries))
-    holding = sum(check["holds"] for entry in entries.values() for check in entry["checks"])
+    results: dict[str, object] = next((entries[stage]["results"] for stage in AS_RESULT if stage in entries), {})
     last = list(entries.values())[-1]
-    about = html.escape(f"{holding} checks hold · {last['started'][:10]} · commit {last['commit']} · {last['machine']}")
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
-    first = "".join(_figure(out, figure) for figure in above)
-    body = f"<h1>{html.escape(title)}</h1><p>{about}</p>{first}<p>{links}</p>{''.join(sections)}"
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+    checks = [check["holds"] for entry in entries.values() for check in entry["checks"]]
+    took = pages.duration(sum(map(_seconds, entries.values())))
+    about = f"{last['started'][:10]} · {len(entries)} notebooks in {took} · {sum(checks)} of {len(checks)} checks hold"
+    links = {"outcome": "What came of it", "ran": "What ran", **{stage: heading(stage) for stage in entries}}
+    parts = [
+        f'<h1>{html.escape(title)}</h1><p class="lead">{html.escape(about)}</p>',
+        '<section id="outcome">',
+        pages.numbers(dict(list(results.items())[:MOST_NUMBERS])),
+        *(_figure(out, figure) for figure in above),
+        f'<p><a href="{beside}">Look through all categories</a></p>' if beside else "",
+        "</section>",
+        f'<section id="ran"><h2>What ran, and on what</h2>{_ran(entries)}</section>',
+        *(_section(out, notebook, entry, above) for notebook, entry in entries.items()),
+    ]
+    return pages.page(title, f'<div class="sided">{pages.contents(links)}<main>{"".join(parts)}</main></div>')
 
 
 def write(run: Run, title: str) -> Path:
-    """Write report.html into the run's folder, with the run itself in its place among the others; return its path."""
-    entries = {**record.read(run.folder), run.notebook: run.entry}
+    """Write report.html into the run's folder, with the run itself in its place among the others; return its path.
+
+    Beside it gallery.html, where the run has images.
+    """
+    entries = dict(sorted({**record.read(run.folder), run.notebook: run.entry}.items()))
     path = run.folder / "report.html"
-    files.write_whole(path, page(run.folder, title, dict(sorted(entries.items()))))
+    beside = gallery.write(run.folder, f"{title}: its categories", entries)
+    files.write_whole(path, page(run.folder, title, entries, beside.name if beside else None))
     return path

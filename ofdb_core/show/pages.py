@@ -1,0 +1,108 @@
+"""HTML pages that need nothing but themselves: one look, tables, and modules of JavaScript inside."""
+
+import base64
+import html
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+WHOLE = Template(
+    """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title><link rel="icon" href="data:,"><style>
+$style</style></head><body><div class="page">$body</div>$script</body></html>
+"""
+)
+SCRIPT = Template(
+    """<script type="importmap">$map</script>
+<script type="application/json" id="data">$data</script>
+<script type="module">
+$code
+</script>
+"""
+)
+
+Text = str  # HTML, in which what came from elsewhere is escaped
+
+
+def own(name: str) -> str:
+    """The text of a file of this wing, as page.css."""
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def page(title: str, body: Text, *, style: str = "", script: Text = "") -> Text:
+    """A whole page. title: plain words; style: more CSS than every page has."""
+    return WHOLE.substitute(title=escape(title), style=own("page.css") + style, body=body, script=script)
+
+
+def script(modules: Iterable[str], code: str, data: Any) -> Text:
+    """Code that runs in a page, with `data` parsed; modules: files of this wing, that it imports by their stems.
+
+    They are inside the page, since one that is opened as a file can import no other.
+    """
+    urls = {Path(name).stem: as_data(own(name).encode(), "text/javascript;charset=utf-8") for name in modules}
+    read = 'const data = JSON.parse(document.getElementById("data").textContent);'
+    imports, _, rest = code.partition("\n\n")
+    return SCRIPT.substitute(map=as_json({"imports": urls}), data=as_json(data), code=f"{imports}\n{read}\n{rest}")
+
+
+def as_data(data: bytes, kind: str) -> str:
+    """Bytes as the address of a picture or module that a page holds inside; kind: its media type."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def as_json(value: Any) -> str:
+    """JSON that can stand in a page: nothing in it ends the script that it stands in."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def table(rows: Iterable[Sequence[object]], heads: Sequence[str] = ()) -> Text:
+    """Rows of plain words or numbers, the first of each its name; wider than a phone, it is moved by itself."""
+    top = f"<thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in heads)}</tr></thead>" if heads else ""
+    lines = "".join(f"<tr><th>{escape(first)}</th>{_cells(rest)}</tr>" for first, *rest in rows)
+    return f'<div class="scroll"><table>{top}<tbody>{lines}</tbody></table></div>'
+
+
+def _cells(row: Iterable[object]) -> Text:
+    return "".join(f"<td>{escape(value)}</td>" for value in row)
+
+
+def escape(value: object) -> Text:
+    """What came from elsewhere, as words."""
+    return html.escape(str(value))
+
+
+def numbers(values: Mapping[str, object]) -> Text:
+    """Names and values, to be seen at once."""
+    cards = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
+    return f'<dl class="numbers">{"".join(cards)}</dl>'
+
+
+def bars(values: Sequence[tuple[str, float]]) -> Text:
+    """Names and positive numbers as bars, whose lengths are those of the numbers' logarithms."""
+    most = max((math.log10(1 + value) for _, value in values), default=1.0)
+    rows = "".join(
+        f'<tr><th>{escape(name)}</th><td>{value:,.4g}</td><td style="width: 50%">'
+        f'<span class="bar" style="width: {100 * math.log10(1 + value) / most:.1f}%"></span></td></tr>'
+        for name, value in values
+    )
+    return f'<div class="scroll"><table style="width: 100%"><tbody>{rows}</tbody></table></div>'
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 5.1 s, 2 min 44 s, 3 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def contents(links: Mapping[str, str]) -> Text:
+    """A table of contents: place on this page -> words; beside the page where there is room, else folded above it."""
+    entries = "".join(f'<li><a href="#{escape(place)}">{escape(words)}</a></li>' for place, words in links.items())
+    return f'<nav class="contents"><details><summary>Contents</summary><ul>{entries}</ul></details></nav>'

@@ -1,0 +1,243 @@
+"""The explorer as a user has it: in a page, and in JupyterLab with a kernel; drags, typing, undoing and saving."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from browser import browser, opened, tab  # noqa: F401
+
+from ofdb_core.base import provenance
+from ofdb_core.families import fractal_2d
+from ofdb_core.formulas import ifs, search
+from ofdb_core.show import explorer
+
+pytestmark = pytest.mark.slow
+
+LAB = ["--LabApp.expose_app_in_browser=True", "--IdentityProvider.token=", "--allow-root", "--no-browser"]
+LAB += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+PIXELS = """canvas => {
+  const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let text = '';
+  for (let i = 0; i < data.length; i += 4) text += data[i] ? '1' : '0';
+  return text;
+}"""
+
+
+def pixels(page):
+    """What the explorer shows, (size, size) uint8 of 0 and 1."""
+    text = page.locator("[data-ofdb=picture]").evaluate(PIXELS)
+    return (np.frombuffer(text.encode(), np.uint8) - ord("0")).reshape(round(len(text) ** 0.5), -1)
+
+
+def drag(page, handle, right, down, steps=12):
+    """Drag a handle by so many pixels."""
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + right, y + down, steps=steps)
+    page.mouse.up()
+    page.wait_for_timeout(100)
+
+
+@pytest.fixture
+def page(tab):  # noqa: F811
+    """A page without a kernel on which the explorer shows the first published category; its handle is `shown`."""
+    module = tab.module(explorer.MODULE)
+    tab.page.add_style_tag(path=explorer.STYLE)
+    rows = ifs.table(search.published(2, 0)).tolist()
+    tab.page.evaluate(
+        "([js, system]) => { const e = document.createElement('div'); document.body.append(e);"
+        " window.shown = js.mount(e, {system}); }",
+        [module, rows],
+    )
+    tab.page.wait_for_function("shown.times.length > 0")
+    tab.page.shoot = tab.shoot
+    return tab.page
+
+
+def system(page):
+    return ifs.of_table(np.array(page.evaluate("shown.system"), float))
+
+
+def test_what_is_dragged_typed_and_undone_is_what_python_draws(page):
+    def agree():
+        page.wait_for_timeout(50)
+        assert (pixels(page) == fractal_2d.indices(system(page), size=512, weight=1.0, draw="point_gray")).all()
+
+    first = ifs.table(system(page))
+    agree()
+    for handle in (0, 3, 6):
+        before = pixels(page)
+        drag(page, page.locator(f"[data-handle='{handle}']").nth(0), -25, 18)
+        assert (pixels(page) != before).any()
+        agree()
+    assert not np.allclose(ifs.table(system(page)), first)
+    page.get_by_label("a: how x becomes x").fill("0.25")
+    page.get_by_label("a: how x becomes x").press("Enter")
+    assert 0.25 in system(page).A[:, 0, 0]
+    agree()
+    for _ in range(4):
+        page.get_by_label("undo (Ctrl+Z)").click()
+    assert ifs.table(system(page)).tolist() == first.tolist()
+    agree()
+    page.keyboard.press("Control+y")
+    assert ifs.table(system(page)).tolist() != first.tolist()
+    page.shoot("dragged")
+
+
+def test_the_keyboard_moves_a_handle_and_numbers_keep_their_meaning(page):
+    handle = page.locator("[data-handle='0']").nth(1)
+    handle.focus()
+    before = system(page)
+    page.keyboard.press("ArrowRight")
+    after = system(page)
+    assert after.t[1, 0] > before.t[1, 0]
+    assert (after.A == before.A).all()
+    assert page.get_by_label("f: how far it moves along y").input_value() == repr(after.t[1].tolist()[1])
+    page.get_by_label("larger σ:").fill("0.5")
+    page.get_by_label("larger σ:").press("Enter")
+    assert np.isclose(np.linalg.svd(system(page).A[1])[1].max(), max(0.5, np.linalg.svd(after.A[1])[1].min()))
+    assert np.allclose(system(page).p, ifs.determinants(system(page).A) / ifs.determinants(system(page).A).sum())
+
+
+def test_a_system_that_runs_off_is_said_kindly_and_the_last_good_picture_stays(page):
+    good = pixels(page)
+    for name in ("a: how x becomes x", "d: how y becomes y"):
+        page.get_by_label(name).fill("40")
+        page.get_by_label(name).press("Enter")
+    page.wait_for_timeout(100)
+    assert "runs off to infinity" in page.get_by_role("alert").inner_text()
+    assert page.get_by_role("alert").is_visible()
+    page.shoot("runs-off")
+    page.get_by_label("undo (Ctrl+Z)").click()
+    page.get_by_label("undo (Ctrl+Z)").click()
+    page.wait_for_timeout(100)
+    assert not page.get_by_role("alert").is_visible()
+    assert (pixels(page) == good).all()
+    page.get_by_label("points: of the chaos game").fill("900000000")
+    page.get_by_label("points: of the chaos game").press("Enter")
+    page.wait_for_timeout(100)
+    assert "the explorer draws 2 to 5,000,000" in page.get_by_role("alert").inner_text()
+    assert (pixels(page) == good).all()
+
+
+def test_every_control_has_a_name_and_words(page):
+    page.locator("summary").click()
+    page.get_by_label("keep this picture beside").click()
+    nameless = page.evaluate(
+        "[...document.querySelectorAll('.ofdb-explorer :is(button, input, select, textarea, [tabindex])')].filter(e =>"
+        " !(e.getAttribute('aria-label') ?? '').trim() || (e.tagName === 'BUTTON' && !e.title)).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, scheme):  # noqa: F811
+    with opened(browser, tmp_path / "shots", color_scheme=scheme) as watched:
+        page, seen = watched.page, set()
+        module = watched.module(explorer.MODULE)
+        page.add_style_tag(path=explorer.STYLE)
+        page.evaluate(
+            "js => { document.documentElement.style.colorScheme = 'light dark';"
+            " window.shown = js.mount(document.body, {}) }",
+            module,
+        )
+        choice = page.get_by_label("Start from", exact=True)
+        for name in choice.locator("option").all_inner_texts():
+            choice.select_option(name)
+            page.wait_for_timeout(600 if "random" in name else 60)
+            seen.add(pixels(page).tobytes())
+            watched.shoot(name.split()[0].strip("',"))
+        assert len(seen) == 7
+        page.get_by_label("keep this picture beside").click()
+        page.get_by_label("copy the system as a line of text").click()
+        line = page.get_by_label("A system as text").input_value()
+        assert ifs.table(ifs.parse(line)).tolist() == page.evaluate("shown.system")
+        page.locator("summary").click()
+        page.get_by_label("instance 3: open it").click()
+        assert page.evaluate("shown.system") != ifs.table(ifs.parse(line)).tolist()
+        page.get_by_label("open the system put aside").click()
+        assert page.evaluate("shown.system") == ifs.table(ifs.parse(line)).tolist()
+        page.get_by_label("one point more").click()
+        page.get_by_label("one point more").click()
+        page.wait_for_timeout(60)
+        assert page.locator("output").filter(has_text="2 points").is_visible()
+        assert pixels(page).sum() == 2
+        page.get_by_label("A system as text").fill("1 2 3")
+        page.get_by_label("open the system in the box").click()
+        assert "six" in page.get_by_role("alert").inner_text()
+        watched.shoot("all-of-it")
+        assert not watched.wrong
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on a copy of the notebooks: its address and its folder."""
+    root = tmp_path_factory.mktemp("lab")
+    shutil.copytree(provenance.NOTEBOOKS, root / "notebooks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", *LAB, f"--port={port}", f"--notebook-dir={root}"]
+    with (root / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=provenance.PROJECT)
+    address = f"http://localhost:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/api/status").close()
+                break
+            except (urllib.error.URLError, ConnectionError):
+                assert server.poll() is None, (root / "lab.log").read_text()
+                time.sleep(0.2)
+        yield address, root
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def run_all(watched, address, name, parameters, root):
+    """Open a notebook with other values in its parameters cell, run all cells, and wait for the last one."""
+    path = root / "notebooks" / f"{name}.ipynb"
+    notebook = json.loads(path.read_text())
+    lines = "".join(f"{key} = {value!r}\n" for key, value in parameters.items())
+    notebook["cells"].insert(2, {**notebook["cells"][1], "id": "given", "metadata": {}, "source": lines})
+    path.write_text(json.dumps(notebook))
+    page = watched.page
+    page.goto(f"{address}/lab/tree/notebooks/{name}.ipynb?reset")
+    page.wait_for_function(
+        "window.jupyterapp?.shell.currentWidget?.context?.sessionContext.session?.kernel", timeout=60_000
+    )
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+    return page
+
+
+def test_notebook_0_in_jupyterlab(browser, lab, tmp_path):  # noqa: F811
+    address, root = lab
+    with opened(browser, tmp_path / "shots", viewport={"width": 1400, "height": 1500}) as watched:
+        page = run_all(
+            watched, address, "0_explore_ifs", {"points": 20_000, "image_size": 128, "out": str(root / "out")}, root
+        )
+        box = page.locator(".ofdb-explorer")
+        box.wait_for(timeout=120_000)
+        box.scroll_into_view_if_needed()
+        page.wait_for_timeout(1000)
+        watched.shoot("notebook-0")
+        before = pixels(page)
+        drag(page, page.locator("[data-handle='3']").first, 30, 20)
+        assert (pixels(page) != before).any()
+        page.get_by_label("save the system as a category's file").click()
+        page.get_by_text("was saved").wait_for(timeout=20_000)
+        (saved,) = root.glob("runs/own/categories/*.csv")
+        drawn = fractal_2d.indices(ifs.load(saved), size=512, weight=1.0, draw="point_gray")
+        assert (pixels(page) == drawn).all()
+        watched.shoot("saved")
+        assert not watched.wrong

@@ -1,0 +1,85 @@
+"""The browser computes what Python computes, bit for bit: streams, systems, orbits, pictures, files."""
+
+import numpy as np
+import pytest
+from browser import browser, tab  # noqa: F401
+
+from ofdb_core.families import fractal_2d, one_parameter
+from ofdb_core.formulas import chaos_game, ifs, raster, search, streams
+from ofdb_core.formulas.streams import Mersenne
+from ofdb_core.show import explorer
+
+pytestmark = pytest.mark.slow
+
+SIZES = [(16, 500), (97, 20_000), (362, 200_000), (512, 200_000)]
+
+
+@pytest.fixture
+def js(tab):  # noqa: F811
+    """A function that calls a JavaScript function of the module and gives what it returns."""
+    module = tab.module(explorer.MODULE)
+
+    def call(code, *arguments):
+        return tab.page.evaluate(
+            f"([js, ...given]) => {{ const f = {code}; return f(js, ...given); }}", [module, *arguments]
+        )
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def systems():
+    """The first six published categories, and one that runs off to infinity and then to NaN."""
+    wild = ifs.IFS(np.array([[[1.5, 0.3], [-0.4, 1.4]]]), np.ones((1, 2)), np.ones(1))
+    assert np.isnan(chaos_game.orbit(wild, streams.choices(10_000))).any()
+    return [*(search.published(2, i) for i in range(6)), wild]
+
+
+@pytest.mark.parametrize("key", [0, 100, 2**32 - 1, [0], [5, 7], [2**32 - 1, 3, 1]])
+def test_the_streams_are_those_of_numpy_and_python(js, key):
+    mine = Mersenne(key)
+    wanted = [mine.random(1000).tolist(), mine.patches(2000).tolist(), [mine.integer(2, 8) for _ in range(50)]]
+    assert wanted == js(
+        "(js, key) => { const m = new js.Mersenne(key);"
+        " return [[...m.random(1000)], [...m.patches(2000)], Array.from({length: 50}, () => m.integer(2, 8))]; }",
+        key,
+    )
+
+
+def same(js, system, how):
+    """Whether the browser draws the picture that Python draws."""
+    text = "(js, ...given) => js.picture(...given).reduce((text, index) => text + String.fromCharCode(32 + index), '')"
+    drawn = np.frombuffer(js(text, ifs.table(system).tolist(), how).encode("latin1"), np.uint8) - 32
+    return (drawn.reshape(how["size"], -1) == fractal_2d.indices(system, **how)).all()
+
+
+@pytest.mark.parametrize("draw", raster.DRAWS)
+@pytest.mark.parametrize(("size", "points"), SIZES)
+def test_a_picture_has_the_pixels_of_python(js, systems, draw, size, points):
+    for category, system in enumerate(systems):
+        how = {"draw": draw, "size": size, "points": points, "seed": 3, "category": category}
+        assert same(js, system, {**how, "weight": 1.0})
+        assert same(js, system, {**how, "weight": 0.2, "category": None})
+
+
+def test_filling_rate_search_and_instances_are_those_of_python(js, systems):
+    for system in systems:
+        orbit = chaos_game.orbit(system, streams.choices(100_000))
+        rate = "(js, rows) => js.fillingRate(js.orbit(rows, js.choose(rows, js.numbers('random', 100, 100000))))"
+        assert js(rate, ifs.table(system).tolist()) == raster.filling_rate(orbit)
+    found = js("js => js.searched(new js.Mersenne(1))")
+    assert found == ifs.table(systems[0]).tolist()
+    wanted = ifs.table(one_parameter.perturbed(systems[0], 0.1, Mersenne([4, 9]))).tolist()
+    assert js("(js, rows) => js.perturbed(rows, 0.1, 4, 9)", found) == wanted
+    for spread in (0.4, 0.1, 0.5, 0.05):
+        assert js("(js, spread) => js.weightRows(spread)", spread) == ifs.weight_rows(spread).tolist()
+
+
+def test_a_system_goes_to_text_and_back(js, systems, tmp_path):
+    for system in systems:
+        rows = ifs.table(system).tolist()
+        assert js("(js, rows) => js.toCSV(rows)", rows).encode() == fractal_2d.csv(system)
+        text = js("(js, rows) => js.toText(rows)", rows)
+        assert ifs.table(ifs.parse(text)).tolist() == rows
+        for written in (text, ifs.to_text(system), fractal_2d.csv(system).decode()):
+            assert js("(js, text) => js.parse(text)", written) == rows
