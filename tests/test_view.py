@@ -1,10 +1,12 @@
-import ipywidgets
+import math
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from ofdb_core.formulas import camera
-from ofdb_core.show import view, widgets
+from ofdb_core.show import view
+from ofdb_core.show.turntable import Turntable
 
 POINTS = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3))
 
@@ -20,15 +22,14 @@ def test_a_view_is_saved_as_the_camera_sees_it(tmp_path):
 
 
 def test_the_button_keeps_what_the_turntable_shows(tmp_path):
-    box = view.with_button(widgets.turntable(POINTS, size=view.SIDE), POINTS, tmp_path)
-    (controls, picture), (button, words) = (part.children for part in box.children)
-    *turns, pixels = controls.children
-    turns[1].value, pixels.value = -30.0, 3
+    turned = Turntable(POINTS)
+    button, words = view.button(turned, tmp_path).children
+    turned.angles, turned.point_size = [0.0, math.radians(-30), 0.0], 3
     button.click()
     kept = tmp_path / "view_0_-30_0_3px.png"
     assert words.value == f"kept as {kept}"
-    assert kept.read_bytes() == picture.value
-    assert isinstance(button, ipywidgets.Button)
+    seen = camera.render(turned.cloud(), camera.rotation([0, math.radians(-30), 0]), size=view.SIDE, point_size=3)
+    assert (np.asarray(Image.open(kept).convert("L")) == seen * 255).all()
 
 
 def test_a_point_of_other_sizes_is_refused(tmp_path):

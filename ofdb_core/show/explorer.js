@@ -733,10 +733,10 @@ export function mount(root, options = {}) {
       change(rows.map((row, i) => (i === selected ? [...assembled(five), ...row.slice(4)] : row)));
     };
     table.replaceChildren();
-    LETTERS.forEach((letter, column) => {
-      const [label, input] = number(letter, letter, put(column));
+    for (const letter of ["a", "b", "e", "c", "d", "f"]) {
+      const [label, input] = number(letter, letter, put(LETTERS.indexOf(letter)));
       (fields[letter] = input), table.append(label);
-    });
+    }
     for (const [name, label, more] of [["turn", "rotation °"], ["axis", "axis °"], ["s1", "larger σ", { min: 0 }], ["s2", "smaller σ", { min: 0 }]]) {
       const [field, input] = number(name, label, shape(name), more);
       (fields[name] = input), table.append(field);

@@ -1,5 +1,6 @@
 """The view of a 3D model that one likes, kept as a picture: by a button under a turntable, or by a call."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from ofdb_core.base import files
 from ofdb_core.data import png
 from ofdb_core.formulas import camera
+from ofdb_core.show.turntable import Turntable
 
 SIDE = 800  # pixels of a kept view
 
@@ -24,7 +26,7 @@ def save(
 ) -> Path:
     """Write what a camera sees of a model (n, 3) as a PNG of size x size pixels; return its path.
 
-    turns: in degrees, numbered as the angles of `camera.rotation` and the sliders of `widgets.turntable`; point_size:
+    turns: in degrees, as the angles of `camera.rotation`; point_size:
     pixels, 1 to 3. With the same arguments the bytes are the same.
     """
     rotation = camera.rotation(np.radians(np.asarray(turns, float)))
@@ -35,15 +37,15 @@ def save(
     return Path(path)
 
 
-def with_button(turntable: widgets.HBox, points: np.ndarray, folder: str | Path) -> widgets.VBox:
-    """A `widgets.turntable` of points, with a button that saves what it shows as <folder>/view_<turns>.png."""
-    *turns, pixels = turntable.children[0].children
-    button, words = widgets.Button(description="keep this view"), widgets.Label()
+def button(turntable: Turntable, folder: str | Path) -> widgets.HBox:
+    """A button that saves what a turntable shows as <folder>/view_<turns>.png, and says so beside it."""
+    pressed, words = widgets.Button(description="keep this view"), widgets.Label()
 
     def keep(_: Any) -> None:
-        degrees = [slider.value for slider in turns]
-        name = f"view_{'_'.join(f'{angle:g}' for angle in degrees)}_{pixels.value}px.png"
-        words.value = f"kept as {save(points, Path(folder) / name, turns=degrees, point_size=pixels.value)}"
+        degrees = [round(math.degrees(angle), 1) for angle in turntable.angles]
+        name = f"view_{'_'.join(f'{angle:g}' for angle in degrees)}_{turntable.point_size}px.png"
+        kept = save(turntable.cloud(), Path(folder) / name, turns=degrees, point_size=turntable.point_size)
+        words.value = f"kept as {kept}"
 
-    button.on_click(keep)
-    return widgets.VBox([turntable, widgets.HBox([button, words])])
+    pressed.on_click(keep)
+    return widgets.HBox([pressed, words])
