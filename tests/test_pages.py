@@ -14,10 +14,15 @@ from ofdb_core.formulas import ifs, search
 from ofdb_core.run import launch, parameter_files, plain_yaml, road
 
 ROOT = provenance.PROJECT
-PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for place in ("", "docs/**/", "notebooks/")
+    for path in ROOT.glob(f"{place}*.md")
+}
 del PAGES["CHANGELOG.md"]  # which may name what is no longer there
 MADE = ("runs/", "data/", ".venv")  # by a run, a download, the set-up
-OTHERS = {"list", "verify", "test", "lab", "init", "completion", "schema", "cost"}  # words that are no experiment
+# words of the command that are no experiment
+OTHERS = {"list", "verify", "test", "lab", "init", "completion", "schema", "cost", "site"}
 CALL = r"(?:\./run_all\.sh|ofdb)(?=\s|$)"
 KEYS = {"extends", "about"}  # of parameter files, beside parameters
 
