@@ -14,10 +14,16 @@ from ofdb_core.formulas import ifs, search
 from ofdb_core.run import launch, parameter_files, plain_yaml, road
 
 ROOT = provenance.PROJECT
-PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for place in ("", "docs/**/", "notebooks/")
+    for path in ROOT.glob(f"{place}*.md")
+}
 del PAGES["CHANGELOG.md"]  # which may name what is no longer there
 MADE = ("runs/", "data/", ".venv")  # by a run, a download, the set-up
-OTHERS = {"list", "verify", "test", "lab", "init", "completion", "schema", "cost"}  # words that are no experiment
+# words of the command that are no experiment
+OTHERS = {"list", "verify", "test", "lab", "init", "completion", "schema", "cost", "site"}
+CALL = r"(?:\./run_all\.sh|ofdb)(?=\s|$)"
 KEYS = {"extends", "about"}  # of parameter files, beside parameters
 
 
@@ -65,13 +71,13 @@ def test_a_path_that_is_named_is_there(page, path):
 
 
 def commands(page):
-    """The words after ./run_all.sh, of each command in a page's blocks of code and its tables, and those of jobs."""
+    """The words of each command in a page's blocks of code and its tables, and of the jobs."""
     blocks = "\n".join(re.findall(r"^ *```(?:bash|sh)\n(.*?)^ *```$", text(page), re.DOTALL | re.MULTILINE))
-    lines = re.findall(r"^    (\./run_all\.sh.*)$", text(page), re.MULTILINE) + blocks.splitlines()
-    lines += re.findall(r"`(\./run_all\.sh [^`]+)`", prose(page))
+    lines = re.findall(rf"^    ({CALL}.*)$", text(page), re.MULTILINE) + blocks.splitlines()
+    lines += re.findall(rf"`({CALL} [^`]+)`", prose(page))
     lines += [f"./run_all.sh {words}" for words in re.findall(r"^sbatch .*jobs/slurm\.sh (.+)$", blocks, re.MULTILINE)]
     lines += [f"./run_all.sh {words}" for words in re.findall(r"^export WORDS=\"(.+?)\"", blocks, re.MULTILINE)]
-    return [line.strip().removeprefix("./run_all.sh") for line in lines if line.strip().startswith("./run_all.sh")]
+    return [re.sub(f"^{CALL}", "", line.strip()) for line in lines if re.match(CALL, line.strip())]
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def stand_in(tmp_path):
 @pytest.mark.parametrize(("page", "line"), [(page, line) for page in PAGES for line in commands(page)])
 def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path):
     words = shlex.split(line.replace(" [", " # ["), comments=True)
-    if not words or words[0].startswith("--") or words[0] in OTHERS:
+    if not words or words[0].startswith("--") or words[0] in OTHERS or "--params" in words:  # of the reader's own
         return
     options = command.parsed(words)
     every = parameter_files.notebooks(options.experiment)
