@@ -39,6 +39,8 @@ def completed(*typed):
         (("1p-frac", "-p", "sig"), ["sigma"]),
         (("list", "visualatom-1k/"), ["visualatom-1k/published"]),
         (("list", "ver"), []),
+        (("cost", "quicks"), ["quickstart"]),
+        (("cost", "1p-frac", "-p", "sig"), ["sigma"]),
         (("completion", ""), ["bash", "zsh"]),
         (("quickstrt", ""), []),
         (("verify", ""), []),
