@@ -170,6 +170,7 @@ def _lab(words: list[str]) -> NoReturn:
         raise experiments.UsageError(
             f"{project.FOLDER}: has no notebooks; `{PROGRAM} init DIR` makes a project, in which they are"
         )
+    os.environ.pop(project.VARIABLE, None)  # its terminals may go to another project
     _become("-m", "jupyterlab", f"--notebook-dir={project.FOLDER}", *words)
 
 

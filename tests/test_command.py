@@ -1,6 +1,7 @@
 """The command's own words: completion, schemas for editors, projects; and that these are quick to start."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,8 @@ def completed(*typed):
         (("1p-frac", "-p", "sig"), ["sigma"]),
         (("list", "visualatom-1k/"), ["visualatom-1k/published"]),
         (("list", "ver"), []),
+        (("cost", "quicks"), ["quickstart"]),
+        (("cost", "1p-frac", "-p", "sig"), ["sigma"]),
         (("completion", ""), ["bash", "zsh"]),
         (("quickstrt", ""), []),
         (("verify", ""), []),
@@ -170,6 +173,16 @@ def test_the_projects_folder_is_one_that_was_made_or_the_checkout(tmp_path, monk
     monkeypatch.setattr(project, "INSTALLED", True)
     monkeypatch.chdir(tmp_path.parent)
     assert project._folder() == tmp_path.parent
+
+
+def test_a_project_that_another_user_made_is_not_run_for_being_around(tmp_path, monkeypatch):
+    (tmp_path / project.MARKER).touch()
+    if os.getuid() == 0:
+        os.chown(tmp_path / project.MARKER, 1, 1)
+    monkeypatch.setattr(project.os, "getuid", lambda: (tmp_path / project.MARKER).stat().st_uid + 1)
+    assert not project.is_made(tmp_path)
+    monkeypatch.setattr(project.os, "getuid", lambda: (tmp_path / project.MARKER).stat().st_uid)
+    assert project.is_made(tmp_path)
 
 
 def test_the_commit_is_the_projects_own_or_none(tmp_path, monkeypatch):

@@ -25,12 +25,18 @@ def _folder() -> Path:
         here = Path.cwd()
     except FileNotFoundError:  # somebody removed it
         return SOURCE
-    made = [place for place in (here, *here.parents) if (place / MARKER).is_file()]
+    made = [place for place in (here, *here.parents) if is_made(place)]
     return made[0] if made else here if INSTALLED else SOURCE
 
 
+def is_made(folder: Path) -> bool:
+    """Whether `ofdb init` made a folder, and not by somebody else, who could have this user run any notebook."""
+    marker = folder / MARKER
+    return marker.is_file() and marker.stat().st_uid in (os.getuid(), 0)
+
+
 FOLDER = _folder()
-OWN = FOLDER if (FOLDER / MARKER).is_file() else SOURCE  # whose notebooks/ and params/ count
+OWN = FOLDER if is_made(FOLDER) else SOURCE  # whose notebooks/ and params/ count
 NOTEBOOKS, PARAMS = OWN / "notebooks", OWN / "params"
 RUNS, DATA = FOLDER / "runs", FOLDER / "data"
 

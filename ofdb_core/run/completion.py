@@ -40,6 +40,7 @@ compdef _ofdb {names}"""
 SCRIPTS = {"bash": BASH, "zsh": ZSH}
 OPTIONS = ("-p", "--out", "--params", "--launch", "--help")
 WITH_A_WORD = ("--out", "--params", "--launch")
+BEFORE_ONE = ("list", "cost")  # commands that are followed by an experiment
 PARAMETER = re.compile(r"^(\w+):", re.MULTILINE)
 
 
@@ -64,17 +65,18 @@ def words(typed: Sequence[str], commands: Sequence[str]) -> list[str]:
 def _candidates(before: Sequence[str], current: str, commands: Sequence[str]) -> Iterator[str]:
     plain = _plain(before)
     experiment, named = (plain[0], plain[1:]) if plain else (None, [])
+    asked = named[0] if experiment in BEFORE_ONE and named else experiment
     if before and before[-1] in WITH_A_WORD:
         return
     if before and before[-1] == "-p":
-        every = experiments.stages(experiment or "quickstart")
+        every = experiments.stages(asked or "quickstart")
         for stage in [name for name in every if name in named] or every:
             yield from (f"{stage}.{name}" if "." in current else name for name in _parameters(stage))
     elif len(before) > 1 and before[-2] == "-p":
         return
     elif current.startswith("-"):
         yield from OPTIONS
-    elif experiment is None or experiment == "list":
+    elif experiment is None or experiment in BEFORE_ONE:
         yield from [*experiments.found(), *(() if experiment else commands)]
     elif experiment == "completion":
         yield from SCRIPTS

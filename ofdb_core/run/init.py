@@ -8,7 +8,7 @@ from ofdb_core.base import files, project
 from ofdb_core.run import schema
 from ofdb_core.run.experiments import UsageError
 
-COPIED = ("notebooks/*.ipynb", "params/**/*.yaml", f"{schema.FOLDER}/*.json")
+COPIED = ("notebooks/*.ipynb", "notebooks/*.md", "params/**/*.yaml", f"{schema.FOLDER}/*.json")
 
 
 def run(place: str | Path) -> None:
