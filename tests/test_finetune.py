@@ -282,3 +282,18 @@ def test_predictions_and_confusion_name_files_and_classes_and_those_of_earlier_v
     tables.write(done.root / "predictions.csv", rows)  # as 0.1.0 wrote it
     told = [[(row["class"], row["predicted"]) for row in each] for each in (last, best)]
     assert [[(row["class"], row["predicted"]) for row in each] for each in done.predictions().values()] == told
+
+
+def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_kept(settings, tmp_path, checkpoint):
+    kept, _ = weights.load(checkpoint)
+    names = [f"{i:05d}" for i in range(8)]
+    for classes, same in ((names, True), ([f"x{i}" for i in range(8)], False)):
+        root = tmp_path / classes[0]
+        data = tree(root, **{f"{part}_{name}": 2 for part in ("train", "val") for name in classes})
+        asked = settings(data=data, repeats=1, starts=["pre-trained"])
+        given = finetune.start(asked)
+        ready = finetune._network(given.recipe, finetune.trials(asked)[0], given)
+        assert ready.head.weight.equal(kept.head.weight) == same
+        assert ready.norm.weight.equal(kept.norm.weight)
+        fresh = given.checkpoint.untrained(8, drop_path=0.0, seed=0)
+        assert ready.head.weight.equal(fresh.head.weight) != same

@@ -1,0 +1,73 @@
+"""docs/how-to.md: each task is done as the page says, by its own commands."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ofdb_core.base import folder, provenance
+from ofdb_core.data import samples, tables
+
+TEXT = (provenance.PROJECT / "docs" / "how-to.md").read_text(encoding="utf-8")
+TASKS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+
+
+def blocks(task, language):
+    """The blocks of code below a heading."""
+    return re.findall(rf"```{language}\n(.*?)```", TASKS[task], re.DOTALL)
+
+
+def run(place, *commands):
+    for command in commands:
+        subprocess.run(["bash", "-euc", command], cwd=place, check=True)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder of a user's: their photos, and the command."""
+    place = tmp_path_factory.mktemp("user")
+    script = place / "run_all.sh"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m ofdb_core "$@"\n')
+    script.chmod(0o755)
+    rng = np.random.default_rng(0)
+    for part in ("train", "val"):
+        for name, shade in (("dark", 40), ("light", 200)):
+            (place / "photos" / part / name).mkdir(parents=True)
+            for i in range(8):
+                pixels = np.clip(rng.normal(shade, 20, (30, 40, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(place / "photos" / part / name / f"{i}.jpg")
+    return place
+
+
+@pytest.mark.slow
+def test_my_own_systems_my_own_images_and_what_is_taken_along(place):
+    run(place, *blocks("Make a data set of my own systems", "bash"))
+    assert sorted(path.name for path in (place / "plants").iterdir()) == ["fern.csv", "triangle.csv"]
+    images = samples.Images.from_folder(place / "runs" / "plants" / "images")
+    assert images.classes == ["fern", "triangle"]
+    run(place, *blocks("Pre-train on a few classes", "bash"))
+    for name in ("plants", "plants-live"):
+        assert folder.verify(place / "runs" / name / "pretrain") == []
+    run(place, *blocks("Fine-tune on my own images", "bash"))
+    rows = tables.read(place / "runs" / "photos" / "finetune" / "predictions.csv")
+    assert {row["file"] for row in rows} == {f"{name}/{i}.jpg" for name in ("dark", "light") for i in range(8)}
+    assert np.mean([row["class"] == row["predicted"] for row in rows]) > 0.9
+    named = re.findall(r"^\| `(runs/[\w/.]+)", TASKS["Take the results along"], re.MULTILINE)
+    assert [name for name in named if not (place / name).exists()] == ["runs/photos/trackers/"]  # only with a tracker
+
+
+@pytest.mark.slow
+def test_a_loop_of_my_own(place):
+    (code,) = blocks("Get batches for a training loop of my own", "python")
+    assert len([line for line in code.splitlines() if line]) <= 4
+    done = subprocess.run([sys.executable, "-P", "-c", f"import torchvision\n{code}"], cwd=place, capture_output=True)
+    assert done.stdout.decode().splitlines() == ["torch.Size([8, 3, 64, 64]) torch.Size([8, 2])"] * 2
+
+
+def test_a_view_is_kept_by_the_call_on_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(blocks("Take the results along", "python")[0], {})
+    assert Image.open("mine.png").size == (800, 800)
