@@ -108,8 +108,8 @@ def test_the_keyboard_moves_a_handle_and_numbers_keep_their_meaning(page):
     assert after.t[1, 0] > before.t[1, 0]
     assert (after.A == before.A).all()
     assert page.get_by_label("f: how far it moves along y").input_value() == repr(after.t[1].tolist()[1])
-    page.get_by_label("larger σ:").fill("0.5")
-    page.get_by_label("larger σ:").press("Enter")
+    page.get_by_label("σ₁: the larger").fill("0.5")
+    page.get_by_label("σ₁: the larger").press("Enter")
     assert np.isclose(np.linalg.svd(system(page).A[1])[1].max(), max(0.5, np.linalg.svd(after.A[1])[1].min()))
     assert np.allclose(system(page).p, ifs.determinants(system(page).A) / ifs.determinants(system(page).A).sum())
 
