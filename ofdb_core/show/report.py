@@ -23,10 +23,13 @@ def embedded(out: Path, figure: Entry) -> str:
     data = record.picture(out, figure)
     if data is None:
         raise ValueError(f"{out / figure['file']}: missing or not as it was drawn; run its notebook again")
-    if Path(figure["file"]).suffix == ".svg":
-        data = data.replace(b"<defs>", b"<defs>" + INKS, 1).replace(plot.INK.encode(), b"var(--ink)")
-        return pages.as_data(data, "image/svg+xml")
-    return pages.as_data(data, "image/png")
+    return themed(data) if Path(figure["file"]).suffix == ".svg" else pages.as_data(data, "image/png")
+
+
+def themed(svg: bytes) -> str:
+    """An SVG figure as the address of a picture whose words and lines suit a light or a dark page."""
+    data = svg.replace(b"<defs>", b"<defs>" + INKS, 1).replace(plot.INK.encode(), b"var(--ink)")
+    return pages.as_data(data, "image/svg+xml")
 
 
 def _figure(out: Path, figure: Entry) -> str:
@@ -134,7 +137,8 @@ def write(run: Run, title: str) -> Path:
 
     Beside it gallery.html, where the run has images.
     """
-    entries = dict(sorted({**record.read(run.folder), run.notebook: run.entry}.items()))
+    before = {name: entry for name, entry in sorted(record.read(run.folder).items()) if name < run.notebook}
+    entries = {**before, run.notebook: run.entry}
     path = run.folder / "report.html"
     beside = gallery.write(run.folder, f"{title}: its categories", entries)
     files.write_whole(path, page(run.folder, title, entries, beside.name if beside else None))
