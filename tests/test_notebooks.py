@@ -44,7 +44,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     assert "A small &lt;run&gt;" in page
     assert page.index("from scratch on digits") < page.index("one a category") < page.index('<section id="ran"')
     sections = re.findall(r'<section id="([\w-]+)">', page)
-    assert sections == ["outcome", "ran", *(stage for stage in road.stages() if stage < "7")]
+    assert sections == ["outcome", "explore", "ran", *(stage for stage in road.stages() if stage < "7")]
     assert "1 · Which systems become categories?" in page
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
     check_what_goes_out(out)

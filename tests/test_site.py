@@ -105,7 +105,7 @@ def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
     page = tab.page
     page.goto((run / "gallery.html").as_uri())
     tiles = page.locator(".tile")
-    assert page.locator("output").inner_text() == "40 of 40"
+    assert page.locator("output.count").inner_text() == "40 of 40"
     shown = gallery.of_run(run, record.read(run))[0]
     page.get_by_label("sort by").first.select_option("filling rate")
     page.get_by_label("sort downwards").click()
@@ -114,11 +114,11 @@ def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
     middle = float(np.median(shown["properties"]["filling rate"]))
     page.get_by_label("filling rate, least").fill(str(middle))
     wanted = sum(value >= middle for value in shown["properties"]["filling rate"])
-    assert page.locator("output").inner_text() == f"{wanted} of 40"
+    assert page.locator("output.count").inner_text() == f"{wanted} of 40"
     page.get_by_label("filling rate, least").fill("2")
     assert page.get_by_text("No category is within all ranges.").is_visible()
     page.get_by_role("button", name="clear filters").click()
-    assert page.locator("output").inner_text() == "40 of 40"
+    assert page.locator("output.count").inner_text() == "40 of 40"
     page.get_by_label("size of a picture").fill("224")
     assert tiles.count() < 40
     before = tiles.first.get_attribute("aria-label")
@@ -140,7 +140,7 @@ def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     page.get_by_role("tab", name="VisualAtom").click()
-    assert page.locator("output").inner_text() == "3 of 3"
+    assert page.locator("output.count").inner_text() == "3 of 3"
 
 
 def test_a_near_duplicate_is_shown(tmp_path, tab):  # noqa: F811
@@ -154,7 +154,7 @@ def test_a_near_duplicate_is_shown(tmp_path, tab):  # noqa: F811
     (tmp_path / "page.html").write_text(gallery.page("A </title> gallery", [shown]))
     tab.page.goto((tmp_path / "page.html").as_uri())
     tab.page.get_by_role("button", name="near-duplicates: 2").click()
-    assert tab.page.locator("output").inner_text() == "2 of 3"
+    assert tab.page.locator("output.count").inner_text() == "2 of 3"
     tab.page.locator(".tile").first.click()
     assert tab.page.get_by_text("most like it: 00002 (0.99)").is_visible()
 

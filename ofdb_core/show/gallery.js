@@ -149,7 +149,7 @@ function showSet(place, set, dialog, options) {
   let shown = [], size = 96, columns = 1, active = 0;
   const tiles = make("div", {class: "tiles", role: "group", "aria-label": `categories of ${set.title}`}), space = make("div", {class: "space"});
   const none = make("div", {class: "none", hidden: true}, "No category is within all ranges.");
-  const count = make("output", {"aria-live": "polite"}), elements = new Map();
+  const count = make("output", {class: "count", "aria-live": "polite"}), elements = new Map();
   tiles.append(space, none);
   const filters = Object.entries(set.properties).map(([name, values]) => filter(name, set.meanings[name], values, update));
   const sort = make("select", {"aria-label": "sort by", onchange: update}, make("option", {value: ""}, "number"),
@@ -168,8 +168,10 @@ function showSet(place, set, dialog, options) {
   }});
   const zoom = make("input", {type: "range", min: "40", max: "224", step: "8", value: String(size), "aria-label": "size of a picture", oninput: () => { size = Number(zoom.value); layOut(); }});
   const clear = make("button", {onclick: () => { filters.forEach((each) => each.clear()); twins.setAttribute("aria-pressed", "false"); }}, "clear filters");
+  const ranges = make("details", {}, make("summary", {}, "filters"), make("div", {class: "filters"}, ...filters.map((each) => each.element)));
+  ranges.open = matchMedia("(min-width: 44rem)").matches; // on a phone the pictures come first
   place.replaceChildren(make("div", {class: "row"}, make("label", {}, "sort by", sort), direction, twins, make("label", {}, "go to", find), make("label", {}, "size", zoom), clear, count),
-    make("div", {class: "filters"}, ...filters.map((each) => each.element)), tiles);
+    ranges, tiles);
 
   function update() {
     shown = [];
