@@ -1,5 +1,6 @@
 """The pages that one looks at: gallery, report and site, opened in a browser with the network refused."""
 
+import json
 import re
 
 import numpy as np
@@ -10,7 +11,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import record
 from ofdb_core.families import registry
 from ofdb_core.run import api, parameter_files, site
-from ofdb_core.show import gallery, pages
+from ofdb_core.show import compare, gallery, pages
 
 pytestmark = pytest.mark.slow
 
@@ -177,6 +178,21 @@ def test_a_site_needs_a_run_and_takes_no_other_folder(tmp_path):
     (tmp_path / "run" / record.FILE).write_text('{"notebooks": {"6_report": {}}}')
     with pytest.raises(ValueError, match=r"record\.json"):
         command.main(["site", str(tmp_path / "run"), "--out", str(tmp_path / "mine")])
+
+
+def test_two_runs_are_compared(run, tmp_path, tab):  # noqa: F811
+    other = json.loads((run / record.FILE).read_text())
+    other["notebooks"]["2_render_2d"]["parameters"]["points"] = 1234
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / record.FILE).write_text(json.dumps(other))
+    values = {"out": str(tmp_path), "seed": 0, "runs": [str(run), str(tmp_path / "other")]}
+    places = compare.Compare.of(compare.Compare.located(values)).places()
+    assert list(places) == [run.name, "other"]
+    assert compare.differences(compare.read(places)) == [["2_render_2d", "points", 5000, 1234]]
+    tab.page.goto(compare.write(tmp_path, places).as_uri())
+    assert tab.page.get_by_text("1234").is_visible()
+    with pytest.raises(ValueError, match="runs: /nowhere has no record"):
+        compare.Compare.of({**values, "runs": ["/nowhere"]})
 
 
 def test_json_in_a_page_cannot_end_its_script():

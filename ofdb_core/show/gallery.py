@@ -201,8 +201,8 @@ def page(title: str, collections: list[dict[str, Any]]) -> str:
 def _about(collections: list[dict[str, Any]]) -> str:
     counts = ", ".join(f"{len(each['names']):,} of {each['title']}" for each in collections)
     return pages.escape(
-        f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Near-duplicates are told "
-        f"by the normalised correlation of thumbnails of {measures.SIDE} x {measures.SIDE} pixels, from {ALIKE}."
+        f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Near-duplicates are "
+        f"told by the normalised correlation of thumbnails of {measures.SIDE} x {measures.SIDE} pixels, from {ALIKE}."
     )
 
 
