@@ -22,17 +22,21 @@ function tileStyle(set, number, size) {
   const each = set.across * set.across, at = number % each, last = Math.ceil(set.count * set.pictures / each) - 1;
   const sheet = Math.floor(number / each), left = set.count * set.pictures - sheet * each;
   const rows = sheet === last ? Math.ceil(left / set.across) : set.across;
-  return `background-image:url(${set.urls[sheet]});background-size:${set.across * size}px ${rows * size}px;` +
+  return `background-image:url(${set.url(sheet)});background-size:${set.across * size}px ${rows * size}px;` +
     `background-position:${-(at % set.across) * size}px ${-Math.floor(at / set.across) * size}px`;
 }
 
-// What a set needs to be shown: its sheets as addresses of pictures in memory, not as text of megabytes.
+const bytesOf = (text) => { // of base64
+  const plain = atob(text), bytes = new Uint8Array(plain.length);
+  for (let i = 0; i < plain.length; i++) bytes[i] = plain.charCodeAt(i);
+  return bytes;
+};
+
+// What a set needs to be shown: a sheet gets the address of a picture in memory when it is first in sight.
 function prepared(set) {
-  const blobs = set.sheets.map((sheet) => {
-    const bytes = Uint8Array.from(atob(sheet.slice(sheet.indexOf(",") + 1)), (character) => character.charCodeAt(0));
-    return URL.createObjectURL(new Blob([bytes], {type: "image/webp"}));
-  });
-  return {...set, urls: blobs, count: set.names.length, starts: starts(set.systems)};
+  const urls = [];
+  const url = (sheet) => (urls[sheet] ??= URL.createObjectURL(new Blob([bytesOf(set.sheets[sheet].split(",", 2)[1])], {type: "image/webp"})));
+  return {...set, urls, url, count: set.names.length, starts: starts(set.systems)};
 }
 
 // Where the rows of each system begin.
@@ -45,7 +49,7 @@ function starts(systems) {
 // The maps of a category, an array of rows of float64, each A row by row, t and p.
 export function system(set, category) {
   const {d, rows} = set.systems, wide = d * d + d + 1;
-  set.table ??= new Float64Array(Uint8Array.from(atob(rows), (character) => character.charCodeAt(0)).buffer);
+  set.table ??= new Float64Array(bytesOf(rows).buffer);
   return Array.from({length: set.systems.maps[category]}, (_, map) => {
     const start = (set.starts[category] + map) * wide;
     return Array.from(set.table.subarray(start, start + wide));
@@ -249,7 +253,7 @@ export function mount(element, data, options = {}) {
   element.classList.add("gallery");
   element.replaceChildren(tabs, place, dialog);
   choose(sets[0]);
-  return () => { leave(); sets.forEach((set) => set.urls.forEach((url) => URL.revokeObjectURL(url))); };
+  return () => { leave(); sets.forEach((set) => set.urls.forEach((address) => URL.revokeObjectURL(address))); };
 }
 
 // The widget: the pictures come when they are asked for, so that a stored notebook does not hold them.
