@@ -27,6 +27,7 @@ SMALL = {stage.name: stage.small for family in registry.families().values() for 
     "5_finetune": tiny.FINETUNE,
     "6_evaluate": {"data": "images", "precision": "fp32", "loader_workers": 0},
     "6_report": {"title": "A small <run>"},
+    "7_compare_runs": {},
 }
 
 
@@ -39,10 +40,13 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     assert "published ones" in str(entries["1_search_categories"]["checks"])
     page = (out / "report.html").read_text()
     figures = [figure["file"] for entry in entries.values() for figure in entry["figures"]]
-    assert page.count("data:image/png;base64,") == len(figures) > 15
+    pictures = [page.count(f"data:image/{kind};base64,") for kind in ("png", "svg+xml")]
+    assert sum(pictures) == len([name for name in figures if "7_compare" not in name]) > 15
+    assert min(pictures) > 5
     assert "A small &lt;run&gt;" in page
-    assert page.index("from scratch on digits") < page.index("one a category") < page.index("<section")
-    assert re.findall(r'<section id="([\w-]+)">', page) == list(road.stages())
+    assert page.index("from scratch on digits") < page.index("one a category") < page.index('<section id="ran"')
+    sections = re.findall(r'<section id="([\w-]+)">', page)
+    assert sections == ["outcome", "explore", "ran", *(stage for stage in road.stages() if stage < "7")]
     assert "1 · Which systems become categories?" in page
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
     check_what_goes_out(out)

@@ -92,8 +92,8 @@ def altered_figures(out: Path, entry: Entry) -> list[str]:
 
 
 def others(out: str | Path, notebook: str) -> str:
-    """One hash for the record's entries of all other notebooks: what the report is made from."""
-    entries = {name: entry for name, entry in read(out).items() if name != notebook}
+    """One hash for the record's entries of the notebooks before this one: what the report is made from."""
+    entries = {name: entry for name, entry in read(out).items() if name < notebook}
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
@@ -106,8 +106,8 @@ def _saved(figure: "Figure", kind: str, metadata: dict[str, Any]) -> bytes:
     return data.getvalue()
 
 
-def _svg(figure: "Figure") -> bytes:
-    """With a mark for each character that XML does not have, as a name may."""
+def svg(figure: "Figure") -> bytes:
+    """A figure as the bytes of an SVG file, with a mark for each character that XML does not have, as a name may."""
     text = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
     return NO_XML.sub("\ufffd", text).encode()
 
@@ -163,7 +163,7 @@ class Run:
         kind = "png" if figure.findobj(AxesImage) else "svg"
         name = f"figures/{self.notebook}_{name}.{kind}"
         path = files.inside(self.folder, name)
-        data = (_png if kind == "png" else _svg)(figure)
+        data = (_png if kind == "png" else svg)(figure)
         files.write_whole(path, data)
         self.entry["figures"].append({"file": name, "caption": caption, "sha256": files.sha256(path)})
         return Image(data=data, width=_width(data)) if kind == "png" else SVG(data=data)

@@ -24,7 +24,7 @@ def page() -> str:
             links[name] = name
             sections.append(_module(name, ast.parse(path.read_text(encoding="utf-8"))))
     body = (
-        '<p><a href="index.html">OFDB Lab</a></p><h1>The package</h1><p class="lead">Nine wings, each of which imports '
+        '<h1>The package</h1><p class="lead">Nine wings, each of which imports '
         "only those below it; here from the top to the bottom.</p>"
     )
     return pages.page(

@@ -32,8 +32,8 @@ def page(path: Path, title: str) -> str:
                 output["data"] = {"text/html": _still(state, model) + LIVE}
     notebook.metadata.pop("widgets", None)
     body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(notebook)
-    nav = '<p><a href="../index.html">OFDB Lab</a></p>'
-    return pages.page(title, f'{nav}<main class="notebook">{body}</main>', style=STYLE + _colours())
+    body = body.replace(str(path.parent.resolve()), path.parent.resolve().name)  # where the run lay is nobody's concern
+    return pages.page(title, f'<main class="notebook">{body}</main>', style=STYLE + _colours())
 
 
 def _still(state: dict[str, Any], model: str) -> str:

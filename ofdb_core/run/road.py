@@ -8,6 +8,7 @@ from ofdb_core.base import folder, record
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
+from ofdb_core.show.compare import Compare
 from ofdb_core.show.report import Report
 from ofdb_core.stages import recipes
 
@@ -16,6 +17,7 @@ LEARNING = (
     Stage("5_finetune", recipes.Finetune, writes=("finetune",), check="ofdb_core.stages.finetune:check"),
     Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",)),
     Stage("6_report", Report),
+    Stage("7_compare_runs", Compare),
 )
 
 

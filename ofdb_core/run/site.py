@@ -45,7 +45,7 @@ def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
         raise UsageError(f"{site}: is there, and no site; give another --out")
     cards = []
     for name, page in _pages(run, entries, categories):
-        files.write_whole(site / name.file, page())
+        files.write_whole(site / name.file, _with_way_home(page(), "../" * name.file.count("/")))
         print(f"{site / name.file}: {(site / name.file).stat().st_size / 1e6:.1f} MB", flush=True)
         cards.append(name)
     files.write_whole(site / "index.html", _index(cards, entries, run))
@@ -64,7 +64,7 @@ def _pages(run: Path, entries: dict[str, record.Entry], categories: int) -> Iter
     )
     yield (
         _Card("report.html", "A report", f"{title}: what came of it, what ran, on what, and how long."),
-        functools.partial(report.page, run, title, entries),
+        functools.partial(report.page, run, title, entries, explorer=True),
     )
     for stage in entries:
         if (run / f"{stage}.ipynb").is_file():
@@ -80,6 +80,10 @@ def _pages(run: Path, entries: dict[str, record.Entry], categories: int) -> Iter
         _results,
     )
     yield _Card("api.html", "The package", "Modules and functions, from their docstrings."), api.page
+
+
+def _with_way_home(page: str, up: str) -> str:
+    return page.replace(pages.TOP, f'{pages.TOP}<p><a href="{up}index.html">OFDB Lab</a></p>', 1)
 
 
 def _gallery(categories: int) -> str:
@@ -114,7 +118,7 @@ def _results() -> str:
             if row.get("times_faster") and "size" in row
         ]
     body = (
-        '<p><a href="index.html">OFDB Lab</a></p><h1>Measurements</h1><p class="lead">Each row ran in a process of its '
+        '<h1>Measurements</h1><p class="lead">Each row ran in a process of its '
         "own, against the same work in plain Python and NumPy, or in timm, in the same run.</p>"
         f"<h2>How many times faster</h2>{pages.bars(bars)}<h2>The tables</h2>{''.join(sections)}"
     )

@@ -22,17 +22,21 @@ function tileStyle(set, number, size) {
   const each = set.across * set.across, at = number % each, last = Math.ceil(set.count * set.pictures / each) - 1;
   const sheet = Math.floor(number / each), left = set.count * set.pictures - sheet * each;
   const rows = sheet === last ? Math.ceil(left / set.across) : set.across;
-  return `background-image:url(${set.urls[sheet]});background-size:${set.across * size}px ${rows * size}px;` +
+  return `background-image:url(${set.url(sheet)});background-size:${set.across * size}px ${rows * size}px;` +
     `background-position:${-(at % set.across) * size}px ${-Math.floor(at / set.across) * size}px`;
 }
 
-// What a set needs to be shown: its sheets as addresses of pictures in memory, not as text of megabytes.
+const bytesOf = (text) => { // of base64
+  const plain = atob(text), bytes = new Uint8Array(plain.length);
+  for (let i = 0; i < plain.length; i++) bytes[i] = plain.charCodeAt(i);
+  return bytes;
+};
+
+// What a set needs to be shown: a sheet gets the address of a picture in memory when it is first in sight.
 function prepared(set) {
-  const blobs = set.sheets.map((sheet) => {
-    const bytes = Uint8Array.from(atob(sheet.slice(sheet.indexOf(",") + 1)), (character) => character.charCodeAt(0));
-    return URL.createObjectURL(new Blob([bytes], {type: "image/webp"}));
-  });
-  return {...set, urls: blobs, count: set.names.length, starts: starts(set.systems)};
+  const urls = [];
+  const url = (sheet) => (urls[sheet] ??= URL.createObjectURL(new Blob([bytesOf(set.sheets[sheet].split(",", 2)[1])], {type: "image/webp"})));
+  return {...set, urls, url, count: set.names.length, starts: starts(set.systems)};
 }
 
 // Where the rows of each system begin.
@@ -45,7 +49,7 @@ function starts(systems) {
 // The maps of a category, an array of rows of float64, each A row by row, t and p.
 export function system(set, category) {
   const {d, rows} = set.systems, wide = d * d + d + 1;
-  set.table ??= new Float64Array(Uint8Array.from(atob(rows), (character) => character.charCodeAt(0)).buffer);
+  set.table ??= new Float64Array(bytesOf(rows).buffer);
   return Array.from({length: set.systems.maps[category]}, (_, map) => {
     const start = (set.starts[category] + map) * wide;
     return Array.from(set.table.subarray(start, start + wide));
@@ -149,7 +153,7 @@ function showSet(place, set, dialog, options) {
   let shown = [], size = 96, columns = 1, active = 0;
   const tiles = make("div", {class: "tiles", role: "group", "aria-label": `categories of ${set.title}`}), space = make("div", {class: "space"});
   const none = make("div", {class: "none", hidden: true}, "No category is within all ranges.");
-  const count = make("output", {"aria-live": "polite"}), elements = new Map();
+  const count = make("output", {class: "count", "aria-live": "polite"}), elements = new Map();
   tiles.append(space, none);
   const filters = Object.entries(set.properties).map(([name, values]) => filter(name, set.meanings[name], values, update));
   const sort = make("select", {"aria-label": "sort by", onchange: update}, make("option", {value: ""}, "number"),
@@ -168,8 +172,10 @@ function showSet(place, set, dialog, options) {
   }});
   const zoom = make("input", {type: "range", min: "40", max: "224", step: "8", value: String(size), "aria-label": "size of a picture", oninput: () => { size = Number(zoom.value); layOut(); }});
   const clear = make("button", {onclick: () => { filters.forEach((each) => each.clear()); twins.setAttribute("aria-pressed", "false"); }}, "clear filters");
+  const ranges = make("details", {}, make("summary", {}, "filters"), make("div", {class: "filters"}, ...filters.map((each) => each.element)));
+  ranges.open = matchMedia("(min-width: 44rem)").matches; // on a phone the pictures come first
   place.replaceChildren(make("div", {class: "row"}, make("label", {}, "sort by", sort), direction, twins, make("label", {}, "go to", find), make("label", {}, "size", zoom), clear, count),
-    make("div", {class: "filters"}, ...filters.map((each) => each.element)), tiles);
+    ranges, tiles);
 
   function update() {
     shown = [];
@@ -247,7 +253,7 @@ export function mount(element, data, options = {}) {
   element.classList.add("gallery");
   element.replaceChildren(tabs, place, dialog);
   choose(sets[0]);
-  return () => { leave(); sets.forEach((set) => set.urls.forEach((url) => URL.revokeObjectURL(url))); };
+  return () => { leave(); sets.forEach((set) => set.urls.forEach((address) => URL.revokeObjectURL(address))); };
 }
 
 // The widget: the pictures come when they are asked for, so that a stored notebook does not hold them.

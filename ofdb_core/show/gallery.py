@@ -154,6 +154,17 @@ def _packed(systems: list[IFS]) -> dict[str, Any] | None:
     return {"d": systems[0].d, "maps": maps, "rows": base64.b64encode(rows.tobytes()).decode()}
 
 
+def systems(out: Path, most: int) -> list[list[list[float]]]:
+    """The tables of the first 2D systems of an experiment's folder, as the explorer takes them; most: so many."""
+    for source in registry.sources().values():
+        root = out / source.folder
+        if source.codes and folder.is_complete(root):
+            found = [system for _, system in ifs.load_folder(root)[:most]]
+            if found[0].d == 2:
+                return [ifs.table(system).tolist() for system in found]
+    return []
+
+
 def of_run(out: Path, entries: Mapping[str, Entry], **look: int) -> list[dict[str, Any]]:
     """The collections of all families that have images in an experiment's folder; entries: notebook -> its record."""
     drawn = {}
@@ -190,7 +201,8 @@ def page(title: str, collections: list[dict[str, Any]]) -> str:
 def _about(collections: list[dict[str, Any]]) -> str:
     counts = ", ".join(f"{len(each['names']):,} of {each['title']}" for each in collections)
     return pages.escape(
-        f"Categories: {counts}. Drag over a histogram to filter, click a picture to see what it is made of."
+        f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Near-duplicates are "
+        f"told by the normalised correlation of thumbnails of {measures.SIDE} x {measures.SIDE} pixels, from {ALIKE}."
     )
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+TOP = '<div class="page">'  # in which all that is on a page stands
 WHOLE = Template(
     """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><link rel="icon" href="data:,"><style>
-$style</style></head><body><div class="page">$body</div>$script</body></html>
+$style</style></head><body>$top$body</div>$script</body></html>
 """
 )
 SCRIPT = Template(
@@ -36,7 +37,7 @@ def own(name: str) -> str:
 
 def page(title: str, body: Text, *, style: str = "", script: Text = "") -> Text:
     """A whole page. title: plain words; style: more CSS than every page has."""
-    return WHOLE.substitute(title=escape(title), style=own("page.css") + style, body=body, script=script)
+    return WHOLE.substitute(title=escape(title), style=own("page.css") + style, top=TOP, body=body, script=script)
 
 
 def script(modules: Iterable[str], code: str, data: Any) -> Text:

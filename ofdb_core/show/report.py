@@ -15,6 +15,18 @@ from ofdb_core.show import gallery, pages, plot
 OUTCOME = "5_finetune_comparison"  # the figure that shows what came of it
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
 AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # whose numbers say what came of it, the first one that ran
+MOST_SYSTEMS = 1000  # in the explorer
+EXPLORE = (
+    '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
+)
+EXPLORE += '<div id="explorer"></div>'
+EXPLORED = """import {mount} from "explorer";
+
+const mine = async (number) => {
+  if (!data[number]) throw new Error(`this page has the systems 0 to ${data.length - 1}`);
+  return data[number];
+};
+mount(document.getElementById("explorer"), {system: data[0], mine});"""
 MOST_NUMBERS = 4  # of them, the others stand with their notebook
 
 
@@ -23,10 +35,13 @@ def embedded(out: Path, figure: Entry) -> str:
     data = record.picture(out, figure)
     if data is None:
         raise ValueError(f"{out / figure['file']}: missing or not as it was drawn; run its notebook again")
-    if Path(figure["file"]).suffix == ".svg":
-        data = data.replace(b"<defs>", b"<defs>" + INKS, 1).replace(plot.INK.encode(), b"var(--ink)")
-        return pages.as_data(data, "image/svg+xml")
-    return pages.as_data(data, "image/png")
+    return themed(data) if Path(figure["file"]).suffix == ".svg" else pages.as_data(data, "image/png")
+
+
+def themed(svg: bytes) -> str:
+    """An SVG figure as the address of a picture whose words and lines suit a light or a dark page."""
+    data = svg.replace(b"<defs>", b"<defs>" + INKS, 1).replace(plot.INK.encode(), b"var(--ink)")
+    return pages.as_data(data, "image/svg+xml")
 
 
 def _figure(out: Path, figure: Entry) -> str:
@@ -103,10 +118,11 @@ def _ran(entries: dict[str, Entry]) -> str:
     return f'<div class="scroll"><table style="width: 100%"><tbody>{rows}</tbody></table></div>{on}'
 
 
-def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = None) -> str:
+def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = None, *, explorer: bool = False) -> str:
     """The page as text: what came of it, what ran, each notebook.
 
-    out: the experiment's folder; entries: notebook -> its record; beside: the gallery's file, where there is one.
+    out: the experiment's folder; entries: notebook -> its record; beside: the gallery's file, where there is one;
+    explorer: with one of the run's 2D systems, where it has any.
     """
     figures = {Path(figure["file"]).stem: figure for entry in entries.values() for figure in entry["figures"]}
     above = [figures[name] for name in leading(figures)]
@@ -115,7 +131,14 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
     checks = [check["holds"] for entry in entries.values() for check in entry["checks"]]
     took = pages.duration(sum(map(_seconds, entries.values())))
     about = f"{last['started'][:10]} · {len(entries)} notebooks in {took} · {sum(checks)} of {len(checks)} checks hold"
-    links = {"outcome": "What came of it", "ran": "What ran", **{stage: heading(stage) for stage in entries}}
+    systems = gallery.systems(out, MOST_SYSTEMS) if explorer else []
+    explored = {"explore": "Its categories, to explore"} if systems else {}
+    links = {
+        "outcome": "What came of it",
+        **explored,
+        "ran": "What ran",
+        **{stage: heading(stage) for stage in entries},
+    }
     parts = [
         f'<h1>{html.escape(title)}</h1><p class="lead">{html.escape(about)}</p>',
         '<section id="outcome">',
@@ -123,10 +146,15 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
         *(_figure(out, figure) for figure in above),
         f'<p><a href="{beside}">Look through all categories</a></p>' if beside else "",
         "</section>",
+        f'<section id="explore"><h2>Its categories, to explore</h2>{EXPLORE}</section>' if systems else "",
         f'<section id="ran"><h2>What ran, and on what</h2>{_ran(entries)}</section>',
         *(_section(out, notebook, entry, above) for notebook, entry in entries.items()),
     ]
-    return pages.page(title, f'<div class="sided">{pages.contents(links)}<main>{"".join(parts)}</main></div>')
+    body = f'<div class="sided">{pages.contents(links)}<main>{"".join(parts)}</main></div>'
+    if not systems:
+        return pages.page(title, body)
+    live = pages.script(["explorer.js"], EXPLORED, systems)
+    return pages.page(title, body, style=pages.own("explorer.css"), script=live)
 
 
 def write(run: Run, title: str) -> Path:
@@ -134,8 +162,9 @@ def write(run: Run, title: str) -> Path:
 
     Beside it gallery.html, where the run has images.
     """
-    entries = dict(sorted({**record.read(run.folder), run.notebook: run.entry}.items()))
+    before = {name: entry for name, entry in sorted(record.read(run.folder).items()) if name < run.notebook}
+    entries = {**before, run.notebook: run.entry}
     path = run.folder / "report.html"
     beside = gallery.write(run.folder, f"{title}: its categories", entries)
-    files.write_whole(path, page(run.folder, title, entries, beside.name if beside else None))
+    files.write_whole(path, page(run.folder, title, entries, beside.name if beside else None, explorer=True))
     return path

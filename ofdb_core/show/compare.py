@@ -1,0 +1,115 @@
+"""Finished runs side by side: what came of each, how they learned, and the parameters in which they differ."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ofdb_core.base import files, provenance, record
+from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.record import Entry
+from ofdb_core.data import tables
+from ofdb_core.show import pages, plot, report
+
+RUNS = provenance.PROJECT / "runs"
+PAGE = "comparison.html"
+LOGS = {"4_pretrain": "pretrain/log.csv", "5_finetune": "finetune/log.csv"}  # of a stage that learns, below its run
+UNLIKE = ("out", "workers", "title")  # parameters that say nothing of a result
+Compared = dict[str, dict[str, Entry]]  # name of a run -> notebook -> its record
+
+
+@dataclass(frozen=True)
+class Compare(StageParameters):
+    """7_compare_runs."""
+
+    runs: list[str]
+
+    def code(self) -> tuple[Callable, ...]:
+        return (page,)
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        for run in self.runs:
+            if not (Path(self.out) / run / record.FILE).is_file():  # a record tells paths from the run's own folder
+                yield f"runs: {run} has no {record.FILE}; give folders of runs"
+
+    @classmethod
+    def located(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """With absolute paths of the runs; none are given: all that are finished below runs/."""
+        found, runs = super().located(values), values.get("runs")
+        if isinstance(runs, list) and all(isinstance(run, str) for run in runs):
+            own = Path(str(found.get("out"))).resolve()
+            every = sorted(path.parent for path in RUNS.rglob(record.FILE)) if RUNS.is_dir() else []
+            found["runs"] = [os.path.realpath(run) for run in runs] or [str(run) for run in every if run != own]
+        return found
+
+    def reads(self) -> tuple[str, ...]:
+        return tuple(str(Path(run) / record.FILE) for run in self.runs)
+
+    def places(self) -> dict[str, Path]:
+        """Name -> folder of the runs."""
+        given = [(Path(self.out) / run).resolve() for run in self.runs]
+        names = [place.name for place in given]
+        return {name if names.count(name) == 1 else str(place): place for name, place in zip(names, given, strict=True)}
+
+
+def read(places: dict[str, Path]) -> Compared:
+    """The records of the runs."""
+    return {name: record.read(place) for name, place in places.items()}
+
+
+def results(runs: Compared) -> list[list[Any]]:
+    """A row for each result that any run has: notebook, name, and its value in each run."""
+    return _rows(runs, lambda entry: entry["results"])
+
+
+def differences(runs: Compared) -> list[list[Any]]:
+    """A row for each parameter in which two runs that have its notebook differ: as `results`."""
+    rows = _rows(runs, lambda entry: {k: v for k, v in entry["parameters"].items() if k not in UNLIKE})
+    return [row for row in rows if len({str(value) for value in row[2:] if value != ""}) > 1]
+
+
+def _rows(runs: Compared, part: Callable[[Entry], dict[str, Any]]) -> list[list[Any]]:
+    parts = {name: {stage: part(entry) for stage, entry in run.items()} for name, run in runs.items()}
+    keys = dict.fromkeys((stage, key) for run in parts.values() for stage in run for key in run[stage])
+    return [[stage, key, *(run.get(stage, {}).get(key, "") for run in parts.values())] for stage, key in sorted(keys)]
+
+
+def curves(places: dict[str, Path], stage: str) -> dict[str, list[tables.Row]]:
+    """Run -> the log of its training in a stage, of those that have one; of several trainings, the first."""
+    logs = {name: tables.read(place / LOGS[stage]) for name, place in places.items() if (place / LOGS[stage]).is_file()}
+    return {
+        name: [row for row in rows if row.get("name") == rows[0].get("name")] for name, rows in logs.items() if rows
+    }
+
+
+def page(places: dict[str, Path]) -> str:
+    """The page of the runs, as text."""
+    runs = read(places)
+    heads = ["notebook", "", *runs]
+    figures = [(stage, log) for stage in LOGS if (log := curves(places, stage))]
+    drawn = "".join(
+        f"<h2>{stage}</h2>{_picture(plot.training(log, title=f'{stage}: loss and learning rate'))}"
+        for stage, log in figures
+    )
+    took = [
+        (name, pages.duration(sum(float(entry.get("seconds", 0)) for entry in run.values())))
+        for name, run in runs.items()
+    ]
+    body = (
+        f"<h1>{len(runs)} runs side by side</h1>{pages.numbers(dict(took))}"
+        f"<h2>What came of each</h2>{pages.table(results(runs), heads)}{drawn}"
+        f"<h2>Parameters that differ</h2>{pages.table(differences(runs), heads)}"
+    )
+    return pages.page(f"{len(runs)} runs", body)
+
+
+def _picture(figure: Any) -> str:
+    return f'<figure><img src="{report.themed(record.svg(figure))}" alt="curves of the runs"></figure>'
+
+
+def write(out: Path, places: dict[str, Path]) -> Path:
+    """Write comparison.html into a folder; return its path."""
+    files.write_whole(out / PAGE, page(places))
+    return out / PAGE

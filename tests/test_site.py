@@ -1,0 +1,201 @@
+"""The pages that one looks at: gallery, report and site, opened in a browser with the network refused."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from browser import browser, opened, tab  # noqa: F401
+
+from ofdb_core import __main__ as command
+from ofdb_core.base import record
+from ofdb_core.families import registry
+from ofdb_core.run import api, parameter_files, site
+from ofdb_core.show import compare, gallery, pages
+
+pytestmark = pytest.mark.slow
+
+SMALL = {stage.name: stage.small for family in registry.families().values() for stage in family.stages}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of some notebooks, with the report and the gallery beside it."""
+    place = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameter_files, "PARAMS", place / "params")
+        (place / "params" / "tiny").mkdir(parents=True)
+        values = {
+            "1_search_categories": {"categories": 40, "search_points": 2000, "filling_rate": 0.005},
+            "2_render_2d": {"image_size": 64, "points": 5000},
+            "3_render_3d": {"categories": 3, "points": 500, "views": 4, "image_size": 32},
+            "3_render_visualatom": {"categories": 3, "image_size": 64},
+            "6_report": {"title": "A <small> run"},
+        }
+        for name, changed in values.items():
+            lines = [f"{key}: {value!r}" for key, value in changed.items()]
+            (place / "params" / "tiny" / f"{name}.yaml").write_text("\n".join(lines))
+        command.main(["tiny", "--out", str(place / "out")])
+    return place / "out"
+
+
+@pytest.fixture(scope="module")
+def made(run, tmp_path_factory):
+    """A site of that run, with few categories of each family."""
+    place = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "DATA", place / "data")
+        site.write(run, place / "site", categories=3)
+    return place / "site"
+
+
+def size_of(root):
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+
+
+def test_a_gallery_knows_what_its_families_know(run):
+    sets = {each["name"]: each for each in gallery.of_run(run, record.read(run), pictures=2)}
+    assert set(sets) == {"2d", "3d", "visualatom"}
+    assert {"maps", "contraction", "filling rate", "contrast", "box dimension", "likeness"} <= sets["2d"][
+        "properties"
+    ].keys()
+    assert sets["3d"]["systems"]["d"] == 3
+    assert sets["3d"]["pictures"] == 2
+    assert "vertices" in sets["visualatom"]["properties"]
+    for each in sets.values():
+        assert {len(values) for values in each["properties"].values()} == {len(each["names"])}
+        assert all(each["meanings"][name] or name not in gallery.MEANINGS for name in each["properties"])
+        assert all((run / name).is_file() for names in each["files"] for name in names)
+
+
+def test_an_unfinished_folder_has_no_gallery(tmp_path):
+    assert gallery.write(tmp_path, "none", {}) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_pages_are_small_and_ask_for_nothing(run, made):
+    assert (run / "report.html").stat().st_size < 5e6
+    assert size_of(made) < 20e6
+    names = {path.relative_to(made).as_posix() for path in made.rglob("*.html")}
+    assert {"index.html", "gallery.html", "report.html", "results.html", "api.html"} < names
+    assert {f"notebooks/{stage}.html" for stage in record.read(run)} < names
+    for path in made.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        wanted = re.findall(r'(?:src|href)="((?!data:|#)[^"]*)"', page)
+        asked = [name for name in wanted if not name.startswith("http")]
+        assert all((path.parent / name.split("#")[0]).exists() for name in asked), path
+        assert not re.search(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="(?:https?:)?//', page), path
+
+
+def test_each_page_of_the_site_opens_wide_and_narrow_light_and_dark(browser, made, tmp_path):  # noqa: F811
+    for path in sorted(made.rglob("*.html")):
+        for name, look in (("wide", {}), ("phone", {**PHONE, "color_scheme": "dark"})):
+            with opened(browser, tmp_path / "shots", **look) as tab:  # noqa: F811
+                tab.page.goto(path.as_uri())
+                tab.page.wait_for_load_state()
+                assert tab.page.evaluate(FITS), f"{path.name} is wider than the screen ({name})"
+                light = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
+                assert (sum(map(int, re.findall(r"\d+", light)[:3])) < 200) == (name == "phone")
+                tab.shoot(f"{path.stem}-{name}")
+                assert not tab.wrong, (path, tab.wrong)
+
+
+def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
+    page = tab.page
+    page.goto((run / "gallery.html").as_uri())
+    tiles = page.locator(".tile")
+    assert page.locator("output.count").inner_text() == "40 of 40"
+    shown = gallery.of_run(run, record.read(run))[0]
+    page.get_by_label("sort by").first.select_option("filling rate")
+    page.get_by_label("sort downwards").click()
+    fullest = int(np.argmax(shown["properties"]["filling rate"]))
+    assert shown["names"][fullest] in tiles.first.get_attribute("aria-label")
+    middle = float(np.median(shown["properties"]["filling rate"]))
+    page.get_by_label("filling rate, least").fill(str(middle))
+    wanted = sum(value >= middle for value in shown["properties"]["filling rate"])
+    assert page.locator("output.count").inner_text() == f"{wanted} of 40"
+    page.get_by_label("filling rate, least").fill("2")
+    assert page.get_by_text("No category is within all ranges.").is_visible()
+    page.get_by_role("button", name="clear filters").click()
+    assert page.locator("output.count").inner_text() == "40 of 40"
+    page.get_by_label("size of a picture").fill("224")
+    assert tiles.count() < 40
+    before = tiles.first.get_attribute("aria-label")
+    page.locator(".tiles").evaluate("element => element.scrollTop = element.scrollHeight")
+    page.wait_for_function("name => document.querySelector('.tile').ariaLabel !== name", arg=before)
+    tiles.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_text("box dimension").is_visible()
+    assert dialog.locator("td").count() >= 14  # two maps at least
+    title = dialog.locator("h3").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert dialog.locator("h3").inner_text() != title
+    dialog.get_by_text("most like it").click()
+    dialog.locator(".explore").click()
+    dialog.locator("canvas[data-ofdb]").wait_for()
+    tab.shoot("gallery-explorer")
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.get_by_role("tab", name="VisualAtom").click()
+    assert page.locator("output.count").inner_text() == "3 of 3"
+
+
+def test_a_near_duplicate_is_shown(tmp_path, tab):  # noqa: F811
+    shown = {
+        "name": "x", "title": "X", "names": [f"{i:05d}" for i in range(3)], "side": 8,
+        "across": gallery.ACROSS, "pictures": 1,
+        "sheets": gallery._sheets([np.full((8, 8), 80 * i, np.uint8) for i in range(3)]),
+        "properties": {"likeness": [0.99, 0.2, 0.99]}, "meanings": {"likeness": "</script><b>"},
+        "nearest": [2, 0, 0], "alike": 0.9, "systems": None, "files": None,
+    }  # fmt: skip
+    (tmp_path / "page.html").write_text(gallery.page("A </title> gallery", [shown]))
+    tab.page.goto((tmp_path / "page.html").as_uri())
+    tab.page.get_by_role("button", name="near-duplicates: 2").click()
+    assert tab.page.locator("output.count").inner_text() == "2 of 3"
+    tab.page.locator(".tile").first.click()
+    assert tab.page.get_by_text("most like it: 00002 (0.99)").is_visible()
+
+
+def test_the_package_page_has_each_wing_from_the_top_down():
+    page = api.page()
+    found = re.findall(r'<section id="(\w+)">', page)
+    assert found[0] == "run"
+    assert found[-1] == "base"
+    assert "box_dimension" in page
+    assert "_tile(" not in page
+
+
+def test_a_site_needs_a_run_and_takes_no_other_folder(tmp_path):
+    with pytest.raises(parameter_files.UsageError, match="no finished run"):
+        command.main(["site", str(tmp_path)])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "x").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / record.FILE).write_text('{"notebooks": {"6_report": {}}}')
+    with pytest.raises(ValueError, match=r"record\.json"):
+        command.main(["site", str(tmp_path / "run"), "--out", str(tmp_path / "mine")])
+
+
+def test_two_runs_are_compared(run, tmp_path, tab):  # noqa: F811
+    other = json.loads((run / record.FILE).read_text())
+    other["notebooks"]["2_render_2d"]["parameters"]["points"] = 1234
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / record.FILE).write_text(json.dumps(other))
+    values = {"out": str(tmp_path), "seed": 0, "runs": [str(run), str(tmp_path / "other")]}
+    places = compare.Compare.of(compare.Compare.located(values)).places()
+    assert list(places) == [run.name, "other"]
+    assert compare.differences(compare.read(places)) == [["2_render_2d", "points", 5000, 1234]]
+    tab.page.goto(compare.write(tmp_path, places).as_uri())
+    assert tab.page.get_by_text("1234").is_visible()
+    with pytest.raises(ValueError, match="runs: /nowhere has no record"):
+        compare.Compare.of({**values, "runs": ["/nowhere"]})
+
+
+def test_json_in_a_page_cannot_end_its_script():
+    text = pages.as_json({"a": "</script><!--\u2028"})
+    assert "<" not in text
+    assert "\u2028" not in text
