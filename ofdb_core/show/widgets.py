@@ -1,5 +1,6 @@
 """Widgets: turn the coefficients of an IFS and see the fractal change; turn a 3D model and see it from all sides."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -97,6 +98,7 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
     return widgets.HBox([widgets.VBox([choice, number, words]), picture])
 
 
+NO_PYVISTA = "The viewer needs pyvista: run `pip install -e '.[viewer]'` in the project's folder, then this cell again."
 PROBE = "import pyvista; pyvista.Plotter(off_screen=True).screenshot()"
 NO_OPENGL = (
     "pyvista cannot draw here: no OpenGL library was found. Install one (Debian: apt-get install libegl1 "
@@ -112,7 +114,12 @@ def viewer(points: np.ndarray) -> Any:
     """
     from IPython.display import Markdown
 
-    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    if importlib.util.find_spec("pyvista") is None:
+        return Markdown(NO_PYVISTA)
+    from vtkmodules import vtkRenderingOpenGL2
+
+    if hasattr(vtkRenderingOpenGL2, "vtkEGLRenderWindow"):  # which needs no screen; macOS has its own window instead
+        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     if subprocess.run([sys.executable, "-c", PROBE], capture_output=True).returncode:
         return Markdown(NO_OPENGL)
     import pyvista
