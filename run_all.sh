@@ -3,6 +3,7 @@
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$project/.venv
+cpu= quiet= # options for pip
 export PYTHONUTF8=1 # files and output are UTF-8, whatever the locale
 export PYTHONSAFEPATH=1 # in no process is the current folder, or a script's own, a place to import from
 
@@ -16,6 +17,8 @@ trap 'stop 130' INT
 trap 'stop 75' TERM USR1
 
 patiently() { "$@" & wait $!; } # without hindering the traps
+
+has() { command -v "$1" >/dev/null; }
 
 die() { echo "run_all.sh: $*" >&2; exit 1; }
 
@@ -35,6 +38,7 @@ usage() {
 ./run_all.sh init DIR                          a project of your own: notebooks and parameter files to change
 ./run_all.sh completion bash                   a script by which bash (or zsh) completes experiments, notebooks, parameters
 ./run_all.sh schema                            write the JSON Schemas of parameter files, for editors
+./run_all.sh --cpu [any of these]              the CPU build of torch, should this be the call that sets .venv up
 
 Ends with status 0: all done; 1: a notebook, a check or a file failed; 2: refused, before anything ran; 75: a training was
 stopped and its state saved, or a batch system ended the run; 130: Ctrl-C ended it; 141: the output went to a program
@@ -42,16 +46,17 @@ that ended (| head). After the last three the same command goes on.
 TEXT
 }
 
-# The first Python of version 3.11 or newer.
+# The first Python of a version that is supported; where there is none, uv fetches one.
 find_python() {
     local name
     for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
             command -v "$name"
             return
         fi
     done
-    die "no Python 3.11 or newer was found; install one (Debian: apt-get install python3 python3-venv)"
+    has uv && uv python install --quiet 3.13 && uv python find 3.13 && return
+    die "no Python 3.11 to 3.14 was found; install one (Debian: apt-get install python3 python3-venv)"
 }
 
 # A virtual environment with pip; Debian keeps what venv needs for that in a package of its own.
@@ -60,7 +65,7 @@ make_venv() {
     if "$1" -m pip --version >/dev/null 2>&1; then
         "$1" -m venv --clear --without-pip "$venv" && "$1" -m pip --python "$venv/bin/python" install --quiet pip && return
     fi
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    if [ "$(id -u)" = 0 ] && has apt-get; then
         echo "installing Debian's python3-venv ..."
         { apt-get update -qq && apt-get install -y -qq python3-venv; } >/dev/null && "$1" -m venv --clear "$venv" && return
     fi
@@ -75,27 +80,43 @@ set_up() {
         return
     fi
     python=$venv/bin/python
-    base=$(find_python)
-    stamp="$("$base" --version) $project $(cat "$project"/{requirements.txt,pyproject.toml} | sha256sum | cut -c1-16)"
+    stamp="$project $(cd "$project" && cat requirements.txt requirements-torch.txt pyproject.toml | cksum)"
     if [ ! -w "$project" ] && is_ready; then return; fi # nobody can renew it
+    base=$(find_python)
     exec 9>>"$venv.lock"
-    patiently flock --shared 9
+    lock LOCK_SH
     if is_ready; then return; fi
-    flock --nonblock 9 || { echo "waiting for another run to leave .venv ..." && patiently flock 9; }
+    lock "LOCK_EX | LOCK_NB" 2>/dev/null || { echo "waiting for another run to leave .venv ..." && lock LOCK_EX; }
     is_ready || install
-    flock --shared 9
+    lock LOCK_SH
 }
 
 is_ready() { [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ]; }
 
-packages() { cd "$project" && exec "$python" -m pip install -qq --disable-pip-version-check -r requirements.txt; }
+lock() { patiently "$base" -c "from fcntl import *; flock(9, $1)"; } # macOS has no flock in its shell
 
 install() {
-    echo "setting up .venv from requirements.txt (a few minutes, once) ..."
+    cat <<'TEXT'
+setting up .venv, once: downloads 0.3 GB of packages, then torch: 3 GB where it comes with CUDA (Linux), 0.2 GB where it
+does not (macOS, or anywhere by ./run_all.sh --cpu) ...
+TEXT
     make_venv "$base"
-    patiently packages ||
+    [ -t 1 ] || quiet=-qq # where someone looks, they see each package come
+    patiently hashed_packages && patiently torch ||
         die "the packages could not be installed (see above); mend the cause and run this again"
     echo "$stamp" >"$venv/pins"
+}
+
+hashed_packages() {
+    local pip=("$python" -m pip install --disable-pip-version-check)
+    if has uv; then pip=(uv pip install --python "$python"); fi
+    cd "$project" && exec "${pip[@]}" $quiet --no-deps --require-hashes -r requirements.txt
+}
+
+# requirements-torch.txt says why these come by themselves.
+torch() {
+    local pip=("$python" -m pip install --disable-pip-version-check)
+    cd "$project" && exec "${pip[@]}" $quiet $cpu --no-build-isolation -r requirements-torch.txt
 }
 
 # Runs the command; signals that come while Python starts are held back until it can take them (where env can do that).
@@ -104,6 +125,11 @@ run() {
     $hold true 2>/dev/null || hold=
     exec $hold "$python" -m ofdb_core "$@"
 }
+
+if [ "${1:-}" = --cpu ]; then
+    cpu="--index-url https://download.pytorch.org/whl/cpu" # where PyTorch keeps its CPU builds
+    shift
+fi
 
 case "${1:-}" in
     -h | --help | help) usage ;;

@@ -1,93 +1,129 @@
-"""What a plain install is able to do: a wheel, built from a copy of the project, in an environment of its own."""
+"""The files by which the project is installed: the lock, the groups, conda, containers. None of them is run here."""
 
-import os
-import shutil
+import json
+import re
 import subprocess
 import sys
-import sysconfig
-import venv
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from ofdb_core.base import project, record
+from ofdb_core.base import provenance
 
-pytestmark = pytest.mark.slow
+PROJECT = provenance.PROJECT
+ABOUT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+GROUPS = ABOUT["optional-dependencies"]
+LOCK = (PROJECT / "requirements.txt").read_text().replace("\\\n", "")
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+SYSTEMS = [
+    {"sys_platform": system, "platform_machine": machine, "python_full_version": python, "python_version": python[:4]}
+    for system, machine in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
+    for python in ("3.11.0", "3.11.2", "3.14.0")
+]
 
-BUILT_FROM = ("ofdb_core", "notebooks", "params", "pyproject.toml", "README.md", "LICENSE")
+
+def pins():
+    lines = [line.partition(" --hash")[0] for line in LOCK.splitlines() if line and not line.startswith(("#", " "))]
+    torch = [line for line in (PROJECT / "requirements-torch.txt").read_text().splitlines() if "==" in line]
+    return [Requirement(line) for line in lines + torch]
 
 
-@pytest.fixture(scope="module")
-def bin_folder(tmp_path_factory):
-    """The folder of `ofdb` and Python in an environment with the wheel, which borrows all other packages."""
-    root = tmp_path_factory.mktemp("install")
-    for name in BUILT_FROM:
-        path = project.SOURCE / name
-        ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-        shutil.copytree(path, root / "source" / name, ignore=ignore) if path.is_dir() else shutil.copy(
-            path, root / "source"
+def named(texts):
+    return {canonicalize_name(Requirement(text).name): Requirement(text) for text in texts}
+
+
+def used():
+    """What .venv holds, by name: the core and all groups but the clients."""
+    return named([*ABOUT["dependencies"], *GROUPS["viewer"], *GROUPS["trackers"], *GROUPS["test"]])
+
+
+def test_every_line_of_the_lock_is_one_version_with_its_hashes():
+    for line in LOCK.splitlines():
+        assert line.startswith("#") or re.fullmatch(
+            r"[a-z0-9-]+==[\w.]+( ; [^-]+)?( +--hash=sha256:[0-9a-f]{64})+ *", line
         )
-    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
-    wheel = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", root / "wheels", root / "source"]
-    subprocess.run([*pip, *wheel], check=True)
-    venv.create(root / "venv", symlinks=True)
-    python = root / "venv" / "bin" / "python"
-    install = ["--python", python, "install", "--no-deps", "--no-index", *(root / "wheels").glob("*.whl")]
-    subprocess.run([*pip, *install], check=True)
-    own = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    Path(own.stdout.strip(), "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    git = ["git", "-C", root, "-c", "user.name=a", "-c", "user.email=a"]  # a repository, not of this project
-    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
-        subprocess.run([*git, *words], check=True)
-    return python.parent
 
 
-def ofdb(bin_folder, *words, cwd, status=0):
-    """What `ofdb` prints in a folder."""
-    ours = ("OFDB_PROJECT", "OFDB_PARAMS", "PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
-    told = subprocess.run([bin_folder / "ofdb", *words], cwd=cwd, env=environment, capture_output=True, text=True)
-    assert told.returncode == status, told.stdout + told.stderr
-    assert "Traceback" not in told.stderr
-    return told.stdout + told.stderr
+def test_each_pin_that_is_installed_admits_the_lowest_and_the_newest_python():
+    """The lowest Python is the first release of 3.11, which a pin may refuse while it takes a later one."""
+    names = [pin.name for pin in pins() if pin.marker is None]
+    assert len(names) > 150
+    for name in names:
+        needed = Requirement(f"python{metadata.metadata(name).get('Requires-Python') or ''}").specifier
+        assert all(needed.contains(python) for python in ("3.11.0", "3.11.2", "3.14.0")), name
+    assert ABOUT["requires-python"] == ">=3.11,<3.15"
 
 
-SMALL = ["quickstart", "1_search_categories", "-p", "categories", "2"]
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: " ".join(system.values()))
+def test_the_lock_has_one_pin_of_all_that_the_project_uses_wherever_it_is_installed(system):
+    there = [pin for pin in pins() if pin.marker is None or pin.marker.evaluate(system)]
+    names = [canonicalize_name(pin.name) for pin in there]
+    assert len(names) == len(set(names))
+    for name, wanted in used().items():
+        assert next(pin for pin in there if canonicalize_name(pin.name) == name)
+        assert wanted.specifier.contains(next(iter(there[names.index(name)].specifier)).version), name
 
 
-def test_an_installed_command_runs_from_an_empty_folder(bin_folder, tmp_path):
-    assert "quickstart " in ofdb(bin_folder, "list", cwd=tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    told = ofdb(bin_folder, *SMALL, cwd=tmp_path)
-    assert f"results are in {tmp_path / 'runs' / 'quickstart'}" in told
-    entry = record.read(tmp_path / "runs" / "quickstart")["1_search_categories"]
-    assert entry["commit"] is None
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+@pytest.mark.skipif(Path(sys.prefix) != PROJECT / ".venv", reason="an environment of one's own has versions of its own")
+def test_what_is_installed_here_is_what_is_pinned():
+    here = [pin for pin in pins() if pin.marker is None or pin.marker.evaluate()]
+    wrong = [str(pin) for pin in here if not pin.specifier.contains(metadata.version(pin.name).partition("+")[0])]
+    assert not wrong
 
 
-def test_a_project_of_ones_own_is_known_from_within(bin_folder, tmp_path):
-    mine = tmp_path / "mine"
-    assert "is a project" in ofdb(bin_folder, "init", "mine", cwd=tmp_path)
-    names = {path.relative_to(mine).as_posix() for path in mine.rglob("*") if path.is_file()}
-    shipped = [*project.SOURCE.glob("notebooks/*.ipynb"), *project.SOURCE.glob("params/**/*.yaml")]
-    assert {path.relative_to(project.SOURCE).as_posix() for path in shipped} < names
-    (mine / "params" / "quickstart" / "1_search_categories.yaml").write_text("categories: 3\n")
-    told = ofdb(bin_folder, *SMALL[:2], cwd=mine / "notebooks")
-    assert f"results are in {mine / 'runs' / 'quickstart'}" in told
-    assert len(list((mine / "runs" / "quickstart" / "categories").glob("*.csv"))) == 3
-    again = ofdb(bin_folder, "init", "mine", cwd=tmp_path)
-    assert "params/quickstart/1_search_categories.yaml: differs from the package's, and is kept" in again
-    assert again.count("differs") == 1
+def test_every_dependency_has_a_lower_bound():
+    for name, wanted in used().items():
+        assert name.startswith("types-") or [bound.operator for bound in wanted.specifier] == [">="], name
 
 
-def test_what_needs_a_clone_or_a_project_says_so(bin_folder, tmp_path):
-    assert "the tests are in a clone" in ofdb(bin_folder, "test", cwd=tmp_path, status=2)
-    assert "`ofdb init DIR` makes a project" in ofdb(bin_folder, "lab", cwd=tmp_path, status=2)
-    (tmp_path / "file").touch()
-    assert "no project can be made here" in ofdb(bin_folder, "init", "file", cwd=tmp_path, status=2)
-    assert ofdb(bin_folder, "quickstrt", cwd=tmp_path, status=2).startswith("ofdb: nothing was run:")
+def test_conda_has_the_same_names_and_bounds():
+    *conda, last = yaml.safe_load((PROJECT / "environment.yml").read_text())["dependencies"]
+    found = {}
+    for text in [*conda, *(word for word in last["pip"] if not word.startswith("-"))]:
+        name, bound = re.fullmatch(r"([\w-]+)(.*)", text).groups()
+        found[name] = bound
+    assert found.pop("python") == ABOUT["requires-python"]
+    assert {"pip", "setuptools"} <= set(found)
+    wanted = {CONDA_NAMES.get(name, name): str(asked.specifier) for name, asked in used().items()}
+    assert {
+        canonicalize_name(name): bound for name, bound in found.items() if name not in ("pip", "setuptools")
+    } == wanted
+    assert last["pip"][-1].endswith("-e .")
+
+
+def test_containers_name_files_that_exist():
+    docker = (PROJECT / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (\S+) ", docker, re.MULTILINE)
+    assert copied == [".devcontainer/system-packages.sh", "."]
+    assert all((PROJECT / path).exists() for path in copied)
+    steps = {line.split()[0] for line in docker.splitlines() if line and line[0] != "#"}
+    assert steps == {"ARG", "FROM", "ENV", "COPY", "RUN", "WORKDIR", "ENTRYPOINT"}
+    ignored = (PROJECT / ".dockerignore").read_text().split("\n")
+    assert not {"ofdb_core", "notebooks", "params", "requirements.txt", ".git"} & set(ignored)
+    container = json.loads((PROJECT / ".devcontainer/devcontainer.json").read_text())
+    assert ".devcontainer/system-packages.sh && ./run_all.sh --cpu list" in container["onCreateCommand"]
+
+
+@pytest.mark.parametrize(
+    "path", ["run_all.sh", ".ci/run", ".ci/lock", ".binder/postBuild", ".devcontainer/system-packages.sh"]
+)
+def test_the_shell_reads_it(path):
+    subprocess.run(["bash", "-n", PROJECT / path], check=True)
+    assert path == ".ci/run" or (PROJECT / path).stat().st_mode & 0o111
+
+
+def test_binder_installs_the_lock_as_run_all_does():
+    script, binder = ((PROJECT / path).read_text() for path in ("run_all.sh", ".binder/postBuild"))
+    for words in (
+        "--no-deps --require-hashes -r requirements.txt",
+        "-r requirements-torch.txt",
+        "--no-build-isolation",
+    ):
+        assert words in script
+        assert words in binder
+    assert re.search(r'"(--index-url \S+)"', script).group(1) in binder

@@ -119,6 +119,14 @@ def test_precision_is_what_the_device_has():
         precision.resolve("fp16", "cpu")
 
 
+def test_a_build_of_torch_without_onednn_computes_in_fp32(monkeypatch):
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    monkeypatch.delattr("torch.ops.mkldnn._is_mkldnn_bf16_supported", raising=False)
+    assert precision.resolve("auto", "cpu") == precision.resolve("auto", "mps") == "fp32"
+    with precision.autocast("auto", "mps"):  # which a machine without one takes as well, as it is not enabled
+        pass
+
+
 def test_rates_are_scaled_by_the_batch(capsys):
     settings = tiny.pretrain(reference_batch=512, batch_size=256, learning_rate=1e-3, device_batch=64)
     assert optimizer.rates(settings) == pytest.approx((5e-4, 5e-6, 5e-7))

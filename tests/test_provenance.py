@@ -175,3 +175,8 @@ def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made
     assert all("skipped" in line for line in reasons()[1].values())
     command(tmp_path, "tiny", "4_pretrain", "-p", "changed", "restart")
     assert (tmp_path / "runs/tiny/pretrain/model.safetensors").stat().st_mtime_ns != weights
+
+
+def test_a_system_that_does_not_say_which_cores_are_allowed_is_one_to_run_on(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert f"{os.cpu_count()} cores" in provenance.machine.__wrapped__()

@@ -21,6 +21,11 @@ def test_without_an_opengl_library_the_viewer_says_what_to_install(monkeypatch):
     assert "apt-get install libegl1" in widgets.viewer(np.zeros((3, 3))).data
 
 
+def test_without_pyvista_the_viewer_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(widgets.importlib.util, "find_spec", lambda name: None)
+    assert "pip install -e '.[viewer]'" in widgets.viewer(np.zeros((3, 3))).data
+
+
 def shown(picture):
     return np.asarray(Image.open(io.BytesIO(picture.value)))
 

@@ -62,7 +62,7 @@ def _on_device(halves: Iterator[Unfinished], finish: Finish, device: torch.devic
     ahead: list[tuple[Batch, torch.cuda.Event | None]] = []
     for half in halves:
         with torch.cuda.stream(stream) if stream else contextlib.nullcontext():
-            batch = finish(Unfinished(*(tensor.to(device, non_blocking=True) for tensor in half)))
+            batch = finish(Unfinished(*(tensor.to(device, non_blocking=tensor.is_pinned()) for tensor in half)))
             ahead.append((batch, stream.record_event() if stream else None))
         if len(ahead) > 1:
             yield _waited_for(*ahead.pop(0))

@@ -4,6 +4,7 @@ What answers in the browser itself is in `explorer` and `turntable`.
 """
 
 import html
+import importlib.util
 import json
 import os
 import subprocess
@@ -86,6 +87,7 @@ def _value(control: Any) -> Any:
         raise ValueError(f"{control.description}: {control.value} is not a value; write it as JSON") from error
 
 
+NO_PYVISTA = "The viewer needs pyvista: run `pip install -e '.[viewer]'` in the project's folder, then this cell again."
 PROBE = "import pyvista; pyvista.Plotter(off_screen=True).screenshot()"
 NO_OPENGL = (
     "pyvista cannot draw here: no OpenGL library was found. Install one (Debian: apt-get install libegl1 "
@@ -101,7 +103,12 @@ def viewer(points: np.ndarray) -> Any:
     """
     from IPython.display import Markdown
 
-    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    if importlib.util.find_spec("pyvista") is None:
+        return Markdown(NO_PYVISTA)
+    from vtkmodules import vtkRenderingOpenGL2
+
+    if hasattr(vtkRenderingOpenGL2, "vtkEGLRenderWindow"):  # which needs no screen; macOS has its own window instead
+        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     if subprocess.run([sys.executable, "-c", PROBE], capture_output=True).returncode:
         return Markdown(NO_OPENGL)
     import pyvista

@@ -11,7 +11,8 @@ def resolve(wanted: str, device: str | torch.device) -> str:
     if processor == "cuda":
         fast = ["bf16", "fp16"] if torch.cuda.is_bf16_supported(including_emulation=False) else ["fp16"]
     else:
-        fast = ["bf16"] if processor == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else []
+        cpu = processor == "cpu" and torch.backends.mkldnn.is_available()  # which not every build of torch has
+        fast = ["bf16"] if cpu and torch.ops.mkldnn._is_mkldnn_bf16_supported() else []
     if wanted == "auto":
         return "bf16" if "bf16" in fast else "fp32"
     possible = ["fp32", *fast] + ["bf16"] * (processor == "cpu" and not fast)  # slow there, but right
