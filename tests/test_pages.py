@@ -82,13 +82,16 @@ def commands(page):
 
 @pytest.fixture
 def stand_in(tmp_path):
-    """Of a word for something of the user's, FILE, DIR or a path, the path of something that is there."""
+    """Of a word for something of the reader's, the path of something that is there.
+
+    Such words are FILE, DIR, a path, and a folder that the page names with a slash.
+    """
     (tmp_path / "DIR" / "train").mkdir(parents=True)
     (tmp_path / "DIR" / "val").mkdir()
     (tmp_path / "FILE").touch()
 
-    def of(word):
-        if not re.fullmatch(r"FILE|DIR|[\w.-]+/[\w./-]*", word):
+    def of(page, word):
+        if not re.fullmatch(r"FILE|DIR|[\w.-]+/[\w./-]*", word) and f"`{word}/" not in text(page):
             return word
         return str(tmp_path / ("FILE" if word == "FILE" or "." in word.rpartition("/")[2] else "DIR"))
 
@@ -104,7 +107,7 @@ def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path):
     every = parameter_files.notebooks(options.experiment)
     assert set(options.names) <= set(every)
     chosen = [stage for stage in every if not options.names or stage in options.names]
-    given = [(name, stand_in(value)) for name, value in options.overrides]
+    given = [(name, stand_in(page, value)) for name, value in options.overrides]
     parameter_files.checked(options.experiment, chosen, given, tmp_path)
     if options.options:
         launch.check(options.options)
