@@ -48,7 +48,7 @@ def former(root):
 def run(tmp_path_factory):
     """A small run of 3D-OFDB, with all its folders."""
     out = tmp_path_factory.mktemp("run") / "small"
-    small = {"categories": 3, "points": 500, "views": 2, "image_size": 32}
+    small = {"categories": 3, "model_points": 500, "views": 2, "image_size": 32}
     fractal_3d.write(fractal_3d.FAMILY.example(out=str(out), **small))
     return out
 
