@@ -7,6 +7,7 @@ import argparse
 import datetime
 import io
 import math
+import os
 import statistics
 import sys
 import tempfile
@@ -21,10 +22,10 @@ from ofdb_core.formulas import ifs, search
 from ofdb_core.show import explorer, in_browser
 from tests import browser
 
-POINTS, SIZES = 200_000, (224, 512)
-FRAMES, KEYS = 200, 60
+POINTS, SIZES = 200_000, (512,)
+WARM, FRAMES, KEYS = 20, 100, 30
 SHOWN = {"width": 1000, "height": 610}  # of the film, pixels
-SCALE, PER_SECOND, QUALITY = 0.8, 12, 45
+SCALE, PER_SECOND, QUALITY = 0.8, 10, 45
 OPEN = """([js, system, settings]) => {
   document.documentElement.style.colorScheme = "light dark";
   const element = document.createElement("div");
@@ -71,9 +72,11 @@ def _row(what, size, milliseconds):
         "points": POINTS,
         "size": size,
         "count": len(ordered),
+        "min_ms": f"{ordered[0]:.3g}",
         "median_ms": f"{statistics.median(ordered):.3g}",
         "p90_ms": f"{ordered[int(0.9 * (len(ordered) - 1))]:.3g}",
         "max_ms": f"{ordered[-1]:.3g}",
+        "load": f"{os.getloadavg()[0] / (os.cpu_count() or 1):.1f}",  # waiting processes for each core
     }
 
 
@@ -81,7 +84,7 @@ def measure(tab):
     """Rows: of a drawing while a corner is dragged, from frame to frame, and from a key press to its picture."""
     for size in SIZES:
         _opened(tab, search.published(2, 0), size=size, points=POINTS)
-        tab.page.evaluate(DRAG, 30)  # until the browser has compiled
+        tab.page.evaluate(DRAG, WARM)  # until the browser has compiled
         frames = tab.page.evaluate(DRAG, FRAMES)
         yield _row("drawing", size, tab.page.evaluate("shown.times"))
         yield _row("frame", size, frames)
@@ -111,17 +114,17 @@ def _scenes(page):
     def there_and_back(right, down):
         return lambda t: (right * math.sin(math.pi * t), down * math.sin(math.pi * t))
 
-    yield from [None] * 5
-    yield from dragged(3, there_and_back(-70, 40), 18)
-    yield from dragged(0, there_and_back(50, 30), 14)
+    yield from [None] * 3
+    yield from dragged(3, there_and_back(-70, 40), 14)
+    yield from dragged(0, there_and_back(50, 30), 10)
     choice.select_option("Barnsley's fern")
     page.get_by_label("show the numbers of map 1").click()
-    yield from [None] * 5
-    yield from dragged(3, there_and_back(-70, 25), 20)
+    yield from [None] * 3
+    yield from dragged(3, there_and_back(-70, 25), 14)
     choice.select_option("Tree")
     page.get_by_label("show the numbers of map 2").click()
-    yield from [None] * 5
-    yield from dragged(3, there_and_back(-30, -60), 18)
+    yield from [None] * 3
+    yield from dragged(3, there_and_back(-30, -60), 12)
 
 
 def film(tab, path):
