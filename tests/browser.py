@@ -101,9 +101,9 @@ def opened(browser, shots, **context):
         made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """The browser of all tests of a process; import this name into a test's file."""
+    """The browser of a file's tests. (Not of a session's: no other event loop can run while Playwright does.)"""
     if why := missing():
         if os.environ.get("OFDB_BROWSER") == "required":
             pytest.fail(why)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from browser import browser, tab  # noqa: F401
 from hypothesis import settings
 
 from ofdb_core.run import parameter_files

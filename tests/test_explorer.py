@@ -11,17 +11,18 @@ import urllib.request
 
 import numpy as np
 import pytest
-from browser import browser, opened, tab  # noqa: F401
+from browser import opened
 
 from ofdb_core.base import provenance
 from ofdb_core.families import fractal_2d
-from ofdb_core.formulas import ifs, search
-from ofdb_core.show import explorer
+from ofdb_core.formulas import camera, ifs, search
+from ofdb_core.show import explorer, in_browser
 
 pytestmark = pytest.mark.slow
 
 LAB = ["--LabApp.expose_app_in_browser=True", "--IdentityProvider.token=", "--allow-root", "--no-browser"]
 LAB += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+KERNEL = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext.session?.kernel"
 PIXELS = """canvas => {
   const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   let text = '';
@@ -30,10 +31,15 @@ PIXELS = """canvas => {
 }"""
 
 
-def pixels(page):
-    """What the explorer shows, (size, size) uint8 of 0 and 1."""
-    text = page.locator("[data-ofdb=picture]").evaluate(PIXELS)
+def pixels(page, what="picture"):
+    """What a canvas of the explorer or turntable shows, (size, size) uint8 of 0 and 1."""
+    text = page.locator(f"[data-ofdb={what}]").evaluate(PIXELS)
     return (np.frombuffer(text.encode(), np.uint8) - ord("0")).reshape(round(len(text) ** 0.5), -1)
+
+
+def shows(page, system):
+    """Whether the explorer shows the picture that Python draws of a system."""
+    return (pixels(page) == fractal_2d.indices(system, size=512, weight=1.0, draw="point_gray")).all()
 
 
 def drag(page, handle, right, down, steps=12):
@@ -48,10 +54,10 @@ def drag(page, handle, right, down, steps=12):
 
 
 @pytest.fixture
-def page(tab):  # noqa: F811
+def page(tab):
     """A page without a kernel on which the explorer shows the first published category; its handle is `shown`."""
     module = tab.module(explorer.MODULE)
-    tab.page.add_style_tag(path=explorer.STYLE)
+    tab.page.add_style_tag(path=in_browser.STYLE)
     rows = ifs.table(search.published(2, 0)).tolist()
     tab.page.evaluate(
         "([js, system]) => { const e = document.createElement('div'); document.body.append(e);"
@@ -70,7 +76,7 @@ def system(page):
 def test_what_is_dragged_typed_and_undone_is_what_python_draws(page):
     def agree():
         page.wait_for_timeout(50)
-        assert (pixels(page) == fractal_2d.indices(system(page), size=512, weight=1.0, draw="point_gray")).all()
+        assert shows(page, system(page))
 
     first = ifs.table(system(page))
     agree()
@@ -102,8 +108,8 @@ def test_the_keyboard_moves_a_handle_and_numbers_keep_their_meaning(page):
     assert after.t[1, 0] > before.t[1, 0]
     assert (after.A == before.A).all()
     assert page.get_by_label("f: how far it moves along y").input_value() == repr(after.t[1].tolist()[1])
-    page.get_by_label("larger σ:").fill("0.5")
-    page.get_by_label("larger σ:").press("Enter")
+    page.get_by_label("σ₁: the larger").fill("0.5")
+    page.get_by_label("σ₁: the larger").press("Enter")
     assert np.isclose(np.linalg.svd(system(page).A[1])[1].max(), max(0.5, np.linalg.svd(after.A[1])[1].min()))
     assert np.allclose(system(page).p, ifs.determinants(system(page).A) / ifs.determinants(system(page).A).sum())
 
@@ -140,16 +146,17 @@ def test_every_control_has_a_name_and_words(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, scheme):  # noqa: F811
+def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, scheme):
     with opened(browser, tmp_path / "shots", color_scheme=scheme) as watched:
         page, seen = watched.page, set()
         module = watched.module(explorer.MODULE)
-        page.add_style_tag(path=explorer.STYLE)
+        page.add_style_tag(path=in_browser.STYLE)
         page.evaluate(
             "js => { document.documentElement.style.colorScheme = 'light dark';"
             " window.shown = js.mount(document.body, {}) }",
             module,
         )
+        page.evaluate("() => { crypto.getRandomValues = array => array.fill(7); }")
         choice = page.get_by_label("Start from", exact=True)
         for name in choice.locator("option").all_inner_texts():
             choice.select_option(name)
@@ -204,28 +211,29 @@ def lab(tmp_path_factory):
         server.wait(30)
 
 
-def run_all(watched, address, name, parameters, root):
-    """Open a notebook with other values in its parameters cell, run all cells, and wait for the last one."""
-    path = root / "notebooks" / f"{name}.ipynb"
-    notebook = json.loads(path.read_text())
-    lines = "".join(f"{key} = {value!r}\n" for key, value in parameters.items())
-    notebook["cells"].insert(2, {**notebook["cells"][1], "id": "given", "metadata": {}, "source": lines})
-    path.write_text(json.dumps(notebook))
+def run_all(watched, address, path):
+    """Open a notebook, run all its cells, and return its page."""
     page = watched.page
-    page.goto(f"{address}/lab/tree/notebooks/{name}.ipynb?reset")
-    page.wait_for_function(
-        "window.jupyterapp?.shell.currentWidget?.context?.sessionContext.session?.kernel", timeout=60_000
-    )
+    page.goto(f"{address}/lab/tree/notebooks/{path.name}?reset")
+    page.wait_for_function(f"{KERNEL} && jupyterapp.shell.currentWidget.content?.widgets?.length", timeout=60_000)
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
     return page
 
 
-def test_notebook_0_in_jupyterlab(browser, lab, tmp_path):  # noqa: F811
+def given(path, **values):
+    """Give a stored notebook other values, in a cell after its parameters."""
+    notebook = json.loads(path.read_text())
+    lines = "".join(f"{name} = {value!r}\n" for name, value in values.items())
+    notebook["cells"].insert(2, {**notebook["cells"][1], "id": "given", "metadata": {}, "source": lines})
+    path.write_text(json.dumps(notebook))
+    return path
+
+
+def test_notebook_0_in_jupyterlab(browser, lab, tmp_path):
     address, root = lab
     with opened(browser, tmp_path / "shots", viewport={"width": 1400, "height": 1500}) as watched:
-        page = run_all(
-            watched, address, "0_explore_ifs", {"points": 20_000, "image_size": 128, "out": str(root / "out")}, root
-        )
+        small = {"points": 20_000, "image_size": 128, "out": str(root / "out")}
+        page = run_all(watched, address, given(root / "notebooks" / "0_explore_ifs.ipynb", **small))
         box = page.locator(".ofdb-explorer")
         box.wait_for(timeout=120_000)
         box.scroll_into_view_if_needed()
@@ -237,7 +245,53 @@ def test_notebook_0_in_jupyterlab(browser, lab, tmp_path):  # noqa: F811
         page.get_by_label("save the system as a category's file").click()
         page.get_by_text("was saved").wait_for(timeout=20_000)
         (saved,) = root.glob("runs/own/categories/*.csv")
-        drawn = fractal_2d.indices(ifs.load(saved), size=512, weight=1.0, draw="point_gray")
-        assert (pixels(page) == drawn).all()
-        watched.shoot("saved")
+        assert shows(page, ifs.load(saved))
+        page.get_by_label("Start from", exact=True).select_option("published")
+        page.get_by_label("Number of the category").fill("3")
+        page.get_by_label("Number of the category").press("Enter")
+        page.wait_for_timeout(1500)
+        assert shows(page, search.published(2, 3))
+        page.get_by_label("Start from", exact=True).select_option("mine")
+        page.get_by_text("run 1_search_categories first").wait_for()
+        watched.shoot("published")
+        assert not watched.wrong
+
+
+def test_python_and_the_browser_have_the_same_system_and_camera(browser, lab, tmp_path):
+    address, root = lab
+    path, told = root / "notebooks" / "own.ipynb", root / "told.json"
+    cells = [
+        "import json\nimport numpy as np\nfrom pathlib import Path\nfrom ofdb_core.formulas import ifs, search\n"
+        "from ofdb_core.show import explorer, turntable\nshown = explorer.Explorer(search.published(2, 1))\nshown",
+        "model = turntable.Turntable(np.random.default_rng(0).normal(scale=0.4, size=(3000, 3)))\nmodel",
+    ]
+    notebook = json.loads((root / "notebooks" / "0_explore_ifs.ipynb").read_text())
+    blank = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    notebook["cells"] = [{**blank, "id": f"own-{i}", "source": source} for i, source in enumerate(cells)]
+    path.write_text(json.dumps(notebook))
+
+    with opened(browser, tmp_path / "shots", viewport={"width": 1400, "height": 1600}) as watched:
+        page = run_all(watched, address, path)
+
+        def python(code):
+            page.evaluate(f"code => {KERNEL}.requestExecute({{code}}).done", code)
+
+        page.locator("[data-ofdb=view]").wait_for(timeout=60_000)
+        page.wait_for_timeout(500)
+        drag(page, page.locator("[data-handle='2']").first, 20, -30)
+        page.locator(".ofdb-turn").scroll_into_view_if_needed()
+        drag(page, page.locator(".ofdb-turn"), 60, 45)
+        page.wait_for_timeout(500)
+        watched.shoot("dragged")
+        python(f"Path({str(told)!r}).write_text(json.dumps([ifs.table(shown.system).tolist(), model.view().tolist()]))")
+        table, view = json.loads(told.read_text())
+        assert shows(page, ifs.of_table(np.array(table)))
+        assert (pixels(page, "view") == np.array(view)).all()
+        assert table != ifs.table(search.published(2, 1)).tolist()
+        python("shown.system = search.published(2, 5); model.angles = [0.5, -0.25, 2.0]")
+        page.wait_for_timeout(500)
+        assert shows(page, search.published(2, 5))
+        points = np.random.default_rng(0).normal(scale=0.4, size=(3000, 3))
+        assert (pixels(page, "view") == camera.render(points, camera.rotation([0.5, -0.25, 2.0]))).all()
+        watched.shoot("set-by-python")
         assert not watched.wrong

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from browser import browser, tab  # noqa: F401
 
 from ofdb_core.families import fractal_2d, one_parameter
-from ofdb_core.formulas import chaos_game, ifs, raster, search, streams
+from ofdb_core.formulas import camera, chaos_game, ifs, raster, search, streams
 from ofdb_core.formulas.streams import Mersenne
-from ofdb_core.show import explorer
+from ofdb_core.show import explorer, turntable
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +14,7 @@ SIZES = [(16, 500), (97, 20_000), (362, 200_000), (512, 200_000)]
 
 
 @pytest.fixture
-def js(tab):  # noqa: F811
+def js(tab):
     """A function that calls a JavaScript function of the module and gives what it returns."""
     module = tab.module(explorer.MODULE)
 
@@ -83,3 +82,18 @@ def test_a_system_goes_to_text_and_back(js, systems, tmp_path):
         assert ifs.table(ifs.parse(text)).tolist() == rows
         for written in (text, ifs.to_text(system), fractal_2d.csv(system).decode()):
             assert js("(js, text) => js.parse(text)", written) == rows
+
+
+@pytest.mark.parametrize("point_size", [1, 2, 3])
+def test_the_turntable_has_the_view_of_python(tab, point_size):
+    random = np.random.default_rng(point_size)
+    points = random.normal(scale=0.7, size=(5000, 3)).astype(np.float32)  # some of them out of sight
+    module = tab.module(turntable.MODULE)
+    for _ in range(12):
+        angles, size = random.uniform(-np.pi, np.pi, 3), int(random.choice([33, 224, 300]))
+        told = tab.page.evaluate(
+            "([js, points, ...how]) => Array.from(js.view(Float32Array.from(points), ...how)).join('')",
+            [module, points.ravel().tolist(), angles.tolist(), size, point_size],
+        )
+        seen = camera.render(points, camera.rotation(angles), size=size, point_size=point_size)
+        assert (np.frombuffer(told.encode(), np.uint8).reshape(size, size) - ord("0") == seen).all()

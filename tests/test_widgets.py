@@ -2,19 +2,12 @@ import io
 
 import ipywidgets
 import numpy as np
-import pytest
 from PIL import Image
 
 from ofdb_core.families import registry
-from ofdb_core.formulas import search
 from ofdb_core.show import widgets
 
-CONTROLS = (ipywidgets.Dropdown, ipywidgets.IntSlider, ipywidgets.Image)
-
-
-@pytest.fixture(scope="module")
-def system():
-    return next(search.first(1, search.candidates_2d())).system
+CONTROLS = (ipywidgets.IntSlider, ipywidgets.Image)
 
 
 def all_of(box, control):
@@ -23,48 +16,44 @@ def all_of(box, control):
     ]
 
 
-def test_knobs_have_a_slider_for_each_coefficient_and_draw_what_they_say(system):
-    box = widgets.knobs(system, points=2000, size=64)
-    (picture,), (words,) = all_of(box, ipywidgets.Image), all_of(box, ipywidgets.Label)
-    sliders, first = all_of(box, ipywidgets.FloatSlider), picture.value
-    assert len(sliders) == 1 + 6 * len(system)
-    sliders[0].value = 0.2
-    assert picture.value != first
-    assert words.value.startswith("filling rate")
-    for slider in sliders[1:]:
-        slider.value = 1.5
-    assert "runs off to infinity" in words.value
-    all_of(box, ipywidgets.Button)[0].click()
-    assert picture.value == first
-
-
-def test_the_turntable_shows_another_side_for_each_turn():
-    points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3))
-    box = widgets.turntable(points, size=64)
-    (picture,) = all_of(box, ipywidgets.Image)
-    names = [slider.description for slider in all_of(box, ipywidgets.FloatSlider)]
-    assert names == ["1, about Y (°)", "2, about Z (°)", "3, about Y (°)"]
-    seen = {picture.value}
-    for slider in all_of(box, (ipywidgets.FloatSlider, ipywidgets.IntSlider)):
-        slider.value = 2
-        seen.add(picture.value)
-    assert len(seen) == 5
-
-
 def test_without_an_opengl_library_the_viewer_says_what_to_install(monkeypatch):
     monkeypatch.setattr(widgets, "PROBE", "import os; os.kill(os.getpid(), 11)")
     assert "apt-get install libegl1" in widgets.viewer(np.zeros((3, 3))).data
 
 
-def test_every_family_can_be_looked_through():
+def shown(picture):
+    return np.asarray(Image.open(io.BytesIO(picture.value)))
+
+
+def test_every_family_can_be_looked_through_by_its_parameters():
     families = registry.families()
     box = widgets.browse(families, size=64)
-    (choice,), (number,), (picture,) = (all_of(box, control) for control in CONTROLS)
+    choice, (number,), (picture,) = all_of(box, ipywidgets.Dropdown)[0], *(all_of(box, one) for one in CONTROLS)
     assert [title for title, _ in choice.options] == [family.title for family in families.values()]
     for family in families.values():
         choice.value, number.value = family, 0
         first = picture.value
         number.value = 1
         assert picture.value != first
-        shown = np.asarray(Image.open(io.BytesIO(picture.value)))
-        assert (shown == family.picture(family.example(), 1)).all()
+        assert (shown(picture) == family.picture(family.example(), 1)).all()
+        names = [control.description for control in box.children[0].children[2].children]
+        assert set(names) == family.stages[-1].parameters.kinds().keys() - {"out", "categories", "workers"}
+        (size,) = (one for one in box.children[0].children[2].children if one.description == "image_size")
+        size.value = 48
+        assert shown(picture).shape[:2] == (48, 48)
+
+
+def test_a_parameter_that_cannot_be_is_refused_in_words_and_the_picture_stays():
+    family = registry.families()["2d"]
+    box = widgets.browse({"2d": family}, size=64)
+    (picture,), (words,) = all_of(box, ipywidgets.Image), all_of(box, ipywidgets.HTML)
+    controls = {control.description: control for control in box.children[0].children[2].children}
+    good = picture.value
+    for name, wrong, told in (("image_size", 3, "image_size: 3"), ("weight", "a lot", "weight: a lot is not a value")):
+        right, controls[name].value = controls[name].value, wrong
+        assert told in words.value
+        assert picture.value == good
+        controls[name].value = right
+    controls["draw"].value = "point_color"
+    assert picture.value != good
+    assert "category 0" in words.value

@@ -405,7 +405,7 @@ const colourOf = (map) => `rgb(${MAP_COLOURS[map % MAP_COLOURS.length]})`;
 const LETTERS = ["a", "b", "c", "d", "e", "f"];
 const ABOUT = {
   a: "how x becomes x", b: "how y becomes x", c: "how x becomes y", d: "how y becomes y", e: "how far it moves along x",
-  f: "how far it moves along y", p: "how often the chaos game picks this map", turn: "how far it turns, in degrees",
+  f: "how far it moves along y", p: "how often the chaos game picks this map", turn: "rotation: how far it turns, in degrees",
   s1: "the larger singular value: how much it stretches where it stretches most",
   s2: "the smaller singular value: how much it stretches across", axis: "the direction of the larger stretch, in degrees",
 };
@@ -733,11 +733,11 @@ export function mount(root, options = {}) {
       change(rows.map((row, i) => (i === selected ? [...assembled(five), ...row.slice(4)] : row)));
     };
     table.replaceChildren();
-    LETTERS.forEach((letter, column) => {
-      const [label, input] = number(letter, letter, put(column));
+    for (const letter of ["a", "b", "e", "c", "d", "f"]) {
+      const [label, input] = number(letter, letter, put(LETTERS.indexOf(letter)));
       (fields[letter] = input), table.append(label);
-    });
-    for (const [name, label, more] of [["turn", "rotation °"], ["axis", "axis °"], ["s1", "larger σ", { min: 0 }], ["s2", "smaller σ", { min: 0 }]]) {
+    }
+    for (const [name, label, more] of [["turn", "turn °"], ["s1", "σ₁", { min: 0 }], ["s2", "σ₂", { min: 0 }], ["axis", "axis °"]]) {
       const [field, input] = number(name, label, shape(name), more);
       (fields[name] = input), table.append(field);
     }

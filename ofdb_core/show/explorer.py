@@ -3,11 +3,10 @@
 The kernel is asked only for what the browser does not know: published categories, those of a run, and files to write.
 """
 
-import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
@@ -15,13 +14,13 @@ from ofdb_core.base import files, values
 from ofdb_core.data import png
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import ifs, raster, search
+from ofdb_core.show.in_browser import InBrowser
 
 MODULE = Path(__file__).with_suffix(".js")
-STYLE = Path(__file__).with_suffix(".css")
 PUBLISHED = 1000  # categories of FractalDB-1k
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(InBrowser):
     """An explorer that starts at a 2D system; `system` is the one it shows now, and can be set.
 
     root: the folder of an experiment whose categories/ can be opened by number; own: the folder that "save" writes
@@ -29,8 +28,7 @@ class Explorer(anywidget.AnyWidget):
     """
 
     _esm = MODULE
-    _css = STYLE
-    rows = traitlets.List().tag(sync=True)
+    rows: Any = traitlets.List().tag(sync=True)
     settings = traitlets.Dict().tag(sync=True)
     root = traitlets.Unicode("").tag(sync=True)
 
@@ -58,11 +56,10 @@ class Explorer(anywidget.AnyWidget):
         return fractal_2d.indices(self.system, **self.settings)
 
     def _asked(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        does: dict[str, Callable[[Any], Any]] = {"published": self._published, "mine": self._mine, "save": self._save}
         answer: dict[str, Any] = {"number": message["number"]}
         try:
-            answer["answer"] = {"published": self._published, "mine": self._mine, "save": self._save}[message["what"]](
-                message["value"]
-            )
+            answer["answer"] = does[message["what"]](message["value"])
         except (ValueError, OSError) as error:
             answer["error"] = str(error)
         self.send(answer)
@@ -84,12 +81,8 @@ class Explorer(anywidget.AnyWidget):
         files.write_whole(path, fractal_2d.csv(ifs.of_table(np.array(rows, float))))
         return f"{path} was saved; 2_render_2d with out {self._own.parent} draws it."
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget, and a picture where a notebook is read without a kernel."""
-        bundle = super()._repr_mimebundle_(**options)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        image = png.encode(self.picture(), raster.palette(self.settings["draw"]))
-        return {**data, "image/png": base64.b64encode(image).decode()}, metadata
+    def png(self) -> bytes:
+        return png.encode(self.picture(), raster.palette(self.settings["draw"]))
 
 
 def _rows(system: ifs.IFS) -> list[list[float]]:

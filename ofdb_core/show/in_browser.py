@@ -1,0 +1,23 @@
+"""Widgets whose picture is made in the browser, by a plain JavaScript module beside them (anywidget)."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import anywidget
+
+STYLE = Path(__file__).with_name("explorer.css")
+
+
+class InBrowser(anywidget.AnyWidget):
+    """A widget that leaves a picture where its notebook is read without a kernel."""
+
+    _css = STYLE
+
+    def png(self) -> bytes:
+        """The picture that stands in the widget's place, a PNG file's bytes."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
+        return {**data, "image/png": base64.b64encode(self.png()).decode()}, metadata

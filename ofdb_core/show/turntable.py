@@ -1,0 +1,39 @@
+"""The turntable as a widget: a model of points is turned with the mouse, beside the view that training sees."""
+
+from pathlib import Path
+
+import numpy as np
+import traitlets
+
+from ofdb_core.data import png
+from ofdb_core.formulas import camera
+from ofdb_core.show.in_browser import InBrowser
+
+MODULE = Path(__file__).with_suffix(".js")
+
+
+class Turntable(InBrowser):
+    """A model of points (n, 3), to turn in the browser, without OpenGL.
+
+    angles: the camera's three turns in radians, as for `camera.rotation`; point_size: pixels of a point in the view.
+    Both can be read and set.
+    """
+
+    _esm = MODULE
+    points = traitlets.Bytes().tag(sync=True)
+    angles = traitlets.List(traitlets.Float(), minlen=3, maxlen=3).tag(sync=True)
+    point_size = traitlets.Int(1, min=1, max=3).tag(sync=True)
+
+    def __init__(self, points: np.ndarray) -> None:
+        points = np.asarray(points)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f"points: {points.shape} given; a model is (n, 3)")
+        super().__init__(points=points.astype("<f4").tobytes(), angles=[0.0, 0.0, 0.0])
+
+    def view(self) -> np.ndarray:
+        """What training sees from there, (224, 224) uint8 of 0 and 1."""
+        points = np.frombuffer(self.points, "<f4").reshape(-1, 3)
+        return camera.render(points, camera.rotation(self.angles), point_size=self.point_size)
+
+    def png(self) -> bytes:
+        return png.encode(self.view(), camera.PALETTE)
