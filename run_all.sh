@@ -97,7 +97,7 @@ lock() { patiently "$base" -c "from fcntl import *; flock(9, $1)"; } # macOS has
 
 install() {
     cat <<'TEXT'
-setting up .venv, once: downloads 0.3 GB of packages, then torch: 3 GB where it comes with CUDA (Linux), 0.2 GB where it
+setting up .venv, once: downloads 0.4 GB of packages, then torch: 3 GB where it comes with CUDA (Linux), 0.2 GB where it
 does not (macOS, or anywhere by ./run_all.sh --cpu) ...
 TEXT
     make_venv "$base"

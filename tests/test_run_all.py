@@ -184,7 +184,7 @@ def test_an_environment_is_kept_while_the_pins_are_and_never_renewed_under_a_run
 
     *told, runs, ends = lines("--cpu", "0")
     assert (runs, ends) == ("runs 0", "ends")
-    assert told[0].startswith("setting up .venv, once: downloads 0.3 GB of packages, then torch")
+    assert told[0].startswith("setting up .venv, once: downloads 0.4 GB of packages, then torch")
     assert lines("0") == ["runs 0", "ends"]
     with subprocess.Popen([program, "3"], **how) as running:
         assert running.stdout.readline() == "runs 3\n"
