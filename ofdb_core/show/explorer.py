@@ -24,7 +24,7 @@ class Explorer(InBrowser):
     """An explorer that starts at a 2D system; `system` is the one it shows now, and can be set.
 
     root: the folder of an experiment whose categories/ can be opened by number; own: the folder that "save" writes
-    categories to, which `fractal_2d.write_images` draws; settings: how the picture is made, as for `fractal_2d.indices`.
+    categories to, which `fractal_2d.write_images` draws; settings: of the picture, as for `fractal_2d.indices`.
     """
 
     _esm = MODULE
