@@ -24,8 +24,8 @@ from tests import browser
 
 POINTS, SIZES = 200_000, (512,)
 WARM, FRAMES, KEYS = 20, 100, 30
-SHOWN = {"width": 1000, "height": 610}  # of the film, pixels
-SCALE, PER_SECOND, QUALITY = 0.8, 10, 45
+SHOWN = {"width": 1000, "height": 860}  # of the film, pixels
+SCALE, PER_SECOND, QUALITY = 0.75, 10, 45
 OPEN = """([js, system, settings]) => {
   document.documentElement.style.colorScheme = "light dark";
   const element = document.createElement("div");

@@ -24,7 +24,7 @@ class Explorer(InBrowser):
     """An explorer that starts at a 2D system; `system` is the one it shows now, and can be set.
 
     root: the folder of an experiment whose categories/ can be opened by number; own: the folder that "save" writes
-    categories to, whose files 2_render_2d draws; settings: how the picture is made, as for `fractal_2d.indices`.
+    categories to, which `fractal_2d.write_images` draws; settings: of the picture, as for `fractal_2d.indices`.
     """
 
     _esm = MODULE
@@ -79,7 +79,7 @@ class Explorer(InBrowser):
         path = self._own / f"{max(numbers, default=-1) + 1:05d}.csv"
         self._own.mkdir(parents=True, exist_ok=True)
         files.write_whole(path, fractal_2d.csv(ifs.of_table(np.array(rows, float))))
-        return f"{path} was saved; 2_render_2d with out {self._own.parent} draws it."
+        return f"{path} was saved."
 
     def png(self) -> bytes:
         return png.encode(self.picture(), raster.palette(self.settings["draw"]))
