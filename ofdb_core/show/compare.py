@@ -35,13 +35,13 @@ class Compare(StageParameters):
                 yield f"runs: {run} has no {record.FILE}; give folders of runs"
 
     @classmethod
-    def located(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
         """With absolute paths of the runs; none are given: all that are finished below runs/."""
-        found, runs = super().located(values), values.get("runs")
+        found, runs = super().located(values, base), values.get("runs")
         if isinstance(runs, list) and all(isinstance(run, str) for run in runs):
             own = Path(str(found.get("out"))).resolve()
             every = sorted(path.parent for path in RUNS.rglob(record.FILE)) if RUNS.is_dir() else []
-            found["runs"] = [os.path.realpath(run) for run in runs] or [str(run) for run in every if run != own]
+            found["runs"] = [os.path.realpath(base / run) for run in runs] or [str(run) for run in every if run != own]
         return found
 
     def reads(self) -> tuple[str, ...]:
