@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ofdb_core.base import project
-from ofdb_core.run import cost, experiment, parameter_files, trial
+from ofdb_core.run import cost, experiment, ledger, listing, parameter_files, trial
 
 TINY = {
     "search_points": "2000",
@@ -34,7 +34,7 @@ def test_every_stage_of_an_experiment_has_a_cost_and_nothing_is_left(tmp_path, m
     assert lines[0].startswith("quickstart, on ")
     assert lines[-1].split()[0] == "together"
     told = dict(zip(stages, lines[1:-1], strict=True))
-    assert "16 of 32 categories" in told["2_render_2d"]
+    assert "16 of 128 categories" in told["2_render_2d"]
     assert "of 500 steps: " in told["4_pretrain"]
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().out == ""
@@ -88,14 +88,33 @@ def test_a_batch_that_a_processor_takes_at_once(tmp_path):
     ],
 )
 def test_a_length_of_time_in_words(seconds, words):
-    assert cost.told(seconds) == words
+    assert ledger.told(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("count", "words"), [(10, "0.01 kB"), (1500, "1.5 kB"), (2e6, "2 MB"), (3.21e9, "3.2 GB"), (1e13, "10 TB")]
 )
 def test_a_size_in_words(count, words):
-    assert cost.size(int(count)) == words
+    assert ledger.size(int(count)) == words
+
+
+def test_what_was_measured_here_is_remembered_and_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(project, "DATA", tmp_path / "data")
+    assert ledger.read() == {}
+    assert "`cost EXPERIMENT` measures it" in listing.overview(None)
+    costs = [("1_search_categories", cost.Cost(90.0, kept=2_000_000)), ("2_render_2d", cost.Cost(60.0, kept=1_000_000))]
+    assert " ".join(list(cost.table("quickstart", costs))[-1].split()).startswith("together 2.5 min 3 MB and 0 kB")
+    assert ledger.read() == {}
+    list(cost.table("quickstart", costs, note=True))
+    list(cost.table("1p-frac", costs[:1], note=True))
+    assert ledger.read() == {"quickstart": (150.0, 3_000_000), "1p-frac": (90.0, 2_000_000)}
+    row = next(line for line in listing.overview(None).splitlines() if line.startswith("quickstart"))
+    assert "  2.5 min" in row
+    assert "  3 MB" in row
+    monkeypatch.setattr(ledger.provenance, "machine", lambda: "another machine")
+    assert ledger.read() == {}
+    (tmp_path / "data" / ledger.FILE).write_text("[1")
+    assert ledger.read() == {}
 
 
 def test_the_clock_ends_a_training_after_its_steps_or_its_time():

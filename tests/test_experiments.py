@@ -101,7 +101,7 @@ def test_params_names_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
     (tmp_path / "own" / "fern").mkdir(parents=True)
     (tmp_path / "own" / "fern" / "experiment.yaml").write_text("extends: evaluate\nabout: a fern")
     command.main(["list", "--params", str(tmp_path / "own")])
-    assert re.search(r"^fern +- +a fern$", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^fern +- .* a fern$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_bare_p_says_which_notebooks_it_reaches_and_one_for_a_notebook_does_not():
@@ -141,9 +141,10 @@ def test_a_path_of_a_parameter_file_starts_at_the_project_and_one_of_the_command
 def test_the_overview_has_a_row_for_each_experiment_in_columns_with_what_is_done(params, monkeypatch, tmp_path):
     params(**{"6_report": {"title": "A tiny one"}, "0_explore_ifs": {}})
     monkeypatch.setattr(listing.project, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(listing.project, "DATA", tmp_path / "data")
 
     def row():
-        head, own = listing.overview(None).splitlines()
+        head, own = listing.overview(None).splitlines()[:2]
         assert head.index("what it is") == own.index("A tiny one")
         return own.split()
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ofdb_core.base.provenance import PACKAGE
+from ofdb_core.base.project import PACKAGE
 
 INNER = "from ofdb_core.formulas.jit import kernel\n\n@kernel\ndef inner(x):\n    return x + {}\n"
 OUTER = """

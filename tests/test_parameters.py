@@ -7,7 +7,7 @@ from ofdb_core.stages import recipes
 
 SEARCH = {"out": "o", "search_seed": 1, "categories": 5, "filling_rate": 0.2, "search_points": 100_000, "workers": 0}
 RENDER = {"out": "o", "seed": 1, "categories": None, "image_size": 32, "points": 100, "weight": 0.2, "workers": 0}
-RENDER["draw"] = "patch_gray"
+RENDER |= {"draw": "patch_gray", "systems": None}
 
 
 def test_good_values_make_a_recipe():

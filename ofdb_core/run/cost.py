@@ -16,12 +16,10 @@ from typing import Any
 from ofdb_core.base import files, manifests, provenance
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families.registry import Stage
-from ofdb_core.run import road
+from ofdb_core.run import ledger, road
 
 FEW, SOME = 4, 16  # categories that a family's stage writes, twice, as the start of its work costs time of its own
-NOTEBOOK = 3  # a notebook's start, its figures and its end take about as long as so many imports of torch
-SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-UNITS = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "min"), (1.0, "s"))
+NOTEBOOK = 5  # a notebook's start, its figures and its end take about as long as so many imports of torch
 
 
 @dataclass(frozen=True)
@@ -91,29 +89,18 @@ def bytes_below(root: Path) -> int:
     return sum(size for _, size in files.walk(root, followlinks=False) if isinstance(size, int))
 
 
-def told(seconds: float) -> str:
-    """A length of time in words, to two digits."""
-    length, unit = next(((length, unit) for length, unit in UNITS if seconds >= 2 * length), UNITS[-1])
-    return f"{float(f'{seconds / length:.2g}'):g} {unit}"
-
-
-def size(count: int) -> str:
-    """Bytes in words, to two digits."""
-    share, unit = next(((share, unit) for share, unit in SIZES if count >= share), SIZES[-1])
-    return f"{float(f'{count / share:.2g}'):,g} {unit}"
-
-
-def table(title: str, costs: Iterable[tuple[str, Cost]]) -> Iterator[str]:
-    """The lines that tell the costs, each as soon as it is known, and their sum."""
+def table(title: str, costs: Iterable[tuple[str, Cost]], *, note: bool = False) -> Iterator[str]:
+    """The lines that tell the costs, each as soon as it is known, and their sum; note: it goes to the ledger, too."""
     yield f"{title}, on {provenance.machine()}:"
     every = []
     for name, cost in costs:
         every.append(cost)
-        disk = size(cost.kept) if cost.kept else ""
-        yield f"  {name:24} {told(cost.seconds):>9} {disk:>10}  {cost.measured}".rstrip()
+        disk = ledger.size(cost.kept) if cost.kept else ""
+        yield f"  {name:24} {ledger.told(cost.seconds):>9} {disk:>10}  {cost.measured}".rstrip()
     energy = [cost.energy for cost in every if cost.energy is not None]
     meanwhile = max((cost.meanwhile for cost in every), default=0)
-    whole = f"  {'together':24} {told(sum(cost.seconds for cost in every)):>9}"
-    yield f"{whole} {size(sum(cost.kept for cost in every)):>10}  and {size(meanwhile)} while it trains" + (
-        f"; {sum(energy):,.2f} kWh" if energy else ""
-    )
+    price = ledger.Price(sum(cost.seconds for cost in every), sum(cost.kept for cost in every))
+    if note:
+        ledger.note(title, price)
+    whole = f"  {'together':24} {ledger.told(price.seconds):>9} {ledger.size(price.kept):>10}"
+    yield f"{whole}  and {ledger.size(meanwhile)} while it trains" + (f"; {sum(energy):,.2f} kWh" if energy else "")

@@ -17,7 +17,7 @@ from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
-from ofdb_core.run import experiments, launch, notebook, parameter_files, road
+from ofdb_core.run import experiments, launch, ledger, notebook, parameter_files, road
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.training.recipe import Course, Recipe
 
@@ -173,16 +173,16 @@ def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[
         return
     import torch
 
-    from ofdb_core.run import cost, trial
+    from ofdb_core.run import trial
 
     if torch.cuda.is_available():  # this process would keep a part of the GPU's memory
         yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
     else:
         yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
         costs = dict(trial.measure(todo, seconds=1.0))
-        longest = max(costs, key=lambda stage: costs[stage].seconds)
-        whole = sum(found.seconds for found in costs.values())
-        yield f"{experiment}: about {cost.told(whole)}, of which {longest} takes {cost.told(costs[longest].seconds)}"
+        longest, seconds = max(((stage, found.seconds) for stage, found in costs.items()), key=lambda pair: pair[1])
+        whole = ledger.told(sum(found.seconds for found in costs.values()))
+        yield f"{experiment}: about {whole}, of which {longest} takes {ledger.told(seconds)}"
 
 
 def _show(stage: str, out: Path) -> None:
@@ -195,11 +195,11 @@ def price(experiment: str, *, overrides: Iterable[tuple[str, str]] = (), seconds
     """The lines that tell what an experiment costs on this machine; nothing is left of what is measured."""
     from ofdb_core.run import cost, trial
 
-    checked = parameter_files.checked(
-        experiment, parameter_files.notebooks(experiment), overrides, _place(project.RUNS)
-    )
+    overrides, every = list(overrides), parameter_files.notebooks(experiment)
+    checked = parameter_files.checked(experiment, every, overrides, _place(project.RUNS))
     _check_possible(checked, 1)
-    yield from cost.table(experiment, trial.measure(checked, seconds=seconds))
+    costs = trial.measure(checked, seconds=seconds)
+    yield from cost.table(experiment, costs, note=not overrides)
 
 
 def run(

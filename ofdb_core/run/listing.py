@@ -9,9 +9,10 @@ from pathlib import Path
 from ofdb_core.base import project, record
 from ofdb_core.base.files import Unreadable
 from ofdb_core.base.values import describe
-from ofdb_core.run import experiments
+from ofdb_core.run import experiments, ledger
 
-HEAD = ("experiment", "done", "what it is")
+HEAD = ("experiment", "done", "time here", "disk", "what it is")
+UNKNOWN = "?: `cost EXPERIMENT` measures it, in a minute or two"
 WIDEST = 44  # characters of a column
 TITLE = "6_report.yaml"  # the file whose title says what an experiment is that has no `about`
 
@@ -22,9 +23,11 @@ def width() -> int | None:
 
 
 def overview(columns: int | None) -> str:
-    """A row for each experiment: its name, how many of its notebooks are done, and what it is."""
-    every = experiments.found()
-    return table([HEAD, *((name, _done(name, every), _about(name, every)) for name in every)], columns)
+    """A row for each experiment: its name, what is done, what it costs where that was measured, and what it is."""
+    every, prices = experiments.found(), ledger.read()
+    costs = {name: (ledger.told(price.seconds), ledger.size(price.kept)) for name, price in prices.items()}
+    rows = [(name, _done(name, every), *costs.get(name, ("?", "?")), _about(name, every)) for name in every]
+    return table([HEAD, *rows], columns) + ("" if costs else f"\n\n{UNKNOWN}")
 
 
 def table(rows: Sequence[Sequence[str]], columns: int | None) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files, provenance, record
+from ofdb_core.base import files, project, record
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.record import Entry
 from ofdb_core.data import tables
 from ofdb_core.show import pages, plot, report
 
-RUNS = provenance.PROJECT / "runs"
+RUNS = project.RUNS
 PAGE = "comparison.html"
 LOGS = {"4_pretrain": "pretrain/log.csv", "5_finetune": "finetune/log.csv"}  # of a stage that learns, below its run
 UNLIKE = ("out", "workers", "title")  # parameters that say nothing of a result

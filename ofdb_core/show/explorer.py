@@ -79,7 +79,7 @@ class Explorer(InBrowser):
         path = self._own / f"{max(numbers, default=-1) + 1:05d}.csv"
         self._own.mkdir(parents=True, exist_ok=True)
         files.write_whole(path, fractal_2d.csv(ifs.of_table(np.array(rows, float))))
-        return f"{path} was saved."
+        return f"{path} was saved; 2_render_2d draws the folder with systems: {self._own}"
 
     def png(self) -> bytes:
         return png.encode(self.picture(), raster.palette(self.settings["draw"]))
