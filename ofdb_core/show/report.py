@@ -142,6 +142,11 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
     parts = [
         f'<h1>{html.escape(title)}</h1><p class="lead">{html.escape(about)}</p>',
         '<section id="outcome">',
+        *(
+            f"<p><b>{html.escape(entry['headline']['sentence'])}</b></p>"
+            for entry in entries.values()
+            if "headline" in entry
+        ),
         pages.numbers(dict(list(results.items())[:MOST_NUMBERS])),
         *(_figure(out, figure) for figure in above),
         f'<p><a href="{beside}">Look through all categories</a></p>' if beside else "",
