@@ -35,7 +35,7 @@ def test_every_stage_of_an_experiment_has_a_cost_and_nothing_is_left(tmp_path, m
     assert lines[-1].split()[0] == "together"
     told = dict(zip(stages, lines[1:-1], strict=True))
     assert "16 of 128 categories" in told["2_render_2d"]
-    assert "of 500 steps: " in told["4_pretrain"]
+    assert "  500 steps of " in told["4_pretrain"]
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().out == ""
 
@@ -54,6 +54,17 @@ def test_the_cost_of_a_training_grows_with_its_length_and_its_repeats(tmp_path, 
         for count in (1, 3)
     )
     assert thrice["5_finetune"].seconds / once["5_finetune"].seconds == pytest.approx(3, rel=0.2)
+
+
+@pytest.mark.slow
+def test_a_glance_tells_how_long_an_experiment_takes_from_a_few_categories(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial._Clock, "seconds_a_step", lambda clock: 0.5)
+    written, write_few = [], cost.write_few
+    monkeypatch.setattr(cost, "write_few", lambda stage, *given: written.append(stage.name) or write_few(stage, *given))
+    found = trial.glance(checked("quickstart", tmp_path, **TINY))
+    assert written == ["1_search_categories"]  # which its samples are drawn from
+    assert list(found) == parameter_files.notebooks("quickstart")
+    assert found["4_pretrain"] - found["6_report"] > 500 * 0.5
 
 
 @pytest.mark.slow

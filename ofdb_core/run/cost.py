@@ -59,21 +59,26 @@ def categories(checked: Mapping[str, NotebookParameters], parameters: NotebookPa
 
 def of_a_family(stage: Stage, parameters: NotebookParameters, place: Path, total: int) -> Cost:
     """Write a few categories, and then some, from what the stages before have written there."""
-    assert stage.write
-    _borrow(parameters, place)
     spent, sizes, counts = [], [], [min(count, total) for count in (FEW, SOME)]
     for count in counts:
-        few: dict[str, Any] = {"out": str(place)}
-        if hasattr(parameters, "categories"):
-            few["categories"] = count
         began = time.perf_counter()
-        with silent():
-            stage.write(replace(parameters, **few))
+        write_few(stage, parameters, place, count)
         spent.append(time.perf_counter() - began)
         sizes.append(sum(bytes_below(place / name) for name in stage.writes))
     each = max(spent[1] - spent[0], 0.0) / max(counts[1] - counts[0], 1)
     kept = sizes[1] * total // counts[1]
     return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} categories")
+
+
+def write_few(stage: Stage, parameters: NotebookParameters, place: Path, count: int) -> None:
+    """Let a family's stage write so many categories."""
+    assert stage.write
+    _borrow(parameters, place)
+    few: dict[str, Any] = {"out": str(place)}
+    if hasattr(parameters, "categories"):
+        few["categories"] = count
+    with silent():
+        stage.write(replace(parameters, **few))
 
 
 def _borrow(parameters: NotebookParameters, place: Path) -> None:

@@ -179,10 +179,9 @@ def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[
         yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
     else:
         yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
-        costs = dict(trial.measure(todo, seconds=1.0))
-        longest, seconds = max(((stage, found.seconds) for stage, found in costs.items()), key=lambda pair: pair[1])
-        whole = ledger.told(sum(found.seconds for found in costs.values()))
-        yield f"{experiment}: about {whole}, of which {longest} takes {ledger.told(seconds)}"
+        spent = trial.glance(todo)
+        longest, whole = max(spent, key=lambda stage: spent[stage]), sum(spent.values())
+        yield f"{experiment}: about {ledger.told(whole)}, of which {longest} takes {ledger.told(spent[longest])}"
 
 
 def _show(stage: str, out: Path) -> None:

@@ -46,6 +46,15 @@ class _Work:
     trainings: int
     evaluated: int
 
+    def images(self) -> float:
+        """How many images pass through a training step, or as much work, in all trainings and evaluations."""
+        return self.trainings * ((self.recipe.steps or 0) * self.recipe.batch_size + FORWARD * self.evaluated)
+
+    def network(self) -> torch.nn.Module:
+        """The network with weights as it begins."""
+        shape: dict[str, Any] = {"input_size": self.recipe.input_size, "channels": self.recipe.channels}
+        return networks.build(self.model, len(self.samples.classes), options=self.options, **shape, seed=0)
+
 
 class _Enough(Exception):
     """The steps to be measured are done."""
@@ -78,6 +87,29 @@ class _Clock:
         return float(np.median(spent[min(WARM_UP, len(spent) - 1) :]))
 
 
+def glance(checked: Mapping[str, NotebookParameters]) -> dict[str, float]:
+    """The seconds of each stage, roughly, by a second of its first training: what families write is not counted.
+
+    They write only what that training draws its samples from, a few categories.
+    """
+    start, image = cost.of_a_notebook(), 0.0
+    found = dict.fromkeys(checked, start)
+    with tempfile.TemporaryDirectory(prefix="ofdb-cost-") as place:
+        for name, parameters in checked.items():
+            stage = road.stages()[name]
+            if stage.write and not image and not _samples_are_in(Path(place), checked):
+                cost.write_few(stage, parameters, Path(place), cost.FEW)
+            elif isinstance(parameters, Pretrain | Finetune):
+                work = _work(parameters, Path(place), checked)
+                image = image or _seconds_an_image(work, 1.0)
+                found[name] += image * work.images()
+    return found
+
+
+def _samples_are_in(place: Path, checked: Mapping[str, NotebookParameters]) -> bool:
+    return all((place / other.data).exists() for other in checked.values() if isinstance(other, Pretrain))
+
+
 def measure(checked: Mapping[str, NotebookParameters], *, seconds: float) -> Iterator[tuple[str, Cost]]:
     """The stages of an experiment with their costs, in order; seconds: at most so long for the steps of a training."""
     start = cost.of_a_notebook()
@@ -95,30 +127,35 @@ def _of_a_training(
     parameters: Pretrain | Finetune, place: Path, checked: Mapping[str, NotebookParameters], seconds: float
 ) -> Cost:
     """What a stage that trains costs; place: where the families' stages of `checked` have written a few categories."""
-    before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
-    with silent():
-        if isinstance(parameters, Pretrain):
-            work = _pretraining(parameters, place, checked)
-        else:
-            work = _tuning(parameters, before)
-        recipe, clock = _bounded(work.recipe), _Clock(seconds)
-        shape: dict[str, Any] = {"input_size": recipe.input_size, "channels": recipe.channels}
-        network = networks.build(work.model, len(work.samples.classes), options=work.options, **shape, seed=0)
-        size = sum(4 * weight.numel() for weight in network.parameters())
-        with contextlib.suppress(_Enough):
-            loop.fit(network, Batches(work.samples, recipe, seed=0), recipe, seed=0, watch=clock)
-    image, steps = clock.seconds_a_step() / recipe.batch_size, work.trainings * (work.recipe.steps or 0)
-    spent = image * (steps * work.recipe.batch_size + FORWARD * work.trainings * work.evaluated)
+    work = _work(parameters, place, checked)
+    image = _seconds_an_image(work, seconds)
+    spent, watts = image * work.images(), _watts()
+    size = sum(4 * weight.numel() for weight in work.network().parameters())
     many = 1 if isinstance(parameters, Pretrain) else 2 * work.trainings * parameters.keep_weights
-    about = processes.hardware()["hardware"] if torch.cuda.is_available() else f"{1 / image:,.0f} images/s"
-    watts = _watts()
+    about = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
     return Cost(
         spent,
         kept=many * size,
         meanwhile=STATE * size * parameters.keep,
         energy=None if watts is None else spent * watts / 3.6e6,
-        measured=f"{len(clock.times) - 1} of {steps:,} steps: {about}",
+        measured=f"{work.trainings * (work.recipe.steps or 0):,} steps of {1 / image:,.0f} images/s{about}",
     )
+
+
+def _seconds_an_image(work: _Work, seconds: float) -> float:
+    """How long an image takes in a training, of which some steps are done."""
+    recipe, clock = _bounded(work.recipe), _Clock(seconds)
+    with silent(), contextlib.suppress(_Enough):
+        loop.fit(work.network(), Batches(work.samples, recipe, seed=0), recipe, seed=0, watch=clock)
+    return clock.seconds_a_step() / recipe.batch_size
+
+
+def _work(parameters: Pretrain | Finetune, place: Path, checked: Mapping[str, NotebookParameters]) -> _Work:
+    before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
+    with silent():
+        if isinstance(parameters, Pretrain):
+            return _pretraining(parameters, place, checked)
+        return _tuning(parameters, before)
 
 
 def _pretraining(parameters: Pretrain, place: Path, checked: Mapping[str, NotebookParameters]) -> _Work:
