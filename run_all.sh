@@ -31,7 +31,9 @@ usage() {
     -p NAME VALUE                              another value for a parameter (repeatable; notebook.NAME for one notebook)
     --launch "OPTIONS"                         train in several processes, by options of accelerate launch
 ./run_all.sh list [experiment]                 the experiments; the parameters of one
+./run_all.sh cost EXPERIMENT                   how long it takes on this machine, and how much disk
 ./run_all.sh verify DIR                        missing, altered and extra files of a run or a data set
+./run_all.sh compare                           finished runs side by side (an experiment, as quickstart is)
 ./run_all.sh site [RUN] [--out DIR]            a finished run (runs/quickstart) and a gallery as static pages in site/
 ./run_all.sh test [pytest options]             the tests
 ./run_all.sh lab [jupyter options]             JupyterLab on the notebooks

@@ -171,6 +171,8 @@ def _lab(words: list[str]) -> NoReturn:
             f"{project.FOLDER}: has no notebooks; `{PROGRAM} init DIR` makes a project, in which they are"
         )
     os.environ.pop(project.VARIABLE, None)  # its terminals may go to another project
+    own = [str(project.SOURCE / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]  # the start page, and no news
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, own))
     _become("-m", "jupyterlab", f"--notebook-dir={project.FOLDER}", *words)
 
 

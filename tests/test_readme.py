@@ -61,4 +61,4 @@ def test_an_install_has_every_wing_and_what_the_command_needs():
     packages = tomllib.loads((provenance.PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     every = {path.parent for path in (provenance.PROJECT / "ofdb_core").rglob("__init__.py")}
     wings = {".".join(path.relative_to(provenance.PROJECT).parts) for path in every}
-    assert set(packages) == {*wings, "ofdb_core.notebooks", "ofdb_core.params"}
+    assert set(packages) == {*wings, "ofdb_core.jupyter", "ofdb_core.notebooks", "ofdb_core.params"}

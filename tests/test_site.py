@@ -10,7 +10,7 @@ from browser import browser, opened, tab  # noqa: F401
 from ofdb_core import __main__ as command
 from ofdb_core.base import record
 from ofdb_core.families import registry
-from ofdb_core.run import api, parameter_files, site
+from ofdb_core.run import api, experiments, parameter_files, site
 from ofdb_core.show import compare, gallery, pages
 
 pytestmark = pytest.mark.slow
@@ -25,12 +25,12 @@ def run(tmp_path_factory):
     """A finished run of some notebooks, with the report and the gallery beside it."""
     place = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parameter_files, "PARAMS", place / "params")
+        patch.setattr(experiments, "PARAMS", place / "params")
         (place / "params" / "tiny").mkdir(parents=True)
         values = {
             "1_search_categories": {"categories": 40, "search_points": 2000, "filling_rate": 0.005},
             "2_render_2d": {"image_size": 64, "points": 5000},
-            "3_render_3d": {"categories": 3, "points": 500, "views": 4, "image_size": 32},
+            "3_render_3d": {"categories": 3, "model_points": 500, "views": 4, "image_size": 32},
             "3_render_visualatom": {"categories": 3, "image_size": 64},
             "6_report": {"title": "A <small> run"},
         }

@@ -14,7 +14,7 @@ from ofdb_core.base import project, record
 
 pytestmark = pytest.mark.slow
 
-BUILT_FROM = ("ofdb_core", "notebooks", "params", "pyproject.toml", "README.md", "LICENSE")
+BUILT_FROM = ("ofdb_core", "jupyter", "notebooks", "params", "pyproject.toml", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ MARKER = ".ofdb"  # the file by which a folder that `ofdb init` made is known
 VARIABLE = "OFDB_PROJECT"
 
 PACKAGE = Path(ofdb_core.__file__).resolve().parent
-INSTALLED = (PACKAGE / "notebooks").is_dir()  # a wheel has notebooks/ and params/ in the package
+INSTALLED = (PACKAGE / "notebooks").is_dir()  # a wheel has these folders in the package
 SOURCE = PACKAGE if INSTALLED else PACKAGE.parent  # where those lie that came with the package
 
 
