@@ -200,7 +200,8 @@ def anywhere(angles: Sequence[float] | np.ndarray, turn: Sequence[float] | np.nd
 
     angles: degrees, as the jitter of `stored`; turn: three, degrees, about the axes that the camera carries with it.
     """
-    first = stored((0,) * len(angles), angles)
+    values.require(AXES, angles=len(angles))
+    first = _rotation(np.array([(0.0, TILT, math.radians(angle)) for angle in angles]))
     return first @ _small_turn(*(math.radians(angle) for angle in turn))
 
 
