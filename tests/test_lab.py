@@ -42,15 +42,15 @@ def prepare(folder):
 def check_saved(path):
     """A saved notebook has run whole, without an error, and holds what it drew: the number of its pictures."""
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     pictures = 0
     for cell in cells:
         source, outputs = "".join(cell["source"]), cell["outputs"]
-        assert not [out for out in outputs if out["output_type"] == "error"], source
+        assert [out for out in outputs if out["output_type"] == "error"] == [], source
         assert "Warning" not in str([out.get("text") for out in outputs]), source
         drawn = [out for out in outputs if {"image/png", "image/svg+xml"} & out.get("data", {}).keys()]
         assert drawn or "run.figure(" not in source, source
         pictures += len([out for out in drawn if WIDGET not in out["data"]])
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     return pictures
 
 
