@@ -3,6 +3,7 @@ import json
 import pytest
 from browser import browser, tab  # noqa: F401
 from hypothesis import settings
+from lab import lab  # noqa: F401
 
 from ofdb_core.run import experiments
 

@@ -1,56 +1,22 @@
 """The explorer as a user has it: in a page, and in JupyterLab with a kernel; drags, typing, undoing and saving."""
 
 import json
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
 from browser import opened
+from lab import drag, pixels, python, run_all, start
 
-from ofdb_core.base import provenance
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import camera, ifs, search
 from ofdb_core.show import explorer, in_browser
 
 pytestmark = pytest.mark.slow
 
-LAB = ["--LabApp.expose_app_in_browser=True", "--IdentityProvider.token=", "--allow-root", "--no-browser"]
-LAB += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-KERNEL = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext.session?.kernel"
-PIXELS = """canvas => {
-  const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  let text = '';
-  for (let i = 0; i < data.length; i += 4) text += data[i] ? '1' : '0';
-  return text;
-}"""
-
-
-def pixels(page, what="picture"):
-    """What a canvas of the explorer or turntable shows, (size, size) uint8 of 0 and 1."""
-    text = page.locator(f"[data-ofdb={what}]").evaluate(PIXELS)
-    return (np.frombuffer(text.encode(), np.uint8) - ord("0")).reshape(round(len(text) ** 0.5), -1)
-
 
 def shows(page, system):
     """Whether the explorer shows the picture that Python draws of a system."""
     return (pixels(page) == fractal_2d.indices(system, size=512, weight=1.0, draw="point_gray")).all()
-
-
-def drag(page, handle, right, down, steps=12):
-    """Drag a handle by so many pixels."""
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + right, y + down, steps=steps)
-    page.mouse.up()
-    page.wait_for_timeout(100)
 
 
 @pytest.fixture
@@ -185,55 +151,21 @@ def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, s
         assert not watched.wrong
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """JupyterLab on a copy of the notebooks: its address and its folder."""
-    root = tmp_path_factory.mktemp("lab")
-    shutil.copytree(provenance.NOTEBOOKS, root / "notebooks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", *LAB, f"--port={port}", f"--notebook-dir={root}"]
-    with (root / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=provenance.PROJECT)
-    address = f"http://localhost:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/api/status").close()
-                break
-            except (urllib.error.URLError, ConnectionError):
-                assert server.poll() is None, (root / "lab.log").read_text()
-                time.sleep(0.2)
-        yield address, root
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def run_all(watched, address, path):
-    """Open a notebook, run all its cells, and return its page."""
-    page = watched.page
-    page.goto(f"{address}/lab/tree/notebooks/{path.name}?reset")
-    page.wait_for_function(f"{KERNEL} && jupyterapp.shell.currentWidget.content?.widgets?.length", timeout=60_000)
-    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-    return page
-
-
 def given(path, **values):
     """Give a stored notebook other values, in a cell after its parameters."""
     notebook = json.loads(path.read_text())
     lines = "".join(f"{name} = {value!r}\n" for name, value in values.items())
     notebook["cells"].insert(2, {**notebook["cells"][1], "id": "given", "metadata": {}, "source": lines})
     path.write_text(json.dumps(notebook))
-    return path
 
 
 def test_notebook_0_in_jupyterlab(browser, lab, tmp_path):
     address, root = lab
     with opened(browser, tmp_path / "shots", viewport={"width": 1400, "height": 1500}) as watched:
-        small = {"points": 20_000, "image_size": 128, "out": str(root / "out")}
-        page = run_all(watched, address, given(root / "notebooks" / "0_explore_ifs.ipynb", **small))
+        page = watched.page
+        given(root / "notebooks" / "0_explore_ifs.ipynb", points=20_000, image_size=128)
+        start(page, address)
+        run_all(page, "0_explore_ifs")
         box = page.locator(".ofdb-explorer")
         box.wait_for(timeout=120_000)
         box.scroll_into_view_if_needed()
@@ -271,11 +203,9 @@ def test_python_and_the_browser_have_the_same_system_and_camera(browser, lab, tm
     path.write_text(json.dumps(notebook))
 
     with opened(browser, tmp_path / "shots", viewport={"width": 1400, "height": 1600}) as watched:
-        page = run_all(watched, address, path)
-
-        def python(code):
-            page.evaluate(f"code => {KERNEL}.requestExecute({{code}}).done", code)
-
+        page = watched.page
+        start(page, address)
+        run_all(page, path.stem)
         page.locator("[data-ofdb=view]").wait_for(timeout=60_000)
         page.wait_for_timeout(500)
         drag(page, page.locator("[data-handle='2']").first, 20, -30)
@@ -283,12 +213,15 @@ def test_python_and_the_browser_have_the_same_system_and_camera(browser, lab, tm
         drag(page, page.locator(".ofdb-turn"), 60, 45)
         page.wait_for_timeout(500)
         watched.shoot("dragged")
-        python(f"Path({str(told)!r}).write_text(json.dumps([ifs.table(shown.system).tolist(), model.view().tolist()]))")
+        python(
+            page,
+            f"Path({str(told)!r}).write_text(json.dumps([ifs.table(shown.system).tolist(), model.view().tolist()]))",
+        )
         table, view = json.loads(told.read_text())
         assert shows(page, ifs.of_table(np.array(table)))
         assert (pixels(page, "view") == np.array(view)).all()
         assert table != ifs.table(search.published(2, 1)).tolist()
-        python("shown.system = search.published(2, 5); model.angles = [0.5, -0.25, 2.0]")
+        python(page, "shown.system = search.published(2, 5); model.angles = [0.5, -0.25, 2.0]")
         page.wait_for_timeout(500)
         assert shows(page, search.published(2, 5))
         points = np.random.default_rng(0).normal(scale=0.4, size=(3000, 3))

@@ -17,22 +17,9 @@ from ofdb_core.run import road
 
 pytestmark = pytest.mark.slow
 
-SMALL = {stage.name: stage.small for family in registry.families().values() for stage in family.stages} | {
-    "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
-    "1_search_categories": {"categories": 3},
-    "2_render_2d": {"image_size": 32, "points": 500},
-    "3_render_3d": {"categories": 2, "model_points": 300, "views": 3, "image_size": 32},
-    "3_render_visualatom": {"categories": 2, "image_size": 64},
-    "4_pretrain": tiny.PRETRAIN,
-    "5_finetune": tiny.FINETUNE,
-    "6_evaluate": {"data": "images", "precision": "fp32", "loader_workers": 0},
-    "6_report": {"title": "A small <run>"},
-    "7_compare_runs": {},
-}
-
 
 def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
-    out = params(**SMALL)
+    out = params(**tiny.SMALL)
     command.main(["tiny", "--out", str(out)])
     entries = record.read(out)
     assert list(entries) == list(road.stages())
@@ -52,13 +39,13 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     check_what_goes_out(out)
     capfd.readouterr()
     command.main(["tiny", "--out", str(out)])
-    assert capfd.readouterr().out.count("skipped") == len(SMALL)
+    assert capfd.readouterr().out.count("skipped") == len(tiny.SMALL)
 
 
 def check_what_goes_out(out):
     """Record and manifests are as their schemas say, name no path of this machine, and image folders are described."""
     facts = {path.name: json.loads(path.read_text()) for path in out.glob("*.json")}
-    written = {name for stage in SMALL for name in road.stages()[stage].writes}
+    written = {name for stage in tiny.SMALL for name in road.stages()[stage].writes}
     described = {name for name, source in registry.sources().items() if not source.live}
     wanted = {f"{name}.manifest.json" for name in written} | {f"{name}.croissant.json" for name in described}
     assert set(facts) == {record.FILE, *wanted}

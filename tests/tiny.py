@@ -11,6 +11,7 @@ from PIL import Image
 
 from ofdb_core.base import record
 from ofdb_core.data import samples
+from ofdb_core.families import registry
 from ofdb_core.run import parameter_files, road
 from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
@@ -31,6 +32,19 @@ QUICK = {
 }
 PRETRAIN = {**QUICK, "model_options": VIT, "precision": "fp32", "drop_path": 0.0, "required_gain": 0.0}
 FINETUNE = {**QUICK, "precision": "fp32", "drop_path": 0.0, "shots": [2], "repeats": 2, "learning_rate": 0.1}
+
+SMALL = {stage.name: stage.small for family in registry.families().values() for stage in family.stages} | {
+    "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
+    "1_search_categories": {"categories": 3},
+    "2_render_2d": {"image_size": 32, "points": 500},
+    "3_render_3d": {"categories": 2, "model_points": 300, "views": 3, "image_size": 32},
+    "3_render_visualatom": {"categories": 2, "image_size": 64},
+    "4_pretrain": PRETRAIN,
+    "5_finetune": FINETUNE,
+    "6_evaluate": {"data": "images", "precision": "fp32", "loader_workers": 0},
+    "6_report": {"title": "A small <run>"},
+    "7_compare_runs": {},
+}
 
 SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
