@@ -36,6 +36,7 @@ def lab(tmp_path_factory):
     command = [sys.executable, "-m", "jupyterlab", *FLAGS, f"--port={port}", f"--notebook-dir={root}"]
     # as `run_all.sh lab`, without anybody's own settings and open files
     env = {"JUPYTER_CONFIG_PATH": str(project.SOURCE / "jupyter"), "JUPYTER_CONFIG_DIR": str(root / ".jupyter")}
+    env[project.VARIABLE] = str(root)  # another test may have run the command, for the checkout
     with (root / "lab.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=root, env={**os.environ, **env})
     address = f"http://localhost:{port}"
