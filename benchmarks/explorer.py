@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.__main__ import RESULTS
+from benchmarks.pages import RESULTS
 from ofdb_core.base import provenance
 from ofdb_core.data import tables
 from ofdb_core.formulas import ifs, search
