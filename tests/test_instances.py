@@ -87,6 +87,11 @@ def drawn(kind, unit, low, high, key, n):
     return np.array((patches * n)[:n] if unit == "image" else patches, np.uint8).reshape(n, 9)
 
 
+def test_numbers_of_a_key_are_the_top_bits_of_its_words():
+    for key in (0, 1, 2**64 - 1):
+        assert streams.units(np.uint64(key), 9).tolist() == [(word >> 11) / 2**53 for word in words(key, 9)]
+
+
 def test_the_words_are_those_of_splitmix():
     assert words(0, 3) == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]  # of its authors' program
 

@@ -18,6 +18,8 @@ from ofdb_core.formulas.ifs import IFS, Weight
 
 MODEL = {"points": 10_000, "weight": 0.4, "seed": 0}  # how the released ones are made
 VIEWS = {"size": 224, "seed": 0, "axes": 1, "views": 12}
+DRAWS = 8  # numbers that a view takes: a point's size, the share of points, three angles and three of a small turn
+CAMERA, CHOICE = int(streams.FIRST), int(streams.GOLDEN)  # turn a key, whose stream patches have, into those of others
 WHITE = int(camera.PALETTE[1, 0])
 
 
@@ -50,6 +52,11 @@ class _Files:
 
     def drawn(self, i: int, key: int) -> np.ndarray:
         return self.stored(i)
+
+
+def _among(u: float, low: int, high: int) -> int:
+    """The whole number from low to high that u in [0, 1) stands for."""
+    return low + int(u * (high - low + 1))
 
 
 class LiveViews:
@@ -95,32 +102,30 @@ class LiveViews:
         Without a key: the first stored view (without its jitter, unless there are live_views), of all points, each as
         small as is allowed.
         """
-        drawing, rng = self._drawing, None if key is None else np.random.default_rng(key)
+        drawing, u = self._drawing, None if key is None else streams.units(np.uint64(key ^ CAMERA), DRAWS)
         fresh = key if key is not None and key < self._fresh else None
         points = self._models.stored(i) if fresh is None else self._models.drawn(i, fresh)
-        rotation, side = self._rotation(i, rng), drawing.live_point_size[0]
-        if rng is not None:
-            side = int(rng.integers(drawing.live_point_size[0], drawing.live_point_size[1] + 1))
+        rotation, side = self._rotation(i, u), drawing.live_point_size[0]
+        if u is not None:
+            side = _among(u[0], side, drawing.live_point_size[1])
             fewest, most = drawing.live_points
-            share = rng.uniform(fewest, most)
-            points = point_cloud.thinned(points, share, int(rng.integers(live.KEYS, dtype=np.uint64)))
+            points = point_cloud.thinned(points, fewest + u[1] * (most - fewest), (key or 0) ^ CHOICE)
         if fresh is None or self._patches is None:
             return camera.render(points, rotation, size=self._size, point_size=side) * WHITE
         patches, nearest = self._patches.drawn(fresh, len(points)), drawing.live_depth == "nearest"
         return camera.paint(points, rotation, patches, size=self._size, point_size=side, nearest=nearest)
 
-    def _rotation(self, i: int, rng: np.random.Generator | None) -> np.ndarray:
-        """What carries the camera to a viewpoint; without a generator to the first."""
+    def _rotation(self, i: int, u: np.ndarray | None) -> np.ndarray:
+        """What carries the camera to a viewpoint, by what is drawn for it; without that to the first."""
         if self._jitter:
-            view = 0 if rng is None else int(rng.integers(len(self._order)))
+            view = 0 if u is None else _among(u[2], 0, len(self._order) - 1)
             jitter = self._jitter(self._categories[i]).reshape(len(self._order), -1)[view]
             return camera.stored(self._order[view], jitter, views=self._views)
         drawing = self._drawing
-        angles, turn = np.zeros(drawing.live_axes), np.zeros(3)
-        if rng is not None:
-            angles = rng.uniform(-drawing.live_range / 2, drawing.live_range / 2, drawing.live_axes)
-            turn = rng.uniform(-drawing.live_jitter, drawing.live_jitter, 3)
-        return camera.anywhere(angles, turn)
+        if u is None:
+            return camera.anywhere(np.zeros(drawing.live_axes), np.zeros(3))
+        angles = (u[2 : 2 + drawing.live_axes] - 0.5) * drawing.live_range
+        return camera.anywhere(angles, (u[5:8] * 2 - 1) * drawing.live_jitter)
 
 
 def has_models(root: Path) -> bool:

@@ -31,6 +31,15 @@ def split_mix(key: np.uint64, number: int) -> np.uint64:
 
 
 @kernel
+def units(key: np.uint64, n: int) -> np.ndarray:
+    """The first n words of `split_mix` as numbers in [0, 1), (n,) float64 of 53 bits each."""
+    out = np.empty(n)
+    for i in range(n):
+        out[i] = (split_mix(key, i) >> np.uint64(11)) * 2.0**-53
+    return out
+
+
+@kernel
 def _twist(new: np.ndarray, here: np.ndarray, following: np.ndarray, far: np.ndarray) -> None:
     for i in range(len(new)):
         y = (here[i] & np.uint32(0x80000000)) | (following[i] & np.uint32(0x7FFFFFFF))
