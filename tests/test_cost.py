@@ -1,10 +1,12 @@
+import os
+import signal
 import tempfile
 import time
 from dataclasses import replace
 
 import pytest
 
-from ofdb_core.base import project
+from ofdb_core.base import project, signals
 from ofdb_core.run import cost, experiment, ledger, listing, parameter_files, trial
 
 TINY = {
@@ -77,6 +79,25 @@ def test_a_recipe_for_many_gpus_and_images_that_are_not_here_are_measured_too(tm
     assert costs["4_pretrain"].seconds > 3600
     assert costs["5_finetune"].seconds > 3600
     assert costs["2_render_2d"].kept > 16 * 50
+
+
+@pytest.mark.parametrize(("number", "raised"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", signals.Continued)])
+def test_a_signal_while_the_time_is_foretold_ends_the_run_before_it_begins(tmp_path, monkeypatch, number, raised):
+    monkeypatch.setattr(trial, "glance", lambda todo: os.kill(os.getpid(), getattr(signal, number)))
+    told = experiment._foretold("quickstart", checked("quickstart", tmp_path))
+    assert "measuring" in next(told)
+    with pytest.raises(raised) as caught:
+        next(told)
+    assert type(caught.value) is raised
+
+
+def test_short_trainings_and_archives_are_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "glance", lambda todo: pytest.fail("measured"))
+    every = checked("quickstart", tmp_path)
+    assert not list(experiment._foretold("quickstart", {"5_finetune": every["5_finetune"]}))
+    (tmp_path / "set.zip").touch()
+    packed = replace(every["4_pretrain"], data=str(tmp_path / "set.zip"), samples="all")
+    assert not list(experiment._foretold("quickstart", {"4_pretrain": packed}))
 
 
 def test_a_batch_that_a_processor_takes_at_once(tmp_path):

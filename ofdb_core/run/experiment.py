@@ -8,18 +8,20 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ofdb_core.base import files, folder, manifests, project, provenance, record
+from ofdb_core.base import files, folder, manifests, project, provenance, record, signals
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
 from ofdb_core.run import experiments, launch, ledger, notebook, parameter_files, road
 from ofdb_core.run.experiments import UsageError
-from ofdb_core.training.recipe import Course, Recipe
+from ofdb_core.stages.recipes import Finetune, Pretrain
+from ofdb_core.training.recipe import Recipe
 
 WORTH = 200  # steps of a training, from which on it is foretold how long all takes
 LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
@@ -168,8 +170,10 @@ def _told(experiment: str, chosen: Sequence[str], overrides: Iterable[tuple[str,
 
 def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
     """What will run and about how long it takes here; a second of a training tells, where it runs on the processor."""
-    trainings = [parameters for parameters in todo.values() if isinstance(parameters, Course)]
+    trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
     if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
+        return
+    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive, to be unpacked first
         return
     import torch
 
@@ -179,7 +183,11 @@ def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[
         yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
     else:
         yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
-        spent = trial.glance(todo)
+        with signals.Stop() as stop, contextlib.suppress(signals.Interrupted):
+            spent = trial.glance(todo)
+        if stop.asked:
+            never = f"{experiment}: stopped before anything ran; the same command starts it"
+            raise KeyboardInterrupt if stop.number == signal.SIGINT else signals.Continued(never)
         longest, whole = max(spent, key=lambda stage: spent[stage]), sum(spent.values())
         yield f"{experiment}: about {ledger.told(whole)}, of which {longest} takes {ledger.told(spent[longest])}"
 

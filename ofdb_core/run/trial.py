@@ -174,7 +174,8 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     """The real images where they are here, and otherwise random ones of their size."""
     if parameters.data == "digits" or Path(parameters.data).is_dir():
         train, test = real_images.images_of(parameters.data)
-        tested, recipe = len(test), parameters.of_samples(len(train.few_shot(max(parameters.shots), seed=0)))
+        most = 0 if 0 in parameters.shots else max(parameters.shots)  # 0: all of them
+        tested, recipe = len(test), parameters.of_samples(len(train.few_shot(most, seed=0)))
     else:
         side, classes, trained, tested = REAL.get(parameters.data, PHOTOGRAPHS)
         pixels = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), np.uint8)
