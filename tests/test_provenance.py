@@ -95,7 +95,7 @@ def test_what_cannot_change_a_result_does_not_count(copy, file, old, new):
         ),
         ("training/loop.py", "VOTE_STEPS, VOTE_SECONDS = 10", "VOTE_STEPS, VOTE_SECONDS = 20", {"training"}),
         ("batches/mixing.py", "1 - (box[2]", "2 - (box[2]", {"training"}),
-        ("families/live_views.py", "drawing.live_jitter, 3)", "drawing.live_jitter, 4)", {"training"}),
+        ("families/live_views.py", "u[5:8] * 2 - 1", "u[5:8] * 3 - 1", {"training"}),
     ],
 )
 def test_what_computes_a_result_counts_for_this_result_alone(copy, file, old, new, expected):

@@ -6,6 +6,7 @@ command, with this project's exit status and beside any torchvision.
 """
 
 import argparse
+import atexit
 import json
 import logging
 import os
@@ -148,6 +149,12 @@ def run(script: Path, options: str) -> None:
         raise LaunchError(f"a process of {script} failed (status {status}); its own error is above")
 
 
+def _leave() -> None:
+    """Close the connections to the other processes: torch's threads, left alone, may abort a process that is done."""
+    if (distributed := sys.modules.get("torch.distributed")) and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def begin() -> None:
     """In every process, first: only the main one prints, and an error says which process it is of."""
     signals.die_with_parent()
@@ -155,11 +162,14 @@ def begin() -> None:
     if process:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
+    atexit.register(_leave)
+
     # on the real stderr: torch holds back what a hook prints until the hook is done
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, signals.Interrupted):
             print(f"process {process}: {error}", file=sys.__stderr__, flush=True)
             os._exit(signals.TO_BE_CONTINUED)
+        atexit.unregister(_leave)  # the others may wait for this one, or be gone
         text = "".join(traceback.format_exception(kind, error, trace))
         of = os.environ.get("WORLD_SIZE", 1)
         print(f"process {process} of {of} failed:\n{text}", file=sys.__stderr__, flush=True)
