@@ -111,7 +111,7 @@ TEXT
 
 hashed_packages() {
     local pip=("$python" -m pip install --disable-pip-version-check)
-    if has uv; then pip=(uv pip install --python "$python"); fi
+    if has uv; then pip=(uv pip install --compile-bytecode --python "$python"); fi
     cd "$project" && exec "${pip[@]}" $quiet --no-deps --require-hashes -r requirements.txt
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 from ofdb_core.batches.rand_augment import STEPS, RandAugment, Rule, rand_augment
 from ofdb_core.batches.recipe import Augmentation
 from ofdb_core.formulas.jit import kernel
-from ofdb_core.formulas.streams import GOLDEN, split_mix
+from ofdb_core.formulas.streams import GOLDEN, split_mix, unit
 
 ATTEMPTS = 10  # to find a box that fits, for the crop and for erasing
 ERASED_AREA, ERASED_RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)  # timm's defaults, which no recipe changes
@@ -64,7 +64,7 @@ def _random(state: np.ndarray) -> float:
     """The next number in [0, 1) of `streams.split_mix`, whose state is (1,) uint64."""
     word = split_mix(state[0], 0)
     state[0] += GOLDEN
-    return np.int64(word >> np.uint64(11)) * 2.0**-53
+    return unit(word)
 
 
 @kernel

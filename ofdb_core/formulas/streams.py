@@ -31,11 +31,17 @@ def split_mix(key: np.uint64, number: int) -> np.uint64:
 
 
 @kernel
+def unit(word: np.uint64) -> float:
+    """The number in [0, 1) that the first 53 bits of a word stand for."""
+    return (word >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
 def units(key: np.uint64, n: int) -> np.ndarray:
-    """The first n words of `split_mix` as numbers in [0, 1), (n,) float64 of 53 bits each."""
+    """The first n words of `split_mix` as numbers, (n,) float64: see `unit`."""
     out = np.empty(n)
     for i in range(n):
-        out[i] = (split_mix(key, i) >> np.uint64(11)) * 2.0**-53
+        out[i] = unit(split_mix(key, i))
     return out
 
 

@@ -5,8 +5,6 @@ What trainings cost is measured in `trial`, as that needs torch.
 
 import contextlib
 import io
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +17,6 @@ from ofdb_core.families.registry import Stage
 from ofdb_core.run import ledger, road
 
 FEW, SOME = 4, 16  # categories that a family's stage writes, twice, as the start of its work costs time of its own
-NOTEBOOK = 5  # a notebook's start, its figures and its end take about as long as so many imports of torch
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,8 @@ def silent() -> Iterator[None]:
 
 
 def of_a_notebook() -> float:
-    """Seconds that a notebook takes beside its work."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import torch"], check=True)
-    return NOTEBOOK * (time.perf_counter() - began)
+    """Seconds that a notebook takes beside its work: about those that this process has taken for what both import."""
+    return time.process_time()
 
 
 def categories(checked: Mapping[str, NotebookParameters], parameters: NotebookParameters) -> int:

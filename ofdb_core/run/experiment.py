@@ -164,7 +164,7 @@ def _told(experiment: str, chosen: Sequence[str], overrides: Iterable[tuple[str,
     if sentence := experiments.bare(experiment):
         yield sentence
     for name, value in overrides:
-        if name not in (f"{stage}.{name.rpartition('.')[2]}" for stage in chosen):
+        if "." not in name:
             yield f"-p {name} {value}: for {', '.join(parameter_files.takers(name, chosen))}"
 
 

@@ -1,6 +1,7 @@
 """An experiment on trial: what its families and trainings cost is told by a few categories and steps of each."""
 
 import contextlib
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.batches.source import Batches
@@ -21,7 +23,7 @@ from ofdb_core.run import cost, road
 from ofdb_core.run.cost import Cost, silent
 from ofdb_core.stages import finetune, pretrain
 from ofdb_core.stages.recipes import Finetune, Pretrain
-from ofdb_core.training import loop, networks, processes
+from ofdb_core.training import loop, networks, optimizer, precision, processes
 
 STEPS, WARM_UP = 20, 2  # the first steps prepare what the others use
 BATCH = 64  # images a step on a CPU, at most: a larger batch takes that much longer
@@ -29,6 +31,7 @@ FORWARD = 1 / 3  # of a step's time, as the backward pass costs twice the forwar
 STATE = 3  # times the weights: an optimizer as AdamW keeps two more numbers for each
 # What is not here yet, and looks like: pixels, each side, classes, images to train on and to test on
 REAL = {"cifar10": (32, 10, 50_000, 10_000), "cifar100": (32, 100, 50_000, 10_000)}
+UNKNOWN = 1000  # categories of a pre-training whose data are there already
 PHOTOGRAPHS = (500, 1000, 1_281_167, 50_000)  # ImageNet-1k
 
 
@@ -88,26 +91,43 @@ class _Clock:
 
 
 def glance(checked: Mapping[str, NotebookParameters]) -> dict[str, float]:
-    """The seconds of each stage, roughly, by a second of its first training: what families write is not counted.
+    """The seconds of each stage, roughly, by a second of its first training's steps on random pixels.
 
-    They write only what that training draws its samples from, a few categories.
+    So nothing is drawn or compiled for it; what families write and what samples cost is not counted.
     """
     start, image = cost.of_a_notebook(), 0.0
     found = dict.fromkeys(checked, start)
-    with tempfile.TemporaryDirectory(prefix="ofdb-cost-") as place:
-        for name, parameters in checked.items():
-            stage = road.stages()[name]
-            if stage.write and not image and not _samples_are_in(Path(place), checked):
-                cost.write_few(stage, parameters, Path(place), cost.FEW)
-            elif isinstance(parameters, Pretrain | Finetune):
-                work = _work(parameters, Path(place), checked)
-                image = image or _seconds_an_image(work, 1.0)
-                found[name] += image * work.images()
+    before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
+    for name, parameters in checked.items():
+        if isinstance(parameters, Pretrain | Finetune):
+            work = _in_outline(parameters, checked) if isinstance(parameters, Pretrain) else _tuning(parameters, before)
+            image = image or _seconds_of_random_pixels(work)
+            found[name] += image * work.images()
     return found
 
 
-def _samples_are_in(place: Path, checked: Mapping[str, NotebookParameters]) -> bool:
-    return all((place / other.data).exists() for other in checked.values() if isinstance(other, Pretrain))
+def _in_outline(parameters: Pretrain, checked: Mapping[str, NotebookParameters]) -> _Work:
+    """A pre-training whose samples are black, one for each category that the stages before make."""
+    count = max((getattr(other, "categories", None) or 0 for other in checked.values()), default=0) or UNKNOWN
+    samples = Images(np.zeros((count, 1, 1), np.uint8), np.arange(count), range(count))
+    return _Work(samples, parameters.of_samples(count), parameters.model, parameters.model_options, 1, count)
+
+
+def _seconds_of_random_pixels(work: _Work) -> float:
+    """How long an image takes in a step: forward, backward and the optimizer."""
+    recipe, network, clock = _bounded(work.recipe), work.network(), _Clock(1.0)
+    pixels = torch.rand(recipe.batch_size, recipe.channels or 3, *[recipe.input_size or 0] * 2)
+    targets = torch.zeros(recipe.batch_size, dtype=torch.int64)
+    learner = optimizer.build(network, recipe)[0]
+    with contextlib.suppress(_Enough):
+        for step in itertools.count():
+            clock.due(step)
+            with precision.autocast(recipe.precision, "cpu"):
+                loss = functional.cross_entropy(network(pixels), targets)
+            loss.backward()
+            learner.step()
+            learner.zero_grad()
+    return clock.seconds_a_step() / recipe.batch_size
 
 
 def measure(checked: Mapping[str, NotebookParameters], *, seconds: float) -> Iterator[tuple[str, Cost]]:
@@ -128,9 +148,10 @@ def _of_a_training(
 ) -> Cost:
     """What a stage that trains costs; place: where the families' stages of `checked` have written a few categories."""
     work = _work(parameters, place, checked)
-    image = _seconds_an_image(work, seconds)
+    network = work.network()
+    size = sum(4 * weight.numel() for weight in network.parameters())
+    image = _seconds_an_image(work, network, seconds)
     spent, watts = image * work.images(), _watts()
-    size = sum(4 * weight.numel() for weight in work.network().parameters())
     many = 1 if isinstance(parameters, Pretrain) else 2 * work.trainings * parameters.keep_weights
     about = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
     return Cost(
@@ -142,11 +163,11 @@ def _of_a_training(
     )
 
 
-def _seconds_an_image(work: _Work, seconds: float) -> float:
+def _seconds_an_image(work: _Work, network: torch.nn.Module, seconds: float) -> float:
     """How long an image takes in a training, of which some steps are done."""
     recipe, clock = _bounded(work.recipe), _Clock(seconds)
     with silent(), contextlib.suppress(_Enough):
-        loop.fit(work.network(), Batches(work.samples, recipe, seed=0), recipe, seed=0, watch=clock)
+        loop.fit(network, Batches(work.samples, recipe, seed=0), recipe, seed=0, watch=clock)
     return clock.seconds_a_step() / recipe.batch_size
 
 

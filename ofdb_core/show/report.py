@@ -1,6 +1,5 @@
 """The figures and numbers of an experiment on one page: report.html, with its figures inside, and its gallery."""
 
-import html
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -45,17 +44,17 @@ def themed(svg: bytes) -> str:
 
 
 def _figure(out: Path, figure: Entry) -> str:
-    data, caption = embedded(out, figure), html.escape(figure["caption"])
+    data, caption = embedded(out, figure), pages.escape(figure["caption"])
     return f'<figure><img src="{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
 def _section(out: Path, notebook: str, entry: Entry, above: list[Entry]) -> str:
     """One notebook, without the figures that are shown above."""
-    checks = "".join(f'<li class="{_holds(check)}">{html.escape(check["sentence"])}</li>' for check in entry["checks"])
-    stage = html.escape(notebook)
+    checks = "".join(f'<li class="{_holds(check)}">{pages.escape(check["sentence"])}</li>' for check in entry["checks"])
+    stage = pages.escape(notebook)
     return "\n".join(
         [
-            f'<section id="{stage}"><h2>{html.escape(heading(notebook))} <small>{stage}</small></h2>',
+            f'<section id="{stage}"><h2>{pages.escape(heading(notebook))} <small>{stage}</small></h2>',
             pages.table(entry["results"].items()),
             *(_figure(out, figure) for figure in entry["figures"] if figure not in above),
             f'<ul class="checks">{checks}</ul>',
@@ -106,7 +105,7 @@ def _ran(entries: dict[str, Entry]) -> str:
     """What ran, how long, and on what."""
     longest = max(map(_seconds, entries.values())) or 1.0
     rows = "".join(
-        f'<tr><th><a href="#{html.escape(stage)}">{html.escape(stage)}</a></th>'
+        f'<tr><th><a href="#{pages.escape(stage)}">{pages.escape(stage)}</a></th>'
         f'<td>{pages.duration(_seconds(entry))}</td><td style="width: 30%"><span class="bar" '
         f'style="width: {100 * _seconds(entry) / longest:.1f}%"></span></td>'
         f"<td>{sum(check['holds'] for check in entry['checks'])} of {len(entry['checks'])} checks hold</td></tr>"
@@ -140,10 +139,10 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
         **{stage: heading(stage) for stage in entries},
     }
     parts = [
-        f'<h1>{html.escape(title)}</h1><p class="lead">{html.escape(about)}</p>',
+        f'<h1>{pages.escape(title)}</h1><p class="lead">{pages.escape(about)}</p>',
         '<section id="outcome">',
         *(
-            f"<p><b>{html.escape(entry['headline']['sentence'])}</b></p>"
+            f"<p><b>{pages.escape(entry['headline']['sentence'])}</b></p>"
             for entry in entries.values()
             if "headline" in entry
         ),

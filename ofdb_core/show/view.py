@@ -10,6 +10,7 @@ import numpy as np
 
 from ofdb_core.base import files
 from ofdb_core.data import png
+from ofdb_core.families.live_views import cloud
 from ofdb_core.formulas import camera
 from ofdb_core.show.turntable import Turntable
 
@@ -26,12 +27,11 @@ def save(
 ) -> Path:
     """Write what a camera sees of a model (n, 3) as a PNG of size x size pixels; return its path.
 
-    turns: in degrees, as the angles of `camera.rotation`; point_size:
-    pixels, 1 to 3. With the same arguments the bytes are the same.
+    turns: in degrees, as the angles of `camera.rotation`; point_size: pixels, 1 to 3. With the same arguments the bytes
+    are the same.
     """
     rotation = camera.rotation(np.radians(np.asarray(turns, float)))
-    cloud = np.asfortranarray(points, np.float32)
-    image = camera.render(cloud, rotation, size=size, point_size=point_size)
+    image = camera.render(cloud(points), rotation, size=size, point_size=point_size)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     files.write_whole(path, png.encode(image, camera.PALETTE))
     return Path(path)
