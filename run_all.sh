@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the environment up where needed, then runs an experiment (python -m ofdb_core), the tests or JupyterLab.
+# Sets the environment up where needed, then runs the command (python -m ofdb_core).
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$project/.venv
@@ -135,21 +135,6 @@ fi
 
 case "${1:-}" in
     -h | --help | help) usage ;;
-    test)
-        set_up
-        cd "$project"
-        exec "$python" -m pytest "${@:2}"
-        ;;
-    lab)
-        set_up
-        # the start page, and no question about news: the user's own settings stay as they are
-        export JUPYTER_CONFIG_PATH=$project/jupyter${JUPYTER_CONFIG_PATH:+:$JUPYTER_CONFIG_PATH}
-        exec "$python" -m jupyterlab --notebook-dir="$project" "${@:2}"
-        ;;
-    "" | -*)
-        set_up
-        run quickstart "$@"
-        ;;
     *)
         set_up
         run "$@"

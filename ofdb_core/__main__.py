@@ -15,9 +15,9 @@ from typing import NoReturn
 
 from ofdb_core.base import files, folder, manifests, parameters, project, record
 from ofdb_core.run import experiments, notebook
+from ofdb_core.run.completion import FOLLOWED
 
 PROGRAM = "ofdb" if Path(sys.argv[0]).stem == "ofdb" or project.INSTALLED else "run_all.sh"
-VALUES = {"-p": 2, "--out": 1, "--launch": 1, "--params": 1}  # how many words follow, whatever sign these begin with
 MARK = "\0"  # before such a word, which argparse would take for an option otherwise; no word of a command has it
 
 COMMANDS = """commands in place of an experiment:
@@ -71,7 +71,7 @@ def _marked(words: Iterable[str]) -> Iterator[str]:
     left = 0
     for word in words:
         yield MARK + word if left else word
-        left = left - 1 if left else VALUES.get(word, 0)
+        left = left - 1 if left else FOLLOWED.get(word, 0)
 
 
 def _unmarked(word: str) -> str:
@@ -102,17 +102,17 @@ def check(root: str | Path) -> int:
     return sum(len(problems) for problems in told.values() if not isinstance(problems, str))
 
 
-def _list(names: list[str]) -> int:
+def _list(options: argparse.Namespace) -> int:
     from ofdb_core.run import listing
 
-    columns = listing.width()
+    names, columns = options.names, listing.width()
     for line in listing.parameters(names, columns) if names else [listing.overview(columns)]:
         print(line)
     return 0
 
 
-def _verify(names: list[str]) -> int:
-    return 1 if check(_one("verify", names, "folder")) else 0
+def _verify(options: argparse.Namespace) -> int:
+    return 1 if check(_one("verify", options.names, "folder")) else 0
 
 
 def _cost(options: argparse.Namespace) -> int:
@@ -133,10 +133,10 @@ def _site(options: argparse.Namespace) -> int:
     return 0
 
 
-def _init(names: list[str]) -> int:
+def _init(options: argparse.Namespace) -> int:
     from ofdb_core.run import init
 
-    init.run(_one("init", names, "folder"))
+    init.run(_one("init", options.names, "folder"))
     return 0
 
 
@@ -144,16 +144,16 @@ def _completion(words: list[str]) -> int:
     from ofdb_core.run import completion
 
     if words[:1] == ["words"]:
-        print("\n".join(completion.words(words[1:], [*OURS, *WITH_OPTIONS, *RAW])))
+        print("\n".join(completion.words(words[1:], [*OURS, *RAW])))
     else:
         print(completion.script(_one("completion", words, "shell, bash or zsh")))
     return 0
 
 
-def _schema(names: list[str]) -> int:
+def _schema(options: argparse.Namespace) -> int:
     from ofdb_core.run import schema
 
-    if names:
+    if options.names:
         raise experiments.UsageError("schema: takes no further word")
     schema.write()
     return 0
@@ -170,7 +170,6 @@ def _lab(words: list[str]) -> NoReturn:
         raise experiments.UsageError(
             f"{project.FOLDER}: has no notebooks; `{PROGRAM} init DIR` makes a project, in which they are"
         )
-    os.environ.pop(project.VARIABLE, None)  # its terminals may go to another project
     own = [str(project.SOURCE / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]  # the start page, and no news
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, own))
     _become("-m", "jupyterlab", f"--notebook-dir={project.FOLDER}", *words)
@@ -184,13 +183,19 @@ def _test(words: list[str]) -> NoReturn:
 
 
 def _become(*words: str) -> NoReturn:
+    os.environ.pop(project.VARIABLE, None)  # a terminal of JupyterLab, or a test, may go to another project
     os.execv(sys.executable, [sys.executable, *words])
 
 
-Command = Callable[[list[str]], int]
-OURS: dict[str, Command] = {"list": _list, "verify": _verify, "init": _init, "schema": _schema}
-WITH_OPTIONS: dict[str, Callable[[argparse.Namespace], int]] = {"cost": _cost, "site": _site}
-RAW: dict[str, Command] = {"lab": _lab, "test": _test, "completion": _completion}  # any words may follow these
+OURS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": _list,
+    "cost": _cost,
+    "verify": _verify,
+    "init": _init,
+    "site": _site,
+    "schema": _schema,
+}
+RAW: dict[str, Callable[[list[str]], int]] = {"lab": _lab, "test": _test, "completion": _completion}  # of any words
 
 
 def main(words: list[str]) -> int:
@@ -202,10 +207,8 @@ def main(words: list[str]) -> int:
     options = parsed(words)
     if options.params is not None:
         os.environ[experiments.ELSEWHERE] = os.path.realpath(options.params)
-    if options.experiment in WITH_OPTIONS:
-        return WITH_OPTIONS[options.experiment](options)
     if options.experiment in OURS:
-        return OURS[options.experiment](options.names)
+        return OURS[options.experiment](options)
     from ofdb_core.run import experiment  # which takes longer than all commands above
 
     experiment.run(

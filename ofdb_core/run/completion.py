@@ -38,8 +38,7 @@ compdef _ofdb {names}"""
 )
 
 SCRIPTS = {"bash": BASH, "zsh": ZSH}
-OPTIONS = ("-p", "--out", "--params", "--launch", "--help")
-WITH_A_WORD = ("--out", "--params", "--launch")
+FOLLOWED = {"-p": 2, "--out": 1, "--params": 1, "--launch": 1}  # option -> how many words follow it, of any form
 BEFORE_ONE = ("list", "cost")  # commands that are followed by an experiment
 PARAMETER = re.compile(r"^(\w+):", re.MULTILINE)
 
@@ -66,7 +65,7 @@ def _candidates(before: Sequence[str], current: str, commands: Sequence[str]) ->
     plain = _plain(before)
     experiment, named = (plain[0], plain[1:]) if plain else (None, [])
     asked = named[0] if experiment in BEFORE_ONE and named else experiment
-    if before and before[-1] in WITH_A_WORD:
+    if before and FOLLOWED.get(before[-1]) == 1:
         return
     if before and before[-1] == "-p":
         every = experiments.stages(asked or "quickstart")
@@ -75,7 +74,7 @@ def _candidates(before: Sequence[str], current: str, commands: Sequence[str]) ->
     elif len(before) > 1 and before[-2] == "-p":
         return
     elif current.startswith("-"):
-        yield from OPTIONS
+        yield from (*FOLLOWED, "--help")
     elif experiment is None or experiment in BEFORE_ONE:
         yield from [*experiments.found(), *(() if experiment else commands)]
     elif experiment == "completion":
@@ -91,7 +90,7 @@ def _plain(before: Sequence[str]) -> list[str]:
         if left:
             left -= 1
         elif word.startswith("-"):
-            left = 2 if word == "-p" else int(word in WITH_A_WORD)
+            left = FOLLOWED.get(word, 0)
         else:
             found.append(word)
     return found
