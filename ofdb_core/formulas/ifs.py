@@ -177,7 +177,9 @@ def load(path: str | Path) -> IFS:
     may name the columns.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
+    if not path.exists():  # or a link to nowhere, or to itself
+        raise FileNotFoundError(f"{path}: no such file")
+    if not path.is_file():
         raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
     try:
         with path.open("rb") as file:
