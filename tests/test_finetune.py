@@ -9,7 +9,7 @@ from ofdb_core.base import folder, provenance, signals, writing
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import tables
 from ofdb_core.stages import finetune, recipes
-from ofdb_core.training import evaluation, loop, weights
+from ofdb_core.training import evaluation, loop, pretrained
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,9 @@ def test_the_starts_differ_in_their_weights_and_share_their_new_head(settings, c
     ready, fresh = (finetune._network(asked, trial, given).state_dict() for trial in trials)
     assert ready["head.weight"].equal(fresh["head.weight"])
     assert not ready["blocks.0.mlp.fc1.weight"].equal(fresh["blocks.0.mlp.fc1.weight"])
-    assert ready["blocks.0.mlp.fc1.weight"].equal(weights.load(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"])
+    assert ready["blocks.0.mlp.fc1.weight"].equal(
+        pretrained.load(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"]
+    )
 
 
 def test_a_finished_comparison_is_kept_and_the_same_again(settings, capsys):
@@ -193,7 +195,7 @@ def test_best_and_last_are_both_reported_and_kept(settings):
     assert row["best_step"] == next(line["step"] for line in evaluations if line["accuracy"] == row["best_accuracy"])
     images = finetune.start(asked).test
     for name in ("best", "model"):
-        model, _ = weights.load(root / "pre-trained_2_0" / f"{name}.safetensors")
+        model, _ = pretrained.load(root / "pre-trained_2_0" / f"{name}.safetensors")
         found = evaluation.accuracy(evaluation.predict(model, images, asked), images.labels)
         assert found == pytest.approx(row["best_accuracy" if name == "best" else "accuracy"])
     about = (root / "pre-trained_2_0" / "README.md").read_text()
@@ -217,8 +219,8 @@ def test_a_linear_probe_and_neighbours_are_answers_too(settings):
     asked = settings(head_only=True, knn=3, repeats=1)
     results = compare(asked)
     assert all(0 < row["knn"] <= 1 for row in results)
-    model, _ = weights.load(root_of(asked) / "pre-trained_2_0" / "model.safetensors")
-    before, _ = weights.load(asked.checkpoint, classes=10)
+    model, _ = pretrained.load(root_of(asked) / "pre-trained_2_0" / "model.safetensors")
+    before, _ = pretrained.load(asked.checkpoint, classes=10)
     assert model.state_dict()["blocks.0.mlp.fc1.weight"].equal(before.state_dict()["blocks.0.mlp.fc1.weight"])
     assert not model.head.weight.equal(before.head.weight)
 
@@ -285,7 +287,7 @@ def test_predictions_and_confusion_name_files_and_classes_and_those_of_earlier_v
 
 
 def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_kept(settings, tmp_path, checkpoint):
-    kept, _ = weights.load(checkpoint)
+    kept, _ = pretrained.load(checkpoint)
     names = [f"{i:05d}" for i in range(8)]
     for classes, same in ((names, True), ([f"x{i}" for i in range(8)], False)):
         root = tmp_path / classes[0]

@@ -15,8 +15,8 @@ from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Evaluate
 from ofdb_core.training import evaluation, processes, weights
 from ofdb_core.training.evaluation import Guesses
+from ofdb_core.training.pretrained import Checkpoint
 from ofdb_core.training.recipe import Inference
-from ofdb_core.training.weights import Checkpoint
 
 NAMES = ("by", "file", "class", "predicted")  # columns of names
 

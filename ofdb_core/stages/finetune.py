@@ -33,7 +33,7 @@ from ofdb_core.training import (
     timm_config,
     weights,
 )
-from ofdb_core.training.weights import Checkpoint
+from ofdb_core.training.pretrained import Checkpoint
 
 TABLES = ("results", "log", "evaluations", "classes", "predictions", "confusion")
 NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictions.csv and classes.csv

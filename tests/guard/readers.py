@@ -25,7 +25,7 @@ from ofdb_core.data import archive, ply, samples, tables
 from ofdb_core.formulas import ifs, streams
 from ofdb_core.run import experiment, experiments, parameter_files
 from ofdb_core.show import report
-from ofdb_core.training import checkpoint, weights
+from ofdb_core.training import checkpoint, pretrained, weights
 
 from .mutations import BYTES, NAMES, VICTIM, Mutation, altered_json
 
@@ -252,7 +252,7 @@ def _read_weights(inside: Path) -> None:
     refusals = []
     for name in ("model.safetensors", "theirs.pth.tar"):
         try:
-            weights.load(inside / name, model="vit_tiny_patch16_224", options=tiny.VIT, input_size=16)
+            pretrained.load(inside / name, model="vit_tiny_patch16_224", options=tiny.VIT, input_size=16)
         except ValueError as error:
             refusals.append(str(error))
             if name not in str(error):
