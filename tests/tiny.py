@@ -141,3 +141,16 @@ def schema(name):
     validator = jsonschema.validators.validator_for(found)
     validator.check_schema(found)
     return validator(found, format_checker=validator.FORMAT_CHECKER)
+
+
+STILL = {
+    "live_range": 0.0,
+    "live_jitter": 0.0,
+    "live_points": [1.0, 1.0],
+    "live_point_size": [1, 1],
+}  # not moved
+
+
+def live_views(**values):
+    """The parameters of a pre-training on live views of 64 pixels."""
+    return pretrain(**{"data": "models", "samples": "live", "live_size": 64, **values})
