@@ -173,7 +173,7 @@ def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[
     trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
     if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
         return
-    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive, to be unpacked first
+    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive: nothing is known of it
         return
     import torch
 
