@@ -112,22 +112,21 @@ def test_a_training_that_was_stopped_is_submitted_again_and_no_other(submit, kin
 def test_a_warning_reaches_the_training(submit, kind, tmp_path):
     """Under PBS by `timeout`; SLURM warns each process itself, so nothing may stand before the training."""
     (tmp_path / "run_all.sh").write_text(
-        f"#!/bin/bash\ntrap 'exit {signals.TO_BE_CONTINUED}' USR1\n"
-        "[ $RANK = 0 ] || exit 0\nfor ((i = 0; i < 200; i++)); do read -rt 0.1 <> <(:); done\n"
+        f"#!/bin/bash\ntrap \"trap '' USR1; exit {signals.TO_BE_CONTINUED}\" USR1\n"
+        'touch "$TOLD/ready"\nfor ((i = 0; i < 600; i++)); do read -rt 0.1 <> <(:); done\n'
     )
     if kind == "pbs":
         path = tmp_path / "jobs" / "pbs.sh"
-        path.write_text(re.sub(r"SECONDS_TO_RUN=\d+", "SECONDS_TO_RUN=0.5", path.read_text()))
-        (tmp_path / "bin" / "mpirun").write_text(
-            "#!/bin/bash\ntrap 'kill -USR1 $!; wait $!; exit $?' USR1\n"
-            'while [ "$1" != bash ]; do shift; done\nOMPI_COMM_WORLD_RANK=0 "$@" & wait $!\n'
-        )
+        path.write_text(re.sub(r"SECONDS_TO_RUN=\d+", "SECONDS_TO_RUN=3", path.read_text()))
+        launcher, lines = "mpirun", 'while [ "$1" != bash ]; do shift; done\nOMPI_COMM_WORLD_RANK=0 exec "$@"'
     else:
-        (tmp_path / "bin" / "srun").write_text(
-            '#!/bin/bash\nwhile [ "${1#-}" != "$1" ]; do shift; done\n'
-            'SLURM_NODEID=0 "$@" & sleep 0.5\nkill -USR1 $!\nwait $!\n'
-        )
-    assert submit(kind, WORDS["pre-training"]).returncode == signals.TO_BE_CONTINUED
+        launcher = "srun"
+        lines = """while [ "${1#-}" != "$1" ]; do shift; done
+            SLURM_NODEID=0 "$@" & until [ -e "$TOLD/ready" ]; do sleep 0.1; done
+            kill -USR1 $!; wait $!"""
+    (tmp_path / "bin" / launcher).write_text(f"#!/bin/bash\n{lines}\n")
+    told = submit(kind, WORDS["pre-training"])
+    assert told.returncode == signals.TO_BE_CONTINUED, told.stderr
     assert submit.again.exists()
 
 
