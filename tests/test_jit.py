@@ -30,7 +30,7 @@ def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(tmp_path)
         (package / "formulas" / "inner.py").write_text(INNER.format(step))
         command = [sys.executable, "-c", "from ofdb_core.formulas.outer import outer; print(outer(1))"]
         where = {**os.environ, "PYTHONPATH": str(tmp_path)}
-        done = subprocess.run(command, env=where, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=tmp_path, env=where, capture_output=True, text=True, check=True)
         return int(done.stdout), done.stderr
 
     assert result_and_messages(1)[0] == 2

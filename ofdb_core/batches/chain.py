@@ -10,7 +10,7 @@ import numpy as np
 from ofdb_core.batches import draws, operations
 from ofdb_core.batches.recipe import Augmentation
 from ofdb_core.batches.resample import resized_crop
-from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.jit import copy, kernel
 
 
 class Chain:
@@ -23,8 +23,9 @@ class Chain:
 
     def __init__(self, recipe: Augmentation) -> None:
         self.chances = draws.chances(recipe)
-        self._fill = np.array([min(255, round(255 * x)) for x in recipe.mean], np.uint8)
-        self.keeps_gray = bool((self._fill == self._fill[0]).all()) or not recipe.auto_augment
+        fill = np.array([min(255, round(255 * x)) for x in recipe.mean], np.uint8)
+        self._fill = fill if recipe.auto_augment else None  # without it no operation is compiled
+        self.keeps_gray = bool((fill == fill[0]).all()) or not recipe.auto_augment
 
     def __call__(self, pixels: np.ndarray, key: int, out: np.ndarray) -> np.ndarray:
         """Fill `out` with the view of a picture that 64 random bits draw; returns the box that is to be erased.
@@ -46,24 +47,29 @@ def _with_channels(pixels: np.ndarray) -> np.ndarray:
 @kernel
 def _augment(
     chances: draws.Chances,
-    fill: np.ndarray,
+    fill: np.ndarray | None,
     keeps_gray: bool,
     pixels: np.ndarray,
     key: np.uint64,
     out: np.ndarray,
 ) -> np.ndarray:
-    """Draw, apply, and write to out (S, S, C); returns the erased box. Three channels, where the fill is not gray."""
+    """Draw, apply, and write to out (S, S, C); returns the erased box. Three channels, where the fill is not gray.
+
+    fill: (3,) uint8, or None where there are no operations.
+    """
     size = len(out)
     drawn = draws.drawn(chances, pixels.shape[0], pixels.shape[1], size, key)
     planes = resized_crop(pixels, drawn.crop, size, drawn.bicubic, drawn.flips)
     if planes.shape[1] == 1 and not keeps_gray:
         gray = planes
         planes = np.empty((size, 3, size), np.uint8)
-        for channel in range(3):
-            planes[:, channel] = gray[:, 0]
-    for i in range(len(drawn.operations)):
-        operation, argument, bicubic = drawn.operations[i]
-        planes = operations.applied(planes, int(operation), argument, bicubic != 0, fill)
+        for y in range(size):
+            for channel in range(3):
+                copy(gray[y, 0], planes[y, channel])
+    if fill is not None:
+        for i in range(len(drawn.operations)):
+            operation, argument, bicubic = drawn.operations[i]
+            planes = operations.applied(planes, int(operation), argument, bicubic != 0, fill)
     _write(planes, out)
     box = np.empty(4, np.int32)
     box[0], box[1], box[2], box[3] = drawn.erased

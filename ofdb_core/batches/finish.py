@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from ofdb_core.batches.mixing import soft_targets
 from ofdb_core.batches.recipe import View
-from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.jit import copy, kernel
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images and targets
 
@@ -50,12 +50,6 @@ def _noise(quantiles: np.ndarray, key: int, first: int, out: np.ndarray) -> None
         x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
         x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
         out[i] = quantiles[x >> np.uint32(16)]
-
-
-@kernel
-def _copy(row: np.ndarray, out: np.ndarray) -> None:
-    for x in range(len(out)):
-        out[x] = row[x]
 
 
 @kernel
@@ -104,8 +98,8 @@ def _finish(
             for channel in range(channels):
                 first, second = out[a, channel, y], out[b, channel, y]
                 if channel and plain:
-                    _copy(out[a, 0, y], first)
-                    _copy(out[b, 0, y], second)
+                    copy(out[a, 0, y], first)
+                    copy(out[b, 0, y], second)
                     continue
                 if not channel or not gray:
                     shown = channel if pictures.shape[3] > 1 else 0
@@ -114,16 +108,16 @@ def _finish(
                 one, other = rows[0], rows[1]
                 if not plain:
                     one, other = noisy[0], noisy[1]
-                    _copy(rows[0], one)
-                    _copy(rows[1], other)
+                    copy(rows[0], one)
+                    copy(rows[1], other)
                     _erase(erased[a], y, channel, keys[a], quantiles, one)
                     _erase(erased[b], y, channel, keys[b], quantiles, other)
                 if share == 1:
-                    _copy(one, first)
-                    _copy(other, second)
+                    copy(one, first)
+                    copy(other, second)
                     if top <= y < bottom:
-                        _copy(other[left:right], first[left:right])
-                        _copy(one[left:right], second[left:right])
+                        copy(other[left:right], first[left:right])
+                        copy(one[left:right], second[left:right])
                 else:
                     for x in range(size):
                         first[x] = one[x] * share + other[x] * rest

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ofdb_core.batches.resample import turned
-from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.jit import copy, kernel
 
 PAD = 2  # pixels on each side, for the reach of a bicubic curve
 SAFE = 1e-6  # a fraction as far as this from a whole number stays on its side of it, whatever is rounded
@@ -120,7 +120,7 @@ def _moved(
     stride = width + 1
     packed = np.empty((channels, (size + 2 * PAD) * stride), np.uint32)
     for channel in range(channels):
-        packed[channel] = _packed(planes, channel).reshape(-1)
+        copy(_packed(planes, channel).reshape(-1), packed[channel])
     below = np.uint64(stride)
     places, right, down = np.empty(width, np.uint64), np.empty(width, np.float64), np.empty(width, np.float64)
     first, second, third, fourth = np.empty((4, width), np.uint32)

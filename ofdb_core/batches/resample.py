@@ -9,7 +9,7 @@ A picture that is worked on is `planes` (H, C, W) uint8: each row holds the row 
 
 import numpy as np
 
-from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.jit import copy, kernel
 
 BITS = 22  # of a coefficient, behind the point
 RUN = 8  # rows that are turned at a time
@@ -66,7 +66,7 @@ def _resize_rows(rows: np.ndarray, start: int, bicubic: bool, flipped: bool, out
     size, length = out.shape
     if len(rows) == size:
         for i in range(size):
-            out[size - 1 - i if flipped else i] = rows[i, start : start + length]
+            copy(rows[i, start : start + length], out[size - 1 - i if flipped else i])
         return
     first, count, weights = coefficients(len(rows), size, bicubic)
     sums = np.empty(length, np.int32)
@@ -106,8 +106,20 @@ def turned(planes: np.ndarray) -> np.ndarray:
 
 @kernel
 def _lying(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """A crop of pixels (H, W, C) on its side, (width, C, height)."""
-    return turned(pixels[top : top + height, left : left + width].transpose(0, 2, 1))
+    """A crop of pixels (H, W, C) on its side, (width, C, height): as `turned`, of what is not yet planes."""
+    crop, channels = pixels[top : top + height, left : left + width], pixels.shape[2]
+    out = np.empty((width, channels, height), np.uint8)
+    whole = height - height % RUN
+    for y in range(0, whole, RUN):
+        for c in range(channels):
+            for x in range(width):
+                for j in range(RUN):
+                    out[x, c, y + j] = crop[y + j, x, c]
+    for y in range(whole, height):
+        for c in range(channels):
+            for x in range(width):
+                out[x, c, y] = crop[y, x, c]
+    return out
 
 
 @kernel

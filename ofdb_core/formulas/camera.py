@@ -41,12 +41,13 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
         for angle in angles[axis]:
             radians = np.float64(np.float32(angle))
             c, s = np.float32(math.cos(radians)), np.float32(math.sin(radians))
-            x, y, z = result[:, 0].copy(), result[:, 1].copy(), result[:, 2].copy()
             same = c + (ONE - c)  # 1, or next to it
-            if axis % 2:
-                result[:, 0], result[:, 1], result[:, 2] = x * c + y * s, y * c - x * s, z * same
-            else:
-                result[:, 0], result[:, 1], result[:, 2] = x * c - z * s, y * same, x * s + z * c
+            for row in result:
+                x, y, z = row
+                if axis % 2:
+                    row[0], row[1], row[2] = x * c + y * s, y * c - x * s, z * same
+                else:
+                    row[0], row[1], row[2] = x * c - z * s, y * same, x * s + z * c
     return result
 
 
@@ -70,9 +71,10 @@ def _look_at(rotation: np.ndarray) -> np.ndarray:
     eye = -ahead
     ahead = ahead * (ONE / np.sqrt(_dot(ahead, ahead)))
     _cross(ahead, rotation[:, 1], view[0])
-    view[0, :3] *= ONE / np.sqrt(_dot(view[0], view[0]))
+    length = ONE / np.sqrt(_dot(view[0], view[0]))
+    for i in range(3):
+        view[0, i], view[2, i] = view[0, i] * length, -ahead[i]
     _cross(view[0], ahead, view[1])
-    view[2, :3] = -ahead
     for i in range(3):
         view[i, 3] = -_dot(view[i], eye)
     return view

@@ -122,7 +122,8 @@ def _pivots(A: np.ndarray) -> np.ndarray:
                     largest = i
             for column in range(3):
                 a[j, column], a[largest, column] = a[largest, column], a[j, column]
-            a[j + 1 :, j] *= 1.0 / a[j, j]
+            for i in range(j + 1, 3):
+                a[i, j] *= 1.0 / a[j, j]
             pivots[matrix, j] = abs(a[j, j])
     return pivots
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.jit import copy, kernel
 from ofdb_core.formulas.raster import MARGIN
 from ofdb_core.formulas.streams import split_mix
 
@@ -69,7 +69,7 @@ def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, o
             for cell in range(CELLS):
                 out[i, cell] *= np.uint8((masks[i] >> np.uint16(8 - cell)) & np.uint16(1))
     for i in range(n, len(out)):
-        out[i] = out[0]
+        copy(out[0], out[i])
 
 
 @kernel

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core import event
 
 from ofdb_core.base import provenance
@@ -24,6 +25,13 @@ def kernel(function: Function) -> Function:
         # Machine code holds that of the kernels it calls, but numba looks for changes in the function's own file only.
         compiled._cache._cache_file._source_stamp = provenance.code_version(function)
     return cast(Function, compiled)
+
+
+@kernel
+def copy(source: np.ndarray, target: np.ndarray) -> None:
+    """As `target[:] = source`, of one axis and equal lengths, which takes numba two seconds longer to compile."""
+    for i in range(len(target)):
+        target[i] = source[i]
 
 
 class _Announce(event.Listener):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.jit import copy, kernel
 
 CHOICE_SEED = 100  # the original reseeds its map choice with this before every image
 CHOICES, JITTER = 1, 2  # what a model's streams are for, so that they share no numbers
@@ -60,7 +60,7 @@ def _refill(state: np.ndarray, block: np.ndarray) -> None:
     _twist(new[227:454], state[227:454], state[228:455], new[:227])
     _twist(new[454:623], state[454:623], state[455:], new[227:396])
     _twist(new[623:], state[623:], new[:1], new[396:397])
-    state[:] = new
+    copy(new, state)
     for i in range(len(block)):
         y = new[i]
         y ^= y >> np.uint32(11)
@@ -78,7 +78,7 @@ def _words(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -> 
             _refill(state, block)
             used = 0
         count = min(len(block) - used, len(out) - filled)
-        out[filled : filled + count] = block[used : used + count]
+        copy(block[used : used + count], out[filled : filled + count])
         filled += count
         used += count
     return used
