@@ -114,10 +114,10 @@ def test_the_jitter_turns_about_every_axis_and_no_further(models, monkeypatch):
 def test_the_share_and_the_size_of_points_are_drawn_between_their_limits(models, monkeypatch):
     shares, sides, render = [], [], camera.render
 
-    def watched(points, turn, *, size, point_size):
+    def watched(points, turn, **how):
         shares.append(len(points) / 2000)
-        sides.append(point_size)
-        return render(points, turn, size=size, point_size=point_size)
+        sides.append(how["point_size"])
+        return render(points, turn, **how)
 
     monkeypatch.setattr(camera, "render", watched)
     found = opened(tiny.live_views(live_points=[0.3, 0.6], live_point_size=[2, 3]), models[0])

@@ -5,6 +5,7 @@ arguments of a call.
 """
 
 import difflib
+import functools
 import json
 import math
 import types
@@ -205,7 +206,12 @@ def require(kind: Any, **values: object) -> None:
 
 def whole(low: int = 0, high: int | None = None, **values: object) -> None:
     """Raise a ValueError for the named values that are no whole numbers from low to high."""
-    require(Annotated[int, Range(low, high)], **values)
+    require(_whole(low, high), **values)
+
+
+@functools.cache
+def _whole(low: int, high: int | None) -> Any:
+    return Annotated[int, Range(low, high)]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

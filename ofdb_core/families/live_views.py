@@ -111,7 +111,7 @@ class LiveViews:
             fewest, most = drawing.live_points
             points = point_cloud.thinned(points, fewest + u[1] * (most - fewest), (key or 0) ^ CHOICE)
         if fresh is None or self._patches is None:
-            return camera.render(points, rotation, size=self._size, point_size=side) * WHITE
+            return camera.render(points, rotation, size=self._size, point_size=side, light=WHITE)
         patches, nearest = self._patches.drawn(fresh, len(points)), drawing.live_depth == "nearest"
         return camera.paint(points, rotation, patches, size=self._size, point_size=side, nearest=nearest)
 

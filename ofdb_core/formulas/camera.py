@@ -15,13 +15,13 @@ import numpy as np
 
 from ofdb_core.base import values
 from ofdb_core.base.values import Range
-from ofdb_core.formulas.jit import kernel
+from ofdb_core.formulas.jit import copy, kernel
 
 AXES = Annotated[int, Range(1, 3)]  # of a camera: a view is turned about Y, then Z, then Y again
 TILT = math.radians(30)  # that the original adds to every angle
 POINT_SIZE = Annotated[int, Range(1, 3)]  # pixels, each side
 PALETTE = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)  # of the files: white points
-BEFORE, AFTER = 1, 2  # pixels beyond the edges that the square of a point may touch
+MARGIN = 2  # pixels beyond each edge that the square of a point may touch
 RUN = 256  # points projected at a time, so that their pixels stay in the cache
 
 ONE, TWO, HALF, SUBPIXELS = np.float32(1), np.float32(2), np.float32(0.5), np.float32(256)
@@ -112,30 +112,48 @@ def _project(
 
 
 @kernel
-def _draw(points: np.ndarray, view: np.ndarray, size: int, side: int, image: np.ndarray) -> None:
-    """Light a square of side x side pixels for each of points (3, n); `image` has BEFORE and AFTER more pixels."""
+def _mark(points: np.ndarray, view: np.ndarray, size: int, side: int, corners: np.ndarray) -> None:
+    """Set the first pixel of the square of each of points (3, n); corners: (S + 2 * MARGIN, S + 2 * MARGIN), black."""
     rows, columns = np.empty(RUN, np.int32), np.empty(RUN, np.int32)
-    first = BEFORE - side // 2
+    first, width, pixels = MARGIN - side // 2, np.uint64(len(corners)), corners.reshape(-1)
     for start in range(0, points.shape[1], RUN):
         x, y, z = points[0, start : start + RUN], points[1, start : start + RUN], points[2, start : start + RUN]
         _project(x, y, z, view, size, np.int32(0 if side % 2 else 128), rows, columns)
         for i in range(len(x)):
             if rows[i] >= 0:
-                for row in range(rows[i] + first, rows[i] + first + side):
-                    for column in range(columns[i] + first, columns[i] + first + side):
-                        image[row, column] = 1
+                pixels[np.uint64(rows[i] + first) * width + np.uint64(columns[i] + first)] = 1
+
+
+@kernel
+def _grow(corners: np.ndarray, side: int, light: int, image: np.ndarray) -> None:
+    """Fill image (S, S) uint8 with squares of side x side pixels that begin at the corners; see `_mark`."""
+    lit = np.empty(len(corners), np.uint8)  # the columns where a square begins that reaches this row
+    for y in range(len(image)):
+        copy(corners[y + MARGIN], lit)
+        for up in range(1, side):
+            above = corners[y + MARGIN - up]
+            for x in range(len(lit)):
+                lit[x] |= above[x]
+        row = image[y]
+        copy(lit[MARGIN:], row)
+        for back in range(1, side):
+            left = lit[MARGIN - back :]
+            for x in range(len(row)):
+                row[x] |= left[x]
+        for x in range(len(row)):
+            row[x] *= np.uint8(light)
 
 
 @kernel
 def _paint(
     points: np.ndarray, view: np.ndarray, side: int, patches: np.ndarray, nearest: bool, image: np.ndarray
 ) -> None:
-    """As `_draw`, with a patch for each point, (n, 9) uint8: the nearest to the camera is seen, or the last.
+    """Draw the square of each point with its patch, (n, 9) uint8: the nearest to the camera is seen, or the last.
 
     Without a branch that depends on the points' places, which the processor could not guess.
     """
     rows, columns, far = np.empty(RUN, np.int32), np.empty(RUN, np.int32), np.empty(RUN, np.float32)
-    first, size, width = BEFORE - side // 2, len(image) - BEFORE - AFTER, np.uint64(len(image))
+    first, size, width = MARGIN - side // 2, len(image) - 2 * MARGIN, np.uint64(len(image))
     pixels, seen = image.reshape(-1), np.full(image.size, np.inf, np.float32)
     k, l, m, n = view[2]  # noqa: E741
     for start in range(0, points.shape[1], RUN):
@@ -197,24 +215,42 @@ def _small_turn(a: float, b: float, c: float) -> np.ndarray:
     return turn
 
 
+@kernel
+def _anywhere(angles: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """See `anywhere`; radians. The product is written out: BLAS rounds it as the processor likes."""
+    turns = np.zeros((len(angles), 3))
+    for axis in range(len(angles)):
+        turns[axis, 1], turns[axis, 2] = TILT, angles[axis]
+    first, small = _rotation(turns), _small_turn(turn[0], turn[1], turn[2])
+    result = np.empty((3, 3), np.float32)
+    for i in range(3):
+        for j in range(3):
+            result[i, j] = _dot(first[i], small[:, j])
+    return result
+
+
 def anywhere(angles: Sequence[float] | np.ndarray, turn: Sequence[float] | np.ndarray) -> np.ndarray:
     """The `rotation` of the first stored view, moved by one to three angles and then by a small turn about X, Y, Z.
 
     angles: degrees, as the jitter of `stored`; turn: three, degrees, about the axes that the camera carries with it.
     """
     values.require(AXES, angles=len(angles))
-    first = _rotation(np.array([(0.0, TILT, math.radians(angle)) for angle in angles]))
-    return first @ _small_turn(*(math.radians(angle) for angle in turn))
+    return _anywhere(np.radians(np.asarray(angles, float)), np.radians(np.asarray(turn, float)))
 
 
-def render(points: np.ndarray, rotation: np.ndarray, *, size: int = 224, point_size: int = 1) -> np.ndarray:
-    """The image (size, size) uint8 of 0 and 1 that the camera, carried by `rotation` (3, 3), takes of points (n, 3).
+def render(
+    points: np.ndarray, rotation: np.ndarray, *, size: int = 224, point_size: int = 1, light: int = 1
+) -> np.ndarray:
+    """The image (size, size) uint8 that the camera, carried by `rotation` (3, 3), takes of points (n, 3).
 
-    Fastest for float32 points with each axis contiguous. A point whose centre is out of sight is not drawn.
+    It has 0, and `light` where a point is. Fastest for float32 points with each axis contiguous. A point whose centre
+    is out of sight is not drawn.
     """
-    axes, view, image = _prepared(points, rotation, size, point_size)
-    _draw(axes, view, size, point_size, image)
-    return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
+    axes, view, corners = _prepared(points, rotation, size, point_size)
+    _mark(axes, view, size, point_size, corners)
+    image = np.empty((size, size), np.uint8)
+    _grow(corners, point_size, light, image)
+    return image
 
 
 def paint(
@@ -235,7 +271,7 @@ def paint(
     if patches.shape != (len(points), 9) or patches.dtype != np.uint8:
         raise ValueError(f"patches: {patches.dtype} {patches.shape} given; allowed is uint8 ({len(points)}, 9)")
     _paint(axes, view, point_size, patches, nearest, image)
-    return np.ascontiguousarray(image[BEFORE:-AFTER, BEFORE:-AFTER])
+    return np.ascontiguousarray(image[MARGIN:-MARGIN, MARGIN:-MARGIN])
 
 
 def _prepared(
@@ -247,7 +283,7 @@ def _prepared(
         raise ValueError(f"points {points.shape} and rotation {rotation.shape} given; allowed are (n, 3) and (3, 3)")
     values.whole(1, image_size=size)
     values.require(POINT_SIZE, point_size=point_size)
-    image = np.zeros((size + BEFORE + AFTER,) * 2, np.uint8)
+    image = np.zeros((size + 2 * MARGIN,) * 2, np.uint8)
     return np.ascontiguousarray(points.T, np.float32), _look_at(rotation), image
 
 

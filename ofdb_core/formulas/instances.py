@@ -21,6 +21,8 @@ Unit = Literal["dot", "image"]
 
 CELLS = 9  # of a patch, row by row; the first is the highest of the nine bits of a mask
 ONE, TWO = np.uint64(1), np.uint64(2)
+SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * np.uint8(255)  # each of eight bits as a byte
+SPREAD = SPREAD.view(np.uint64).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ class Patches:
 
 
 @kernel
+def _mask(patches: np.ndarray, masks: np.ndarray) -> None:
+    """Blacken what the masks (n,) leave dark of patches (n, 9): of eight, which are nine words, a word at a time."""
+    whole = len(patches) - len(patches) % 8
+    words = patches[:whole].reshape(-1).view(np.uint64).reshape(-1, CELLS)
+    for group in range(len(words)):
+        row, bits = words[group], np.uint64(0)
+        for i in range(8):
+            bits = bits << np.uint64(CELLS) | np.uint64(masks[8 * group + i])
+            row[i] &= SPREAD[bits >> np.uint64(i + 1) & np.uint64(255)]
+        row[8] &= SPREAD[bits & np.uint64(255)]
+    for i in range(whole, len(patches)):
+        for cell in range(CELLS):
+            patches[i, cell] *= np.uint8((masks[i] >> np.uint16(8 - cell)) & np.uint16(1))
+
+
+@kernel
 def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, out: np.ndarray) -> None:
     """Fill out (n, 9) uint8; the patches after the first `different` ones repeat the first.
 
@@ -65,9 +83,7 @@ def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, o
         masks = np.empty(n, np.uint16)
         for i in range(n):
             masks[i] = ONE + (((split_mix(key, i) >> np.uint64(32)) * np.uint64(511)) >> np.uint64(32))
-        for i in range(n):
-            for cell in range(CELLS):
-                out[i, cell] *= np.uint8((masks[i] >> np.uint16(8 - cell)) & np.uint16(1))
+        _mask(out[:n], masks)
     for i in range(n, len(out)):
         copy(out[0], out[i])
 
@@ -116,10 +132,8 @@ def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
 
 @kernel
 def _unpacked(table: np.ndarray, light: int) -> np.ndarray:
-    patches = np.empty((len(table), CELLS), np.uint8)
-    for i in range(len(table)):
-        for cell in range(CELLS):
-            patches[i, cell] = light * ((table[i, 2] >> np.uint16(8 - cell)) & np.uint16(1))
+    patches = np.full((len(table), CELLS), np.uint8(light), np.uint8)
+    _mask(patches, table[:, 2])
     return patches
 
 
