@@ -64,11 +64,11 @@ class Watched:
             self.wrong.append(f"the page asks the network for {address}")
             route.abort()
 
-    def module(self, path):
-        """A handle of an ES module from a file, on a blank page where none is open."""
+    def module(self, source):
+        """A handle of an ES module from its text, on a blank page where none is open."""
         if self.page.url == "about:blank":
             self.page.goto(BLANK)
-        return self.page.evaluate_handle(LOAD, Path(path).read_text(encoding="utf-8"))
+        return self.page.evaluate_handle(LOAD, source)
 
     def shoot(self, name):
         """Keep a screenshot as the next number and this name; return its path."""

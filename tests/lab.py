@@ -98,6 +98,11 @@ def pixels(page, what="picture"):
     return (np.frombuffer(text.encode(), np.uint8) - ord("0")).reshape(round(len(text) ** 0.5), -1)
 
 
+def drawn(page):
+    """Wait until the page has drawn what it was asked for, in its next frame."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+
 def drag(page, handle, right, down, steps=12):
     """Drag a handle by so many pixels."""
     box = handle.bounding_box()
@@ -106,4 +111,4 @@ def drag(page, handle, right, down, steps=12):
     page.mouse.down()
     page.mouse.move(x + right, y + down, steps=steps)
     page.mouse.up()
-    page.wait_for_timeout(100)
+    drawn(page)

@@ -9,29 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import SHADES, folder_of, some_images
+from tiny import SHADES, folder_of, rules, some_images
 
 from ofdb_core.base.parameters import ParameterError
-from ofdb_core.batches import finish, mixing
+from ofdb_core.batches import finish
 from ofdb_core.batches.prefetch import prefetch
-from ofdb_core.batches.recipe import BatchRecipe, View
 from ofdb_core.batches.source import Batches, Plain, parts
 from ofdb_core.data import samples
-
-
-@pytest.fixture
-def rules():
-    """A function that makes the recipe of small batches with other values for some fields."""
-    values = {
-        **{"input_size": 16, "channels": 3, "batch_size": 6, "device_batch": 0, "loader_workers": 0},
-        **{"label_smoothing": 0.1, "mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
-        **{"mix_groups": 1, "pipeline": "ofdb", "augmentation_repeats": 1},
-        **{"crop_scale": [0.3, 1.0], "crop_ratio": [0.75, 1.3333], "interpolation": "bicubic", "crop_pct": 1.0},
-        **{"mean": [0.5] * 3, "std": [0.5] * 3, "hflip": 0.5, "vflip": 0.5, "erasing": 0.5},
-        **{"auto_augment": "rand-m9-mstd0.5-inc1"},
-    }
-    return lambda **other: BatchRecipe.of({**values, **other})
-
 
 PLAIN = {
     **{
@@ -56,7 +40,7 @@ def same(some, others):
     )
 
 
-def test_batches_do_not_depend_on_the_number_of_workers(rules):
+def test_batches_do_not_depend_on_the_number_of_workers():
     source = Batches(some_images(), rules(), seed=3)
     alone = drawn(source)
     for workers in (1, 2):
@@ -64,7 +48,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(rules):
 
 
 @pytest.mark.parametrize("policy", ["rand-m9-mstd0.5-inc1", "augmix-m5-w3", "original-mstd0.5"])
-def test_timms_own_chain_takes_every_policy_in_processes(rules, policy):
+def test_timms_own_chain_takes_every_policy_in_processes(policy):
     source = Batches(some_images(), rules(pipeline="timm", auto_augment=policy), seed=3)
     alone = drawn(source, 3)
     assert same(drawn(source, 3, workers=2), alone)
@@ -75,7 +59,7 @@ def test_timms_own_chain_takes_every_policy_in_processes(rules, policy):
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_both_pipelines_show_the_same(rules, plain):
+def test_both_pipelines_show_the_same(plain):
     """Where nothing is drawn, to the byte; else the same on average, in brightness, spread and share of noise."""
     values = {**PLAIN, "input_size": 24} if plain else {"input_size": 24, "mix_probability": 0.0, "erasing": 0.5}
     pixels = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), dtype=np.uint8).repeat(6, 1).repeat(6, 2)
@@ -91,7 +75,7 @@ def test_both_pipelines_show_the_same(rules, plain):
             assert abs(measure(shown[0]) - measure(shown[1])) < 0.03
 
 
-def test_batches_are_functions_of_seed_and_step(rules):
+def test_batches_are_functions_of_seed_and_step():
     source, again = (Batches(some_images(), rules(), seed=3) for _ in range(2))
     first = [source.batch(step) for step in range(4)]
     assert same([again.batch(step) for step in (3, 1, 0, 2)], [first[step] for step in (3, 1, 0, 2)])
@@ -99,12 +83,12 @@ def test_batches_are_functions_of_seed_and_step(rules):
     assert not torch.equal(Batches(some_images(), rules(), seed=4).batch(0)[0], first[0][0])
 
 
-def test_a_later_start_gives_the_later_batches(rules):
+def test_a_later_start_gives_the_later_batches():
     source = Batches(some_images(), rules(), seed=3)
     assert same(drawn(source, 5, workers=1, start=3), drawn(source)[3:])
 
 
-def test_shapes_and_types_of_a_batch(rules):
+def test_shapes_and_types_of_a_batch():
     images, targets = Batches(some_images(), rules(), seed=0).batch(0)
     assert images.shape == (6, 3, 16, 16)
     assert targets.shape == (6, 5)
@@ -112,7 +96,7 @@ def test_shapes_and_types_of_a_batch(rules):
 
 
 @pytest.mark.parametrize("batch_size", [3, 4, 10, 23])
-def test_every_sample_is_used_equally_often(rules, batch_size):
+def test_every_sample_is_used_equally_often(batch_size):
     source = Batches(some_images(), rules(batch_size=batch_size), seed=0)
     ids = np.concatenate([source.ids(step) for step in range(10 * batch_size)])  # a whole number of epochs
     assert set(Counter(ids.tolist()).values()) == {len(ids) // 10}
@@ -121,7 +105,7 @@ def test_every_sample_is_used_equally_often(rules, batch_size):
     assert not np.array_equal(ids[:10], ids[10:20])
 
 
-def whole_and_pieces(rules, processes, device_batch=0):
+def whole_and_pieces(processes, device_batch=0):
     """A batch of twelve, and the same in pieces: each process's parts, one after another."""
     images, recipe = some_images(), rules(batch_size=12, device_batch=device_batch)
     sources = [Batches(images, recipe, seed=2, process=i, processes=processes) for i in range(processes)]
@@ -132,26 +116,26 @@ def whole_and_pieces(rules, processes, device_batch=0):
 
 
 @pytest.mark.parametrize(("processes", "device_batch"), [(2, 0), (3, 0), (1, 4), (2, 2), (1, 5)])
-def test_the_pieces_of_a_batch_make_the_whole(rules, processes, device_batch):
-    whole, pieces = whole_and_pieces(rules, processes, device_batch)
+def test_the_pieces_of_a_batch_make_the_whole(processes, device_batch):
+    whole, pieces = whole_and_pieces(processes, device_batch)
     assert torch.equal(whole[0], pieces[0])
     assert torch.equal(whole[1], pieces[1])
     assert np.array_equal(whole[2], pieces[2])
 
 
-def test_a_share_is_cut_into_the_fewest_parts_that_fit(rules):
+def test_a_share_is_cut_into_the_fewest_parts_that_fit():
     plain = {"batch_size": 24, "mix_probability": 0.0}
     assert [parts(rules(**plain, device_batch=most)) for most in (0, 24, 23, 8, 7, 1)] == [1, 1, 2, 3, 4, 24]
     assert parts(rules(batch_size=24, device_batch=3)) == 12  # mixed in pairs, so each part is even
 
 
 @pytest.mark.parametrize(("values", "processes"), [({}, 4), ({}, 2), ({"device_batch": 1}, 1)])
-def test_a_batch_that_cannot_be_cut_is_refused(rules, values, processes):
+def test_a_batch_that_cannot_be_cut_is_refused(values, processes):
     with pytest.raises(ValueError, match=r"batch_size: 6 cannot be cut into equal parts.*samples are mixed in pairs"):
         parts(rules(**values), processes)
 
 
-def test_a_network_of_one_channel_gets_gray_pictures(rules):
+def test_a_network_of_one_channel_gets_gray_pictures():
     images = samples.Images(np.full((2, 16, 16, 3), (255, 0, 0), np.uint8), [0, 1], "ab")
     recipe = rules(channels=1, mean=[0.0] * 3, std=[1.0] * 3, batch_size=2, **PLAIN)
     shown = Batches(images, recipe, seed=0).batch(0)[0]
@@ -161,13 +145,13 @@ def test_a_network_of_one_channel_gets_gray_pictures(rules):
     assert finish.to_pixels(shown, recipe).shape == (2, 16, 16, 3)
 
 
-def test_processes_share_the_images_to_evaluate(rules):
+def test_processes_share_the_images_to_evaluate():
     images = some_images(n=7)
     shares = [Plain(images, rules(), process=i, processes=3) for i in range(3)]
     assert [source.ids(0).tolist() for source in shares] == [[0, 3, 6], [1, 4], [2, 5]]
 
 
-def test_the_callers_generators_are_left_alone(rules):
+def test_the_callers_generators_are_left_alone():
     source = Batches(some_images(), rules(), seed=0)
     numbers = []
     for work in (lambda: None, lambda: drawn(source), lambda: drawn(source, workers=1)):
@@ -179,71 +163,8 @@ def test_the_callers_generators_are_left_alone(rules):
     assert numbers[0] == numbers[1] == numbers[2]
 
 
-@pytest.mark.parametrize("mixing", [{"mixup": 0.8, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}, {}])
-def test_mixed_targets_sum_to_one(rules, mixing):
-    source = Batches(some_images(), rules(batch_size=7, **mixing), seed=0)
-    for step in range(8):
-        targets = source.batch(step)[1]
-        assert torch.allclose(targets.sum(dim=1), torch.ones(7), atol=1e-6)
-        assert (targets >= 0.1 / 5 - 1e-6).all()
-
-
-def mixed(recipe, pictures, key=0, smoothing=0.0):
-    """Pictures (B, S, S) of one gray each, mixed: images (B, C, S, S) in units of their grays, and targets (B, B)."""
-    count, size = pictures.shape[:2]
-    view = {"input_size": size, "channels": 1, "interpolation": "bicubic", "crop_pct": 1.0}
-    given = finish.Unfinished(
-        torch.from_numpy(pictures)[..., None],
-        torch.arange(count),
-        torch.zeros(count, 4, dtype=torch.int32),
-        torch.zeros(count, dtype=torch.int32),
-        *map(torch.from_numpy, mixing.draw(recipe, count, size, [key])),
-    )
-    made = finish.Finish(View.of({**view, "mean": [0.0] * 3, "std": [1 / 255] * 3}), (count, smoothing))
-    return made(given)
-
-
-def numbered(count, size=16):
-    return np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None], (count, size, size)).copy()
-
-
-def test_cutmix_targets_are_the_shares_of_pixels(rules):
-    sides = set()
-    for key in range(40):
-        images, targets = mixed(rules(mixup=0.0), numbered(4), key)
-        for i in range(4):
-            shares = [(images[i].round() == other).float().mean() for other in range(4)]
-            assert torch.allclose(targets[i], torch.tensor(shares), atol=1e-6)
-        rows = (images[0, 0].round() == 1).any(dim=1)
-        if not (rows[0] or rows[-1]):
-            sides.add(int(rows.sum()))
-    assert len(sides) > 3
-    assert all(side % 2 == 0 for side in sides)  # the original's box, where no edge cuts it
-
-
-def test_mixup_mixes_images_as_targets(rules):
-    images, targets = mixed(rules(cutmix=0.0), numbered(5))
-    assert torch.allclose(images[:, 0, 0, 0], targets @ torch.arange(5.0), atol=1e-4)
-    assert ((targets > 0).sum(dim=1) == torch.tensor([2, 2, 2, 2, 1])).all()  # the odd one stays alone
-
-
-@pytest.mark.parametrize("groups", [1, 2, 4])
-def test_each_group_draws_its_mixing_for_itself(rules, groups):
-    recipe = rules(batch_size=16, mix_groups=groups)
-    drawn = mixing.draw(recipe, 16, 16, [3, 1])
-    each = {tuple(map(float, (*drawn.boxes[i], drawn.shares[i], drawn.weights[i]))) for i in range(16)}
-    assert len(each) == groups
-    for places in np.split(np.arange(16), groups):
-        assert len(np.unique(drawn.weights[places])) == 1
-
-
-def test_groups_that_do_not_fit_are_refused(rules):
-    with pytest.raises(ParameterError, match="mix_groups: 4 groups of pairs do not fit batch_size: 12"):
-        rules(batch_size=12, mix_groups=4)
-
-
 @pytest.mark.parametrize(("batch_size", "repeats"), [(12, 3), (8, 3), (6, 2), (4, 8)])
-def test_each_image_stands_so_many_times_in_a_batch(rules, batch_size, repeats):
+def test_each_image_stands_so_many_times_in_a_batch(batch_size, repeats):
     images = some_images(n=24)
     source = Batches(images, rules(batch_size=batch_size, augmentation_repeats=repeats), seed=1)
     ids = np.concatenate([source.ids(step) for step in range(24 * repeats)])[: 24 * repeats]
@@ -257,19 +178,7 @@ def test_each_image_stands_so_many_times_in_a_batch(rules, batch_size, repeats):
     assert len({picture.numpy().tobytes() for picture in batch}) == batch_size  # each augmented anew
 
 
-def test_no_mixing_leaves_smoothed_labels(rules):
-    source = Batches(some_images(), rules(mix_probability=0.0), seed=0)
-    targets = source.batch(0)[1]
-    assert torch.equal(targets.argmax(dim=1), torch.as_tensor(source.images.labels[source.ids(0)]))
-    assert torch.allclose(targets.max(dim=1).values, torch.tensor(0.9 + 0.1 / 5))
-
-
-def test_mix_probability_is_the_share_of_mixed_groups(rules):
-    mixed = [(mixing.draw(rules(mix_probability=0.3), 6, 16, [key]).weights != 1).any() for key in range(400)]
-    assert 0.2 < np.mean(mixed) < 0.4
-
-
-def test_normalisation_is_the_recipes(rules):
+def test_normalisation_is_the_recipes():
     images = samples.Images(np.full((2, 16, 16), 255, np.uint8), [0, 1], "ab")
     recipe = rules(mean=[0.5, 0.4, 0.0], std=[0.5, 0.2, 2.0], batch_size=2, **PLAIN)
     expected = torch.tensor([1.0, 3.0, 0.5])
@@ -279,13 +188,13 @@ def test_normalisation_is_the_recipes(rules):
     assert (finish.to_pixels(shown, recipe) == 255).all()
 
 
-def test_strongest_augmentation_is_survived(rules):
+def test_strongest_augmentation_is_survived():
     recipe = rules(auto_augment="rand-m10-n6-inc1", batch_size=32)  # posterize then keeps no bit, which Pillow refuses
     source = Batches(some_images(), recipe, seed=0)
     assert all(torch.isfinite(source.batch(step)[0]).all() for step in range(4))
 
 
-def test_evaluation_goes_through_the_images_in_order(rules):
+def test_evaluation_goes_through_the_images_in_order():
     images = some_images(n=13, classes=4)
     source = Plain(images, rules(batch_size=5))
     received = list(prefetch(source, len(source)))
@@ -293,7 +202,7 @@ def test_evaluation_goes_through_the_images_in_order(rules):
     assert torch.cat([y for _, y in received]).tolist() == images.labels.tolist()
 
 
-def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):
+def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees():
     pixels = np.zeros((1, 32, 32), np.uint8)
     pixels[0, :4] = 255  # an edge that a crop of half the side leaves out
     images = samples.Images(pixels, [0], "a")
@@ -302,7 +211,7 @@ def test_crop_pct_is_the_share_of_the_side_that_evaluation_sees(rules):
     assert shown[0.5].max() == -1
 
 
-def test_files_give_the_batches_of_arrays(rules, tmp_path):
+def test_files_give_the_batches_of_arrays(tmp_path):
     images = some_images(n=4, classes=2)
     for i in range(4):
         (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
@@ -314,7 +223,7 @@ def test_files_give_the_batches_of_arrays(rules, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "empty"])
-def test_corrupt_image_is_named(rules, tmp_path, damage):
+def test_corrupt_image_is_named(tmp_path, damage):
     folder_of(tmp_path, good=Image.fromarray(SHADES), bad=Image.fromarray(SHADES))
     path = tmp_path / "a" / "bad.png"
     data = path.read_bytes()

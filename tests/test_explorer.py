@@ -1,15 +1,17 @@
 """The explorer as a user has it: in a page, and in JupyterLab with a kernel; drags, typing, undoing and saving."""
 
 import json
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import opened
-from lab import drag, pixels, python, run_all, start
+from browser import BLANK, opened
+from lab import drag, drawn, pixels, python, run_all, start
 
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import camera, ifs, search
-from ofdb_core.show import explorer, in_browser
+from ofdb_core.show import explorer, in_browser, pages
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +43,7 @@ def system(page):
 
 def test_what_is_dragged_typed_and_undone_is_what_python_draws(page):
     def agree():
-        page.wait_for_timeout(50)
+        drawn(page)
         assert shows(page, system(page))
 
     first = ifs.table(system(page))
@@ -85,18 +87,18 @@ def test_a_system_that_runs_off_is_said_kindly_and_the_last_good_picture_stays(p
     for name in ("a: how x becomes x", "d: how y becomes y"):
         page.get_by_label(name).fill("40")
         page.get_by_label(name).press("Enter")
-    page.wait_for_timeout(100)
+    drawn(page)
     assert "runs off to infinity" in page.get_by_role("alert").inner_text()
     assert page.get_by_role("alert").is_visible()
     page.shoot("runs-off")
     page.get_by_label("undo (Ctrl+Z)").click()
     page.get_by_label("undo (Ctrl+Z)").click()
-    page.wait_for_timeout(100)
+    drawn(page)
     assert not page.get_by_role("alert").is_visible()
     assert (pixels(page) == good).all()
     page.get_by_label("points: of the chaos game").fill("900000000")
     page.get_by_label("points: of the chaos game").press("Enter")
-    page.wait_for_timeout(100)
+    drawn(page)
     assert "the explorer draws 2 to 5,000,000" in page.get_by_role("alert").inner_text()
     assert (pixels(page) == good).all()
 
@@ -111,11 +113,25 @@ def test_every_control_has_a_name_and_words(page):
     assert nameless == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, scheme):
+def served(watched):
+    """The module as a server gives it, file by file: here each must import what it uses (the joined text need not)."""
+    names = [path.name for path in (resources.files(pages.__package__) / "js").iterdir()]
+    files = {name: {"body": pages.own(f"js/{name}"), "content_type": "text/javascript"} for name in names}
+    watched.page.route("**/js/*.js", lambda route: route.fulfill(**files[Path(route.request.url).name]))
+    watched.page.goto(BLANK)
+    watched.page.evaluate("names => Promise.all(names.map(name => import(`/js/${name}`)))", names)
+    return watched.page.evaluate_handle("import('/js/explorer.js')")
+
+
+def joined(watched):
+    return watched.module(explorer.MODULE)
+
+
+@pytest.mark.parametrize(("scheme", "module_of"), [("light", joined), ("dark", served)])
+def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, scheme, module_of):
     with opened(browser, tmp_path / "shots", color_scheme=scheme) as watched:
         page, seen = watched.page, set()
-        module = watched.module(explorer.MODULE)
+        module = module_of(watched)
         page.add_style_tag(path=in_browser.STYLE)
         page.evaluate(
             "js => { document.documentElement.style.colorScheme = 'light dark';"
@@ -126,7 +142,7 @@ def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, s
         choice = page.get_by_label("Start from", exact=True)
         for name in choice.locator("option").all_inner_texts():
             choice.select_option(name)
-            page.wait_for_timeout(600 if "random" in name else 60)
+            drawn(page)
             seen.add(pixels(page).tobytes())
             watched.shoot(name.split()[0].strip("',"))
         assert len(seen) == 7
@@ -135,13 +151,14 @@ def test_it_leads_to_classics_instances_comparison_and_text(browser, tmp_path, s
         line = page.get_by_label("A system as text").input_value()
         assert ifs.table(ifs.parse(line)).tolist() == page.evaluate("shown.system")
         page.locator("summary").click()
+        page.get_by_label("How instances are made").select_option("weights")
         page.get_by_label("instance 3: open it").click()
         assert page.evaluate("shown.system") != ifs.table(ifs.parse(line)).tolist()
         page.get_by_label("open the system put aside").click()
         assert page.evaluate("shown.system") == ifs.table(ifs.parse(line)).tolist()
         page.get_by_label("one point more").click()
         page.get_by_label("one point more").click()
-        page.wait_for_timeout(60)
+        drawn(page)
         assert page.locator("output").filter(has_text="2 points").is_visible()
         assert pixels(page).sum() == 2
         page.get_by_label("A system as text").fill("1 2 3")

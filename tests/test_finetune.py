@@ -286,7 +286,9 @@ def test_predictions_and_confusion_name_files_and_classes_and_those_of_earlier_v
     assert [[(row["class"], row["predicted"]) for row in each] for each in done.predictions().values()] == told
 
 
-def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_kept(settings, tmp_path, checkpoint):
+def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_kept(
+    settings, tmp_path, checkpoint, capsys
+):
     kept, _ = pretrained.load(checkpoint)
     names = [f"{i:05d}" for i in range(8)]
     for classes, same in ((names, True), ([f"x{i}" for i in range(8)], False)):
@@ -295,6 +297,8 @@ def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_ke
         asked = settings(data=data, repeats=1, starts=["pre-trained"])
         given = finetune.start(asked)
         ready = finetune._network(given.recipe, finetune.trials(asked)[0], given)
+        told = "head.bias, head.weight: of as many other classes in the file; drawn anew"
+        assert (told in capsys.readouterr().out) != same
         assert ready.head.weight.equal(kept.head.weight) == same
         assert ready.norm.weight.equal(kept.norm.weight)
         fresh = given.checkpoint.untrained(8, drop_path=0.0, seed=0)

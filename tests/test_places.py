@@ -41,7 +41,7 @@ def test_a_network_comes_back_from_any_place(monkeypatch, tmp_path_factory, root
 def test_what_the_user_says_goes_before_what_a_folder_says(root):
     opened = Checkpoint.open(str(root), input_size=24, channels=1)
     assert (opened.facts["input_size"], opened.facts["channels"]) == (24, 1)
-    assert opened.network(7)[0](torch.zeros(1, 1, 24, 24)).shape == (1, 7)
+    assert opened.network("abcdefg")[0](torch.zeros(1, 1, 24, 24)).shape == (1, 7)
 
 
 def test_a_file_of_ours_is_believed_more_than_config_json_beside_it(tmp_path):

@@ -36,11 +36,12 @@ NAMES = st.one_of(
 def drawn(figure):
     data = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph|.*font|Tight|constrained_layout|No artists|Matplotlib currently")
+        warnings.filterwarnings("ignore", "Glyph|.*font|Tight|constrained_layout|Matplotlib currently")
         figure.savefig(data, format="png", dpi=30)
     return data.getvalue()
 
 
+@pytest.mark.filterwarnings("error:No artists")
 @pytest.mark.parametrize("name", FIGURES)
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
 @given(one=NAMES, two=NAMES)

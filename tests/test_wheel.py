@@ -60,6 +60,15 @@ def ofdb(bin_folder, *words, cwd, status=0):
 SMALL = ["quickstart", "1_search_categories", "-p", "categories", "2"]
 
 
+def test_each_file_of_the_package_is_in_it(bin_folder, tmp_path):
+    code = "import ofdb_core; print(ofdb_core.__path__[0])"
+    told = subprocess.run([bin_folder / "python", "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    roots = project.SOURCE / "ofdb_core", Path(told.stdout.strip())
+    files = [path.relative_to(roots[0]) for path in roots[0].rglob("*.*") if "__pycache__" not in path.parts]
+    assert len(files) > 100
+    assert [file for file in files if not (roots[1] / file).is_file()] == []
+
+
 def test_an_installed_command_runs_from_an_empty_folder(bin_folder, tmp_path):
     assert "quickstart " in ofdb(bin_folder, "list", cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ofdb_core.base import record
+from ofdb_core.batches.recipe import BatchRecipe
 from ofdb_core.data import samples
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files, road
@@ -112,6 +113,19 @@ def folder_of(root, **files):
         (root / "a").mkdir(exist_ok=True)
         picture.save(root / "a" / f"{name}.png")
     return root
+
+
+def rules(**other):
+    """The recipe of small batches, augmented and mixed, with other values for some fields."""
+    values = {
+        **{"input_size": 16, "channels": 3, "batch_size": 6, "device_batch": 0, "loader_workers": 0},
+        **{"label_smoothing": 0.1, "mixup": 0.8, "cutmix": 1.0, "mix_probability": 1.0, "mix_switch": 0.5},
+        **{"mix_groups": 1, "pipeline": "ofdb", "augmentation_repeats": 1},
+        **{"crop_scale": [0.3, 1.0], "crop_ratio": [0.75, 1.3333], "interpolation": "bicubic", "crop_pct": 1.0},
+        **{"mean": [0.5] * 3, "std": [0.5] * 3, "hflip": 0.5, "vflip": 0.5, "erasing": 0.5},
+        **{"auto_augment": "rand-m9-mstd0.5-inc1"},
+    }
+    return BatchRecipe.of({**values, **other})
 
 
 def network(classes=4, seed=0, drop_path=0.0, **options):

@@ -1,4 +1,4 @@
-"""The explorer of 2D systems as a widget: its picture is computed in the browser, by one module of plain JavaScript.
+"""The explorer of 2D systems as a widget: its picture is computed in the browser, in plain JavaScript (js/explorer.js).
 
 The kernel is asked only for what the browser does not know: published categories, those of a run, and files to write.
 """
@@ -14,9 +14,10 @@ from ofdb_core.base import files, project, values
 from ofdb_core.data import png
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import ifs, raster, search
+from ofdb_core.show import pages
 from ofdb_core.show.in_browser import InBrowser
 
-MODULE = Path(__file__).with_suffix(".js")
+MODULE = pages.module("explorer.js")
 PUBLISHED = 1000  # categories of FractalDB-1k
 
 

@@ -213,7 +213,7 @@ def widget(out: Path, entries: Mapping[str, Entry]) -> Any:
     class Gallery(anywidget.AnyWidget):
         """A stored notebook holds none of its pictures."""
 
-        _esm, _css = pages.own("gallery.js"), pages.own("gallery.css")
+        _esm, _css = pages.module("gallery.js"), pages.own("gallery.css")
 
     def send(shown: Gallery, *_: Any) -> None:
         sets = of_run(out, entries)

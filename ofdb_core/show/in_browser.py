@@ -1,4 +1,4 @@
-"""Widgets whose picture is made in the browser, by a plain JavaScript module beside them (anywidget)."""
+"""Widgets whose picture is made in the browser, by a plain JavaScript module of js/ (anywidget)."""
 
 import base64
 from pathlib import Path

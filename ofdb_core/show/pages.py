@@ -1,9 +1,10 @@
-"""HTML pages that need nothing but themselves: one look, tables, and modules of JavaScript inside."""
+"""HTML pages that need nothing but themselves: one look, tables, and modules of JavaScript inside (js/)."""
 
 import base64
 import html
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -11,6 +12,7 @@ from string import Template
 from typing import Any
 
 TOP = '<div class="page">'  # in which all that is on a page stands
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)  # of another file of js/
 WHOLE = Template(
     """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -35,17 +37,32 @@ def own(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
+def module(name: str) -> str:
+    """The text of a file of js/ as one module: after those that it imports, without the lines that import them.
+
+    Neither a widget nor a page that is opened as a file can import others. So no two of the files have names in common.
+    """
+    texts: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        text = own(f"js/{name}")
+        for other in IMPORT.findall(text):
+            if other not in texts:
+                add(other)
+        texts[name] = IMPORT.sub("", text)
+
+    add(name)
+    return "".join(texts.values())
+
+
 def page(title: str, body: Text, *, style: str = "", script: Text = "") -> Text:
     """A whole page. title: plain words; style: more CSS than every page has."""
     return WHOLE.substitute(title=escape(title), style=own("page.css") + style, top=TOP, body=body, script=script)
 
 
 def script(modules: Iterable[str], code: str, data: Any) -> Text:
-    """Code that runs in a page, with `data` parsed; modules: files of this wing, that it imports by their stems.
-
-    They are inside the page, since one that is opened as a file can import no other.
-    """
-    urls = {Path(name).stem: as_data(own(name).encode(), "text/javascript;charset=utf-8") for name in modules}
+    """Code that runs in a page, with `data` parsed; modules: files of js/, that it imports by their stems."""
+    urls = {Path(name).stem: as_data(module(name).encode(), "text/javascript;charset=utf-8") for name in modules}
     read = 'const data = JSON.parse(document.getElementById("data").textContent);'
     imports, _, rest = code.partition("\n\n")
     return SCRIPT.substitute(map=as_json({"imports": urls}), data=as_json(data), code=f"{imports}\n{read}\n{rest}")

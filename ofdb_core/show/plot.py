@@ -149,7 +149,7 @@ def histogram(
         axis.set_yscale("log")
     else:
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.legend(frameon=False)
+    _legend(axis)
     return figure
 
 
@@ -168,9 +168,16 @@ def line(
     axis.plot(x, y, "o", color=ACCENT)
     if slope is not None:
         axis.plot(x, np.polyval(slope, x), color=OTHER, label=f"slope {slope[0]:.3f}")
-        axis.legend(frameon=False)
     axis.set(xlabel=xlabel, ylabel=ylabel)
+    _legend(axis)
     return figure
+
+
+def _legend(drawn: Any, **how: Any) -> None:
+    """The legend of a figure or of one of its axes, where anything has a label ("" and "_a" are none to matplotlib)."""
+    axes = drawn.axes if isinstance(drawn, Figure) else [drawn]
+    if any(axis.get_legend_handles_labels()[1] for axis in axes):
+        drawn.legend(frameon=False, **how)
 
 
 def _look(i: int) -> dict[str, Any]:
@@ -190,7 +197,7 @@ def training(runs: Runs, *, title: str, chance: float | None = None) -> Figure:
         loss.axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
     loss.set(xlabel="step", ylabel="loss (cross entropy, nats)")
     rate.set(xlabel="step", ylabel="learning rate")
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
+    _legend(figure, fontsize=8, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -202,7 +209,7 @@ def accuracy(runs: Runs, *, title: str) -> Figure:
         values = [row["accuracy"] * 100 for row in rows]
         axis.plot([row["step"] for row in rows], values, marker="o", markersize=3, label=name, **_look(i))
     axis.set(xlabel="step", ylabel="test accuracy (%)", ylim=(0, 105))
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+    _legend(figure, fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -219,7 +226,7 @@ def by_class(runs: Runs, *, title: str) -> Figure:
     names = [str(first[k]["class"]) for k in order] if len(order) <= 40 else []
     axis.set_xticks(range(len(names)), names, rotation=0 if len(names) <= 10 else 90, fontsize=8)
     axis.set(xlabel=f"{len(order)} classes", ylabel="accuracy (%)", ylim=(0, 105))
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+    _legend(figure, fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -243,7 +250,7 @@ def comparison(
             axis.plot(x + width * (0.2 + 0.15 * np.linspace(-1, 1, len(value))), value, ".", color=INK, markersize=5)
     axis.set_xticks(np.arange(len(accuracies)), list(accuracies))
     axis.set(ylabel=ylabel, ylim=(0, 120), yticks=range(0, 101, 20))
-    axis.legend(frameon=False, loc="upper left", ncols=len(names))
+    _legend(axis, loc="upper left", ncols=len(names))
     return figure
 
 

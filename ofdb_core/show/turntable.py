@@ -1,15 +1,14 @@
 """The turntable as a widget: a model of points is turned with the mouse, beside the view that training sees."""
 
-from pathlib import Path
-
 import numpy as np
 import traitlets
 
 from ofdb_core.data import png
 from ofdb_core.formulas import camera
+from ofdb_core.show import pages
 from ofdb_core.show.in_browser import InBrowser
 
-MODULE = Path(__file__).with_suffix(".js")
+MODULE = pages.module("turntable.js")
 
 
 class Turntable(InBrowser):

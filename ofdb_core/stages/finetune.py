@@ -107,7 +107,7 @@ def check(parameters: Finetune) -> None:
     for shots in parameters.shots:
         parameters.of_samples(len(train.few_shot(shots, seed=parameters.seed)))
     if parameters.checkpoint:
-        checkpoint_of(parameters).network(len(train.classes), drop_path=parameters.drop_path)
+        checkpoint_of(parameters).network(train.classes, drop_path=parameters.drop_path)
 
 
 def start(parameters: Finetune) -> Start:
@@ -189,21 +189,15 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: checkpoint.Store
 
 
 def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
-    """The network that a training starts from; a head of as many other classes is drawn anew, too."""
-    classes = len(given.train.classes)
+    """The network that a training starts from."""
+    classes = given.train.classes
     how: dict[str, Any] = {"drop_path": recipe.drop_path, "seed": recipe.seed + trial.repeat}
     if trial.start == PRE_TRAINED:
         model, left = given.checkpoint.network(classes, **how)
         for line in left:
             print(f"{trial.name}: {line}")
-        known = given.checkpoint.facts.get("classes")
-        if known is not None and len(known) == classes and known != given.train.classes:
-            fresh = given.checkpoint.untrained(classes, **how).state_dict()
-            head = {name: part for name, part in fresh.items() if name.startswith(networks.heads(model))}
-            model.load_state_dict(head, strict=False)
-            print(f"{trial.name}: the head, of as many other classes ({known[0]}, ...), is drawn anew")
     else:
-        model = given.checkpoint.untrained(classes, **how)
+        model = given.checkpoint.untrained(len(classes), **how)
     if recipe.head_only:
         networks.freeze_trunk(model)
     return model

@@ -4,6 +4,7 @@ timm's published weights are such files, too; how a file is read, and what it sa
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,7 @@ def load(
     path: str | Path,
     *,
     classes: int | None = None,
+    others: bool = False,
     model: str | None = None,
     options: networks.Options | None = None,
     input_size: int | None = None,
@@ -34,9 +36,10 @@ def load(
 
     path: as in `weights.read`, or "timm" for the published weights of `model`. Arguments that are None are taken from
     the file's facts; where it has none, `model` must be given, the number of classes is that of the file's head, and
-    the others are timm's defaults. Where the number of classes differs, the head is drawn from the seed as in
-    `networks.build`; where input size or channels differ, timm fits positions and first layer to them. A ValueError
-    where any other weight differs, or where one that is taken is not finite or of another kind of number.
+    the others are timm's defaults. Where the number of classes differs, or they are `others` than the file's, the head
+    is drawn from the seed as in `networks.build`; where input size or channels differ, timm fits positions and first
+    layer to them. A ValueError where any other weight differs, or where one that is taken is not finite or of another
+    kind of number.
     """
     if str(path) == weights.PUBLISHED:
         path = f"{weights.PUBLISHED}:{model or ''}"
@@ -60,6 +63,9 @@ def load(
     wanted = network.state_dict()
     loadable, lines, misfits = _compare(tensors, fitted, wanted, heads)
     _refuse(refusal, misfits)
+    if others and (of_head := [part for part in loadable if part.startswith(heads)]):
+        loadable = {part: tensor for part, tensor in loadable.items() if part not in of_head}
+        lines.append(f"{', '.join(of_head)}: of as many other classes in the file; drawn anew")
     for part, tensor in loadable.items():
         if problem := _impossible(tensor, wanted[part]):
             raise ValueError(f"{path}: {part} {problem}; no network has such weights: get or make the file again")
@@ -186,10 +192,17 @@ class Checkpoint:
         return {name: self.facts[name] for name in weights.SHAPE}
 
     def network(
-        self, classes: int | None = None, *, drop_path: float = 0.0, seed: int = 0
+        self, classes: Sequence[str] | None = None, *, drop_path: float = 0.0, seed: int = 0
     ) -> tuple[nn.Module, list[str]]:
-        """The network with its weights, and a line for each that was not taken as it is: see `load`."""
-        return load(self.path, classes=classes, **self.given, drop_path=drop_path, seed=seed)
+        """The network with its weights, and a line for each that was not taken as it is: see `load`.
+
+        classes: the names of those that it is to tell apart; None for those of the file.
+        """
+        how: dict[str, Any] = {**self.given, "drop_path": drop_path, "seed": seed}
+        if classes is None:
+            return load(self.path, **how)
+        known = self.facts.get("classes", classes)
+        return load(self.path, classes=len(classes), others=list(known) != list(classes), **how)
 
     def untrained(self, classes: int, *, drop_path: float, seed: int) -> nn.Module:
         """The same network with weights drawn from the seed."""

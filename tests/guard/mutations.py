@@ -52,6 +52,7 @@ WORDS = (
 )
 
 Mutation = Callable[[bytes, Random], bytes]
+Files = dict[str, bytes]  # of what a reader reads: name -> content
 
 
 def truncated(data: bytes, rng: Random) -> bytes:

@@ -3,6 +3,8 @@
 // The camera is that of ofdb_core.formulas.camera, operation by operation in float32 (Math.fround), so that the view has
 // its pixels. No OpenGL is needed. Rows of a matrix are arrays; angles are in radians, as for camera.rotation.
 
+import { h } from "./elements.js";
+
 const f = Math.fround, degree = Math.PI / 180;
 const DISTANCE = 4, ZOOM = f(1 / f(Math.tan(f(f(45 * degree) / 2)))), DEPTH = f(-101 / 99), DEPTH_AT_0 = f(-200 / 99);
 const dot = (a, b) => f(f(f(a[0] * b[0]) + f(a[1] * b[1])) + f(a[2] * b[2]));
@@ -69,15 +71,6 @@ function paintView(canvas, image) {
   const size = Math.sqrt(image.length), data = Uint32Array.from(image, (lit) => (lit ? 0xffffffff : 0xff000000));
   canvas.width = canvas.height = size;
   canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(data.buffer), size, size), 0, 0);
-}
-
-function h(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes))
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else element.setAttribute(key, value);
-  element.append(...children);
-  return element;
 }
 
 /**
