@@ -230,7 +230,7 @@ def test_every_coefficient_has_a_factor_near_one(run, monkeypatch):
     found, factors = opened(run, live_delta=0.2), []
     make = found._shapes._make
     monkeypatch.setattr(
-        found._shapes, "_make", lambda system, weight, i: factors.append(weight) or make(system, weight, i)
+        found._shapes, "_make", lambda system, weight, **how: factors.append(weight) or make(system, weight, **how)
     )
     for key in range(100):
         found.pixels(0, key)

@@ -64,7 +64,7 @@ def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
 
 
 class Shapes:
-    """An array for each of many systems: make(system, weight, number), as stored, and varied for an instance.
+    """An array for each of many systems: make(system, weight, category=number), as stored, and varied for an instance.
 
     The stored ones are made here, in threads, and kept while cache_bytes last; the others are made anew when they are
     asked for. A system that is `Degenerate` is named and left out of the `numbers`.
@@ -76,7 +76,7 @@ class Shapes:
     def __init__(
         self,
         systems: Iterable[tuple[int, IFS]],
-        make: Callable[[IFS, Weight, int], np.ndarray],
+        make: Callable[..., np.ndarray],
         weight: Weight,
         drawing: Drawing,
         *,
@@ -94,7 +94,7 @@ class Shapes:
 
     def _of_row(self, key: tuple[int, int]) -> np.ndarray:
         number, row = key
-        return self._make(self._systems[number], self._weights[row], number)
+        return self._make(self._systems[number], self._weights[row], category=number)
 
     def _begin(self, label: str) -> set[int]:
         """Make those that are stored, and return the numbers of those that cannot be made."""
@@ -129,7 +129,7 @@ class Shapes:
             system = self._systems[number]
             factors = system.factors(self._weights[row])
             noise = np.random.default_rng([key, FACTORS]).uniform(1 - self._delta, 1 + self._delta, factors.shape)
-            return self._make(system, factors * noise, number)
+            return self._make(system, factors * noise, category=number)
         except point_cloud.Degenerate:
             return self.stored(i)
 
@@ -157,12 +157,9 @@ class LiveImages:
 
     def __init__(self, root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> None:
         made = how(drawing, RELEASED, root, Path(root).parent / "images")
-        self._size, points, weight, seed = made["size"], made["points"], made["weight"], made["seed"]
+        self._size, weight = made["size"], made["weight"]
         values.whole(2 * raster.PAD + 1, live_size=self._size)
-
-        def make(system: IFS, weight: Weight, number: int) -> np.ndarray:
-            return table(system, weight, size=self._size, points=points, seed=seed, category=number)
-
+        make = functools.partial(table, size=self._size, points=made["points"], seed=made["seed"])
         self._shapes = Shapes(systems(root, 2), make, weight, drawing, label="tables", cache_bytes=cache_bytes)
         named = names(root)
         self.classes = [named[number] for number in self._shapes.numbers]

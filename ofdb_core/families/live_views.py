@@ -28,6 +28,11 @@ def cloud(points: np.ndarray) -> np.ndarray:
     return np.asfortranarray(points, np.float32)
 
 
+def model(system: IFS, weight: Weight, *, points: int, seed: int, category: int) -> np.ndarray:
+    """The `cloud` of a system's model; arguments as for `live.table`."""
+    return cloud(point_cloud.model(system, streams.choices(points, seed, category), weight=weight))
+
+
 def load_points(path: str | Path) -> np.ndarray:
     """The `cloud` of a model's file."""
     return cloud(ply.load(path))
@@ -91,7 +96,8 @@ class LiveViews:
             made = live.how(drawing, VIEWS, views, views)
             self._size, self._views, axes = made["size"], made["views"], made["axes"]
             self._order = camera.indices(axes=axes, views=self._views)
-            self._jitter = functools.cache(functools.partial(streams.jitter, axes * len(self._order), made["seed"]))
+            jitter = functools.partial(streams.jitter, axes * len(self._order), made["seed"])
+            self._jitter = Cache(jitter, CACHE_BYTES)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -117,9 +123,9 @@ class LiveViews:
 
     def _rotation(self, i: int, u: np.ndarray | None) -> np.ndarray:
         """What carries the camera to a viewpoint, by what is drawn for it; without that to the first."""
-        if self._jitter:
+        if self._jitter is not None:
             view = 0 if u is None else _among(u[2], 0, len(self._order) - 1)
-            jitter = self._jitter(self._categories[i]).reshape(len(self._order), -1)[view]
+            jitter = self._jitter[self._categories[i]].reshape(len(self._order), -1)[view]
             return camera.stored(self._order[view], jitter, views=self._views)
         drawing = self._drawing
         if u is None:
@@ -147,13 +153,8 @@ def live_systems(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE
     A system that gives no model has no sample, as it has no file.
     """
     made, views = live.how(drawing, MODEL, root, Path(root).parent / "models"), Path(root).parent / "views"
-
-    def model(system: IFS, weight: Weight, number: int) -> np.ndarray:
-        u = streams.choices(made["points"], made["seed"], number)
-        return cloud(point_cloud.model(system, u, weight=weight))
-
-    systems = live.systems(root, 3)
-    models = live.Shapes(systems, model, made["weight"], drawing, label="models", cache_bytes=cache_bytes)
+    make, systems = functools.partial(model, points=made["points"], seed=made["seed"]), live.systems(root, 3)
+    models = live.Shapes(systems, make, made["weight"], drawing, label="models", cache_bytes=cache_bytes)
     names = ifs.names(root)
     labels, classes = list(range(len(models.numbers))), [names[number] for number in models.numbers]
     return LiveViews(models, labels, classes, drawing, views=views, categories=models.numbers)

@@ -1,0 +1,54 @@
+"""What training relies on, whatever it draws its samples from: every source of every family."""
+
+import pickle
+import shutil
+
+import pytest
+import test_families
+import tiny
+import torch
+
+from ofdb_core.batches.prefetch import prefetch
+from ofdb_core.batches.source import Batches
+from ofdb_core.families import registry
+
+EVERY = {source.folder: family for family in registry.families().values() for source in family.sources}
+VARIED = {"live_delta": 0.05, "live_weights": 0.1}
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def opened(request, tmp_path_factory):
+    """A function that opens a source, whose folder lies alone, by a recipe with these values; and it gives both."""
+    name, made = request.param, tmp_path_factory.mktemp("made")
+    test_families.write(EVERY[name], made)
+    root = shutil.copytree(made / name, tmp_path_factory.mktemp("alone") / name)
+    source = registry.sources()[name]
+    live = {"samples": "live", "live_patches": "both", "live_views": 4, **(VARIED if source.codes else {})}
+
+    def open_samples(**values):
+        recipe = tiny.pretrain(data=name, **(live if source.live else {}), **values)
+        return registry.samples(name, root, recipe), recipe
+
+    return open_samples
+
+
+def same(some, others):
+    pairs = (pair for two in zip(some, others, strict=True) for pair in zip(*two, strict=True))
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+@pytest.mark.parametrize("pipeline", ["ofdb", "timm"])
+def test_batches_can_be_sent_to_a_process_that_starts_anew(opened, pipeline):
+    """As on macOS, and everywhere from Python 3.14 on; where processes are forks this would not be seen."""
+    source = Batches(*opened(pipeline=pipeline), seed=1)
+    assert same([source.batch(0)], [pickle.loads(pickle.dumps(source)).batch(0)])
+
+
+def test_batches_do_not_depend_on_threads_processes_or_where_they_begin(opened):
+    how = {"batch_size": 8, "mix_groups": 2, "augmentation_repeats": 2}
+    source, again = (Batches(*opened(**how), seed=1) for _ in range(2))
+    every = list(prefetch(source, 4))
+    assert same(every, prefetch(again, 4, workers=3))
+    assert same(every[3:], prefetch(Batches(*opened(**how), seed=1), 4, start=3, workers=2))
+    shares = [Batches(*opened(**how), seed=1, process=i, processes=2).batch(2) for i in range(2)]
+    assert same(every[2:3], [[torch.cat(parts) for parts in zip(*shares, strict=True)]])
