@@ -316,6 +316,19 @@ def test_bad_values_are_refused_before_anything_runs(values, words):
         settings(**values)
 
 
+@pytest.mark.parametrize("kind", ["all", "one"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("live_patches", kind) for kind in ("pattern", "texture", "both")),
+        *(("live_delta", 0.1), ("live_weights", 0.4)),
+    ],
+)
+def test_instances_of_stored_images_are_refused(kind, name, value):
+    with pytest.raises(parameters.ParameterError, match=f"{name}: {value} needs samples: live, .* samples: {kind} "):
+        settings(data="images", samples=kind, **{name: value})
+
+
 def test_a_folder_of_systems_elsewhere_is_opened_by_its_names(run, tmp_path):
     shutil.copytree(run / "categories", tmp_path / "mine")
     found = registry.samples(str(tmp_path / "mine"), tmp_path / "mine", settings(data=str(tmp_path / "mine")))

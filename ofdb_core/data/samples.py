@@ -20,6 +20,7 @@ from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
 from ofdb_core.formulas import instances
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
+STORED = {"live_patches": "stored", "live_delta": 0, "live_weights": 0}  # how the stored picture is drawn
 CACHE_BYTES = 2**30  # of decoded images, tables or models that one process keeps
 
 Key = TypeVar("Key", bound=Hashable)
@@ -132,6 +133,10 @@ class Drawing(Parameters):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from self.falling("live_levels", "live_point_size", "live_points")
+        for name, stored in STORED.items():
+            if self.samples != "live" and (value := getattr(self, name)) != stored:
+                needs = f"{name}: {value} needs samples: live, and systems or models as data"
+                yield f"{needs}; samples: {self.samples} shows stored images as they are, {name}: {stored}"
 
 
 class Samples(Protocol):
