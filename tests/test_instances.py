@@ -1,6 +1,7 @@
 """Instances of an image: other patches at the same dots, as if all dots had been pasted; and other dots."""
 
 import itertools
+import re
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -327,6 +328,20 @@ def test_bad_values_are_refused_before_anything_runs(values, words):
 def test_instances_of_stored_images_are_refused(kind, name, value):
     with pytest.raises(parameters.ParameterError, match=f"{name}: {value} needs samples: live, .* samples: {kind} "):
         settings(data="images", samples=kind, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"live_patches": "pattern"}, "samples: live, a new pattern for each dot"),
+        ({"live_patches": "both", "live_unit": "image"}, "samples: live, a new .* for each image, grays 9 to 200"),
+        ({"live_patches": "texture"}, "samples: live, a new texture for each dot, grays 9 to 200"),
+        ({}, "samples: live"),
+        ({"data": "images", "samples": "one"}, "samples: one"),
+    ],
+)
+def test_unit_and_grays_are_said_with_the_figure(values, words):
+    assert re.fullmatch(words, settings(live_levels=[9, 200], **values).drawn())
 
 
 def test_a_folder_of_systems_elsewhere_is_opened_by_its_names(run, tmp_path):

@@ -20,6 +20,7 @@ from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
 from ofdb_core.formulas import instances
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
+NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of live_patches
 STORED = {"live_patches": "stored", "live_delta": 0, "live_weights": 0}  # how the stored picture is drawn
 CACHE_BYTES = 2**30  # of decoded images, tables or models that one process keeps
 
@@ -129,6 +130,15 @@ class Drawing(Parameters):
         """The values without those of live samples, where none is drawn live: no result depends on them."""
         live = values.get("samples") == "live"
         return {name: value for name, value in values.items() if live or not name.startswith("live_")}
+
+    def drawn(self) -> str:
+        """How samples are drawn, with the unit and the grays of new patches, for a title."""
+        kind = self.live_patches
+        if self.samples != "live" or kind == "stored":
+            return f"samples: {self.samples}"
+        low, high = self.live_levels
+        grays = "" if kind == "pattern" else f", grays {low} to {high}"
+        return f"samples: live, a new {NEW[kind]} for each {self.live_unit}{grays}"
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
