@@ -257,7 +257,7 @@ def test_tables_beyond_the_budget_are_made_anew(run, monkeypatch, capsys):
     whole = opened(run)
     tables = [whole._shapes.stored(i) for i in range(6)]
     budget = tables[0].nbytes + tables[1].nbytes
-    few = live.LiveImages(run / "categories", settings(live_patches="both"), cache_bytes=budget)
+    few = opened(run, live_patches="both", cache_gb=budget / 2**30)
     assert "tables in memory" in capsys.readouterr().out
     assert 0 < len(few._shapes._kept) < 6
     assert few._shapes._kept.nbytes <= budget

@@ -10,6 +10,7 @@ import torch
 
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
+from ofdb_core.data import samples
 from ofdb_core.families import registry
 
 EVERY = {source.folder: family for family in registry.families().values() for source in family.sources}
@@ -52,3 +53,22 @@ def test_batches_do_not_depend_on_threads_processes_or_where_they_begin(opened):
     assert same(every[3:], prefetch(Batches(*opened(**how), seed=1), 4, start=3, workers=2))
     shares = [Batches(*opened(**how), seed=1, process=i, processes=2).batch(2) for i in range(2)]
     assert same(every[2:3], [[torch.cat(parts) for parts in zip(*shares, strict=True)]])
+
+
+def test_what_is_kept_in_memory_is_as_much_as_is_allowed_and_changes_nothing(opened):
+    sources = [Batches(*opened(cache_gb=allowed), seed=1) for allowed in (1.0, 0.0)]
+    every = [list(prefetch(source, 4)) for source in sources]
+    assert same(*every)
+    held, bare = (len(pickle.dumps(source.images)) for source in sources)
+    assert held > bare
+    assert bare == len(pickle.dumps(opened(cache_gb=0.0)[0]))
+
+
+def test_threads_share_one_cache(tmp_path, monkeypatch):
+    read, decode = [], samples.decode
+    monkeypatch.setattr(samples, "decode", lambda path: read.append(path) or decode(path))
+    recipe = tiny.pretrain(data=tiny.folder_of_shades(tmp_path, 16))
+    source = Batches(registry.samples(recipe.data, tmp_path, recipe), recipe, seed=0)
+    for _ in range(2):  # passes over the 16 images
+        assert len(list(prefetch(source, 4, workers=8))) == 4
+    assert len(read) == len(set(read)) == 16

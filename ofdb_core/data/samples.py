@@ -10,19 +10,19 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
+from ofdb_core.base.values import MOST, SEEDS, Factor, Length, NotNegative, Range, Share
 from ofdb_core.formulas import instances
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
 NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of live_patches
 STORED = {"live_patches": "stored", "live_delta": 0, "live_weights": 0}  # how the stored picture is drawn
-CACHE_BYTES = 2**30  # of decoded images, tables or models that one process keeps
+GB = 2**30  # bytes
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -97,8 +97,10 @@ class Drawing(Parameters):
     release.
     """
 
+    unseen: ClassVar[tuple[str, ...]] = ("cache_gb",)
     renamed = {"views": "samples"}  # noqa: RUF012
 
+    cache_gb: NotNegative
     samples: Literal["all", "one", "live"]
     live_patches: Literal["stored", instances.Kind]
     live_unit: instances.Unit
@@ -130,6 +132,11 @@ class Drawing(Parameters):
         """The values without those of live samples, where none is drawn live: no result depends on them."""
         live = values.get("samples") == "live"
         return {name: value for name, value in values.items() if live or not name.startswith("live_")}
+
+    @property
+    def cache_bytes(self) -> int:
+        """How much of decoded images, tables or models each process may keep."""
+        return int(self.cache_gb * GB)
 
     def drawn(self) -> str:
         """How samples are drawn, with the unit and the grays of new patches, for a title."""
@@ -234,7 +241,7 @@ class Images:
         labels: np.ndarray | list[int],
         classes: Iterable[object],
         *,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int = GB,
         root: Path | None = None,
     ) -> None:
         self.root = root
@@ -252,7 +259,7 @@ class Images:
         self._decoded = Cache(decode, cache_bytes)
 
     @classmethod
-    def from_folder(cls, root: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Self:
+    def from_folder(cls, root: str | Path, *, cache_bytes: int = GB) -> Self:
         """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
         found = class_files(root, "image", extensions())
         return cls(*found, cache_bytes=cache_bytes, root=unwrapped(root))
@@ -318,5 +325,5 @@ class Only:
 
 def open_images(root: Path, drawing: Drawing) -> Images | OneOf:
     """The images of a folder as samples; samples all: every image is one; one: every category is one, see `OneOf`."""
-    images = Images.from_folder(root)
+    images = Images.from_folder(root, cache_bytes=drawing.cache_bytes)
     return OneOf(images) if drawing.samples == "one" else images

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ofdb_core.data import ply
-from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files, unwrapped
+from ofdb_core.data.samples import Cache, Drawing, class_files, unwrapped
 from ofdb_core.families import live
 from ofdb_core.formulas import camera, ifs, point_cloud, streams
 from ofdb_core.formulas.ifs import IFS, Weight
@@ -97,7 +97,7 @@ class LiveViews:
             self._size, self._views, axes = made["size"], made["views"], made["axes"]
             self._order = camera.indices(axes=axes, views=self._views)
             jitter = functools.partial(streams.jitter, axes * len(self._order), made["seed"])
-            self._jitter = Cache(jitter, CACHE_BYTES)
+            self._jitter = Cache(jitter, drawing.cache_bytes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -139,22 +139,22 @@ def has_models(root: Path) -> bool:
     return any(unwrapped(root, [".ply"]).glob("*/*.ply"))
 
 
-def live_models(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
-    """Views of the models <root>/<class>/<file>.ply; cache_bytes: how much of them, 12 bytes a point, is kept."""
+def live_models(root: str | Path, drawing: Drawing) -> LiveViews:
+    """Views of the models <root>/<class>/<file>.ply; what is kept of them are 12 bytes a point."""
     paths, labels, classes = class_files(root, "model", [".ply"])
     named = [int(name) if name.isdecimal() else label for label, name in enumerate(classes)]
     categories, views = [named[label] for label in labels], Path(root).parent / "views"
-    return LiveViews(_Files(paths, cache_bytes), labels, classes, drawing, views=views, categories=categories)
+    return LiveViews(_Files(paths, drawing.cache_bytes), labels, classes, drawing, views=views, categories=categories)
 
 
-def live_systems(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
+def live_systems(root: str | Path, drawing: Drawing) -> LiveViews:
     """Views of the models that the systems in <root>/*.csv give, those of `live_models` as they are stored.
 
     A system that gives no model has no sample, as it has no file.
     """
     made, views = live.how(drawing, MODEL, root, Path(root).parent / "models"), Path(root).parent / "views"
     make, systems = functools.partial(model, points=made["points"], seed=made["seed"]), live.systems(root, 3)
-    models = live.Shapes(systems, make, made["weight"], drawing, label="models", cache_bytes=cache_bytes)
+    models = live.Shapes(systems, make, made["weight"], drawing, label="models")
     names = ifs.names(root)
     labels, classes = list(range(len(models.numbers))), [names[number] for number in models.numbers]
     return LiveViews(models, labels, classes, drawing, views=views, categories=models.numbers)
