@@ -8,6 +8,7 @@ import test_families
 import tiny
 import torch
 
+from ofdb_core.base import parameters
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import samples
@@ -62,6 +63,15 @@ def test_what_is_kept_in_memory_is_as_much_as_is_allowed_and_changes_nothing(ope
     held, bare = (len(pickle.dumps(source.images)) for source in sources)
     assert held > bare
     assert bare == len(pickle.dumps(opened(cache_gb=0.0)[0]))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_source_without_images_is_refused_where_images_are_evaluated(name):
+    if registry.sources()[name].live:
+        with pytest.raises(parameters.ParameterError, match=f"data: {name} holds no images; those .* are images, "):
+            tiny.of("6_evaluate", data=name)
+    else:
+        assert tiny.of("6_evaluate", data=name).inputs() == ("pretrain", name)
 
 
 def test_threads_share_one_cache(tmp_path, monkeypatch):
