@@ -95,7 +95,7 @@ def test_short_trainings_and_archives_are_not_measured(tmp_path, monkeypatch):
     every = checked("quickstart", tmp_path)
     assert not list(experiment._foretold("quickstart", {"5_finetune": every["5_finetune"]}))
     (tmp_path / "set.zip").touch()
-    packed = replace(every["4_pretrain"], data=str(tmp_path / "set.zip"), samples="all")
+    packed = replace(every["4_pretrain"], data=str(tmp_path / "set.zip"), samples="all", live_patches="stored")
     assert not list(experiment._foretold("quickstart", {"4_pretrain": packed}))
 
 

@@ -1,6 +1,7 @@
 """Instances of an image: other patches at the same dots, as if all dots had been pasted; and other dots."""
 
 import itertools
+import re
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -230,7 +231,7 @@ def test_every_coefficient_has_a_factor_near_one(run, monkeypatch):
     found, factors = opened(run, live_delta=0.2), []
     make = found._shapes._make
     monkeypatch.setattr(
-        found._shapes, "_make", lambda system, weight, i: factors.append(weight) or make(system, weight, i)
+        found._shapes, "_make", lambda system, weight, **how: factors.append(weight) or make(system, weight, **how)
     )
     for key in range(100):
         found.pixels(0, key)
@@ -256,7 +257,7 @@ def test_tables_beyond_the_budget_are_made_anew(run, monkeypatch, capsys):
     whole = opened(run)
     tables = [whole._shapes.stored(i) for i in range(6)]
     budget = tables[0].nbytes + tables[1].nbytes
-    few = live.LiveImages(run / "categories", settings(live_patches="both"), cache_bytes=budget)
+    few = opened(run, live_patches="both", cache_gb=budget / 2**30)
     assert "tables in memory" in capsys.readouterr().out
     assert 0 < len(few._shapes._kept) < 6
     assert few._shapes._kept.nbytes <= budget
@@ -314,6 +315,33 @@ def test_images_of_dots_or_colours_are_refused(run, tmp_path):
 def test_bad_values_are_refused_before_anything_runs(values, words):
     with pytest.raises(parameters.ParameterError, match=words):
         settings(**values)
+
+
+@pytest.mark.parametrize("kind", ["all", "one"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("live_patches", kind) for kind in ("pattern", "texture", "both")),
+        *(("live_delta", 0.1), ("live_weights", 0.4)),
+    ],
+)
+def test_instances_of_stored_images_are_refused(kind, name, value):
+    with pytest.raises(parameters.ParameterError, match=f"{name}: {value} needs samples: live, .* samples: {kind} "):
+        settings(data="images", samples=kind, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"live_patches": "pattern"}, "samples: live, a new pattern for each dot"),
+        ({"live_patches": "both", "live_unit": "image"}, "samples: live, a new .* for each image, grays 9 to 200"),
+        ({"live_patches": "texture"}, "samples: live, a new texture for each dot, grays 9 to 200"),
+        ({}, "samples: live"),
+        ({"data": "images", "samples": "one"}, "samples: one"),
+    ],
+)
+def test_unit_and_grays_are_said_with_the_figure(values, words):
+    assert re.fullmatch(words, settings(live_levels=[9, 200], **values).drawn())
 
 
 def test_a_folder_of_systems_elsewhere_is_opened_by_its_names(run, tmp_path):

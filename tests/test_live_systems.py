@@ -91,7 +91,7 @@ def test_the_coefficients_of_a_model_vary(space, values):
 def test_an_instance_without_a_model_is_the_stored_one(space, monkeypatch):
     found, plain = (of(space, **FROM_SYSTEMS, **values) for values in ({"live_delta": 1.0}, {}))
 
-    def degenerate(*_):
+    def degenerate(*_, **__):
         raise point_cloud.Degenerate("its orbit does not stay finite")
 
     monkeypatch.setattr(found._models, "_make", degenerate)

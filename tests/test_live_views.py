@@ -142,7 +142,7 @@ def test_the_points_that_are_left_out_are_others_each_time(models):
 def test_models_are_kept_in_memory_up_to_the_budget(models, monkeypatch):
     read, load = [], live_views.load_points
     monkeypatch.setattr(live_views, "load_points", lambda path: read.append(path.stem[5]) or load(path))
-    found = live_views.live_models(models[0], tiny.live_views(), cache_bytes=2 * 2000 * 12)
+    found = opened(tiny.live_views(cache_gb=2 * 2000 * 12 / 2**30), models[0])
     assert not read
     for i in (0, 1, 2, 0, 1, 2):
         found.pixels(i)

@@ -39,3 +39,15 @@ def test_a_network_without_exemptions_is_decayed_as_ever():
 def test_rates_that_are_for_the_batch_itself_are_used_as_they_stand():
     settings = tiny.pretrain(batch_size=256, reference_batch=256, learning_rate=1e-3)
     assert optimizer.rates(settings) == pytest.approx((1e-3, 1e-5, 1e-6))
+
+
+def test_sgd_is_nesterovs_as_timms_is():
+    built, _ = optimizer.build(tiny.network(), tiny.of("5_finetune", **{**tiny.FINETUNE, "optimizer": "sgd"}))
+    assert {(group["momentum"], group["nesterov"]) for group in built.param_groups} == {(0.9, True)}
+
+
+def test_a_class_token_begins_near_zero_where_the_original_draws_it_as_the_positions():
+    model = networks.build("vit_tiny_patch16_224", 1000, options={}, input_size=224, drop_path=0.0, seed=0)
+    drawn = {name: float(model.state_dict()[name].std()) for name in POSITIONS}
+    assert drawn["pos_embed"] == pytest.approx(0.02, rel=0.05)
+    assert drawn["cls_token"] == pytest.approx(1e-6, rel=0.3)  # as docs/differences.md says

@@ -10,17 +10,19 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
+from ofdb_core.base.values import MOST, SEEDS, Factor, Length, NotNegative, Range, Share
 from ofdb_core.formulas import instances
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
-CACHE_BYTES = 2**30  # of decoded images, tables or models that one process keeps
+NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of live_patches
+STORED = {"live_patches": "stored", "live_delta": 0, "live_weights": 0}  # how the stored picture is drawn
+GB = 2**30  # bytes
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -95,8 +97,10 @@ class Drawing(Parameters):
     release.
     """
 
+    unseen: ClassVar[tuple[str, ...]] = ("cache_gb",)
     renamed = {"views": "samples"}  # noqa: RUF012
 
+    cache_gb: NotNegative
     samples: Literal["all", "one", "live"]
     live_patches: Literal["stored", instances.Kind]
     live_unit: instances.Unit
@@ -129,9 +133,27 @@ class Drawing(Parameters):
         live = values.get("samples") == "live"
         return {name: value for name, value in values.items() if live or not name.startswith("live_")}
 
+    @property
+    def cache_bytes(self) -> int:
+        """How much of decoded images, tables or models each process may keep."""
+        return int(self.cache_gb * GB)
+
+    def drawn(self) -> str:
+        """How samples are drawn, with the unit and the grays of new patches, for a title."""
+        kind = self.live_patches
+        if self.samples != "live" or kind == "stored":
+            return f"samples: {self.samples}"
+        low, high = self.live_levels
+        grays = "" if kind == "pattern" else f", grays {low} to {high}"
+        return f"samples: live, a new {NEW[kind]} for each {self.live_unit}{grays}"
+
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from self.falling("live_levels", "live_point_size", "live_points")
+        for name, stored in STORED.items():
+            if self.samples != "live" and (value := getattr(self, name)) != stored:
+                needs = f"{name}: {value} needs samples: live, and systems or models as data"
+                yield f"{needs}; samples: {self.samples} shows stored images as they are, {name}: {stored}"
 
 
 class Samples(Protocol):
@@ -219,7 +241,7 @@ class Images:
         labels: np.ndarray | list[int],
         classes: Iterable[object],
         *,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int = GB,
         root: Path | None = None,
     ) -> None:
         self.root = root
@@ -237,7 +259,7 @@ class Images:
         self._decoded = Cache(decode, cache_bytes)
 
     @classmethod
-    def from_folder(cls, root: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Self:
+    def from_folder(cls, root: str | Path, *, cache_bytes: int = GB) -> Self:
         """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
         found = class_files(root, "image", extensions())
         return cls(*found, cache_bytes=cache_bytes, root=unwrapped(root))
@@ -303,5 +325,5 @@ class Only:
 
 def open_images(root: Path, drawing: Drawing) -> Images | OneOf:
     """The images of a folder as samples; samples all: every image is one; one: every category is one, see `OneOf`."""
-    images = Images.from_folder(root)
+    images = Images.from_folder(root, cache_bytes=drawing.cache_bytes)
     return OneOf(images) if drawing.samples == "one" else images

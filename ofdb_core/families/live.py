@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ofdb_core.base import folder, threads, values
-from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing
+from ofdb_core.data.samples import Cache, Drawing
 from ofdb_core.formulas import chaos_game, instances, point_cloud, raster, streams
 from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
 
@@ -64,10 +64,10 @@ def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
 
 
 class Shapes:
-    """An array for each of many systems: make(system, weight, number), as stored, and varied for an instance.
+    """An array for each of many systems: make(system, weight, category=number), as stored, and varied for an instance.
 
-    The stored ones are made here, in threads, and kept while cache_bytes last; the others are made anew when they are
-    asked for. A system that is `Degenerate` is named and left out of the `numbers`.
+    The stored ones are made here, in threads, and kept while drawing.cache_bytes last; the others are made anew when
+    they are asked for. A system that is `Degenerate` is named and left out of the `numbers`.
 
     An instance has a row of `weight_rows` in place of the weight where there are live_weights, and then each of its
     coefficients a factor of its own, from 1 - live_delta to 1 + live_delta.
@@ -76,17 +76,16 @@ class Shapes:
     def __init__(
         self,
         systems: Iterable[tuple[int, IFS]],
-        make: Callable[[IFS, Weight, int], np.ndarray],
+        make: Callable[..., np.ndarray],
         weight: Weight,
         drawing: Drawing,
         *,
         label: str,
-        cache_bytes: int,
     ) -> None:
         self._systems, self._make, self._delta = dict(systems), make, drawing.live_delta
         d = next(iter(self._systems.values())).d
         self._weights = [weight, *(weight_rows(drawing.live_weights, d) if drawing.live_weights else [])]
-        self._kept: Cache[tuple[int, int]] = Cache(self._of_row, cache_bytes)
+        self._kept: Cache[tuple[int, int]] = Cache(self._of_row, drawing.cache_bytes)
         lacking = self._begin(label)
         self.numbers = [number for number in self._systems if number not in lacking]
         if not self.numbers:
@@ -94,7 +93,7 @@ class Shapes:
 
     def _of_row(self, key: tuple[int, int]) -> np.ndarray:
         number, row = key
-        return self._make(self._systems[number], self._weights[row], number)
+        return self._make(self._systems[number], self._weights[row], category=number)
 
     def _begin(self, label: str) -> set[int]:
         """Make those that are stored, and return the numbers of those that cannot be made."""
@@ -129,7 +128,7 @@ class Shapes:
             system = self._systems[number]
             factors = system.factors(self._weights[row])
             noise = np.random.default_rng([key, FACTORS]).uniform(1 - self._delta, 1 + self._delta, factors.shape)
-            return self._make(system, factors * noise, number)
+            return self._make(system, factors * noise, category=number)
         except point_cloud.Degenerate:
             return self.stored(i)
 
@@ -152,18 +151,15 @@ def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, cat
 class LiveImages:
     """Samples whose pictures are drawn from the systems in <root>/*.csv, one for each.
 
-    cache_bytes: how much of the tables of dots, 50 KB a category as released, each process may keep.
+    What is kept of them are tables of dots, 50 KB a category as released.
     """
 
-    def __init__(self, root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, root: str | Path, drawing: Drawing) -> None:
         made = how(drawing, RELEASED, root, Path(root).parent / "images")
-        self._size, points, weight, seed = made["size"], made["points"], made["weight"], made["seed"]
+        self._size, weight = made["size"], made["weight"]
         values.whole(2 * raster.PAD + 1, live_size=self._size)
-
-        def make(system: IFS, weight: Weight, number: int) -> np.ndarray:
-            return table(system, weight, size=self._size, points=points, seed=seed, category=number)
-
-        self._shapes = Shapes(systems(root, 2), make, weight, drawing, label="tables", cache_bytes=cache_bytes)
+        make = functools.partial(table, size=self._size, points=made["points"], seed=made["seed"])
+        self._shapes = Shapes(systems(root, 2), make, weight, drawing, label="tables")
         named = names(root)
         self.classes = [named[number] for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ofdb_core.data import ply
-from ofdb_core.data.samples import CACHE_BYTES, Cache, Drawing, class_files, unwrapped
+from ofdb_core.data.samples import Cache, Drawing, class_files, unwrapped
 from ofdb_core.families import live
 from ofdb_core.formulas import camera, ifs, point_cloud, streams
 from ofdb_core.formulas.ifs import IFS, Weight
@@ -26,6 +26,11 @@ WHITE = int(camera.PALETTE[1, 0])
 def cloud(points: np.ndarray) -> np.ndarray:
     """Points (n, 3) as `camera.render` takes them fastest: float32, each axis contiguous."""
     return np.asfortranarray(points, np.float32)
+
+
+def model(system: IFS, weight: Weight, *, points: int, seed: int, category: int) -> np.ndarray:
+    """The `cloud` of a system's model; arguments as for `live.table`."""
+    return cloud(point_cloud.model(system, streams.choices(points, seed, category), weight=weight))
 
 
 def load_points(path: str | Path) -> np.ndarray:
@@ -91,7 +96,8 @@ class LiveViews:
             made = live.how(drawing, VIEWS, views, views)
             self._size, self._views, axes = made["size"], made["views"], made["axes"]
             self._order = camera.indices(axes=axes, views=self._views)
-            self._jitter = functools.cache(functools.partial(streams.jitter, axes * len(self._order), made["seed"]))
+            jitter = functools.partial(streams.jitter, axes * len(self._order), made["seed"])
+            self._jitter = Cache(jitter, drawing.cache_bytes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -117,9 +123,9 @@ class LiveViews:
 
     def _rotation(self, i: int, u: np.ndarray | None) -> np.ndarray:
         """What carries the camera to a viewpoint, by what is drawn for it; without that to the first."""
-        if self._jitter:
+        if self._jitter is not None:
             view = 0 if u is None else _among(u[2], 0, len(self._order) - 1)
-            jitter = self._jitter(self._categories[i]).reshape(len(self._order), -1)[view]
+            jitter = self._jitter[self._categories[i]].reshape(len(self._order), -1)[view]
             return camera.stored(self._order[view], jitter, views=self._views)
         drawing = self._drawing
         if u is None:
@@ -133,27 +139,22 @@ def has_models(root: Path) -> bool:
     return any(unwrapped(root, [".ply"]).glob("*/*.ply"))
 
 
-def live_models(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
-    """Views of the models <root>/<class>/<file>.ply; cache_bytes: how much of them, 12 bytes a point, is kept."""
+def live_models(root: str | Path, drawing: Drawing) -> LiveViews:
+    """Views of the models <root>/<class>/<file>.ply; what is kept of them are 12 bytes a point."""
     paths, labels, classes = class_files(root, "model", [".ply"])
     named = [int(name) if name.isdecimal() else label for label, name in enumerate(classes)]
     categories, views = [named[label] for label in labels], Path(root).parent / "views"
-    return LiveViews(_Files(paths, cache_bytes), labels, classes, drawing, views=views, categories=categories)
+    return LiveViews(_Files(paths, drawing.cache_bytes), labels, classes, drawing, views=views, categories=categories)
 
 
-def live_systems(root: str | Path, drawing: Drawing, *, cache_bytes: int = CACHE_BYTES) -> LiveViews:
+def live_systems(root: str | Path, drawing: Drawing) -> LiveViews:
     """Views of the models that the systems in <root>/*.csv give, those of `live_models` as they are stored.
 
     A system that gives no model has no sample, as it has no file.
     """
     made, views = live.how(drawing, MODEL, root, Path(root).parent / "models"), Path(root).parent / "views"
-
-    def model(system: IFS, weight: Weight, number: int) -> np.ndarray:
-        u = streams.choices(made["points"], made["seed"], number)
-        return cloud(point_cloud.model(system, u, weight=weight))
-
-    systems = live.systems(root, 3)
-    models = live.Shapes(systems, model, made["weight"], drawing, label="models", cache_bytes=cache_bytes)
+    make, systems = functools.partial(model, points=made["points"], seed=made["seed"]), live.systems(root, 3)
+    models = live.Shapes(systems, make, made["weight"], drawing, label="models")
     names = ifs.names(root)
     labels, classes = list(range(len(models.numbers))), [names[number] for number in models.numbers]
     return LiveViews(models, labels, classes, drawing, views=views, categories=models.numbers)

@@ -167,5 +167,9 @@ class Evaluate(_Start):
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        if self.data not in registry.sources() and not Path(self.data).is_dir():
+        if source := registry.sources().get(self.data):
+            if source.live:
+                stored = ", ".join(name for name, other in registry.sources().items() if not other.live)
+                yield f"data: {self.data} holds no images; those that can be evaluated are {stored}"
+        elif not Path(self.data).is_dir():
             yield from _refusal(self.data)
