@@ -349,7 +349,8 @@ export function assembled({ turn, s1, s2, axis, mirror }) {
 /** The handles of a map, places (x, y) of the square -1..1: its middle, four corners, four middles of edges. */
 const HANDLES = [[0, 0], [-1, -1], [1, -1], [1, 1], [-1, 1], [0, -1], [1, 0], [0, 1], [-1, 0]];
 const place = ([a, b, c, d, e, f], [x, y]) => [a * x + b * y + e, c * x + d * y + f];
-const CALLED = ["whole", "corner", "corner", "corner", "corner", "lower edge", "right edge", "upper edge", "left edge"];
+const CALLED = ["whole", "lower left corner", "lower right corner", "upper right corner", "upper left corner",
+  "lower edge", "right edge", "upper edge", "left edge"];
 const DOES = ["moves the map", ...Array(4).fill("turns and scales the map (Shift: turns only)"),
   ...Array(4).fill("stretches and shears the map; the opposite edge stays")];
 
@@ -485,6 +486,7 @@ export function mount(root, options = {}) {
     rows = settled = from.pop();
     follow = follows(rows);
     selected = Math.min(selected, rows.length - 1);
+    tell("");
     options.changed?.(rows);
     rebuild();
     buttons();
@@ -564,9 +566,9 @@ export function mount(root, options = {}) {
       steps.append(h("svg:circle", { cx: at[0], cy: at[1], r: 5, class: "ofdb-now" }));
     }
   }
-  const line = (from, to, stroke, opacity) => {
+  const line = (from, to, stroke, opacity, dashes = "none") => {
     const [[x1, y1], [x2, y2]] = [screen(from), screen(to)];
-    return h("svg:line", { x1, y1, x2, y2, stroke, opacity, "stroke-width": 2 });
+    return h("svg:line", { x1, y1, x2, y2, stroke, opacity, "stroke-width": 2, "stroke-dasharray": dashes });
   };
 
   // ------------------------------------------------------------------ the plane and its handles
@@ -593,7 +595,17 @@ export function mount(root, options = {}) {
   const axes = h("svg:g", { class: "ofdb-axes" }), steps = h("svg:g", {}), bodies = h("svg:g", {}), knobs = h("svg:g", {});
   overlay.append(axes, steps, bodies, knobs);
 
-  function rebuild() {
+  /** Make controls anew; the focus stays on the one of the same name, or goes to the tab of the chosen map. */
+  function keepingFocus(makeAnew) {
+    const focused = () => root.getRootNode().activeElement, was = root.contains(focused()) ? focused().getAttribute("aria-label") : "";
+    makeAnew();
+    if (!was || root.contains(focused())) return;
+    for (const name of [`[aria-label="${was}"]`, ".ofdb-tabs [aria-pressed=true]"])
+      if (!root.contains(focused())) root.querySelector(name)?.focus({ preventScroll: true });
+  }
+  const rebuild = () => keepingFocus(handlesAndPanel), panel = () => keepingFocus(numbersOfMap);
+
+  function handlesAndPanel() {
     view ?? fitView();
     bodies.replaceChildren();
     knobs.replaceChildren();
@@ -606,7 +618,7 @@ export function mount(root, options = {}) {
     handles = HANDLES.map((_, handle) =>
       handle && h("svg:circle", { r: handle < 5 ? 7 : 5.5, class: handle < 5 ? "ofdb-corner" : "ofdb-side", ...grips(null, handle) }));
     knobs.append(...handles.slice(1));
-    panel();
+    numbersOfMap();
     schedule();
   }
   let handles = [];
@@ -621,6 +633,7 @@ export function mount(root, options = {}) {
       onpointerdown: (event) => {
         event.preventDefault();
         event.stopPropagation();
+        if (event.button) return;
         event.currentTarget.setPointerCapture(event.pointerId);
         event.currentTarget.focus({ preventScroll: true });
         const [x, y] = pointer(event), at = place(rows[which()], HANDLES[handle]);
@@ -666,7 +679,7 @@ export function mount(root, options = {}) {
     const square = corners([1, 0, 0, 1, 0, 0]).map((at) => at.join()).join(" "), [x0, y0] = screen([0, 0]);
     axes.replaceChildren(
       h("svg:line", { x1: 0, x2: PLANE, y1: y0, y2: y0 }), h("svg:line", { y1: 0, y2: PLANE, x1: x0, x2: x0 }),
-      h("svg:polygon", { points: square, class: "ofdb-square" }));
+      h("svg:polygon", { points: square, class: "ofdb-square" }), line([-1, -1], [1, -1], "#e5484d", 1, "5 5"));
     rows.forEach((row, map) => {
       const at = corners(row), { body, edge, name } = shapes[map], [x, y] = screen([row[4], row[5]]);
       body.setAttribute("points", at.map((corner) => corner.join()).join(" "));
@@ -686,6 +699,7 @@ export function mount(root, options = {}) {
 
   let pan = null;
   overlay.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     overlay.setPointerCapture(event.pointerId);
     pan = [event.clientX, event.clientY];
   });
@@ -696,7 +710,7 @@ export function mount(root, options = {}) {
     pan = [event.clientX, event.clientY];
     schedule();
   });
-  overlay.addEventListener("pointerup", () => (pan = null));
+  for (const end of ["pointerup", "pointercancel"]) overlay.addEventListener(end, () => (pan = null));
   const zoom = (factor) => {
     view = { ...view, reach: Math.min(100, Math.max(0.01, view.reach * factor)) };
     schedule();
@@ -710,9 +724,12 @@ export function mount(root, options = {}) {
   // ------------------------------------------------------------------ the numbers of the chosen map
 
   const maps = h("div", { class: "ofdb-tabs", role: "group", "aria-label": "Maps" }), fields = {}, table = h("div", { class: "ofdb-fields" });
+  let typing = null; // the field in which a number is half written, which no drawing overwrites
   const number = (name, label, onchange, more = {}) => {
     const input = h("input", { type: "number", step: "any", "aria-label": `${label}: ${ABOUT[name] ?? label}`, title: ABOUT[name] ?? label, ...more,
+      oninput: () => (typing = input), onblur: () => (typing = null),
       onchange: kindly(() => {
+        typing = null;
         const value = input.valueAsNumber;
         if (!Number.isFinite(value)) throw new Error(`${label} needs a number.`);
         tell("");
@@ -721,12 +738,12 @@ export function mount(root, options = {}) {
     return [h("label", { title: ABOUT[name] ?? label }, h("span", {}, label), input), input];
   };
 
-  function panel() {
+  function numbersOfMap() {
     maps.replaceChildren(
       ...rows.map((_, map) => button(String(map), `show the numbers of map ${map}`, () => select(map),
         { "aria-pressed": String(map === selected), style: `--map: ${colourOf(map)}` })),
       button("+ map", "add a map: a copy of this one at half the size", add),
-      button("− map", `remove map ${selected}`, remove, { disabled: rows.length === 1 }));
+      button("− map", "remove the chosen map", remove, { disabled: rows.length === 1 }));
     const put = (column) => (value) => change(rows.map((row, i) => (i === selected ? row.with(column, value) : row)));
     const shape = (name) => (value) => {
       const five = { ...parts(rows[selected]), [name]: value };
@@ -755,11 +772,12 @@ export function mount(root, options = {}) {
     table.append(
       h("label", { class: "ofdb-check", title: "whether it shows the left hand as the right one" }, fields.mirror, "mirrored"), chance,
       h("label", { class: "ofdb-check", title: "p in proportion to the area |det A|, as in the search; else as you set it" }, fields.follow, "p follows area"));
+    fillNumbers();
   }
 
   function fillNumbers() {
     const row = rows[selected], five = parts(row), set = (name, value) => {
-      if (document.activeElement !== fields[name] || dragging) fields[name].value = String(value);
+      if (typing !== fields[name]) fields[name].value = String(value);
     };
     LETTERS.forEach((letter, column) => set(letter, row[column]));
     for (const name of ["turn", "axis", "s1", "s2"]) set(name, Number(five[name].toFixed(4)));
@@ -815,8 +833,13 @@ export function mount(root, options = {}) {
     const text = make(rows);
     tell("");
     paste.value = text;
-    await navigator.clipboard?.writeText(text).catch(() => {});
-    note(`${what} is in the clipboard and in the box.`);
+    try {
+      await navigator.clipboard.writeText(text);
+      note(`${what} is in the clipboard and in the box.`);
+    } catch { // a page that came by plain http has no clipboard, and a reader may refuse it
+      paste.select();
+      note(`${what} is in the box, selected: this page may not use the clipboard.`);
+    }
   });
   const paste = h("textarea", { rows: 2, spellcheck: "false", "aria-label": "A system as text", title: "a line (maps separated by ;) or a CSV's text; press Enter to open it",
     placeholder: "paste a system here: a b c d e f p; a b c …",
@@ -904,7 +927,10 @@ export function mount(root, options = {}) {
   const kind = h("select", { "aria-label": "Drawing", title: "a dot for each point or a random 3 × 3 patch, in gray or in hues", onchange: () => ((settings.draw = kind.value), schedule()) },
     ...["point_gray", "patch_gray", "point_color", "patch_color"].map((name) => h("option", { value: name, selected: name === settings.draw }, name.replace("_", ", "))));
   const setting = (name, label, title, more) => {
-    const [field, input] = number(name, label, (value) => ((settings[name] = value), schedule()), { title, "aria-label": `${label}: ${title}`, ...more });
+    const [field, input] = number(name, label, (value) => {
+      input.value = settings[name] = name === "weight" ? value : Math.round(value);
+      schedule();
+    }, { title, "aria-label": `${label}: ${title}`, ...more });
     input.value = settings[name];
     return field;
   };
@@ -916,7 +942,7 @@ export function mount(root, options = {}) {
   };
   buttons();
 
-  const box = h("div", { class: "ofdb-explorer", role: "application", "aria-label": "Explorer of iterated function systems",
+  const box = h("div", { class: "ofdb-explorer", role: "group", "aria-label": "Explorer of iterated function systems",
     onkeydown: (event) => {
       const key = event.key.toLowerCase();
       if ((event.ctrlKey || event.metaKey) && (key === "z" || key === "y")) {
@@ -926,12 +952,12 @@ export function mount(root, options = {}) {
       event.stopPropagation();
     } },
     h("div", { class: "ofdb-row" }, h("label", {}, h("span", {}, "start from"), from), which,
-      button("⚄ another", "open it anew; a random one is another one", begin), h("span", { class: "ofdb-gap" }), back, again,
+      button("⟳ again", "start from it again; a random choice gives another system", begin), h("span", { class: "ofdb-gap" }), back, again,
       button("◫ put aside", "keep this picture beside the next ones, to compare", pin)),
     h("div", { class: "ofdb-stage" },
       h("figure", {}, h("div", { class: "ofdb-plane" }, planeCanvas, overlay,
         h("div", { class: "ofdb-zoom" }, button("+", "come nearer", () => zoom(0.8)), button("−", "go farther away", () => zoom(1.25)), button("fit", "show all of it", fitView))),
-        h("figcaption", {}, "Each map carries the dashed square to its parallelogram: drag it.")),
+        h("figcaption", {}, "Each map carries the dashed square to its parallelogram, red edge to red edge: drag it.")),
       h("figure", {}, canvas, h("figcaption", {}, "The picture, each axis stretched to fill it.")), aside),
     status, trouble,
     h("div", { class: "ofdb-panels" },
