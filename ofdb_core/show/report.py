@@ -101,12 +101,16 @@ def _seconds(entry: Entry) -> float:
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
+def _took(entry: Entry) -> str:
+    return pages.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # which is written before it has ended
+
+
 def _ran(entries: dict[str, Entry]) -> str:
     """What ran, how long, and on what."""
     longest = max(map(_seconds, entries.values())) or 1.0
     rows = "".join(
         f'<tr><th><a href="#{pages.escape(stage)}">{pages.escape(stage)}</a></th>'
-        f'<td>{pages.duration(_seconds(entry))}</td><td style="width: 30%"><span class="bar" '
+        f'<td class="tight">{_took(entry)}</td><td class="spare" style="width: 30%"><span class="bar" '
         f'style="width: {100 * _seconds(entry) / longest:.1f}%"></span></td>'
         f"<td>{sum(check['holds'] for check in entry['checks'])} of {len(entry['checks'])} checks hold</td></tr>"
         for stage, entry in entries.items()
