@@ -157,6 +157,13 @@ def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
     assert page.locator("output.count").inner_text() == "3 of 3"
 
 
+def test_a_widget_in_a_page_of_the_site_is_the_picture_that_its_notebook_holds(made, tab):  # noqa: F811
+    tab.page.goto((made / "notebooks" / "3_render_3d.html").as_uri())
+    still = tab.page.get_by_alt_text("the widget as it first appeared")
+    assert still.count() >= 1
+    assert still.evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 50)")
+
+
 def test_a_gallery_without_the_files_draws_what_it_can_to_the_pixel(run, made, tab):  # noqa: F811
     tab.page.goto((made / "gallery.html").as_uri())
     tab.page.locator(".tile").nth(1).click()
@@ -213,6 +220,9 @@ def test_two_runs_are_compared(run, tmp_path, tab):  # noqa: F811
     assert compare.differences(compare.read(places)) == [["2_render_2d", "points", 5000, 1234]]
     tab.page.goto(compare.write(tmp_path, places).as_uri())
     assert tab.page.get_by_text("1234").is_visible()
+    assert not tab.page.get_by_text("median share of lit pixels").is_visible()  # the same in both
+    tab.page.get_by_text("Results that are the same").click()
+    assert tab.page.get_by_text("median share of lit pixels").is_visible()
     with pytest.raises(ValueError, match="runs: /nowhere has no record"):
         compare.Compare.of({**values, "runs": ["/nowhere"]})
 
