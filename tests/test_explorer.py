@@ -149,6 +149,8 @@ def test_a_system_that_runs_off_is_said_kindly_and_the_last_good_picture_stays(p
     assert "runs off to infinity" in page.get_by_role("alert").inner_text()
     assert page.get_by_role("alert").is_visible()
     page.shoot("runs-off")
+    page.get_by_label("save the system as a category's file").click()
+    assert "is not saved" in page.get_by_role("alert").inner_text()
     page.get_by_label("undo (Ctrl+Z)").click()
     page.get_by_label("undo (Ctrl+Z)").click()
     page.wait_for_timeout(100)

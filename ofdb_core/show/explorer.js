@@ -851,6 +851,7 @@ export function mount(root, options = {}) {
   const said = h("span", { class: "ofdb-note", role: "status" });
   const note = (text) => (said.textContent = text);
   const save = kindly(async () => {
+    if (running) throw new Error("A system that runs off to infinity is not saved, since it has no picture. Make a map smaller, or undo.");
     tell("");
     if (options.save) return note(await options.save(rows));
     const link = h("a", { href: URL.createObjectURL(new Blob([toCSV(rows)], { type: "text/csv" })), download: "00000.csv" });
