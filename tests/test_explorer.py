@@ -82,6 +82,66 @@ def test_the_keyboard_moves_a_handle_and_numbers_keep_their_meaning(page):
     assert np.allclose(system(page).p, ifs.determinants(system(page).A) / ifs.determinants(system(page).A).sum())
 
 
+def test_the_focus_stays_where_it_is_whatever_is_made_anew(page):
+    """Else the second Ctrl+Z reaches nothing, and Tab begins again at the top of the page."""
+
+    def focused():
+        return page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+    first = page.evaluate("shown.system")
+    handle = page.locator("[data-handle='0']").nth(1)
+    handle.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    assert page.evaluate("shown.system") == first
+    assert focused() == handle.get_attribute("aria-label")
+    for button in ("show the numbers of map 2", "add a map: a copy of this one at half the size"):
+        page.get_by_label(button).focus()
+        page.keyboard.press("Enter")
+        assert focused() == button
+    for name, value in (("p: how often", "0.5"), ("a: how x becomes x", "0.25")):
+        before = page.get_by_label(name).input_value()
+        page.get_by_label(name).fill(value)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Control+z")
+        page.wait_for_timeout(50)
+        assert focused().startswith(name)
+        assert page.get_by_label(name).input_value() == before
+    page.get_by_label("remove the chosen map").focus()
+    for _ in range(5):
+        page.keyboard.press("Enter")
+    assert len(page.evaluate("shown.system")) == 1
+    assert focused() == "show the numbers of map 0"
+
+
+def test_what_cannot_be_copied_is_said(page):
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
+    page.get_by_label("copy the system as a line of text").click()
+    page.get_by_text("may not use the clipboard").wait_for()
+    assert page.evaluate("getSelection().toString()") == ifs.to_text(system(page))
+
+
+def test_fingers_find_every_control_of_a_phone(browser, tmp_path):
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    with opened(browser, tmp_path / "shots", **phone) as watched:
+        page = watched.page
+        module = watched.module(explorer.MODULE)
+        page.add_style_tag(path=in_browser.STYLE)
+        page.evaluate("js => void js.mount(document.body, {})", module)
+        page.get_by_text("Instances").click()
+        small = page.evaluate(
+            "[...document.querySelectorAll('button, input, select, textarea, circle')].map(e => [e.ariaLabel,"
+            " e.getBoundingClientRect()]).filter(([, box]) => box.width && (box.width < 24 || box.height < 24))"
+            ".map(([name]) => name)"
+        )
+        assert small == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        watched.shoot("phone")
+        assert not watched.wrong
+
+
 def test_a_system_that_runs_off_is_said_kindly_and_the_last_good_picture_stays(page):
     good = pixels(page)
     for name in ("a: how x becomes x", "d: how y becomes y"):
@@ -91,6 +151,8 @@ def test_a_system_that_runs_off_is_said_kindly_and_the_last_good_picture_stays(p
     assert "runs off to infinity" in page.get_by_role("alert").inner_text()
     assert page.get_by_role("alert").is_visible()
     page.shoot("runs-off")
+    page.get_by_label("save the system as a category's file").click()
+    assert "is not saved" in page.get_by_role("alert").inner_text()
     page.get_by_label("undo (Ctrl+Z)").click()
     page.get_by_label("undo (Ctrl+Z)").click()
     drawn(page)

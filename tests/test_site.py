@@ -6,10 +6,13 @@ import re
 import numpy as np
 import pytest
 from browser import browser, opened, tab  # noqa: F401
+from lab import pixels
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import record
-from ofdb_core.families import registry
+from ofdb_core.data import samples
+from ofdb_core.families import fractal_2d, registry
+from ofdb_core.formulas import search
 from ofdb_core.run import api, experiments, parameter_files, site
 from ofdb_core.show import compare, gallery, pages
 
@@ -132,16 +135,42 @@ def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
     assert dialog.get_by_text("box dimension").is_visible()
     assert dialog.locator("td").count() >= 14  # two maps at least
     title = dialog.locator("h3").inner_text()
-    page.keyboard.press("ArrowRight")
-    assert dialog.locator("h3").inner_text() != title
+    titles = {title}
+    for _ in range(3):  # the keys go on, whatever was made anew
+        page.keyboard.press("ArrowRight")
+        titles.add(dialog.locator("h3").inner_text())
+    assert len(titles) == 4
     dialog.get_by_text("most like it").click()
     dialog.locator(".explore").click()
     dialog.locator("canvas[data-ofdb]").wait_for()
+    page.wait_for_timeout(300)
+    name = dialog.locator("h3").inner_text().split()[-1]
+    (file,) = (run / "images" / name).iterdir()
+    assert (pixels(page) == (samples.decode(file) > 0)).all()  # what is explored is the very image
     tab.shoot("gallery-explorer")
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
+    page.get_by_label("go to a category").fill("99999")
+    page.keyboard.press("Enter")
+    assert page.locator("output.count").inner_text() == "There is no category 99999."
     page.get_by_role("tab", name="VisualAtom").click()
     assert page.locator("output.count").inner_text() == "3 of 3"
+
+
+def test_a_widget_in_a_page_of_the_site_is_the_picture_that_its_notebook_holds(made, tab):  # noqa: F811
+    tab.page.goto((made / "notebooks" / "3_render_3d.html").as_uri())
+    still = tab.page.get_by_alt_text("the widget as it first appeared")
+    assert still.count() >= 1
+    assert still.evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 50)")
+
+
+def test_a_gallery_without_the_files_draws_what_it_can_to_the_pixel(run, made, tab):  # noqa: F811
+    tab.page.goto((made / "gallery.html").as_uri())
+    tab.page.locator(".tile").nth(1).click()
+    canvas = tab.page.get_by_role("dialog").locator("canvas")
+    canvas.evaluate("canvas => { canvas.dataset.ofdb = 'picture'; }")
+    drawn = fractal_2d.indices(search.published(2, 1), category=1)  # as released
+    assert (pixels(tab.page) == (drawn > 0)).all()
 
 
 def test_a_near_duplicate_is_shown(tmp_path, tab):  # noqa: F811
@@ -150,7 +179,7 @@ def test_a_near_duplicate_is_shown(tmp_path, tab):  # noqa: F811
         "across": gallery.ACROSS, "pictures": 1,
         "sheets": gallery._sheets([np.full((8, 8), 80 * i, np.uint8) for i in range(3)]),
         "properties": {"likeness": [0.99, 0.2, 0.99]}, "meanings": {"likeness": "</script><b>"},
-        "nearest": [2, 0, 0], "alike": 0.9, "systems": None, "files": None,
+        "nearest": [2, 0, 0], "alike": 0.9, "systems": None, "drawn": None, "files": None,
     }  # fmt: skip
     (tmp_path / "page.html").write_text(gallery.page("A </title> gallery", [shown]))
     tab.page.goto((tmp_path / "page.html").as_uri())
@@ -191,6 +220,9 @@ def test_two_runs_are_compared(run, tmp_path, tab):  # noqa: F811
     assert compare.differences(compare.read(places)) == [["2_render_2d", "points", 5000, 1234]]
     tab.page.goto(compare.write(tmp_path, places).as_uri())
     assert tab.page.get_by_text("1234").is_visible()
+    assert not tab.page.get_by_text("median share of lit pixels").is_visible()  # the same in both
+    tab.page.get_by_text("Results that are the same").click()
+    assert tab.page.get_by_text("median share of lit pixels").is_visible()
     with pytest.raises(ValueError, match="runs: /nowhere has no record"):
         compare.Compare.of({**values, "runs": ["/nowhere"]})
 

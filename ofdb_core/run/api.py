@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import tomllib
 from collections.abc import Iterator
 
@@ -77,4 +78,7 @@ def _entry(node: Defined, before: str = "") -> str:
 
 def _words(node: ast.Module | Defined) -> str:
     words = ast.get_docstring(node)
-    return f'<pre class="doc">{pages.escape(inspect.cleandoc(words))}</pre>' if words else ""
+    if not words:
+        return ""
+    flowing = re.sub(r"(?<!\n)\n(?![\n\s*|-])", " ", inspect.cleandoc(words))  # lines were broken for an editor's width
+    return f'<pre class="doc">{pages.escape(flowing)}</pre>'

@@ -118,9 +118,10 @@ def _results() -> str:
             if row.get("times_faster") and "size" in row
         ]
     body = (
-        '<h1>Measurements</h1><p class="lead">Each row ran in a process of its '
+        '<h1>Measurements</h1><p class="lead">What is compared ran in a process of its '
         "own, against the same work in plain Python and NumPy, or in timm, in the same run.</p>"
-        f"<h2>How many times faster</h2>{pages.bars(bars)}<h2>The tables</h2>{''.join(sections)}"
+        "<h2>How many times faster <small>in brackets the size of the case; bars on a logarithmic scale</small></h2>"
+        f"{pages.bars(bars)}<h2>The tables</h2>{''.join(sections)}"
     )
     return pages.page("Measurements", body)
 

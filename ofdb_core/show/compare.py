@@ -73,7 +73,8 @@ def differences(runs: Compared) -> list[list[Any]]:
 def _rows(runs: Compared, part: Callable[[Entry], dict[str, Any]]) -> list[list[Any]]:
     parts = {name: {stage: part(entry) for stage, entry in run.items()} for name, run in runs.items()}
     keys = dict.fromkeys((stage, key) for run in parts.values() for stage in run for key in run[stage])
-    return [[stage, key, *(run.get(stage, {}).get(key, "") for run in parts.values())] for stage, key in sorted(keys)]
+    ordered = sorted(keys, key=lambda key: key[0])  # by the notebook; within it as it was recorded
+    return [[stage, key, *(run.get(stage, {}).get(key, "") for run in parts.values())] for stage, key in ordered]
 
 
 def curves(places: dict[str, Path], stage: str) -> dict[str, list[tables.Row]]:
@@ -94,19 +95,31 @@ def page(places: dict[str, Path]) -> str:
         for stage, log in figures
     )
     took = [
-        (name, pages.duration(sum(float(entry.get("seconds", 0)) for entry in run.values())))
+        (
+            name,
+            pages.duration(sum(float(entry.get("seconds", 0)) for entry in run.values())),
+            "; ".join(entry["headline"]["sentence"] for entry in run.values() if "headline" in entry),
+        )
         for name, run in runs.items()
     ]
+    found = results(runs)
+    same = [row for row in found if len(set(map(str, row[2:]))) == 1]
+    differ = [row for row in found if row not in same]
     body = (
-        f"<h1>{len(runs)} runs side by side</h1>{pages.numbers(dict(took))}"
-        f"<h2>What came of each</h2>{pages.table(results(runs), heads)}{drawn}"
-        f"<h2>Parameters that differ</h2>{pages.table(differences(runs), heads)}"
+        f"<h1>{len(runs)} runs side by side</h1>{pages.table(took, ['run', 'took', 'what came of it'])}"
+        f"<h2>Results that differ</h2>{_table(differ, heads)}"
+        f"<details><summary>Results that are the same: {len(same)}</summary>{_table(same, heads)}</details>{drawn}"
+        f"<h2>Parameters that differ</h2>{_table(differences(runs), heads)}"
     )
     return pages.page(f"{len(runs)} runs", body)
 
 
+def _table(rows: list[list[Any]], heads: list[str]) -> str:
+    return pages.table(rows, heads) if rows else "<p>None.</p>"
+
+
 def _picture(figure: Any) -> str:
-    return f'<figure><img src="{report.themed(record.svg(figure))}" alt="curves of the runs"></figure>'
+    return pages.figure(report.themed(record.svg(figure)), "Curves of the runs.", wide=True)
 
 
 def write(out: Path, places: dict[str, Path]) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ofdb_core.base import files, folder, threads
-from ofdb_core.base.parameters import NotebookParameters
+from ofdb_core.base.parameters import NotebookParameters, StageParameters
 from ofdb_core.base.record import Entry
 from ofdb_core.data import samples
 from ofdb_core.families import registry
@@ -82,6 +82,7 @@ def collection(
         "nearest": nearest.tolist(),
         "alike": ALIKE,
         "systems": _packed(systems),
+        "drawn": _drawn(parameters),
         "files": [[path.relative_to(out).as_posix() for path in own] for own in members],
     }
 
@@ -145,6 +146,15 @@ def _own(family: Family, parameters: NotebookParameters | None, count: int) -> d
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
+def _drawn(parameters: NotebookParameters | None) -> dict[str, Any] | None:
+    """How the images were drawn, as the explorer's settings; None where it cannot draw so, or nobody knows."""
+    drawing: dict[str, Any] = getattr(parameters, "drawing", dict)()
+    one = isinstance(drawing.get("weight"), int | float)  # as the explorer has it, which knows no six of them
+    if not (one and isinstance(parameters, StageParameters)):
+        return None
+    return {**drawing, "seed": parameters.seed}
+
+
 def _packed(systems: list[IFS]) -> dict[str, Any] | None:
     """Coefficients to the last bit: the maps of each system, and all rows of their tables as base64 of float64."""
     if not systems:
@@ -182,9 +192,12 @@ def of_folder(out: Path, drawn: Mapping[str, NotebookParameters], **look: int) -
 
 
 SHOWN = """import {mount} from "gallery";
-import {mount as explore} from "explorer";
+import {mount as explore, paint, picture} from "explorer";
 
-mount(document.getElementById("gallery"), data, {explorer: (place, system) => explore(place, {system})});"""
+mount(document.getElementById("gallery"), data, {
+  explorer: (place, system, settings) => explore(place, {system, settings}),
+  draw: (canvas, system, settings) => paint(canvas, picture(system, settings), settings.draw),
+});"""
 
 
 def page(title: str, collections: list[dict[str, Any]]) -> str:
@@ -199,7 +212,7 @@ def page(title: str, collections: list[dict[str, Any]]) -> str:
 
 
 def _about(collections: list[dict[str, Any]]) -> str:
-    counts = ", ".join(f"{len(each['names']):,} of {each['title']}" for each in collections)
+    counts = ", ".join(f"{len(each['names']):,} categories of {each['title']}" for each in collections)
     return pages.escape(
         f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Near-duplicates are "
         f"told by the normalised correlation of thumbnails of {measures.SIDE} x {measures.SIDE} pixels, from {ALIKE}."

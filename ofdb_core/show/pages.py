@@ -101,6 +101,12 @@ def numbers(values: Mapping[str, object]) -> Text:
     return f'<dl class="numbers">{"".join(cards)}</dl>'
 
 
+def figure(address: str, caption: Text, *, wide: bool = False) -> Text:
+    """A picture and its words; a wide one keeps a size that can be read, and is moved by itself on a phone."""
+    kind = ' class="wide"' if wide else ""
+    return f'<figure{kind}><img src="{address}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+
+
 def bars(values: Sequence[tuple[str, float]]) -> Text:
     """Names and positive numbers as bars, whose lengths are those of the numbers' logarithms."""
     most = max((math.log10(1 + value) for _, value in values), default=1.0)

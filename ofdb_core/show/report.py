@@ -1,6 +1,7 @@
 """The figures and numbers of an experiment on one page: report.html, with its figures inside, and its gallery."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ const mine = async (number) => {
   return data[number];
 };
 mount(document.getElementById("explorer"), {system: data[0], mine});"""
+WIDE = 2.0  # times as wide as high
 MOST_NUMBERS = 4  # of them, the others stand with their notebook
 
 
@@ -45,7 +47,16 @@ def themed(svg: bytes) -> str:
 
 def _figure(out: Path, figure: Entry) -> str:
     data, caption = embedded(out, figure), pages.escape(figure["caption"])
-    return f'<figure><img src="{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+    return pages.figure(data, caption, wide=_wide((out / figure["file"]).read_bytes()))
+
+
+def _wide(data: bytes) -> bool:
+    """Whether a figure, an SVG or PNG file's bytes, is too wide to be read across a phone."""
+    if box := re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', data[:2000]):
+        width, height = map(float, box.groups())
+    else:
+        width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    return width > WIDE * height
 
 
 def _section(out: Path, notebook: str, entry: Entry, above: list[Entry]) -> str:
@@ -101,20 +112,28 @@ def _seconds(entry: Entry) -> float:
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
+def _took(entry: Entry) -> str:
+    return pages.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # which is written before it has ended
+
+
 def _ran(entries: dict[str, Entry]) -> str:
     """What ran, how long, and on what."""
     longest = max(map(_seconds, entries.values())) or 1.0
     rows = "".join(
         f'<tr><th><a href="#{pages.escape(stage)}">{pages.escape(stage)}</a></th>'
-        f'<td>{pages.duration(_seconds(entry))}</td><td style="width: 30%"><span class="bar" '
+        f'<td class="tight">{_took(entry)}</td><td class="spare" style="width: 30%"><span class="bar" '
         f'style="width: {100 * _seconds(entry) / longest:.1f}%"></span></td>'
-        f"<td>{sum(check['holds'] for check in entry['checks'])} of {len(entry['checks'])} checks hold</td></tr>"
+        f"<td>{sum(check['holds'] for check in entry['checks'])} of {len(entry['checks'])}</td></tr>"
         for stage, entry in entries.items()
     )
     machines = dict.fromkeys(entry["machine"] for entry in entries.values())
     commits = dict.fromkeys(str(entry["commit"]) for entry in entries.values())
     on = pages.table([("machine", "; ".join(machines)), ("commit", ", ".join(commits))])
-    return f'<div class="scroll"><table style="width: 100%"><tbody>{rows}</tbody></table></div>{on}'
+    heads = '<th>notebook</th><th>took</th><th class="spare"></th><th>checks that hold</th>'
+    return (
+        f'<div class="scroll"><table style="width: 100%"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>{on}"
+    )
 
 
 def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = None, *, explorer: bool = False) -> str:

@@ -34,11 +34,11 @@ export function sourcesOf(options, said, open) {
   });
   which.addEventListener("change", begin);
   return [h("label", {}, h("span", {}, "start from"), from), which,
-    button("⚄ another", "open it anew; a random one is another one", begin)];
+    button("⟳ again", "start from it again; a random choice gives another system", begin)];
 }
 
-/** The system as text, and where to take it; options as for `mount`. Returns two rows of elements. */
-export function textsOf(options, edited, said, open) {
+/** The system as text, and where to take it; options as for `mount`, off(): whether it runs off. Returns two rows of elements. */
+export function textsOf(options, edited, said, open, off) {
   const told = h("span", { class: "ofdb-note", role: "status" }), note = (text) => (told.textContent = text);
   const box = h("textarea", { rows: 2, spellcheck: "false", "aria-label": "A system as text",
     title: "a line (maps separated by ;) or a CSV's text; press Enter to open it",
@@ -52,10 +52,16 @@ export function textsOf(options, edited, said, open) {
     const text = make(edited.rows);
     said.tell("");
     box.value = text;
-    await navigator.clipboard?.writeText(text).catch(() => {});
-    note(`${what} is in the clipboard and in the box.`);
+    try {
+      await navigator.clipboard.writeText(text);
+      note(`${what} is in the clipboard and in the box.`);
+    } catch { // a page that came by plain http has no clipboard, and a reader may refuse it
+      box.select();
+      note(`${what} is in the box, selected: this page may not use the clipboard.`);
+    }
   });
   const save = said.kindly(async () => {
+    if (off()) throw new Error("A system that runs off to infinity is not saved, since it has no picture. Make a map smaller, or undo.");
     said.tell("");
     if (options.save) return note(await options.save(edited.rows));
     const file = new Blob([toCSV(edited.rows)], { type: "text/csv" });
@@ -75,7 +81,10 @@ export function settingsOf(settings, said, schedule, mostPoints) {
     onchange: () => ((settings.draw = kind.value), schedule()) },
     ...kinds.map((value) => h("option", { value, selected: value === settings.draw }, value.replace("_", ", "))));
   const field = (name, label, about, more) => {
-    const [element, input] = number(said, label, about, (value) => ((settings[name] = value), schedule()), more);
+    const [element, input] = number(said, label, about, (value) => {
+      input.value = settings[name] = name === "weight" ? value : Math.round(value);
+      schedule();
+    }, more);
     input.value = settings[name];
     return element;
   };

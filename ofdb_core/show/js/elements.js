@@ -27,6 +27,15 @@ export function number(said, name, about, changed, more = {}) {
   return [h("label", { title: about }, h("span", {}, name), input), input];
 }
 
+/** Make controls inside `root` anew: the focus stays on the one of the same name, or goes to the one that is `pressed`. */
+export function keepingFocus(root, makeAnew) {
+  const focused = () => root.getRootNode().activeElement, was = root.contains(focused()) ? focused().getAttribute("aria-label") : "";
+  makeAnew();
+  if (!was || root.contains(focused())) return;
+  for (const found of [`[aria-label="${was}"]`, "[aria-pressed=true]"])
+    if (!root.contains(focused())) root.querySelector(found)?.focus({ preventScroll: true });
+}
+
 /** A line for what went wrong: {element, tell(sentence), kindly(action)}, an action whose error is told. */
 export function alarm() {
   const element = h("p", { class: "ofdb-trouble", role: "alert", hidden: true });

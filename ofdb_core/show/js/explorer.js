@@ -3,7 +3,7 @@
 import { ACCEPTED, choose, draw, fillingRate, isFinite, JUDGED, orbit, paint, SIDE, USUAL } from "./chaos_game.js";
 import { asideOf, instancesOf, playerOf, settingsOf, sourcesOf, textsOf } from "./controls.js";
 import { Edited } from "./edited.js";
-import { alarm, button, h } from "./elements.js";
+import { alarm, button, h, keepingFocus } from "./elements.js";
 import { fieldsOf } from "./fields.js";
 import { CLASSICS, weighted } from "./ifs.js";
 import { planeOf } from "./plane.js";
@@ -25,8 +25,10 @@ export function mount(root, options = {}) {
   let frame = 0, image = null, off = false;
 
   const edited = new Edited(options.system ?? CLASSICS["Sierpinski triangle"], (what) => {
-    if (what === "maps") plane.rebuild();
-    if (what === "maps" || what === "selected") fields.rebuild();
+    keepingFocus(root, () => {
+      if (what === "maps") plane.rebuild();
+      if (what === "maps" || what === "selected") fields.rebuild();
+    });
     if (what === "maps" || what === "numbers") options.changed?.(edited.rows);
     schedule();
   });
@@ -91,8 +93,8 @@ export function mount(root, options = {}) {
   const plane = planeOf(edited, schedule), player = playerOf(settings, schedule);
   const fields = fieldsOf(edited, said, said.kindly(() => edited.add(plane.reach / 8)));
   const aside = asideOf(edited, open, () => ({ image, kind: settings.draw }));
-  const [box, texts] = textsOf(options, edited, said, open);
-  const undo = () => edited.undo(), redo = () => edited.redo();
+  const [box, texts] = textsOf(options, edited, said, open, () => off);
+  const undo = () => (said.tell(""), edited.undo()), redo = () => (said.tell(""), edited.redo());
   const back = button("↶ undo", "undo (Ctrl+Z)", undo), again = button("↷ redo", "redo (Ctrl+Y)", redo);
   const onkeydown = (event) => {
     const key = event.key.toLowerCase();
@@ -103,11 +105,11 @@ export function mount(root, options = {}) {
     event.stopPropagation();
   };
 
-  root.replaceChildren(h("div", { class: "ofdb-explorer", role: "application", "aria-label": "Explorer of iterated function systems", onkeydown },
+  root.replaceChildren(h("div", { class: "ofdb-explorer", role: "group", "aria-label": "Explorer of iterated function systems", onkeydown },
     h("div", { class: "ofdb-row" }, ...sourcesOf(options, said, open), h("span", { class: "ofdb-gap" }), back, again,
       button("◫ put aside", "keep this picture beside the next ones, to compare", aside.pin)),
     h("div", { class: "ofdb-stage" },
-      h("figure", {}, plane.element, h("figcaption", {}, "Each map carries the dashed square to its parallelogram: drag it.")),
+      h("figure", {}, plane.element, h("figcaption", {}, "Each map carries the dashed square to its parallelogram, red edge to red edge: drag it.")),
       h("figure", {}, canvas, h("figcaption", {}, "The picture, each axis stretched to fill it.")), aside.element),
     status, said.element,
     h("div", { class: "ofdb-panels" },

@@ -15,12 +15,15 @@ const ABOUT = {
 export function fieldsOf(edited, said, add) {
   const maps = h("div", { class: "ofdb-tabs", role: "group", "aria-label": "Maps" }), table = h("div", { class: "ofdb-fields" });
   const fields = {};
+  let typing = null; // the field in which a number is half written, which no drawing overwrites
 
   const put = (column) => (value) => edited.changeMap((row) => row.with(column, value));
   const shape = (name) => (value) => edited.changeMap((row) => [...assembled({ ...parts(row), [name]: value }), ...row.slice(4)]);
   const field = (name, label, changed, more) => {
     const [element, input] = number(said, label, ABOUT[name], changed, more);
     fields[name] = input;
+    input.addEventListener("input", () => (typing = input));
+    for (const end of ["change", "blur"]) input.addEventListener(end, () => (typing = null));
     return element;
   };
   const check = (name, label, about, words, changed) => {
@@ -33,7 +36,7 @@ export function fieldsOf(edited, said, add) {
       ...edited.rows.map((_, map) => button(String(map), `show the numbers of map ${map}`, () => edited.select(map),
         { "aria-pressed": String(map === edited.selected), style: `--map: ${colourOf(map)}` })),
       button("+ map", "add a map: a copy of this one at half the size", add),
-      button("− map", `remove map ${edited.selected}`, () => edited.remove(), { disabled: edited.rows.length === 1 }));
+      button("− map", "remove the chosen map", () => edited.remove(), { disabled: edited.rows.length === 1 }));
     table.replaceChildren(
       ...["a", "b", "e", "c", "d", "f"].map((letter) => field(letter, letter, put(LETTERS.indexOf(letter)))),
       field("turn", "turn °", shape("turn")), field("s1", "σ₁", shape("s1"), { min: 0 }),
@@ -42,12 +45,13 @@ export function fieldsOf(edited, said, add) {
       field("p", "p", (value) => edited.weigh(value), { min: 0, max: 1 }),
       check("follow", "p follows the area of each map", "p in proportion to the area |det A|, as in the search; else as you set it",
         "p follows area", (checked) => edited.followAreas(checked)));
+    fill();
   }
 
   /** Show the numbers as they are now, in all fields but the one that is being typed in. */
   function fill() {
     const row = edited.rows[edited.selected], five = parts(row), set = (name, value) => {
-      if (document.activeElement !== fields[name] || edited.held) fields[name].value = String(value);
+      if (typing !== fields[name]) fields[name].value = String(value);
     };
     LETTERS.forEach((letter, column) => set(letter, row[column]));
     for (const name of ["turn", "axis", "s1", "s2"]) set(name, Number(five[name].toFixed(4)));

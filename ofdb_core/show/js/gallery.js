@@ -90,20 +90,24 @@ function filter(name, meaning, values, changed) {
 }
 
 // What is known of one category, in a dialog; step(+1 or -1) is the next one shown.
-function detail(dialog, set, category, {step, open, explorer}) {
+function detail(dialog, set, category, {step, open, explorer, draw}) {
+  const focused = () => dialog.getRootNode().activeElement, was = dialog.contains(focused()) ? focused().getAttribute("aria-label") : "";
+  const how = set.drawn && {...set.drawn, category: Number(set.names[category])}; // the very picture that the category has
   const size = 352, picture = set.files
     ? make("img", {class: "picture", src: set.files[category][0], alt: `category ${set.names[category]}`})
     : make("div", {class: "picture", role: "img", "aria-label": `category ${set.names[category]}`});
-  const fall = make("div", {class: "picture", role: "img", "aria-label": `category ${set.names[category]}`});
+  const live = draw && how && set.systems?.d === 2 && set.pictures === 1;
+  const fall = make(live ? "canvas" : "div", {class: "picture", role: "img", "aria-label": `category ${set.names[category]}`});
   const tile = (number, wide) => tileStyle(set, number, wide);
   const sized = (number) => { fall.setAttribute("style", `width:${size}px;max-width:100%;height:${size}px;${tile(number, size)}`); };
-  sized(category * set.pictures);
+  if (live) draw(fall, system(set, category), how);
+  else sized(category * set.pictures);
   if (set.files) picture.onerror = () => picture.replaceWith(fall);
   const shown = set.files ? picture : fall;
   const strip = make("div", {class: "strip"});
   const instances = set.files ? set.files[category] : [];
-  for (const file of instances.length > 1 ? instances.slice(0, 24) : []) {
-    strip.append(make("img", {src: file, alt: "", loading: "lazy", onclick: () => { picture.src = file; }}));
+  for (const [k, file] of instances.length > 1 ? instances.slice(0, 24).entries() : []) {
+    strip.append(make("button", {"aria-label": `picture ${k}`, onclick: () => { picture.src = file; }}, make("img", {src: file, alt: "", loading: "lazy"})));
   }
   if (!set.files && set.pictures > 1) {
     for (let k = 0; k < set.pictures; k++) {
@@ -128,20 +132,32 @@ function detail(dialog, set, category, {step, open, explorer}) {
     make("button", {"aria-label": "next category", onclick: () => step(1)}, "→"), close), make("div", {class: "two"}, left, right));
   if (explorer && set.systems?.d === 2) {
     const place = make("div");
-    dialog.append(make("button", {class: "explore", onclick: (event) => { event.target.remove(); explorer(place, system(set, category)); }}, "Explore: drag its maps"), place);
+    dialog.append(make("button", {class: "explore", onclick: (event) => {
+      explorer(place, system(set, category), how ?? {});
+      event.target.remove();
+      place.querySelector("select").focus();
+    }}, "Explore: drag its maps"), place);
   }
   dialog.onkeydown = (event) => {
     if (event.target.closest("input, select, textarea, canvas, .ofdb-explorer")) return;
     if (event.key === "ArrowLeft" || event.key === "ArrowRight") step(event.key === "ArrowLeft" ? -1 : 1);
   };
   if (!dialog.open) dialog.showModal();
+  else if (!dialog.contains(focused())) dialog.querySelector(`[aria-label="${was}"], [aria-label="next category"]`).focus();
 }
 
 function coefficients(set, category) {
   const rows = system(set, category), names = [..."abcdefghijklmnop"].slice(0, rows[0].length - 1).concat("p");
   const copy = make("button", {onclick: async () => {
-    await navigator.clipboard.writeText(rows.map((row) => row.join(",")).join("\n"));
-    copy.textContent = "copied";
+    const text = rows.map((row) => row.join(",")).join("\n");
+    try {
+      await navigator.clipboard.writeText(text);
+      copy.textContent = "copied";
+    } catch { // a page that came by plain http has no clipboard
+      const box = make("textarea", {readonly: "", rows: String(rows.length + 1), wrap: "off", "aria-label": "the system as CSV"}, text);
+      copy.replaceWith(box);
+      box.select();
+    }
   }}, "copy as CSV");
   const head = make("tr", {}, ...names.map((name) => make("th", {}, name)));
   const body = rows.map((row) => make("tr", {}, ...row.map((value) => make("td", {}, value.toFixed(3)))));
@@ -158,7 +174,7 @@ function showSet(place, set, dialog, options) {
   const filters = Object.entries(set.properties).map(([name, values]) => filter(name, set.meanings[name], values, update));
   const sort = make("select", {"aria-label": "sort by", onchange: update}, make("option", {value: ""}, "number"),
     ...Object.keys(set.properties).map((name) => make("option", {value: name}, name)));
-  const direction = make("button", {"aria-label": "sort downwards", "aria-pressed": "false", onclick: () => {
+  const direction = make("button", {"aria-label": "sort downwards", title: "from the largest to the smallest", "aria-pressed": "false", onclick: () => {
     direction.setAttribute("aria-pressed", String(direction.getAttribute("aria-pressed") !== "true")); update();
   }}, "↓");
   const twins = make("button", {title: set.meanings.likeness, "aria-pressed": "false", onclick: () => {
@@ -169,6 +185,7 @@ function showSet(place, set, dialog, options) {
   const find = make("input", {type: "search", placeholder: "number", "aria-label": "go to a category", size: "8", onchange: () => {
     const wanted = set.names.findIndex((name) => name === find.value || Number(name) === Number(find.value || NaN));
     if (wanted >= 0) open(wanted);
+    else if (find.value) count.textContent = `There is no category ${find.value}.`;
   }});
   const zoom = make("input", {type: "range", min: "40", max: "224", step: "8", value: String(size), "aria-label": "size of a picture", oninput: () => { size = Number(zoom.value); layOut(); }});
   const clear = make("button", {onclick: () => { filters.forEach((each) => each.clear()); twins.setAttribute("aria-pressed", "false"); }}, "clear filters");
@@ -217,7 +234,7 @@ function showSet(place, set, dialog, options) {
   function label(category) { return sort.value ? `${set.names[category]} · ${words(set.properties[sort.value][category])}` : set.names[category]; }
   function open(category) {
     const step = (by) => open(shown[(shown.indexOf(category) + by + shown.length) % shown.length] ?? category);
-    detail(dialog, set, category, {step, open, explorer: options.explorer});
+    detail(dialog, set, category, {step, open, ...options});
   }
   function focus(at) {
     active = Math.min(Math.max(at, 0), shown.length - 1);
@@ -238,7 +255,8 @@ function showSet(place, set, dialog, options) {
   return () => watch.disconnect();
 }
 
-// Fill an element with the gallery of data.sets; options.explorer(element, system) shows a system, where there is one.
+// Fill an element with the gallery of data.sets; options.explorer(element, system, settings) shows a system to explore,
+// and options.draw(canvas, system, settings) its picture, in a page that has them.
 export function mount(element, data, options = {}) {
   const place = make("div"), dialog = make("dialog", {"aria-label": "a category"}), sets = data.sets.map(prepared);
   let leave = () => {};

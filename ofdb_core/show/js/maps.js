@@ -23,7 +23,8 @@ export function assembled({ turn, s1, s2, axis, mirror }) {
 /** The handles of a map, places (x, y) of the square -1..1: its middle, four corners, four middles of edges. */
 export const HANDLES = [[0, 0], [-1, -1], [1, -1], [1, 1], [-1, 1], [0, -1], [1, 0], [0, 1], [-1, 0]];
 export const place = ([a, b, c, d, e, f], [x, y]) => [a * x + b * y + e, c * x + d * y + f];
-export const CALLED = ["whole", "corner", "corner", "corner", "corner", "lower edge", "right edge", "upper edge", "left edge"];
+export const CALLED = ["whole", "lower left corner", "lower right corner", "upper right corner", "upper left corner",
+  "lower edge", "right edge", "upper edge", "left edge"];
 export const DOES = ["moves the map", ...Array(4).fill("turns and scales the map (Shift: turns only)"),
   ...Array(4).fill("stretches and shears the map; the opposite edge stays")];
 

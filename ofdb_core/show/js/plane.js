@@ -50,6 +50,7 @@ export function planeOf(edited, schedule) {
   }, { passive: false });
 
   overlay.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     overlay.setPointerCapture(event.pointerId);
     pan = [event.clientX, event.clientY];
   });
@@ -60,7 +61,7 @@ export function planeOf(edited, schedule) {
     pan = [event.clientX, event.clientY];
     schedule();
   });
-  overlay.addEventListener("pointerup", () => (pan = null));
+  for (const end of ["pointerup", "pointercancel"]) overlay.addEventListener(end, () => (pan = null));
 
   // ------------------------------------------------------------------ the points
 
@@ -80,9 +81,9 @@ export function planeOf(edited, schedule) {
     const at = screen([x[n - 1], y[n - 1]]);
     steps.append(h("svg:circle", { cx: at[0], cy: at[1], r: 5, class: "ofdb-now" }));
   }
-  const line = (from, to, stroke, opacity) => {
+  const line = (from, to, stroke, opacity, dashes = "none") => {
     const [[x1, y1], [x2, y2]] = [screen(from), screen(to)];
-    return h("svg:line", { x1, y1, x2, y2, stroke, opacity, "stroke-width": 2 });
+    return h("svg:line", { x1, y1, x2, y2, stroke, opacity, "stroke-width": 2, "stroke-dasharray": dashes });
   };
 
   // ------------------------------------------------------------------ the maps and their handles
@@ -115,6 +116,7 @@ export function planeOf(edited, schedule) {
       onpointerdown: (event) => {
         event.preventDefault();
         event.stopPropagation();
+        if (event.button) return;
         event.currentTarget.setPointerCapture(event.pointerId);
         event.currentTarget.focus({ preventScroll: true });
         const [x, y] = pointer(event);
@@ -144,7 +146,7 @@ export function planeOf(edited, schedule) {
     const square = corners([1, 0, 0, 1, 0, 0]).map((at) => at.join()).join(" "), [x0, y0] = screen([0, 0]);
     axes.replaceChildren(
       h("svg:line", { x1: 0, x2: PLANE, y1: y0, y2: y0 }), h("svg:line", { y1: 0, y2: PLANE, x1: x0, x2: x0 }),
-      h("svg:polygon", { points: square, class: "ofdb-square" }));
+      h("svg:polygon", { points: square, class: "ofdb-square" }), line([-1, -1], [1, -1], "#e5484d", 1, "5 5"));
     edited.rows.forEach((row, map) => {
       const at = corners(row), { body, edge, name } = shapes[map], [x, y] = screen([row[4], row[5]]);
       body.setAttribute("points", at.map((corner) => corner.join()).join(" "));
