@@ -47,6 +47,7 @@ def check_saved(path):
         source, outputs = "".join(cell["source"]), cell["outputs"]
         assert [out for out in outputs if out["output_type"] == "error"] == [], source
         assert "Warning" not in str([out.get("text") for out in outputs]), source
+        assert "Traceback" not in str([out.get("text") for out in outputs]), source
         drawn = [out for out in outputs if {"image/png", "image/svg+xml"} & out.get("data", {}).keys()]
         assert drawn or "run.figure(" not in source, source
         pictures += len([out for out in drawn if WIDGET not in out["data"]])

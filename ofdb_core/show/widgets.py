@@ -111,6 +111,8 @@ def viewer(points: np.ndarray) -> Any:
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     if subprocess.run([sys.executable, "-c", PROBE], capture_output=True).returncode:
         return Markdown(NO_OPENGL)
+    # which pyvista would start, and which would download a viewer that is not the one shown
+    sys.modules.setdefault("trame_vtklocal", None)  # type: ignore[arg-type]
     import pyvista
 
     plotter = pyvista.Plotter(off_screen=True, window_size=[500, 500])
