@@ -49,7 +49,8 @@ def found() -> dict[str, Path]:
         own = {path.parent.relative_to(root).as_posix(): path.parent for path in root.glob("*/**/*.yaml")}
         own = {name: place for name, place in own.items() if name.split("/")[0] != SHARED}
         if not own:
-            raise UsageError(f"{root}: holds no experiment, which is a folder of files as 4_pretrain.yaml")
+            around = f"; is it one itself? then give the folder around it, {root.parent}" * any(root.glob("*.yaml"))
+            raise UsageError(f"{root}: holds no experiment, which is a folder of files as 4_pretrain.yaml{around}")
         if taken := sorted(own.keys() & every.keys()):
             raise UsageError(f"{every[taken[0]]}: {taken[0]} is the name of an experiment of {root}, too; give another")
         every |= own
