@@ -209,6 +209,7 @@ def main(words: list[str]) -> int:
         os.environ[experiments.ELSEWHERE] = os.path.realpath(options.params)
     if options.experiment in OURS:
         return OURS[options.experiment](options)
+    experiments.require(options.experiment, experiments.found(), [*OURS, *RAW])
     from ofdb_core.run import experiment  # which takes longer than all commands above
 
     experiment.run(

@@ -134,7 +134,7 @@ def test_what_was_measured_here_is_remembered_and_listed(tmp_path, monkeypatch):
     assert ledger.read() == {}
     assert "`cost EXPERIMENT` measures it" in listing.overview(None)
     costs = [("1_search_categories", cost.Cost(90.0, kept=2_000_000)), ("2_render_2d", cost.Cost(60.0, kept=1_000_000))]
-    assert " ".join(list(cost.table("quickstart", costs))[-1].split()).startswith("together 2.5 min 3 MB and 0 kB")
+    assert " ".join(list(cost.table("quickstart", costs))[-1].split()) == "together 2.5 min 3 MB"
     assert ledger.read() == {}
     list(cost.table("quickstart", costs, note=True))
     list(cost.table("1p-frac", costs[:1], note=True))
@@ -160,3 +160,16 @@ def test_the_clock_ends_a_training_after_its_steps_or_its_time():
     with pytest.raises(trial._Enough):
         clock.due(3)
     assert clock.seconds_a_step() > 0
+
+
+@pytest.mark.parametrize(
+    ("costs", "last"),
+    [
+        ([cost.Cost(5.0)], "together 5 s"),
+        ([cost.Cost(5.0, kept=3000), cost.Cost(5.0)], "together 10 s 3 kB"),
+        ([cost.Cost(5.0, meanwhile=2000)], "together 5 s and 2 kB while it trains"),
+        ([cost.Cost(5.0, meanwhile=2000, energy=0.5)], "together 5 s and 2 kB while it trains; 0.50 kWh"),
+    ],
+)
+def test_what_costs_nothing_is_not_told(costs, last):
+    assert " ".join(list(cost.table("name", [("stage", one) for one in costs]))[-1].split()) == last

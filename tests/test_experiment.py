@@ -109,7 +109,9 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["tny"], r"tny: no such experiment \(did you mean tiny\?\)"),
+        (["tny"], r"tny: no such experiment \(did you mean tiny\?\); there are .*tiny.*; `list` shows"),
+        (["lst"], r"lst: no such experiment \(did you mean list\?\)"),
+        (["complete"], r"\(did you mean completion\?\)"),
         (["tiny", "2_rendr_2d"], r"no notebook of tiny \(did you mean 2_render_2d\?\)"),
         (["tiny", "-p", "image_sise", "5"], r"-p image_sise: unknown parameter .*did you mean image_size"),
         (["tiny", "-p", "image_size", "big"], "image_size: 'big' is not allowed"),

@@ -84,7 +84,8 @@ def test_one_that_builds_upon_nothing_says_so_unless_that_is_meant(mine, capsys,
         ({"a/experiment.yaml": "- a"}, "must hold lines"),
         ({"a/6_report.yaml": "extends: quickstart"}, "an experiment, which experiment.yaml beside this file extends"),
         ({"quickstart/6_report.yaml": ""}, "quickstart is the name of an experiment of .*params, too"),
-        ({"6_report.yaml": ""}, "holds no experiment"),
+        ({"6_report.yaml": ""}, r"holds no experiment.*; is it one itself\? then give the folder around it"),
+        ({"few.txt": ""}, r"holds no experiment, which is a folder of files as 4_pretrain\.yaml$"),
     ],
 )
 def test_what_an_experiment_cannot_build_upon_is_refused(mine, files, message, tmp_path):
@@ -168,6 +169,18 @@ def test_the_parameters_of_an_experiment_are_listed_and_keep_to_a_width():
     assert max(map(len, narrow.splitlines())) <= 80
     assert plain.split() == narrow.split()
     assert max(map(len, listing.overview(80).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 100, 140])
+@pytest.mark.parametrize("name", ["a", "an/experiment/of/a/name", "x" * 60])
+def test_a_row_whose_text_does_not_fit_keeps_the_words_and_a_strip_that_is_wide_enough_to_read(columns, name):
+    text = "a thousand fractals of the plane, one picture of each of them, and what follows; " * 2
+    first, *rest = lines = listing.wrapped(f"{name}  ", text, columns)
+    assert " ".join(lines).split() == [name, *text.split()]
+    assert all(len(line) <= columns for line in rest)
+    assert len(first) <= max(columns, len(name))
+    assert all(columns - (len(line) - len(line.lstrip())) >= columns // 3 for line in rest)
+    assert first == name or columns - len(f"{name}  ") >= columns // 3
 
 
 def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):

@@ -290,5 +290,5 @@ def test_a_category_without_a_model_is_named(models, tmp_path):
     (tmp_path / "000000").mkdir()
     (tmp_path / fractal_3d.model_name(0)).write_bytes(ply.encode(models[1][0]))
     (tmp_path / "000001").mkdir()
-    with pytest.raises(ValueError, match=r"000001: holds no model; allowed are \.ply"):
+    with pytest.raises(ValueError, match=r"000001: holds no model, by the endings of its files"):
         opened(tiny.live_views(), tmp_path)

@@ -47,6 +47,23 @@ def test_the_names_of_the_files_are_the_classes_and_the_folder_stays_as_it_is(ow
     assert list(tmp_path.glob("plants*")) == [own]
 
 
+@pytest.mark.parametrize(
+    ("rows", "values", "message"),
+    [
+        ("1.5,0,0,1.5,0,0,0.5\n1.5,0,0,1.5,1,0,0.5\n", {"points": 9000}, r"wild\.csv: its orbit does not stay finite"),
+        ("0.5,0,0,0.5,0,0,0.5\n0.2,0,0,0.5,0,0,0.5\n", {}, r"wild\.csv: its orbit has no extent"),
+        (FERN, {"categories": 9}, "categories: 9 is out of range; .* at most 3"),
+        (FERN, {"weight": 1e9, "points": 9000}, "its orbit does not stay finite"),
+    ],
+)
+def test_what_gives_no_picture_is_refused_before_anything_is_drawn(own, tmp_path, rows, values, message):
+    (own / "wild.csv").write_text(rows)
+    with pytest.raises(ValueError, match=message):
+        fractal_2d.check(render(tmp_path, own, **values))
+    if "wild" in message:
+        fractal_2d.check(render(tmp_path, own, categories=2, **values))  # which leaves it out
+
+
 def test_another_system_beside_it_leaves_an_image_as_it_is(own, tmp_path):
     for name in "ab":
         fractal_2d.write(render(tmp_path / name, own))

@@ -26,6 +26,13 @@ def rates(given):
     return [given[name] * scale for name in ("learning_rate", "min_learning_rate", "warmup_learning_rate")]
 
 
+@pytest.mark.parametrize("experiment", parameter_files.names())
+def test_a_seed_for_all_notebooks_does_not_set_live_samples_against_the_stored_images(experiment):
+    stages = parameter_files.notebooks(experiment)
+    if "2_render_2d" in stages and (given := values(experiment)) and given["samples"] == "live":
+        assert given["live_seed"] is not None
+
+
 @pytest.mark.parametrize(("experiment", "program"), PROGRAM.items())
 def test_a_programs_steps_are_its_epochs_without_their_incomplete_batches(experiment, program):
     images, epochs, (processes, share) = program

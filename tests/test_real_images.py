@@ -78,7 +78,14 @@ def test_an_archive_without_the_parts_is_named(tmp_path):
 def test_both_parts_must_hold_the_same_classes(tmp_path):
     tree(tmp_path, "train", classes="ab")
     tree(tmp_path, "val", classes="ac")
-    with pytest.raises(ValueError, match=r"must hold the same classes; b is in one of them only"):
+    with pytest.raises(ValueError, match=r"must hold the same classes; only train/ has b; only val/ has c$"):
+        real_images.images_of(tmp_path, tmp_path / "data")
+
+
+def test_of_many_odd_classes_some_are_named_and_the_part_that_has_them(tmp_path):
+    tree(tmp_path, "train", classes="abcdef")
+    tree(tmp_path, "test", classes="a")
+    with pytest.raises(ValueError, match=r"train/ and test/ must hold .*; only train/ has b, c, d, \.\.\.$"):
         real_images.images_of(tmp_path, tmp_path / "data")
 
 

@@ -21,6 +21,7 @@ from ofdb_core.data.samples import Images
 NAMES = ("digits", "cifar10", "cifar100", "voc2012")  # data sets that are known by name
 
 PATIENCE = 10  # seconds that a server may be silent
+FEW = 3  # classes that a refusal names
 
 
 def check(data: str | Path) -> None:
@@ -77,10 +78,16 @@ def _parts(place: str | Path) -> list[Path]:
 
 
 def _from_folder(place: str | Path) -> list[Images]:
-    train_images, test_images = (samples.Images.from_folder(part) for part in _parts(place))
+    parts = _parts(place)
+    both = train_images, test_images = [samples.Images.from_folder(part) for part in parts]
     if train_images.classes != test_images.classes:
-        odd = sorted(set(train_images.classes) ^ set(test_images.classes))
-        raise ValueError(f"{place}: train/ and val/ must hold the same classes; {odd[0]} is in one of them only")
+        (one, had), (other, has) = ((part.name, set(images.classes)) for part, images in zip(parts, both, strict=True))
+        odd = "; ".join(
+            f"only {name}/ has {', '.join(sorted(own)[:FEW])}{', ...' * (len(own) > FEW)}"
+            for name, own in ((one, had - has), (other, has - had))
+            if own
+        )
+        raise ValueError(f"{place}: {one}/ and {other}/ must hold the same classes; {odd}")
     return [train_images, test_images]
 
 

@@ -222,7 +222,9 @@ def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[li
             raise ValueError(f"{root}: the name {folder.name!r} is not Unicode; give the folder another one")
         files = [Path(path) for path in _files_in(folder, endings)]
         if not files:
-            raise ValueError(f"{folder}: holds no {what}; allowed are {', '.join(sorted(endings))}")
+            raise ValueError(
+                f"{folder}: holds no {what}, by the endings of its files; put one there or remove the folder"
+            )
         paths += files
         labels += [label] * len(files)
     return paths, labels, [folder.name for folder in folders]

@@ -21,7 +21,7 @@ from ofdb_core.base.values import Count, Factor, Length, Place, Points, Range, S
 from ofdb_core.data import png
 from ofdb_core.families import live
 from ofdb_core.families.registry import Family, Source, Stage
-from ofdb_core.formulas import chaos_game, ifs, raster, search, streams
+from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder, save
 
 PUBLISHED_RULE = {"search_seed": 1, "filling_rate": 0.2, "search_points": 100_000}  # of FractalDB
@@ -217,9 +217,17 @@ def write_search(parameters: Search) -> folder.Manifest:
 
 
 def check(parameters: Render) -> None:
-    """A ValueError where the user's systems cannot be rendered."""
-    if parameters.systems:
-        live.systems(parameters.systems, 2)
+    """A ValueError where the user's systems cannot be rendered: it names the file that has no picture."""
+    if not parameters.systems:
+        return
+    pairs, every = live.systems(parameters.systems, 2), ifs.names(parameters.systems)
+    if parameters.categories is not None:
+        values.whole(1, len(pairs), categories=parameters.categories)
+    choices = streams.shared_choices(parameters.points)
+    for number, system in pairs[: parameters.categories]:
+        if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(parameters.weight), choices)[1:]):
+            place = Path(parameters.systems) / f"{every[number]}.csv"
+            raise ValueError(f"{place}: {sentence}, so there is nothing to draw; correct its maps, or remove it")
 
 
 def write(parameters: Render) -> folder.Manifest:

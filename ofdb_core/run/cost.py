@@ -95,12 +95,17 @@ def table(title: str, costs: Iterable[tuple[str, Cost]], *, note: bool = False) 
     every = []
     for name, cost in costs:
         every.append(cost)
-        disk = ledger.size(cost.kept) if cost.kept else ""
-        yield f"  {name:24} {ledger.told(cost.seconds):>9} {disk:>10}  {cost.measured}".rstrip()
+        yield _row(name, cost.seconds, cost.kept, cost.measured)
     energy = [cost.energy for cost in every if cost.energy is not None]
     meanwhile = max((cost.meanwhile for cost in every), default=0)
     price = ledger.Price(sum(cost.seconds for cost in every), sum(cost.kept for cost in every))
     if note:
         ledger.note(title, price)
-    whole = f"  {'together':24} {ledger.told(price.seconds):>9} {ledger.size(price.kept):>10}"
-    yield f"{whole}  and {ledger.size(meanwhile)} while it trains" + (f"; {sum(energy):,.2f} kWh" if energy else "")
+    further = [f"and {ledger.size(meanwhile)} while it trains"] if meanwhile else []
+    further += [f"{sum(energy):,.2f} kWh"] if energy else []
+    yield _row("together", *price, "; ".join(further))
+
+
+def _row(name: str, seconds: float, kept: int, further: str) -> str:
+    disk = ledger.size(kept) if kept else ""
+    return f"  {name:24} {ledger.told(seconds):>9} {disk:>10}  {further}".rstrip()

@@ -10,7 +10,7 @@ of further experiments. Nothing here imports what takes long, so that listing an
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +49,25 @@ def found() -> dict[str, Path]:
         own = {path.parent.relative_to(root).as_posix(): path.parent for path in root.glob("*/**/*.yaml")}
         own = {name: place for name, place in own.items() if name.split("/")[0] != SHARED}
         if not own:
-            raise UsageError(f"{root}: holds no experiment, which is a folder of files as 4_pretrain.yaml")
+            around = f"; is it one itself? then give the folder around it, {root.parent}" * any(root.glob("*.yaml"))
+            raise UsageError(f"{root}: holds no experiment, which is a folder of files as 4_pretrain.yaml{around}")
         if taken := sorted(own.keys() & every.keys()):
             raise UsageError(f"{every[taken[0]]}: {taken[0]} is the name of an experiment of {root}, too; give another")
         every |= own
     return dict(sorted(every.items()))
 
 
-def require(name: str, every: Mapping[str, Path]) -> Path:
-    """The folder of an experiment; a UsageError with the one that may be meant where there is none."""
+def require(name: str, every: Mapping[str, Path], commands: Iterable[str] = ()) -> Path:
+    """The folder of an experiment; a UsageError with the one, or the command, that may be meant where there is none."""
     if name not in every:
-        raise UsageError(f"{name}: no such experiment{nearest(name, every)}; there are {', '.join(every)}")
+        raise UsageError(f"{name}: no such experiment{nearest(name, [*every, *commands])}; {_known(every)}")
     return every[name]
+
+
+def _known(every: Collection[str]) -> str:
+    """The experiments in a line; their variants are too many for one."""
+    top = [name for name in every if not any(name.startswith(f"{other}/") for other in every)]
+    return f"there are {', '.join(top)}; `list` shows their variants, too"
 
 
 def mapping(path: Path) -> dict[str, Any]:
@@ -111,7 +118,7 @@ def _base(name: str, every: Mapping[str, Path]) -> str | None:
         return next((place for place in around if place in every), None)
     base = said[EXTENDS]
     if base is not None and base not in every:
-        hint = f"{nearest(base, every)}; there are {', '.join(every)}"
+        hint = f"{nearest(base, every)}; {_known(every)}"
         raise UsageError(f"{named(every[name] / ABOUT)}: {EXTENDS}: {base!r} is no experiment{hint}")
     return base
 

@@ -46,9 +46,11 @@ def wrapped(first: str, text: str, columns: int | None) -> list[str]:
     if columns is None or len(first + text) <= columns:
         return [(first + text).rstrip()]
     indent = " " * min(len(first), columns // 2)
-    return textwrap.wrap(
-        first + text, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
-    )
+    lines = textwrap.TextWrapper(columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    if columns - len(first) < columns // 3:  # too narrow a strip to read
+        lines.initial_indent = indent
+        return [first.rstrip(), *lines.wrap(text)]
+    return lines.wrap(first + text)
 
 
 def _about(name: str, every: Mapping[str, Path]) -> str:

@@ -97,7 +97,12 @@ def checkpoint_of(parameters: Finetune) -> Checkpoint:
 
 def _images(parameters: Finetune) -> list[Images]:
     with processes.state().main_process_first():
-        return real_images.images_of(parameters.data, parameters.data_root)
+        train, test = real_images.images_of(parameters.data, parameters.data_root)
+    if len(train.classes) < 2:
+        raise ValueError(
+            f"data: {parameters.data} has one class, {train.classes[0]}; a network learns to tell several apart"
+        )
+    return [train, test]
 
 
 def check(parameters: Finetune) -> None:

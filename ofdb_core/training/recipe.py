@@ -42,7 +42,10 @@ class Optimisation(Parameters):
         yield from super().conflicts()
         steps, warmup = self.steps, self.warmup_steps
         if steps and warmup and warmup >= steps:
-            yield f"warmup_steps: {warmup} leaves no step of the {steps} steps after the warm-up"
+            yield (
+                f"warmup_steps: {warmup} leaves no step of the {steps} steps after the warm-up; give a smaller "
+                "warmup_steps or warmup_epochs, or a longer training"
+            )
         if self.min_learning_rate > self.learning_rate:
             yield f"min_learning_rate: {self.min_learning_rate} is above learning_rate, {self.learning_rate}"
 
