@@ -56,9 +56,14 @@ def test_the_weight_scales_coefficients_and_leaves_p():
     ("text", "message"),
     [
         ("1,2,3\n", "3 columns"),
-        ("", "0 columns"),
-        ("a,b\n", "not a table"),
-        ("1,2,3,4,5,6,7\n1,2\n", "not a table"),
+        ("", "holds no numbers; an IFS has 7 columns"),
+        ("a,b,c,d,e,f,p\n", "holds no numbers"),
+        ("# a fern\n\n", "holds no numbers"),
+        ("a,b\n", "line 1: 'a,b' is no row of numbers with ',' between them"),
+        ("a,b,c,d,e,f,p\n\n1;2;3\n", "line 3: '1;2;3' is no row"),
+        ("1,2,3,4,5,6,7\n1,,2\n", "line 2: '1,,2' is no row"),
+        ("1,2,3,4,5,6,7\n1,2\n", "line 2: 2 numbers, and 7 before"),
+        ("1" * (2**20 + 1), "1,048,577 bytes; a system of at most 255 maps needs no more"),
         ("1,2,3,4,5,nan,1\n", "not finite"),
         ("1,2,3,4,5,6,-1\n", "negative"),
         ("1,2,3,4,5,6,-1\n1,2,3,4,5,6,2\n", "negative"),
@@ -70,7 +75,7 @@ def test_the_weight_scales_coefficients_and_leaves_p():
         ("1,2,3,4,5,6,0.00390625\n" * 256, "has 256 maps; at most 255 are allowed"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:loadtxt")
+@pytest.mark.filterwarnings("error")
 def test_a_bad_csv_file_is_named(tmp_path, text, message):
     path = tmp_path / "bad.csv"
     path.write_text(text)

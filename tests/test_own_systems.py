@@ -115,7 +115,7 @@ def test_a_folder_of_systems_is_refused_where_it_is_to_hold_images(own):
     ("name", "text", "message"),
     [
         ("fern.csv", FERN.replace("0.85\n", "0.80\n"), "fern.csv: the probabilities .* add up to 0.95, and must to 1"),
-        ("notes.csv", "day,text\n1,rain\n", "notes.csv: not a table of numbers"),
+        ("notes.csv", "day,text\n1,rain\n", "notes.csv, line 1: .* is no row of numbers"),
         ("a.csv", "1,2,3\n", "a.csv: 3 columns; an IFS has 7"),
         ("0007.csv", FERN, "0007.csv and 7.csv are one number; give one of them another name"),
     ],
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_used_is_named_before_anything_runs(own, tmp_path,
 
 
 def test_no_folder_and_systems_of_space_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere: holds no category files"):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
         fractal_2d.check(render(tmp_path, "nowhere"))
     ifs.save(search.published(3, 0), tmp_path / "solid.csv")
     with pytest.raises(ValueError, match="holds systems of 3 dimensions; 2 are needed"):
@@ -151,7 +151,7 @@ def test_the_numbers_of_published_names_are_their_own():
 
 @pytest.mark.slow
 def test_the_experiment_refuses_its_placeholder_and_takes_a_folder(own, tmp_path, capsys):
-    with pytest.raises(ValueError, match="2_render_2d: data/systems: holds no category files"):
+    with pytest.raises(ValueError, match="2_render_2d: data/systems: no such folder"):
         experiment.run("own-systems", ["2_render_2d"], out=tmp_path / "run")
     for _ in range(2):
         experiment.run("own-systems", ["2_render_2d"], overrides=[("systems", str(own))], out=tmp_path / "run")

@@ -6,6 +6,7 @@ In 2D that is a, b, c, d, e, f, p of x' = a x + b y + e, y' = c x + d y + f, as 
 """
 
 import hashlib
+import io
 import math
 import re
 import zlib
@@ -23,8 +24,10 @@ from ofdb_core.formulas.streams import Mersenne
 
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
+COLUMNS_TOLD = "an IFS has 7 columns (2D) or 13 (3D)"
 LETTERS = {7: [*"abcdefp"], 13: [*"abcdefghijklp"]}  # of the columns, in a first line that names them
 MOST = 255  # maps: the chaos game counts them in a byte
+MOST_BYTES = 2**20  # of a file
 SUM_TOLERANCE = 1e-6  # of the probabilities in a file; those of the published files add up to 1 within 1e-15
 
 Weight = float | Sequence[float] | np.ndarray  # see `IFS.factors`
@@ -175,27 +178,52 @@ def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
 
     All values are finite, and the probabilities are not negative and add up to 1 (within SUM_TOLERANCE). A first line
-    may name the columns.
+    may name the columns, and what follows a # is a comment.
     """
     path = Path(path)
     if not path.exists():  # or a link to nowhere, or to itself
         raise FileNotFoundError(f"{path}: no such file")
     if not path.is_file():
         raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ValueError(f"{path}: {size:,} bytes; a system of at most {MOST} maps needs no more than {MOST_BYTES:,}")
     try:
-        with path.open("rb") as file:
-            names = file.readline(100).decode("utf-8-sig").lower().split(",")
-        named = [name.strip() for name in names] in LETTERS.values()
-        rows = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig", skiprows=int(named))
-    except ValueError as error:
+        lines = io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=None).readlines()
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a table of numbers ({error})") from error
-    return _checked(rows, str(path))
+    names = [name.strip() for name in lines[0].lower().split(",")] if lines else []
+    return _checked(_rows(["", *lines[1:]] if names in LETTERS.values() else lines, ",", str(path)), str(path))
+
+
+def _rows(lines: list[str], separator: str | None, name: str) -> np.ndarray:
+    """The table of numbers in lines of text; a ValueError that begins with the name and the line where it is none.
+
+    separator: of the numbers, None for white space. Lines may be empty, and have a comment behind #.
+    """
+    filled = {i: line for i, line in enumerate(lines, 1) if line.partition("#")[0].strip()}
+    if not filled:
+        raise ValueError(f"{name}: holds no numbers; {COLUMNS_TOLD}")
+    try:
+        return np.loadtxt(list(filled.values()), delimiter=separator, ndmin=2)
+    except ValueError as error:
+        between = "white space" if separator is None else f"'{separator}'"
+        width = None
+        for i, line in filled.items():
+            try:
+                row = np.loadtxt([line], delimiter=separator, ndmin=1)
+            except ValueError:
+                told = f"{values.shown(line.strip())} is no row of numbers with {between} between them"
+                raise ValueError(f"{name}, line {i}: {told}; {COLUMNS_TOLD}") from error
+            width = width or len(row)
+            if len(row) != width:
+                raise ValueError(f"{name}, line {i}: {len(row)} numbers, and {width} before; {COLUMNS_TOLD}") from error
+        raise ValueError(f"{name}: not a table of numbers ({error})") from error
 
 
 def _checked(rows: np.ndarray, name: str) -> IFS:
     """The IFS of a table that someone wrote; a ValueError that begins with the name where it is none."""
-    if rows.size == 0 or rows.shape[1] not in COLUMNS:
-        raise ValueError(f"{name}: {rows.shape[1] if rows.size else 0} columns; an IFS has 7 (2D) or 13 (3D)")
+    if rows.shape[1] not in COLUMNS:
+        raise ValueError(f"{name}: {rows.shape[1]} columns; {COLUMNS_TOLD}")
     if not np.isfinite(rows).all():
         raise ValueError(f"{name}: holds a value that is not finite")
     if (rows[:, -1] < 0).any():
@@ -214,12 +242,8 @@ def to_text(ifs: IFS) -> str:
 
 def parse(text: str) -> IFS:
     """The system of a line of `to_text`, or of a CSV's text, every bit of it; a ValueError says what is wrong."""
-    lines = [line.replace(",", " ") for line in re.split("[;\n]", text) if line.strip()]
-    try:
-        rows = np.loadtxt(lines, ndmin=2) if lines else np.empty((0, 0))
-    except ValueError as error:
-        raise ValueError(f"text: not a table of numbers ({error})") from error
-    return _checked(rows, "text")
+    lines = [line.replace(",", " ") for line in re.split("[;\n]", text)]
+    return _checked(_rows(lines, None, "text"), "text")
 
 
 def number_of(name: str) -> int:
@@ -242,8 +266,10 @@ def _files(root: str | Path) -> dict[int, Path]:
             raise ValueError(f"{root}: {other.name} and {path.name} are one number; give one of them another name")
         found[number_of(path.stem)] = path
     if not found:
-        problem = f"{root}: holds no category files (00000.csv, fern.csv, ...)"
-        raise FileNotFoundError(f"{problem}; search them first, or put your own there")
+        problem = "holds no category files" if root.is_dir() else "is a file" if root.exists() else "no such folder"
+        raise FileNotFoundError(
+            f"{root}: {problem} (00000.csv, fern.csv, ...); search them first, or put your own there"
+        )
     return found
 
 
