@@ -352,5 +352,5 @@ def test_a_folder_of_systems_elsewhere_is_opened_by_its_names(run, tmp_path):
 
 
 def test_a_folder_without_systems_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="categories: no such folder"):
+    with pytest.raises(FileNotFoundError, match="holds no category files"):
         registry.samples("categories", Path(tmp_path), settings())
