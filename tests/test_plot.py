@@ -73,8 +73,17 @@ def test_a_mosaic_shows_one_picture_of_every_class_in_order():
     assert axis.get_title() == "0 to 24, 25 of 25"
 
 
+@pytest.mark.parametrize("categories", [1000, 21_000])
+def test_the_published_sets_are_shown_whole_in_a_picture_that_a_report_has_room_for(categories):
+    images = samples.Images(np.zeros((categories, 8, 8), np.uint8), range(categories), range(categories))
+    (axis,) = plot.mosaic(images).axes
+    assert max(axis.images[0].get_array().shape) <= 1500  # as gray noise that would be 2.25 MB, of a report's 5
+    assert axis.get_title().endswith(f"{categories} of {categories}")
+
+
 def test_a_mosaic_of_very_many_stays_small(monkeypatch):
     monkeypatch.setattr(plot, "MOSAIC", 64)
+    monkeypatch.setattr(plot, "TILE", (16, 96))
     images = samples.Images(np.zeros((30, 8, 8), np.uint8), range(30), range(30))
     (axis,) = plot.mosaic(images).axes
     assert axis.images[0].get_array().shape == (64, 64, 3)

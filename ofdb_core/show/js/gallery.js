@@ -15,7 +15,7 @@ const drawn = (name, attributes) => {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   return element;
 };
-const words = (value) => (Number.isInteger(value) ? value.toLocaleString("en") : Number(value.toPrecision(4)).toString());
+const words = (value, digits = 4) => (Number.isInteger(value) ? value.toLocaleString("en") : Number(value.toPrecision(digits)).toString());
 
 // The picture of tile `number` of a set, `size` pixels wide, as a style.
 function tileStyle(set, number, size) {
@@ -67,7 +67,7 @@ function filter(name, meaning, values, changed) {
     return picture.appendChild(drawn("rect", {x: i + 0.08, y: 10 - height, width: 0.84, height}));
   });
   const range = {low: -Infinity, high: Infinity};
-  const ends = ["least", "most"].map((end) => make("input", {type: "number", step: "any", placeholder: words(end === "least" ? low : high),
+  const ends = ["least", "most"].map((end) => make("input", {type: "number", step: "any", placeholder: words(end === "least" ? low : high, 3),
     "aria-label": `${name}, ${end}`, oninput: typed}));
   const element = make("fieldset", {class: "filter", title: meaning}, make("div", {class: "name"}, make("span", {}, name)), picture, make("div", {class: "ends"}, ...ends));
   const show = () => bars.forEach((bar, i) => bar.setAttribute("class", low + (i + 1) * width > range.low && low + i * width <= range.high ? "in" : ""));
