@@ -44,6 +44,8 @@ def test_targets_are_labels_where_nothing_is_mixed_or_smoothed(data):
         ({"batchsize": 4}, r"batchsize: unknown parameter \(did you mean batch_size\?\)"),
         ({"input_size": 2}, "input_size: 2 is out of range"),
         ({"steps": 3, "epochs": 3}, "steps, epochs: 3 and 3 are given"),
+        ({"device": "cuda:99", **SMALL}, "device: cuda:99 cannot be used here"),
+        ({"device": "graphics card", **SMALL}, "device: graphics card cannot be used here"),
     ],
 )
 def test_what_cannot_be_used_is_named(data, values, message):

@@ -1,6 +1,7 @@
 """What `checkpoint` may name: a file, a folder, a repository of a hub; and a network that its file does not name."""
 
 import json
+import re
 
 import pytest
 import tiny
@@ -52,6 +53,10 @@ def test_a_file_of_ours_is_believed_more_than_config_json_beside_it(tmp_path):
 
 def test_a_folder_with_nothing_or_too_much_in_it_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"the folder .* has no model\.safetensors"):
+        places.file_of(tmp_path)
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain" / "model.safetensors").touch()
+    with pytest.raises(ValueError, match=re.escape(f"or other file; {tmp_path / 'pretrain'} has")):
         places.file_of(tmp_path)
     for name in ("a.pth", "b.pth.tar"):
         (tmp_path / name).touch()

@@ -29,6 +29,10 @@ class Loader:
     """
 
     def __init__(self, recipe: Pretrain, device: str | torch.device) -> None:
+        try:
+            torch.empty(0, device=device)
+        except (AssertionError, RuntimeError) as error:  # the one of a torch without CUDA, the other without a GPU
+            raise ValueError(f"device: {device} cannot be used here ({error})") from error
         given = pretrain.start(recipe)
         self.recipe, self.classes, self._device = given.recipe, given.samples.classes, device
         self._source = Batches(given.samples, given.recipe, seed=recipe.seed)

@@ -89,6 +89,9 @@ def _with_way_home(page: str, up: str) -> str:
 def _gallery(categories: int) -> str:
     """The page of the three families, made by the experiments' own parameters."""
     sets = []
+    print(
+        f"for the gallery, {categories} categories each of {', '.join(FAMILIES)} are made below {DATA} once", flush=True
+    )
     for name in FAMILIES:
         out, given = DATA / name, [("categories", str(categories))]
         chosen = [stage for stage in parameter_files.notebooks(name) if road.stages()[stage].write]

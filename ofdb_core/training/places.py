@@ -29,8 +29,10 @@ def file_of(path: str | Path) -> Path:
         return named[0]
     found = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS and file.is_file())
     if len(found) != 1:
-        several = f"{', '.join(file.name for file in found)}; name the file" if found else f"no {WEIGHTS} or other file"
-        raise ValueError(f"checkpoint: the folder {path} has {several}")
+        within = " or ".join(str(file.parent) for file in sorted(folder.glob(f"*/{WEIGHTS}")))
+        none = f"no {WEIGHTS} or other file" + (f"; {within} has" if within else "")
+        several = f"{', '.join(file.name for file in found)}; name the file"
+        raise ValueError(f"checkpoint: the folder {path} has {several if found else none}")
     return found[0]
 
 
