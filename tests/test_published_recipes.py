@@ -104,17 +104,18 @@ def test_the_ablation_changes_nothing_but_how_samples_are_drawn(size, family):
         assert values(f"{size}/{family}/none", "5_finetune")["data"] == "cifar100"
 
 
-@pytest.mark.parametrize("size", ["ablation-augmentation", "ablation-augmentation/small"])
+@pytest.mark.parametrize(("size", "share"), [("ablation-augmentation", 1.0), ("ablation-augmentation/small", 0.5)])
 @pytest.mark.parametrize("kind", ["pattern", "texture", "both"])
-def test_the_ablation_draws_the_stored_pictures_with_other_patches(size, kind):
-    """The same dots, points and viewpoints as stored: the values of what renders them."""
+def test_the_ablation_draws_the_stored_pictures_with_other_patches(size, share, kind):
+    """The same dots, points and viewpoints as stored: the values of what renders them; in space, the small one half."""
     given, flat = values(f"{size}/2d/{kind}"), values(f"{size}/2d/{kind}", "2_render_2d")
     assert ((given["live_size"] or 362), (given["live_dots"] or 200_000)) == (flat["image_size"], flat["points"])
+    assert given["live_share"] == 1.0
     given, space = values(f"{size}/3d/{kind}"), values(f"{size}/3d/{kind}", "3_render_3d")
     assert (given["live_axes"], given["live_views"]) == (space["axes"], space["views"])
     assert given["live_size"] in (None, space["image_size"])
     assert (given["live_point_size"], given["live_points"]) == ([space["point_size"]] * 2, [1.0, 1.0])
-    assert (given["live_unit"], given["live_levels"], given["live_share"]) == ("dot", [0, 255], 1.0)
+    assert (given["live_unit"], given["live_levels"], given["live_share"]) == ("dot", [0, 255], share)
     assert (given["live_delta"], given["live_weights"], given["live_depth"]) == (0, 0, "nearest")
 
 
