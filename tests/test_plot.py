@@ -68,8 +68,8 @@ def test_a_mosaic_shows_one_picture_of_every_class_in_order():
     images = samples.Images(np.ascontiguousarray(shades), np.arange(50) // 2, range(25))
     (axis,) = plot.mosaic(images).axes
     sheet = axis.images[0].get_array()
-    assert sheet.shape == (5 * 96, 5 * 96, 3)
-    assert sheet[48::96, 48::96, 0].ravel().tolist() == list(range(0, 250, 10))
+    assert sheet.shape == (5 * 64, 5 * 64, 3)
+    assert sheet[32::64, 32::64, 0].ravel().tolist() == list(range(0, 250, 10))
     assert axis.get_title() == "0 to 24, 25 of 25"
 
 

@@ -21,7 +21,7 @@ Size = tuple[float, float]  # width and height of one of the axes, in inches
 
 Given = ParamSpec("Given")
 
-MOSAIC, TILE = 1500, (10, 96)  # pixels of a sheet of all pictures, each side at most, and of each of them
+MOSAIC, TILE = 1500, (10, 64)  # pixels of a sheet of all pictures, each side at most, and of each of them
 
 ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
 INK = "#767676"  # of text and axes: read as well on white as on black, since a figure's background is see-through
