@@ -106,20 +106,10 @@ def turned(planes: np.ndarray) -> np.ndarray:
 
 @kernel
 def _lying(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """A crop of pixels (H, W, C) on its side, (width, C, height): as `turned`, of what is not yet planes."""
-    crop, channels = pixels[top : top + height, left : left + width], pixels.shape[2]
-    out = np.empty((width, channels, height), np.uint8)
-    whole = height - height % RUN
-    for y in range(0, whole, RUN):
-        for c in range(channels):
-            for x in range(width):
-                for j in range(RUN):
-                    out[x, c, y + j] = crop[y + j, x, c]
-    for y in range(whole, height):
-        for c in range(channels):
-            for x in range(width):
-                out[x, c, y] = crop[y, x, c]
-    return out
+    """A crop of pixels (H, W, C) on its side, (width, C, height): its rows of numbers, turned."""
+    channels = pixels.shape[2]
+    rows = pixels.reshape(len(pixels), 1, -1)[top : top + height, :, left * channels : (left + width) * channels]
+    return turned(rows).reshape(width, channels, height)
 
 
 @kernel
