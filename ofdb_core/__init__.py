@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ofdb_core.data import samples
     from ofdb_core.families import fractal_2d, fractal_3d, visual_atom
     from ofdb_core.formulas import camera, chaos_game, ifs, raster, search, streams
-    from ofdb_core.run import loader
+    from ofdb_core.stages import loader
 
 # Threads of torch that wait for work let others have the core, unless the user decides otherwise: to spin costs a
 # training a multiple of its time where anything else runs. It must be said before torch starts.
@@ -37,7 +37,7 @@ _WINGS = {
     "data": ("samples",),
     "families": ("fractal_2d", "fractal_3d", "visual_atom"),
     "formulas": ("camera", "chaos_game", "ifs", "raster", "search", "streams"),
-    "run": ("loader",),
+    "stages": ("loader",),
 }
 __all__ = [
     "camera",

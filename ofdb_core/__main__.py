@@ -7,6 +7,7 @@ if __name__ == "__main__":  # from the first moment on: what is imported below t
 
 import argparse
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +30,7 @@ COMMANDS = """commands in place of an experiment:
   site [RUN]              pages of a run, the families, what was measured and the package, for any browser
   test [OPTIONS]          the tests, in a clone
   completion SHELL        a script by which bash or zsh completes this command's words
-  schema                  write the JSON Schemas of parameter files, for editors
+  schema                  print the JSON Schema of experiments' files, for editors
 
 Without any word the quickstart runs. The exit status is 0 where all is done, 1 where something failed, 2 where the
 command was refused before anything ran, 75 where a training was stopped and saved, 130 after Ctrl-C.
@@ -155,7 +156,7 @@ def _schema(options: argparse.Namespace) -> int:
 
     if options.names:
         raise experiments.UsageError("schema: takes no further word")
-    schema.write()
+    print(json.dumps(schema.schema(), indent=1, ensure_ascii=False))
     return 0
 
 
@@ -206,7 +207,7 @@ def main(words: list[str]) -> int:
         words = ["quickstart", *words]
     options = parsed(words)
     if options.params is not None:
-        os.environ[experiments.ELSEWHERE] = os.path.realpath(options.params)
+        os.environ[experiments.PARAMS_VARIABLE] = os.path.realpath(options.params)
     if options.experiment in OURS:
         return OURS[options.experiment](options)
     experiments.require(options.experiment, experiments.found(), [*OURS, *RAW])

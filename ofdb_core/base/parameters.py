@@ -1,20 +1,32 @@
-"""Parameters of a notebook: the name, type and range of each, checked whole when they are made.
+"""Parameters: the fields of a class, which are their one home.
 
-The values themselves stand in the notebook's `parameters` cell (with a comment each) and in params/<experiment>/, which
-holds only what an experiment changes. A class of parameters is put together from groups, by inheritance: a function
-takes the group that it needs, and a notebook and `-p` see one flat list.
+    class View(Parameters):
+        input_size: Annotated[int, Range(8, 4096)] = 224
+        '''Pixels, each side, that the network sees.'''
+
+A field has a type with its range, a default, and below it a docstring with meaning, unit and source. A class is put
+together from groups, by inheritance: a function takes the group that it needs, and a notebook and `-p` see one flat
+list. A notebook's `parameters` cell shows the few that a reader turns first; params/<experiment>.yaml holds what an
+experiment changes. All values are checked when the parameters are made, and all mistakes are reported at once.
 """
 
+import ast
+import copy
 import dataclasses
+import functools
+import inspect
+import itertools
 import os
+import textwrap
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from ofdb_core.base import project
 from ofdb_core.base.values import SEEDS, Folder, Place, Range, nearest, problem, refusal
+
+INJECTED = "# Parameters\n"  # how the cell begins that papermill puts into a notebook
 
 
 class ParameterError(ValueError):
@@ -25,20 +37,24 @@ class ParameterError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-def setting(default: Any, comment: str) -> Any:
-    """A field with its default and a comment, for parameters whose notebook does not name them."""
-    return dataclasses.field(default=default, metadata={"comment": comment})
-
-
-@dataclass(frozen=True)
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 class Parameters:
-    """A group of checked parameters; a subclass has a field, with type and range, for each."""
+    """A group of checked parameters; every subclass is a frozen dataclass of keywords."""
 
-    unseen: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
-    shown: ClassVar[tuple[str, ...]] = ()  # fields of a notebook's checks and figures, on which no folder depends
-    either: ClassVar[tuple[tuple[str, str], ...]] = ()  # two fields of which exactly one has a value, the other None
+    no_effect: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
+    display_only: ClassVar[
+        tuple[str, ...]
+    ] = ()  # fields of a notebook's checks and figures, on which no folder depends
+    exclusive: ClassVar[tuple[tuple[str, str], ...]] = ()  # two fields of which one has a value, the other None
     renamed: ClassVar[dict[str, str]] = {}  # the name of earlier versions -> today's
-    earlier: ClassVar[dict[str, Any]] = {}  # a field that earlier versions lacked -> what they did
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    def __init_subclass__(cls) -> None:
+        for name in inspect.get_annotations(cls):
+            if isinstance(value := vars(cls).get(name), list | dict) and name not in vars(Parameters):
+                setattr(cls, name, dataclasses.field(default_factory=functools.partial(copy.deepcopy, value)))
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
         sentences = [problem(name, getattr(self, name), kind) for name, kind in self.kinds().items()]
@@ -68,16 +84,47 @@ class Parameters:
         return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
     @classmethod
-    def take(cls, names: Mapping[str, Any]) -> Self:
-        """The parameters in a notebook's `globals()`: each field's value by its name."""
-        return cls._made(names)
+    def defaults(cls) -> dict[str, Any]:
+        """Field name -> default, of the fields that have one."""
+        missing, found = dataclasses.MISSING, {}
+        for field in dataclasses.fields(cls):
+            if field.default is not missing or field.default_factory is not missing:
+                found[field.name] = field.default if field.default_factory is missing else field.default_factory()
+        return found
 
     @classmethod
-    def _made(cls, names: Mapping[str, Any]) -> Self:
-        fields = [field.name for field in dataclasses.fields(cls)]
-        if missing := [name for name in fields if name not in names]:
-            raise ParameterError(f"{name}: missing from the parameters" for name in missing)
-        return cls(**{name: names[name] for name in fields})
+    @functools.cache
+    def comments(cls) -> dict[str, str]:
+        """Field name -> its docstring, in one line."""
+        found = dict.fromkeys(cls.kinds(), "")
+        for part in reversed(cls.__mro__):
+            if issubclass(part, Parameters):
+                tree: Any = ast.parse(textwrap.dedent(inspect.getsource(part)))
+                for field, text in itertools.pairwise(tree.body[0].body):
+                    if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                        found[ast.unparse(field.target)] = " ".join(ast.literal_eval(text.value).split())
+        return found
+
+    @classmethod
+    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type["Parameters"]]:
+        """The classes of parameters that a field's mapping may hold, or of these values does; none: of any names."""
+        return ()
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The type of a parameter, or of an entry of one, as `live.patches`; None where there is no such parameter."""
+        field, _, entry = name.partition(".")
+        if not entry:
+            return cls.kinds().get(field)
+        return next((part.kinds()[entry] for part in cls.entries(field) if entry in part.kinds()), None)
+
+    @classmethod
+    def take(cls, names: Mapping[str, Any]) -> Self:
+        """The parameters in a notebook's `globals()`: its fields by their names; what has none is as by default.
+
+        A name that papermill has put there and that is no field is refused.
+        """
+        return cls.of({name: names[name] for name in (*cls.kinds(), *_injected(names)) if name in names})
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -85,7 +132,9 @@ class Parameters:
         known = cls.kinds()
         if strange := [name for name in values if name not in known]:
             raise ParameterError(f"{name}: unknown parameter{suggestion(name, [cls])}" for name in strange)
-        return cls._made(values)
+        if missing := [name for name in known if name not in values and name not in cls.defaults()]:
+            raise ParameterError(f"{name}: missing from the parameters" for name in missing)
+        return cls(**values)
 
     @classmethod
     def renames(cls) -> dict[str, str]:
@@ -95,80 +144,85 @@ class Parameters:
     @classmethod
     def pairs(cls) -> list[tuple[str, str]]:
         """The pairs of fields of which exactly one has a value."""
-        return [pair for part in cls.__mro__ for pair in vars(part).get("either", ())]
+        return [pair for part in cls.__mro__ for pair in vars(part).get("exclusive", ())]
 
     @classmethod
     def layered(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of `lower`, changed by those of `upper`, where one of a pair takes the other's place."""
-        found = {**lower, **upper}
+        """The values of `lower`, changed by those of `upper`.
+
+        One of a pair takes the other's place, and a name as `live.patches` changes an entry of a mapping.
+        """
+        found = dict(lower)
+        for name, value in upper.items():
+            field, _, entry = name.partition(".")
+            mapping = found.get(field)
+            if entry and isinstance(mapping, Mapping):
+                found[field] = {**mapping, entry: value}
+            else:
+                found[name] = value
         for pair in cls.pairs():
             for name, other in (pair, pair[::-1]):
                 if upper.get(name) is not None and other in lower and other not in upper:
                     found[other] = None
         return found
 
-    @classmethod
-    def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values in a record, which an earlier version may have written, as today's version would have."""
-        lacked = {name: value for part in cls.__mro__ for name, value in vars(part).get("earlier", {}).items()}
-        return {**lacked, **{cls.renames().get(name, name): value for name, value in values.items()}}
-
-    @classmethod
-    def defaults(cls) -> dict[str, tuple[Any, str]]:
-        """Field name -> (value, comment), of the fields that are declared by `setting`."""
-        fields = [field for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING]
-        return {field.name: (field.default, field.metadata.get("comment", "")) for field in fields}
-
-    @classmethod
-    def default_values(cls) -> dict[str, Any]:
-        """Field name -> value, as `defaults`."""
-        return {name: value for name, (value, _) in cls.defaults().items()}
-
     def values(self) -> dict[str, Any]:
         """Field name -> value."""
         return dataclasses.asdict(self)
 
-    @classmethod
-    def _without(cls, values: Mapping[str, Any], *kinds: str) -> dict[str, Any]:
-        left_out = {name for part in cls.__mro__ for kind in kinds for name in vars(part).get(kind, ())}
-        return {name: value for name, value in values.items() if name not in left_out}
+    def changes(self) -> dict[str, Any]:
+        """The values that are not the defaults."""
+        usual = self.defaults()
+        return {name: value for name, value in self.values().items() if name not in usual or value != usual[name]}
+
+    def _without(self, *kinds: str) -> dict[str, Any]:
+        left_out = {name for part in type(self).__mro__ for kind in kinds for name in vars(part).get(kind, ())}
+        return {name: value for name, value in self.values().items() if name not in left_out}
 
     def identity(self) -> dict[str, Any]:
         """The values that the results depend on: all but where they lie, who makes them and what is saved meanwhile."""
-        return self._without(self.values(), "unseen")
+        return self._without("no_effect")
 
     def makes(self) -> dict[str, Any]:
         """The values that a folder of results depends on: `identity` without what is only checked or shown."""
-        return self._without(self.identity(), "shown")
+        return self._without("no_effect", "display_only")
 
-    @classmethod
-    def made_from(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What today's version would have as `makes`, of the values in a folder's manifest, whichever version's."""
-        return cls._without(cls.recorded(values), "unseen", "shown")
+
+def _injected(names: Mapping[str, Any]) -> list[str]:
+    """The names in the cell that papermill injected last, of a notebook's `globals()`."""
+    cells = [cell for cell in names.get("In", ()) if cell.startswith(INJECTED)]
+    tree = ast.parse(cells[-1] if cells else "")
+    return [ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
 
 
 def suggestion(name: str, classes: Sequence[type[Parameters]]) -> str:
     """What an unknown name may stand for among these classes' fields, as the end of a sentence."""
     renamed = [new for parameters in classes if (new := parameters.renames().get(name))]
-    every = {field.name for parameters in classes for field in dataclasses.fields(parameters)} - {"out"}
-    return f" (it is called {renamed[0]} here)" if renamed else nearest(name, every)
+    if renamed:
+        return f" (it is called {renamed[0]} here)"
+    field, _, entry = name.partition(".")
+    if entry:
+        parts = [part for parameters in classes for part in parameters.entries(field)]
+        return nearest(name, {f"{field}.{known}" for part in parts for known in part.kinds()})
+    return nearest(name, {known for parameters in classes for known in parameters.kinds()} - {"out"})
 
 
-@dataclass(frozen=True)
 class NotebookParameters(Parameters):
     """The parameters of a notebook that an experiment runs."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("out",)
+    no_effect: ClassVar[tuple[str, ...]] = ("out",)
 
-    out: str  # the experiment's folder
+    out: str = "runs/lab"
+    """The experiment's folder: results, figures and the record go there."""
 
     @classmethod
     def take(cls, names: Mapping[str, Any]) -> Self:
         """As of any group; a path starts at the project's folder, wherever the notebook runs."""
-        values = {name: names[name] for name in cls.kinds() if name in names}
-        if isinstance(out := values.get("out"), str):
+        values = {name: names[name] for name in (*cls.kinds(), *_injected(names)) if name in names}
+        values = {**cls.defaults(), **values}
+        if isinstance(out := values["out"], str):
             values["out"] = str(project.located(out))
-        return cls._made(cls.located(values, project.FOLDER))
+        return cls.of(cls.located(values, project.FOLDER))
 
     def inputs(self) -> tuple[str, ...]:
         """The folders of the experiment that the notebook reads; other notebooks write them."""
@@ -211,8 +265,8 @@ class NotebookParameters(Parameters):
         return (*self.inputs(), *(value for value in given if self._is_place(value, Path(self.out))))
 
 
-@dataclass(frozen=True)
 class StageParameters(NotebookParameters):
-    """The same of a notebook with random numbers of its own; the seed of a search has a name of its own."""
+    """The same of a notebook that draws random numbers of its own; the seed of a search has a name of its own."""
 
-    seed: Annotated[int, Range(0, SEEDS)]
+    seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of all that is drawn."""

@@ -1,7 +1,6 @@
 """How images become batches: the groups of parameters that augmentation, mixing and loading take."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
@@ -9,44 +8,56 @@ from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whol
 from ofdb_core.batches import policy
 
 
-@dataclass(frozen=True)
 class View(Parameters):
     """How a network sees an image: its size, its channels and their scale."""
 
-    input_size: Annotated[int, Range(8, 4096)]
-    channels: Literal[1, 3]
-    interpolation: Literal["bilinear", "bicubic", "random"]
-    crop_pct: Annotated[float, Range(0, 1, above=True)]
-    mean: Annotated[list[float], Length(3, 3), Range(0, 1)]
-    std: Annotated[list[float], Length(3, 3), Range(0, above=True)]
+    input_size: Annotated[int, Range(8, 4096)] = 224
+    """Pixels, each side, that the network sees."""
+    channels: Literal[1, 3] = 3
+    """Of the network's input: 3, or 1 for gray."""
+    interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
+    """Of the crop."""
+    crop_pct: Annotated[float, Range(0, 1, above=True)] = 0.875
+    """Share of the image that evaluation sees, in the centre."""
+    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.5, 0.5, 0.5]
+    """Subtracted from each channel."""
+    std: Annotated[list[float], Length(3, 3), Range(0, above=True)] = [0.5, 0.5, 0.5]
+    """Each channel is divided by it."""
 
 
-@dataclass(frozen=True)
 class Loading(Parameters):
     """How many images make a batch, and how many threads make it."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("loader_workers",)
-    renamed = {"workers": "loader_workers"}  # noqa: RUF012
+    no_effect: ClassVar[tuple[str, ...]] = ("loader_workers",)
+    renamed = {"workers": "loader_workers"}
 
-    batch_size: Count
-    device_batch: Whole
-    loader_workers: Workers
+    batch_size: Count = 256
+    """Images a step, over all devices."""
+    device_batch: Whole = 0
+    """Images that a device takes at once, in parts whose gradients are summed; 0: its whole share."""
+    loader_workers: Workers = 1
+    """Threads that augment, for each device; 0: none. The result does not depend on it."""
 
 
-@dataclass(frozen=True)
 class Augmentation(View):
     """What is drawn anew for an image in each step: timm's chain, by its own code or by ours."""
 
-    earlier = {"pipeline": "ofdb", "augmentation_repeats": 1}  # noqa: RUF012
-
-    pipeline: Literal["ofdb", "timm"]
-    augmentation_repeats: Count
-    crop_scale: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
-    crop_ratio: Annotated[list[float], Length(2, 2), Range(0, above=True)]
-    hflip: Share
-    vflip: Share
-    auto_augment: str | None
-    erasing: Share
+    pipeline: Literal["ofdb", "timm"] = "ofdb"
+    """ofdb: by kernels, in threads; timm: by its own code, whatever the policy."""
+    augmentation_repeats: Count = 1
+    """Times that each image stands in a batch, augmented anew (repeated augmentation)."""
+    crop_scale: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)] = [0.08, 1.0]
+    """Area of a random crop, as a share of the image: between these."""
+    crop_ratio: Annotated[list[float], Length(2, 2), Range(0, above=True)] = [0.75, 1.3333]
+    """Width / height of a random crop: between these."""
+    hflip: Share = 0.5
+    """Probability of a mirrored image."""
+    vflip: Share = 0.5
+    """Probability of an image upside down."""
+    auto_augment: str | None = "rand-m9-mstd0.5-inc1"
+    """timm's policy; null: none. With one, timm leaves out the released command's colour jitter of 0.4."""
+    erasing: Share = 0.5
+    """Probability of a box of noise."""
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -65,30 +76,31 @@ class Augmentation(View):
             yield str(error)
 
 
-@dataclass(frozen=True)
 class Mixing(Parameters):
-    """Mixup, CutMix and label smoothing."""
+    """Mixup, CutMix and label smoothing: `batches/mixing.py`."""
 
-    earlier = {"mix_groups": 1}  # noqa: RUF012
-
-    label_smoothing: Share
-    mixup: NotNegative
-    cutmix: NotNegative
-    mix_probability: Share
-    mix_switch: Share
-    mix_groups: Count
+    label_smoothing: Share = 0.1
+    """Share of a target given to all classes alike."""
+    mixup: NotNegative = 0.8
+    """Alpha of Mixup; 0: none."""
+    cutmix: NotNegative = 1.0
+    """Alpha of CutMix; 0: none."""
+    mix_probability: Share = 1.0
+    """Share of the groups that are mixed."""
+    mix_switch: Share = 0.5
+    """Share of the mixed groups that get CutMix."""
+    mix_groups: Count = 1
+    """Groups of a batch that draw their mixing each for itself; as released: 8."""
 
     def mixes(self) -> bool:
         """Whether samples are ever mixed."""
         return self.mix_probability > 0 and (self.mixup > 0 or self.cutmix > 0)
 
 
-@dataclass(frozen=True)
 class PlainRecipe(Loading, View):
     """All that an un-augmented batch is a function of, beside the images."""
 
 
-@dataclass(frozen=True)
 class BatchRecipe(PlainRecipe, Augmentation, Mixing):
     """All that a training batch is a function of, beside images, seed and step."""
 

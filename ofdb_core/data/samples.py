@@ -7,21 +7,14 @@ bring samples that are rendered when they are asked for.
 import functools
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import MOST, SEEDS, Factor, Length, NotNegative, Range, Share
-from ofdb_core.formulas import instances
-
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
-NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of live_patches
-STORED = {"live_patches": "stored", "live_delta": 0, "live_weights": 0}  # how the stored picture is drawn
 GB = 2**30  # bytes
 
 Key = TypeVar("Key", bound=Hashable)
@@ -87,73 +80,6 @@ def _files_in(folder: str | Path, endings: tuple[str, ...]) -> Iterator[str]:
             yield from _files_in(entry.path, endings)
         elif _counts(entry, endings):
             yield entry.path
-
-
-@dataclass(frozen=True)
-class Drawing(Parameters):
-    """How training draws its samples from a data set; the `live_` parameters are of those that are drawn live.
-
-    From files of systems alone, size, dots, weight and seed say how the stored picture would be drawn; None: as in the
-    release.
-    """
-
-    unseen: ClassVar[tuple[str, ...]] = ("cache_gb",)
-    renamed = {"views": "samples"}  # noqa: RUF012
-
-    cache_gb: NotNegative
-    samples: Literal["all", "one", "live"]
-    live_patches: Literal["stored", instances.Kind]
-    live_unit: instances.Unit
-    live_levels: Annotated[list[int], Length(2, 2), Range(0, 255)]
-    live_share: Share
-    live_delta: Share
-    live_weights: Annotated[float, Range(0, 0.5)]
-    live_size: Annotated[int, Range(1, 4096)] | None
-    live_dots: Annotated[int, Range(3, MOST)] | None
-    live_weight: Factor | Annotated[list[Factor], Length(6, 12)] | None
-    live_seed: Annotated[int, Range(0, SEEDS)] | None
-    live_axes: Annotated[int, Range(1, 3)]
-    live_range: Annotated[float, Range(0, 360)]
-    live_views: Annotated[int, Range(0, 999)]
-    live_jitter: Annotated[float, Range(0, 180)]
-    live_point_size: Annotated[list[int], Length(2, 2), Range(1, 3)]
-    live_points: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)]
-    live_depth: Literal["nearest", "last"]
-
-    def identity(self) -> dict[str, Any]:
-        return self._of_way(super().identity())
-
-    @classmethod
-    def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return cls._of_way(super().recorded(values))
-
-    @staticmethod
-    def _of_way(values: dict[str, Any]) -> dict[str, Any]:
-        """The values without those of live samples, where none is drawn live: no result depends on them."""
-        live = values.get("samples") == "live"
-        return {name: value for name, value in values.items() if live or not name.startswith("live_")}
-
-    @property
-    def cache_bytes(self) -> int:
-        """How much of decoded images, tables or models each process may keep."""
-        return int(self.cache_gb * GB)
-
-    def drawn(self) -> str:
-        """How samples are drawn, with the unit and the grays of new patches, for a title."""
-        kind = self.live_patches
-        if self.samples != "live" or kind == "stored":
-            return f"samples: {self.samples}"
-        low, high = self.live_levels
-        grays = "" if kind == "pattern" else f", grays {low} to {high}"
-        return f"samples: live, a new {NEW[kind]} for each {self.live_unit}{grays}"
-
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
-        yield from self.falling("live_levels", "live_point_size", "live_points")
-        for name, stored in STORED.items():
-            if self.samples != "live" and (value := getattr(self, name)) != stored:
-                needs = f"{name}: {value} needs samples: live, and systems or models as data"
-                yield f"{needs}; samples: {self.samples} shows stored images as they are, {name}: {stored}"
 
 
 class Samples(Protocol):
@@ -310,8 +236,8 @@ class OneOf:
         return self._images.pixels(members[0 if key is None else key % len(members)])
 
 
-class Only:
-    """Sample i of others, as samples by itself: to see it drawn again and again."""
+class Single:
+    """One sample as a data set of its own: to see it drawn again and again."""
 
     def __init__(self, others: Samples, i: int) -> None:
         self._others, self._i = others, i
@@ -325,7 +251,7 @@ class Only:
         return self._others.pixels(range(self._i, self._i + 1)[i], key)
 
 
-def open_images(root: Path, drawing: Drawing) -> Images | OneOf:
-    """The images of a folder as samples; samples all: every image is one; one: every category is one, see `OneOf`."""
-    images = Images.from_folder(root, cache_bytes=drawing.cache_bytes)
-    return OneOf(images) if drawing.samples == "one" else images
+def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
+    """The images of a folder as samples; one: a sample is a category, not an image; see `OneOf`."""
+    images = Images.from_folder(root, cache_bytes=cache_bytes)
+    return OneOf(images) if one else images

@@ -9,9 +9,8 @@ import functools
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,16 +23,16 @@ from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder, save
 
-PUBLISHED_RULE = {"search_seed": 1, "filling_rate": 0.2, "search_points": 100_000}  # of FractalDB
 
-
-@dataclass(frozen=True)
 class Rule(Parameters):
-    """Which random systems are categories."""
+    """Which random systems are categories; the defaults are FractalDB's."""
 
-    search_seed: Annotated[int, Range(0, values.SEEDS)]
-    filling_rate: Share
-    search_points: Points
+    search_seed: Annotated[int, Range(0, values.SEEDS)] = 1
+    """Of the one stream of candidates; 1 is the published one."""
+    filling_rate: Share = 0.2
+    """A candidate is a category when it lights at least this share of the picture (FractalDB: 0.2)."""
+    search_points: Points = 100_000
+    """Of each candidate's orbit (FractalDB: 100,000)."""
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -44,46 +43,56 @@ class Rule(Parameters):
 
     def unpublished(self) -> str:
         """What makes the categories others than the published ones, in words; nothing where they are those."""
-        differ = {name: value for name, value in PUBLISHED_RULE.items() if getattr(self, name) != value}
+        differ = {name: value for name, value in Rule.defaults().items() if getattr(self, name) != value}
         return ", ".join(f"{name} is {getattr(self, name)!r}, not {value!r}" for name, value in differ.items())
 
 
-@dataclass(frozen=True)
 class Explore(NotebookParameters, Rule):
-    """0_explore_ifs."""
+    """Parameters of notebook 0_explore_ifs."""
 
-    renamed = {"seed": "search_seed"}  # noqa: RUF012
+    renamed = {"seed": "search_seed"}
 
-    category: Whole
-    points: Points
-    image_size: Annotated[int, Range(64, 4096)]
+    category: Whole = 0
+    """The category to look at, counted from 0."""
+    points: Points = 100_000
+    """Dots of the largest picture."""
+    image_size: Annotated[int, Range(64, 4096)] = 512
+    """Pixels, each side."""
 
 
-@dataclass(frozen=True)
 class Search(NotebookParameters, Rule):
-    """1_search_categories."""
+    """Parameters of notebook 1_search_categories."""
 
-    unseen = ("workers",)
-    renamed = {"points": "search_points", "seed": "search_seed"}  # noqa: RUF012
+    no_effect: ClassVar[tuple[str, ...]] = ("workers",)
+    renamed = {"points": "search_points", "seed": "search_seed"}
 
-    categories: Annotated[int, Range(1, 99_999)]
-    workers: Workers
+    categories: Annotated[int, Range(1, 99_999)] = 1000
+    """How many to find; a longer search begins with the categories of a shorter one."""
+    workers: Workers = 0
+    """Threads; 0: one a core. The result does not depend on it."""
 
 
-@dataclass(frozen=True)
 class Render(StageParameters):
-    """2_render_2d."""
+    """Parameters of notebook 2_render_2d; the defaults are those of the released 2D-OFDB."""
 
-    unseen = ("workers",)
-    earlier = {"systems": None}  # noqa: RUF012
+    no_effect: ClassVar[tuple[str, ...]] = ("workers",)
 
-    systems: Place | None
-    categories: Count | None
-    image_size: Annotated[int, Range(16, 4096)]
-    points: Points
-    weight: Factor | Annotated[list[Factor], Length(6, 6)]
-    draw: Literal[raster.DRAWS]  # type: ignore[valid-type]
-    workers: Workers
+    seed: Annotated[int, Range(0, values.SEEDS)] = 0
+    """Of the patches; each category has a stream of its own."""
+    systems: Place | None = None
+    """A folder of CSV files of your own, one a system; null: categories/ of notebook 1."""
+    categories: Count | None = None
+    """How many to render, the first ones; null: all that were found."""
+    image_size: Annotated[int, Range(16, 4096)] = 362
+    """Pixels, each side (2D-OFDB: 362)."""
+    points: Points = 200_000
+    """Dots of an image (2D-OFDB: 200,000)."""
+    weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
+    """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, one for each of a to f."""
+    draw: Literal[raster.DRAWS] = "patch_gray"  # type: ignore[valid-type]
+    """A random 3 x 3 patch for each dot, or the dot alone; gray, or a hue that turns with time (as released: gray)."""
+    workers: Workers = 0
+    """Threads; 0: one a core. The files do not depend on it."""
 
     def inputs(self) -> tuple[str, ...]:
         return () if self.systems else ("categories",)
@@ -275,9 +284,14 @@ FAMILY = Family(
     ),
     sources=(
         Source("images"),
-        Source("categories", live.LiveImages, live=True, codes=True, suits=lambda root: ifs.dimensions(root) == 2),
+        Source(
+            "categories",
+            live.LiveImages,
+            live=live.ImagesDrawing,
+            codes=True,
+            suits=lambda root: ifs.dimensions(root) == 2,
+        ),
     ),
     picture=picture,
     goldens=goldens,
-    published={"systems": None, "image_size": 362, "points": 200_000, "weight": 0.2, "draw": "patch_gray"},
 )

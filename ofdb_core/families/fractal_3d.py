@@ -9,9 +9,8 @@ while training, from anywhere, with no stored image at all.
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -20,32 +19,54 @@ from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
 from ofdb_core.families.fractal_2d import csv
-from ofdb_core.families.live_views import WHITE, has_models, live_models, live_systems, load_points
+from ofdb_core.families.live_views import (
+    WHITE,
+    SystemsDrawing,
+    ViewsDrawing,
+    has_models,
+    live_models,
+    live_systems,
+    load_points,
+)
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import camera, point_cloud, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, dimensions, load_folder
 
 
-@dataclass(frozen=True)
 class Render(StageParameters):
-    """3_render_3d."""
+    """Parameters of notebook 3_render_3d; the defaults are those of the released 3D-OFDB."""
 
-    unseen = ("workers",)
-    renamed = {"points": "model_points"}  # noqa: RUF012
+    no_effect: ClassVar[tuple[str, ...]] = ("workers",)
+    renamed = {"points": "model_points"}
 
-    categories: Annotated[int, Range(1, 999_999)]
-    search_seed: Annotated[int, Range(0, SEEDS)]
-    search_points: Annotated[int, Range(3, MOST)]
-    variance: Annotated[float, Range(0, 0.9)]
-    degenerate: Literal["skip", "keep"]
-    model_points: Annotated[int, Range(3, MOST)]
-    weight: Factor | Annotated[list[Factor], Length(12, 12)]
-    axes: camera.AXES
-    views: Annotated[int, Range(1, 999)]
-    image_size: Annotated[int, Range(1, 4096)]
-    point_size: camera.POINT_SIZE
-    one_stream: bool
-    workers: Workers
+    seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of the models' points and of the cameras' jitter; each category has streams of its own."""
+    categories: Annotated[int, Range(1, 999_999)] = 1000
+    """How many to find; a longer search begins with the categories of a shorter one."""
+    search_seed: Annotated[int, Range(0, SEEDS)] = 1
+    """Of the one stream of candidates."""
+    search_points: Annotated[int, Range(3, MOST)] = 10_000
+    """Of each candidate's orbit, with its start (3D-OFDB: 10,000)."""
+    variance: Annotated[float, Range(0, 0.9)] = 0.05
+    """A candidate is a category when each axis varies more than this (3D-OFDB: 0.05)."""
+    degenerate: Literal["skip", "keep"] = "skip"
+    """A candidate whose weighted model diverges: skip it, or keep it without a model."""
+    model_points: Annotated[int, Range(3, MOST)] = 10_000
+    """Of a model's orbit, with its start, which is left out (3D-OFDB: 10,000)."""
+    weight: Factor | Annotated[list[Factor], Length(12, 12)] = 0.4
+    """On coefficient a of every map (3D-OFDB: 0.4); or twelve numbers, one for each of a to l."""
+    axes: camera.AXES = 1
+    """What the camera turns about: 1 axis (3D-OFDB), 2 or 3."""
+    views: Annotated[int, Range(1, 999)] = 12
+    """Stored for each axis: 12, 144 or 1,728 images a category (3D-OFDB: 12)."""
+    image_size: Annotated[int, Range(1, 4096)] = 224
+    """Pixels, each side (3D-OFDB: 224)."""
+    point_size: camera.POINT_SIZE = 1
+    """Pixels, each side, that a point lights: 1 (3D-OFDB), 2 or 3."""
+    one_stream: bool = False
+    """The original's order: one stream of random numbers through all models, one through all views."""
+    workers: Workers = 0
+    """Threads; 0: one a core. The files do not depend on it."""
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -299,22 +320,9 @@ FAMILY = Family(
     ),
     sources=(
         Source("views"),
-        Source("models", live_models, live=True, suits=has_models),
-        Source("categories3d", live_systems, live=True, codes=True, suits=lambda root: dimensions(root) == 3),
+        Source("models", live_models, live=ViewsDrawing, suits=has_models),
+        Source("categories3d", live_systems, live=SystemsDrawing, codes=True, suits=lambda root: dimensions(root) == 3),
     ),
     picture=picture,
     goldens=goldens,
-    published={
-        "search_seed": 1,
-        "search_points": 10_000,
-        "variance": 0.05,
-        "degenerate": "skip",
-        "model_points": 10_000,
-        "weight": 0.4,
-        "axes": 1,
-        "views": 12,
-        "image_size": 224,
-        "point_size": 1,
-        "one_stream": False,
-    },
 )

@@ -6,23 +6,79 @@ al., ICCV 2023); where its coefficients vary, too, it has other dots. Without a 
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from tqdm import tqdm
 
 from ofdb_core.base import folder, threads, values
-from ofdb_core.data.samples import Cache, Drawing
+from ofdb_core.base.parameters import Parameters
+from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
+from ofdb_core.data.samples import Cache
 from ofdb_core.formulas import chaos_game, instances, point_cloud, raster, streams
 from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
 
 RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # how images are made
 FIXED = {"draw": "patch_gray", "one_stream": False}  # what cannot be made otherwise while training
-NAMES = {"points": "live_dots"}  # of the parameters that are not called live_<name>
+DOTS = {"points": "dots"}  # the parameter that a manifest has by another name
 KEYS = 2**64
 FACTORS = 1  # of a key's streams, the one that coefficients vary by
+NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of `Patched.patches`
+
+
+class Patched(Parameters):
+    """Parameters of samples whose dots have patches; new ones cost 0.05 to 0.08 ms an image, 0.1 ms a view."""
+
+    patches: Literal["stored", instances.Kind] = "stored"
+    """Of a dot: stored, or drawn anew: pattern (a random mask), texture (random grays) or both."""
+    unit: instances.Unit = "dot"
+    """What a patch is drawn for: each dot, or the whole image."""
+    levels: Annotated[list[int], Length(2, 2), Range(0, 255)] = [0, 255]
+    """Grays of a texture: between these."""
+    share: Share = 1.0
+    """Of the samples that are drawn so; the others are as stored."""
+
+    def __str__(self) -> str:
+        low, high = self.levels
+        grays = "" if self.patches == "pattern" else f", grays {low} to {high}"
+        return (
+            "patches as stored"
+            if self.patches == "stored"
+            else f"a new {NEW[self.patches]} for each {self.unit}{grays}"
+        )
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        yield from self.falling("levels")
+
+    def drawing(self, light: int) -> instances.Patches | None:
+        """How the patches of an instance are drawn; None: they are the stored ones."""
+        low, high = self.levels
+        return None if self.patches == "stored" else instances.Patches(self.patches, self.unit, (low, high), light)
+
+
+class Varied(Parameters):
+    """Parameters of samples whose systems vary: 3 ms an image, 0.7 ms a view."""
+
+    delta: Share = 0.0
+    """A factor on each coefficient, from 1 - this to 1 + this (1p-frac: 0.1)."""
+    weights: Annotated[float, Range(0, 0.5)] = 0.0
+    """Spread of FractalDB's rows of weights (0.4), one drawn in place of weight; 0: none."""
+    dots: Annotated[int, Range(3, MOST)] | None = None
+    """Of an image, or points of a model; null: as released (200,000 and 10,000)."""
+    weight: Factor | Annotated[list[Factor], Length(6, 12)] | None = None
+    """On coefficient a, or a list for each coefficient; null: as released (0.2 in the plane, 0.4 in space)."""
+    seed: Annotated[int, Range(0, SEEDS)] | None = None
+    """Of the stored ones that systems stand for; null: as released (0)."""
+
+
+class ImagesDrawing(Patched, Varied):
+    """Parameters of samples drawn from systems of the plane."""
+
+    size: Annotated[int, Range(1, 4096)] | None = None
+    """Pixels, each side; null: as released (362)."""
 
 
 def told(weight: Weight) -> str:
@@ -31,24 +87,24 @@ def told(weight: Weight) -> str:
     return f"weight: {what}, as 2D-OFDB does by 0.2 and 3D-OFDB by 0.4"
 
 
-def how(drawing: Drawing, released: dict[str, Any], root: str | Path, stored: Path) -> dict[str, Any]:
-    """How pictures are made: as the parameters say, and as released where these say nothing (None).
+def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | Path, stored: Path) -> dict[str, Any]:
+    """How pictures are made: as the parameters say, and as released where a parameter is None.
 
-    root: the folder of their systems; stored: that of the run's stored pictures. Where it was made otherwise, a
-    parameter that says so is followed, and named in a line; one that says nothing is a ValueError.
+    root: the folder of the systems; stored: that of the run's stored pictures. Where these were made otherwise, a
+    parameter with a value is followed, and a line names it; for None that is a ValueError.
     """
     made, facts = {}, (folder.manifest(stored) or {}).get("parameters", {})
     for name, only in FIXED.items():
         if facts.get(name, only) != only:
             raise ValueError(f"{stored} was made with {name}: {facts[name]}; while training it can only be {only}")
     for name, usual in released.items():
-        parameter = NAMES.get(name, f"live_{name}")
+        parameter = DOTS.get(name, name)
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
         if name == "weight" and given is None and not folder.is_complete(root):
-            print(f"{root}: {told(usual)}; -p live_weight 1 draws the systems as they are")
+            print(f"{root}: {told(usual)}; -p live.weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
-            sentence = f"{parameter}: {made[name]}, but {stored} was made with {had}"
+            sentence = f"live.{parameter}: {made[name]}, but {stored} was made with {had}"
             if given is None:
                 raise ValueError(f"{sentence}; give one of the two")
             print(sentence)
@@ -66,11 +122,11 @@ def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
 class Shapes:
     """An array for each of many systems: make(system, weight, category=number), as stored, and varied for an instance.
 
-    The stored ones are made here, in threads, and kept while drawing.cache_bytes last; the others are made anew when
-    they are asked for. A system that is `Degenerate` is named and left out of the `numbers`.
+    The stored ones are made here, in threads, and kept while cache_bytes last; the others are made anew when they are
+    asked for. A system that is `Degenerate` is named and left out of the `numbers`.
 
-    An instance has a row of `weight_rows` in place of the weight where there are live_weights, and then each of its
-    coefficients a factor of its own, from 1 - live_delta to 1 + live_delta.
+    An instance has a row of `weight_rows` in place of the weight where there are weights, and then each of its
+    coefficients a factor of its own, from 1 - delta to 1 + delta.
     """
 
     def __init__(
@@ -78,14 +134,15 @@ class Shapes:
         systems: Iterable[tuple[int, IFS]],
         make: Callable[..., np.ndarray],
         weight: Weight,
-        drawing: Drawing,
+        drawing: Varied,
         *,
+        cache_bytes: int,
         label: str,
     ) -> None:
-        self._systems, self._make, self._delta = dict(systems), make, drawing.live_delta
+        self._systems, self._make, self._delta = dict(systems), make, drawing.delta
         d = next(iter(self._systems.values())).d
-        self._weights = [weight, *(weight_rows(drawing.live_weights, d) if drawing.live_weights else [])]
-        self._kept: Cache[tuple[int, int]] = Cache(self._of_row, drawing.cache_bytes)
+        self._weights = [weight, *(weight_rows(drawing.weights, d) if drawing.weights else [])]
+        self._kept: Cache[tuple[int, int]] = Cache(self._of_row, cache_bytes)
         lacking = self._begin(label)
         self.numbers = [number for number in self._systems if number not in lacking]
         if not self.numbers:
@@ -133,14 +190,6 @@ class Shapes:
             return self.stored(i)
 
 
-def patches_of(drawing: Drawing, light: int) -> instances.Patches | None:
-    """How the patches of an instance are drawn; None: they are the stored ones."""
-    if drawing.live_patches == "stored":
-        return None
-    low, high = drawing.live_levels
-    return instances.Patches(drawing.live_patches, drawing.live_unit, (low, high), light)
-
-
 def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, category: int) -> np.ndarray:
     """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`."""
     orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(points))
@@ -154,16 +203,16 @@ class LiveImages:
     What is kept of them are tables of dots, 50 KB a category as released.
     """
 
-    def __init__(self, root: str | Path, drawing: Drawing) -> None:
-        made = how(drawing, RELEASED, root, Path(root).parent / "images")
-        self._size, weight = made["size"], made["weight"]
-        values.whole(2 * raster.PAD + 1, live_size=self._size)
+    def __init__(self, root: str | Path, drawing: ImagesDrawing, cache_bytes: int) -> None:
+        made = resolve_drawing(drawing, RELEASED, root, Path(root).parent / "images")
+        self._size = made["size"]
+        values.whole(2 * raster.PAD + 1, **{"live.size": self._size})
         make = functools.partial(table, size=self._size, points=made["points"], seed=made["seed"])
-        self._shapes = Shapes(systems(root, 2), make, weight, drawing, label="tables")
+        self._shapes = Shapes(systems(root, 2), make, made["weight"], drawing, cache_bytes=cache_bytes, label="tables")
         named = names(root)
         self.classes = [named[number] for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))
-        self._patches, self._fresh = patches_of(drawing, raster.GRAY), drawing.live_share * KEYS
+        self._patches, self._fresh = drawing.drawing(raster.GRAY), drawing.share * KEYS
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -5,13 +5,15 @@ squares of random patches (see `live`).
 """
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 
+from ofdb_core.base.values import SEEDS, Length, Range
 from ofdb_core.data import ply
-from ofdb_core.data.samples import Cache, Drawing, class_files, unwrapped
+from ofdb_core.data.samples import Cache, class_files, unwrapped
 from ofdb_core.families import live
 from ofdb_core.formulas import camera, ifs, point_cloud, streams
 from ofdb_core.formulas.ifs import IFS, Weight
@@ -19,8 +21,44 @@ from ofdb_core.formulas.ifs import IFS, Weight
 MODEL = {"points": 10_000, "weight": 0.4, "seed": 0}  # how the released ones are made
 VIEWS = {"size": 224, "seed": 0, "axes": 1, "views": 12}
 DRAWS = 8  # numbers that a view takes: a point's size, the share of points, three angles and three of a small turn
-CAMERA, CHOICE = int(streams.FIRST), int(streams.GOLDEN)  # turn a key, whose stream patches have, into those of others
+CAMERA, CHOICE = int(streams.FIRST), int(streams.GOLDEN)  # XORed with the key: separate streams for camera and thinning
 WHITE = int(camera.PALETTE[1, 0])
+
+
+class ViewsDrawing(live.Patched):
+    """Parameters of views that are rendered from models while training."""
+
+    size: Annotated[int, Range(1, 4096)] | None = None
+    """Pixels, each side; null: as released (224)."""
+    seed: Annotated[int, Range(0, SEEDS)] | None = None
+    """Of the stored views' jitter; null: as released (0)."""
+    axes: Annotated[int, Range(1, 3)] = 3
+    """What the camera turns about: 1 (as the stored views), 2 or 3 (any viewpoint)."""
+    range: Annotated[float, Range(0, 360)] = 360.0
+    """Degrees about each of these axes in which the camera may stand; 360: anywhere."""
+    views: Annotated[int, Range(0, 999)] = 0
+    """Stored viewpoints about each axis (12, with axes: 1) at which the camera stands; 0: anywhere."""
+    jitter: Annotated[float, Range(0, 180)] = 3.0
+    """Degrees, at most, of a further small turn about all three axes; none with views."""
+    point_size: Annotated[list[int], Length(2, 2), Range(1, 3)] = [1, 2]
+    """Pixels, each side, that a point lights: drawn between these."""
+    points: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)] = [0.5, 1.0]
+    """Share of a model's points that are drawn: between these."""
+    depth: Literal["nearest", "last"] = "nearest"
+    """Of points with patches, which is seen: the nearest to the camera, or the last in its file."""
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        yield from self.falling("point_size", "points")
+        if self.unit == "image" and self.patches in ("pattern", "both") and self.point_size[0] < 3:
+            yield "point_size: must be [3, 3] with unit: image; part of a mask may be all black"
+
+
+class SystemsDrawing(ViewsDrawing, live.Varied):
+    """Parameters of views of the models that systems of space give."""
+
+    seed: Annotated[int, Range(0, SEEDS)] | None = None
+    """Of the stored models and views that systems stand for; null: as released (0)."""
 
 
 def cloud(points: np.ndarray) -> np.ndarray:
@@ -68,8 +106,8 @@ class LiveViews:
     """Samples whose pictures are views of models, rendered when they are asked for.
 
     The viewpoint is that of the first stored view, moved by a random angle about each of the camera's axes and then by
-    a small turn; or, with live_views, that of any stored view. The size of a point and the share of the points vary
-    too, and the points' patches where live_patches says so.
+    a small turn; or, with `views`, that of any stored view. The size of a point and the share of the points vary too,
+    and the points' patches where `patches` says so.
 
     views: the folder of the run's stored views; categories: the number of each sample's category, which the jitter of
     stored views belongs to.
@@ -80,24 +118,22 @@ class LiveViews:
         models: Models,
         labels: list[int],
         classes: list[str],
-        drawing: Drawing,
+        drawing: ViewsDrawing,
         *,
         views: Path,
         categories: list[int],
+        cache_bytes: int,
     ) -> None:
         self.labels, self.classes = np.asarray(labels, np.int64), classes
         self._models, self._drawing, self._categories = models, drawing, categories
-        self._fresh, self._patches = drawing.live_share * live.KEYS, live.patches_of(drawing, WHITE)
-        one_mask = drawing.live_unit == "image" and drawing.live_patches in ("pattern", "both")
-        if one_mask and drawing.live_point_size[0] < 3:
-            raise ValueError("live_point_size: must be [3, 3] with live_unit: image; part of a mask may be all black")
-        self._size, self._jitter = drawing.live_size or VIEWS["size"], None
-        if drawing.live_views:
-            made = live.how(drawing, VIEWS, views, views)
+        self._fresh, self._patches = drawing.share * live.KEYS, drawing.drawing(WHITE)
+        self._size, self._jitter = drawing.size or VIEWS["size"], None
+        if drawing.views:
+            made = live.resolve_drawing(drawing, VIEWS, views, views)
             self._size, self._views, axes = made["size"], made["views"], made["axes"]
             self._order = camera.indices(axes=axes, views=self._views)
             jitter = functools.partial(streams.jitter, axes * len(self._order), made["seed"])
-            self._jitter = Cache(jitter, drawing.cache_bytes)
+            self._jitter = Cache(jitter, cache_bytes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -105,20 +141,20 @@ class LiveViews:
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """A view of model i, (size, size) uint8; 0 and 255, unless its points have patches of grays.
 
-        Without a key: the first stored view (without its jitter, unless there are live_views), of all points, each as
+        Without a key: the first stored view (without its jitter, unless there are `views`), of all points, each as
         small as is allowed.
         """
         drawing, u = self._drawing, None if key is None else streams.units(np.uint64(key ^ CAMERA), DRAWS)
         fresh = key if key is not None and key < self._fresh else None
         points = self._models.stored(i) if fresh is None else self._models.drawn(i, fresh)
-        rotation, side = self._rotation(i, u), drawing.live_point_size[0]
+        rotation, side = self._rotation(i, u), drawing.point_size[0]
         if u is not None:
-            side = _among(u[0], side, drawing.live_point_size[1])
-            fewest, most = drawing.live_points
+            side = _among(u[0], side, drawing.point_size[1])
+            fewest, most = drawing.points
             points = point_cloud.thinned(points, fewest + u[1] * (most - fewest), (key or 0) ^ CHOICE)
         if fresh is None or self._patches is None:
             return camera.render(points, rotation, size=self._size, point_size=side, light=WHITE)
-        patches, nearest = self._patches.drawn(fresh, len(points)), drawing.live_depth == "nearest"
+        patches, nearest = self._patches.drawn(fresh, len(points)), drawing.depth == "nearest"
         return camera.paint(points, rotation, patches, size=self._size, point_size=side, nearest=nearest)
 
     def _rotation(self, i: int, u: np.ndarray | None) -> np.ndarray:
@@ -129,9 +165,9 @@ class LiveViews:
             return camera.stored(self._order[view], jitter, views=self._views)
         drawing = self._drawing
         if u is None:
-            return camera.anywhere(np.zeros(drawing.live_axes), np.zeros(3))
-        angles = (u[2 : 2 + drawing.live_axes] - 0.5) * drawing.live_range
-        return camera.anywhere(angles, (u[5:8] * 2 - 1) * drawing.live_jitter)
+            return camera.anywhere(np.zeros(drawing.axes), np.zeros(3))
+        angles = (u[2 : 2 + drawing.axes] - 0.5) * drawing.range
+        return camera.anywhere(angles, (u[5:8] * 2 - 1) * drawing.jitter)
 
 
 def has_models(root: Path) -> bool:
@@ -139,22 +175,23 @@ def has_models(root: Path) -> bool:
     return any(unwrapped(root, [".ply"]).glob("*/*.ply"))
 
 
-def live_models(root: str | Path, drawing: Drawing) -> LiveViews:
+def live_models(root: str | Path, drawing: ViewsDrawing, cache_bytes: int) -> LiveViews:
     """Views of the models <root>/<class>/<file>.ply; what is kept of them are 12 bytes a point."""
     paths, labels, classes = class_files(root, "model", [".ply"])
     named = [int(name) if name.isdecimal() else label for label, name in enumerate(classes)]
-    categories, views = [named[label] for label in labels], Path(root).parent / "views"
-    return LiveViews(_Files(paths, drawing.cache_bytes), labels, classes, drawing, views=views, categories=categories)
+    models, views, numbers = _Files(paths, cache_bytes), Path(root).parent / "views", [named[label] for label in labels]
+    return LiveViews(models, labels, classes, drawing, views=views, categories=numbers, cache_bytes=cache_bytes)
 
 
-def live_systems(root: str | Path, drawing: Drawing) -> LiveViews:
+def live_systems(root: str | Path, drawing: SystemsDrawing, cache_bytes: int) -> LiveViews:
     """Views of the models that the systems in <root>/*.csv give, those of `live_models` as they are stored.
 
     A system that gives no model has no sample, as it has no file.
     """
-    made, views = live.how(drawing, MODEL, root, Path(root).parent / "models"), Path(root).parent / "views"
+    made = live.resolve_drawing(drawing, MODEL, root, Path(root).parent / "models")
     make, systems = functools.partial(model, points=made["points"], seed=made["seed"]), live.systems(root, 3)
-    models = live.Shapes(systems, make, made["weight"], drawing, label="models")
-    names = ifs.names(root)
+    models = live.Shapes(systems, make, made["weight"], drawing, cache_bytes=cache_bytes, label="models")
+    names, views = ifs.names(root), Path(root).parent / "views"
     labels, classes = list(range(len(models.numbers))), [names[number] for number in models.numbers]
-    return LiveViews(models, labels, classes, drawing, views=views, categories=models.numbers)
+    numbers = models.numbers
+    return LiveViews(models, labels, classes, drawing, views=views, categories=numbers, cache_bytes=cache_bytes)

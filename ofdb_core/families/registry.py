@@ -10,20 +10,20 @@ import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from ofdb_core.base import provenance
-from ofdb_core.base.parameters import NotebookParameters, ParameterError
-from ofdb_core.data.samples import Drawing, Samples, open_images
+from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
+from ofdb_core.base.values import NotNegative, nearest
+from ofdb_core.data.samples import GB, Samples, open_images
 
-ELSEWHERE = "OFDB_FAMILIES"
-VARIED = ("live_delta", "live_weights")  # what only systems can do
+FAMILIES_VARIABLE = "OFDB_FAMILIES"
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Source:
-    """A folder that training can draw samples from: opens(root, drawing) gives them.
+    """A folder that training can draw samples from.
 
-    live: they are drawn while training; codes: from systems, whose coefficients may vary; suits(root): whether a
-    folder of the user's holds such files, and is opened so, too.
+    folder: its name in an experiment's folder, and for `data`; live: the class of the parameters by which samples are
+    drawn from its files while training; None: its files are images. opens(root, parameters, cache_bytes) gives live
+    samples, opens(root, one, cache_bytes) those of images; codes: the files are systems; suits(root): whether a folder
+    of the user's holds such files, and is opened so, too.
     """
 
     folder: str
-    opens: Callable[[Path, Drawing], Samples] = open_images
-    live: bool = False
+    opens: Callable[[Path, Any, int], Samples] = open_images
+    live: type[Parameters] | None = None
     codes: bool = False
     suits: Callable[[Path], bool] | None = None
 
@@ -63,7 +65,7 @@ class Family:
 
     name: in the names of its stage and benchmark; stages: in order, the last one writes the images or views; sources:
     what training may name as its `data`; picture(parameters of the last stage, category) -> (H, W) or (H, W, 3) uint8;
-    goldens: sentences about the original's bytes, and whether they hold; published: values of the published set;
+    goldens: sentences about the original's bytes, and whether they hold;
     properties(parameters of the last stage, category) -> numbers by name, for the gallery to sort by.
     """
 
@@ -73,13 +75,11 @@ class Family:
     sources: tuple[Source, ...]
     picture: Callable[[Any, int], np.ndarray]
     goldens: Callable[[], Iterator[tuple[str, bool]]]
-    published: dict[str, Any] = field(default_factory=dict)
     properties: Callable[[Any, int], dict[str, float]] | None = None
 
     def example(self, **values: Any) -> Any:
-        """Parameters of the last stage by the published values, and these."""
-        given = {"out": "", "seed": 0, "workers": 0, "categories": 1, **self.published, **values}
-        return self.stages[-1].parameters.of(given)
+        """Parameters of the last stage: the published values, and these."""
+        return self.stages[-1].parameters.of(values)
 
     @property
     def cover(self) -> str:
@@ -122,9 +122,9 @@ def _found() -> dict[str, Family]:
 
 def _elsewhere() -> list[Path]:
     """The files that OFDB_FAMILIES names; it then names them for processes that start in other folders, too."""
-    paths = [Path(path).absolute() for path in os.environ.get(ELSEWHERE, "").split(os.pathsep) if path]
+    paths = [Path(path).absolute() for path in os.environ.get(FAMILIES_VARIABLE, "").split(os.pathsep) if path]
     if paths:
-        os.environ[ELSEWHERE] = os.pathsep.join(map(str, paths))
+        os.environ[FAMILIES_VARIABLE] = os.pathsep.join(map(str, paths))
     return paths
 
 
@@ -132,11 +132,13 @@ def _loaded(path: Path) -> ModuleType:
     """The module of a family's file outside the package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise ParameterError([f"{ELSEWHERE}: {path} is no Python file; it names files, joined by {os.pathsep!r}"])
+        raise ParameterError(
+            [f"{FAMILIES_VARIABLE}: {path} is no Python file; it names files, joined by {os.pathsep!r}"]
+        )
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not isinstance(getattr(module, "FAMILY", None), Family):
-        raise ParameterError([f"{ELSEWHERE}: {path} does not end with FAMILY = Family(...)"])
+        raise ParameterError([f"{FAMILIES_VARIABLE}: {path} does not end with FAMILY = Family(...)"])
     return module
 
 
@@ -176,30 +178,74 @@ def source_of(data: str, root: Path) -> Source:
     return Source(root.name)
 
 
-def misfit(data: str, source: Source, drawing: Drawing) -> str | None:
-    """The sentence that refuses a way of drawing samples from a source, or None where it suits."""
-    if source.live == (drawing.samples == "live"):
-        varied = source.live and not source.codes and [name for name in VARIED if getattr(drawing, name)]
-        return f"{varied[0]}: needs systems; data: {data} has none ({_named('codes')} have)" if varied else None
-    refused = f"samples: {drawing.samples} does not suit data: {data}"
-    if source.live:
-        return f"{refused}, whose files are rendered while training: give samples: live"
-    return f"{refused}; only these are rendered while training: {_named('live')}"
+def _named(sources: Iterable[Source]) -> str:
+    return ", ".join(source.folder for source in sources)
 
 
-def _named(what: str) -> str:
-    """The sources that are `live`, or have `codes`."""
-    return ", ".join(source.folder for source in sources().values() if getattr(source, what))
+class Drawing(Parameters):
+    """How training draws samples from a data set."""
+
+    no_effect: ClassVar[tuple[str, ...]] = ("cache_gb",)
+    renamed = {"views": "samples"}
+
+    samples: Literal["all", "one", "live"] = "all"
+    """all: a file is a sample; one: a category is, a file of it drawn anew each time; live: drawn by formula."""
+    live: dict = {}
+    """With samples: live, parameters of the data that they are drawn from, as {"patches": "pattern"}."""
+    cache_gb: NotNegative = 1.0
+    """Memory, for each device, for decoded images, tables or models; what is beyond is made anew."""
+
+    @classmethod
+    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> list[type[Parameters]]:
+        able = sources() if values is None else {values.get("data"): sources().get(values.get("data", ""))}
+        return [source.live for source in able.values() if source and source.live and name == "live"]
+
+    @classmethod
+    def renames(cls) -> dict[str, str]:
+        every = {entry for part in cls.entries("live") for entry in part.kinds()}
+        return {**super().renames(), **{f"live_{entry}": f"live.{entry}" for entry in every}}
+
+    @property
+    def cache_bytes(self) -> int:
+        """How much of decoded images, tables or models each process may keep."""
+        return int(self.cache_gb * GB)
+
+    def misfits(self, data: str, source: Source) -> Iterator[str]:
+        """Sentences about what does not suit a source, which `data` names."""
+        drawn = [other for other in sources().values() if other.live]
+        if source.live and self.samples != "live":
+            yield (
+                f"samples: {self.samples} does not suit data: {data}, whose files are rendered while training: give "
+                "samples: live"
+            )
+        elif self.samples == "live" and not source.live:
+            yield (f"samples: live does not suit data: {data}; only these are rendered while training: {_named(drawn)}")
+        elif self.live and not source.live:
+            yield f"live: {self.live} needs samples: live; samples: {self.samples} shows stored images as they are"
+        elif source.live:
+            yield from _misfits_of(self.live, data, source.live, drawn)
+
+    def draws(self, source: Source) -> Parameters | None:
+        """The parameters of samples that are drawn live; None: they are stored."""
+        return source.live.of(self.live) if source.live else None
+
+    def opened(self, data: str, root: Path) -> Samples:
+        """The samples to train on, from the folder root that `data` names; a ValueError where they cannot be drawn."""
+        source = source_of(data, root)
+        if problems := list(self.misfits(data, source)):
+            raise ParameterError(problems)
+        return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
 
 
-def fitting(data: str, root: Path, drawing: Drawing) -> Source:
-    """The source that `data` names, or that suits the folder root; a ValueError where samples cannot be drawn so."""
-    source = source_of(data, root)
-    if sentence := misfit(data, source, drawing):
-        raise ValueError(sentence)
-    return source
-
-
-def samples(data: str, root: Path, drawing: Drawing) -> Samples:
-    """The samples to train on, from the folder root that `data` names; a ValueError where they cannot be drawn so."""
-    return fitting(data, root, drawing).opens(root, drawing)
+def _misfits_of(values: dict[str, Any], data: str, live: type[Parameters], every: list[Source]) -> Iterator[str]:
+    """Sentences about parameters of live samples that are another source's, or cannot be used."""
+    strange = values.keys() - live.kinds().keys()
+    if others := {name: [other for other in every if other.live and name in other.live.kinds()] for name in strange}:
+        for name, able in others.items():
+            hint = f"; it is of {_named(able)}" if able else nearest(name, live.kinds())
+            yield f"live.{name}: no parameter of data: {data}{hint}"
+        return
+    try:
+        live.of(values)
+    except ParameterError as error:
+        yield from (f"live.{problem}" for problem in error.problems)

@@ -9,16 +9,15 @@ import hashlib
 import io
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
 from ofdb_core.base import folder, writing
 from ofdb_core.base.parameters import StageParameters
-from ofdb_core.base.values import Range, Workers
+from ofdb_core.base.values import SEEDS, Range, Workers
 from ofdb_core.data import png
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import contours
@@ -26,18 +25,25 @@ from ofdb_core.formulas.contours import ORIGINAL, Atom, Ranges, Strokes
 from ofdb_core.formulas.streams import Mersenne
 
 
-@dataclass(frozen=True)
 class Render(StageParameters):
-    """3_render_visualatom."""
+    """Parameters of notebook 3_render_visualatom."""
 
-    unseen = ("workers",)
+    no_effect: ClassVar[tuple[str, ...]] = ("workers",)
 
-    categories: Annotated[int, Range(1, 99_999)]
-    instances: Annotated[int, Range(1, 9_999)]
-    image_size: Annotated[int, Range(1, 4096)]
-    settings: Literal["published", "original"]
-    one_stream: bool
-    workers: Workers
+    seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of atoms and images; each category and each image has a stream of its own."""
+    categories: Annotated[int, Range(1, 99_999)] = 1000
+    """VisualAtom-1k: 1,000."""
+    instances: Annotated[int, Range(1, 9_999)] = 1
+    """Images of each category; one, as OFDB would have it (VisualAtom-1k: 1,000)."""
+    image_size: Annotated[int, Range(1, 4096)] = 512
+    """Pixels, each side (VisualAtom: 512)."""
+    settings: Literal["published", "original"] = "published"
+    """What atoms are drawn from: published (VisualAtom-1k) or original (the program's defaults)."""
+    one_stream: bool = False
+    """The original's order: one stream of random numbers through all categories."""
+    workers: Workers = 0
+    """Threads; 0: one a core. The files do not depend on it."""
 
 
 def image_name(category: int, vertices: int, instance: int) -> str:
@@ -90,9 +96,7 @@ def _in_one_stream(
         for instance in range(instances):
             strokes = contours.strokes(atom, stream, ranges)
             yield image_name(number, atom.vertices, instance), functools.partial(make, atom, strokes)
-        contours.centre_shift(
-            stream, ranges
-        )  # the original draws a centre after each image too, for one that does not come
+        contours.centre_shift(stream, ranges)  # the original draws one more after the last image: stay in step
 
 
 def write_images(
@@ -179,6 +183,5 @@ FAMILY = Family(
     sources=(Source("visualatom"),),
     picture=picture,
     goldens=goldens,
-    published={"instances": 1, "image_size": 512, "settings": "published", "one_stream": False},
     properties=properties,
 )

@@ -4,13 +4,10 @@ The shell asks `completion words WORD ...` at each press of the key. So nothing 
 parameters are read from the notebooks' files.
 """
 
-import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 
-from ofdb_core.base import provenance
 from ofdb_core.run import experiments
 from ofdb_core.run.experiments import UsageError
 
@@ -40,7 +37,6 @@ compdef _ofdb {names}"""
 SCRIPTS = {"bash": BASH, "zsh": ZSH}
 FOLLOWED = {"-p": 2, "--out": 1, "--params": 1, "--launch": 1}  # option -> how many words follow it, of any form
 BEFORE_ONE = ("list", "cost")  # commands that are followed by an experiment
-PARAMETER = re.compile(r"^(\w+):", re.MULTILINE)
 
 
 def script(shell: str) -> str:
@@ -54,7 +50,7 @@ def words(typed: Sequence[str], commands: Sequence[str]) -> list[str]:
     """What the last of the typed words may become; nothing where that is a file, or a value."""
     *before, current = typed or [""]
     if "--params" in before[:-1]:
-        os.environ[experiments.ELSEWHERE] = os.path.realpath(before[before.index("--params") + 1])
+        os.environ[experiments.PARAMS_VARIABLE] = os.path.realpath(before[before.index("--params") + 1])
     try:
         return sorted({word for word in _candidates(before, current, commands) if word.startswith(current)})
     except (UsageError, OSError):  # the command itself tells of it
@@ -76,7 +72,7 @@ def _candidates(before: Sequence[str], current: str, commands: Sequence[str]) ->
     elif current.startswith("-"):
         yield from (*FOLLOWED, "--help")
     elif experiment is None or experiment in BEFORE_ONE:
-        yield from [*experiments.found(), *(() if experiment else commands)]
+        yield from [*experiments.names(), *(() if experiment else commands)]
     elif experiment == "completion":
         yield from SCRIPTS
     elif experiment not in commands:
@@ -98,12 +94,6 @@ def _plain(before: Sequence[str]) -> list[str]:
 
 def _parameters(stage: str) -> list[str]:
     """The names of a stage's parameters."""
-    path = provenance.notebook_of(stage)
-    if path.stem != stage:  # its parameters stand in its family's file
-        from ofdb_core.run import road
+    from ofdb_core.run import stages
 
-        return [name for name in road.stages()[stage].parameters.kinds() if name != "out"]
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if "parameters" in cell["metadata"].get("tags", ()):
-            return [name for name in PARAMETER.findall("".join(cell["source"])) if name != "out"]
-    return []
+    return [name for name in stages.stages()[stage].parameters.kinds() if name != "out"]

@@ -14,7 +14,7 @@ from typing import Any
 from ofdb_core.base import files, manifests, provenance
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families.registry import Stage
-from ofdb_core.run import ledger, road
+from ofdb_core.run import ledger, stages
 
 FEW, SOME = 4, 16  # categories that a family's stage writes, twice, as the start of its work costs time of its own
 
@@ -47,7 +47,7 @@ def categories(checked: Mapping[str, NotebookParameters], parameters: NotebookPa
     if own := getattr(parameters, "categories", None):
         return int(own)
     for name, other in checked.items():
-        if set(road.stages()[name].writes) & set(parameters.inputs()):
+        if set(stages.stages()[name].writes) & set(parameters.inputs()):
             return int(getattr(other, "categories", 0))
     return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
 

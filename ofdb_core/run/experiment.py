@@ -18,7 +18,7 @@ from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
-from ofdb_core.run import experiments, launch, ledger, notebook, parameter_files, road
+from ofdb_core.run import launch, ledger, notebook, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.stages.recipes import Finetune, Pretrain
 from ofdb_core.training.recipe import Recipe
@@ -42,9 +42,7 @@ def reason(stage: str, checked: NotebookParameters, out: Path) -> str | None:
         return "it has not run yet"
     if not _saved_whole(path):
         return f"{path.name} was not saved to its end"
-    wanted, had = (
-        manifests.portable(values, out) for values in (checked.identity(), checked.recorded(entry["parameters"]))
-    )
+    wanted, had = (manifests.portable(values, out) for values in (checked.identity(), entry["parameters"]))
     changed = [name for name in wanted if wanted[name] != had.get(name)]
     if changed:
         return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
@@ -101,7 +99,7 @@ def _alone(out: Path) -> Iterator[None]:
 def _check_inputs(chosen: Sequence[str], checked: dict[str, NotebookParameters]) -> None:
     """Refuse a stage whose input neither lies in its folder nor is made by a stage that runs before it."""
     for i, stage in enumerate(chosen):
-        if sentence := road.missing(checked[stage], chosen[:i]):
+        if sentence := stages.missing(checked[stage], chosen[:i]):
             raise UsageError(f"{stage}: {sentence}")
 
 
@@ -110,7 +108,7 @@ def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> N
     problems = []
     for stage, parameters in checked.items():
         try:
-            if look := road.stages()[stage].check:
+            if look := stages.stages()[stage].check:
                 module, _, function = look.partition(":")
                 getattr(importlib.import_module(module), function)(parameters)
             if isinstance(parameters, Recipe):
@@ -126,7 +124,7 @@ def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> N
 def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) -> None:
     """Train by a notebook's script in several processes; the notebook then finds the training done."""
     script = out / f"{stage}.py"
-    launch.export(provenance.notebook_of(stage), checked.values(), script)
+    launch.export(provenance.notebook_of(stage), checked.changes(), script)
     print(f"{stage}: accelerate launch {options} {script}", flush=True)
     try:
         launch.run(script, options)
@@ -141,7 +139,8 @@ def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
     source = provenance.notebook_of(stage)
     served = {} if source.stem == stage else {"stage": stage}
     try:
-        notebook.execute(source, {**checked.values(), **served}, out / f"{stage}.ipynb")
+        files.write_whole(out / f"{stage}.yaml", parameter_files.to_yaml(checked.values()))
+        notebook.execute(source, {**checked.changes(), **served}, out / f"{stage}.ipynb")
     except BrokenPipeError:  # nobody reads what is printed here
         raise
     except OSError as error:  # not a cell's own, which is a NotebookError
@@ -153,19 +152,17 @@ def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
 
 def _describe(stage: str, out: Path) -> None:
     """Bring what lies beside a stage's folders up to date: an older manifest, and the description of a data set."""
-    for name in road.stages()[stage].writes:
+    for name in stages.stages()[stage].writes:
         manifests.settle(out / name)
         if (source := registry.sources().get(name)) and not source.live:
             croissant.write(out / name, registry.family_of(stage).title)
 
 
-def _told(experiment: str, chosen: Sequence[str], overrides: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """What a user should know first: that an experiment builds upon nothing, and which notebooks each -p reaches."""
-    if sentence := experiments.bare(experiment):
-        yield sentence
+def _told(chosen: Sequence[str], overrides: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """What a user should know first: which notebooks each -p reaches."""
     for name, value in overrides:
-        if "." not in name:
-            yield f"-p {name} {value}: for {', '.join(parameter_files.takers(name, chosen))}"
+        if len(reached := parameter_files.takers(name, chosen)) and not name.startswith(tuple(reached)):
+            yield f"-p {name} {value}: for {', '.join(reached)}"
 
 
 def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
@@ -231,7 +228,7 @@ def run(
     out = _place(out or project.RUNS / experiment)
     overrides = list(overrides)
     checked = parameter_files.checked(experiment, chosen, overrides, out)
-    for sentence in _told(experiment, chosen, overrides):
+    for sentence in _told(chosen, overrides):
         print(sentence, flush=True)
     launched = [stage for stage in chosen if launch.is_launched(provenance.notebook_of(stage))]
     how = launch.check(options) if options else None

@@ -1,16 +1,22 @@
-"""The experiments: folders of parameter files, what each builds upon, and what it says of itself.
-
-A folder within an experiment's is a variant of it, as 2d-ofdb-1k/vit-base. Any folder may hold an `experiment.yaml`:
+"""The experiments: one file each, params/<experiment>.yaml, and what each builds upon.
 
     about: one line for `list`; where there is none, the title of the report is one
-    extends: 2d-ofdb-1k   # the experiment that it builds upon in place of the folder around it; null: none
+    extends: 2d-ofdb-1k         # the experiment whose stages and values it has, too
+    stages: [4_pretrain]        # of these stages only some; left out: all
+    4_pretrain:                 # a stage, and what differs in it; `{}`: nothing
+      steps: 1000
+    variants:                   # experiments that build upon this one, as NAME/longer; each of the same form
+      longer:
+        4_pretrain: {steps: 2000}
 
-It has all stages and parameters of what it builds upon, and its files hold what differs. `--params DIR` names a folder
-of further experiments. Nothing here imports what takes long, so that listing and completing are quick.
+A variant builds upon the experiment around it, then upon what it extends; what both build upon counts once, below both.
+`shared.yaml` holds what several experiments extend, and no experiment. `--params DIR` names a folder of further
+files. Nothing here imports what takes long, so that listing and completing are quick.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,46 +25,119 @@ from ofdb_core.base.values import nearest, shown
 from ofdb_core.run import plain_yaml
 
 PARAMS = project.PARAMS
-SHARED = "shared"  # the folder of params/ that holds what several experiments extend
-ABOUT = "experiment.yaml"
-EXTENDS = "extends"
-ELSEWHERE = "OFDB_PARAMS"  # the environment variable that --params sets
+SHARED = "shared"  # the file that holds what several experiments extend
+TEXTS = ("about", "extends")
+WORDS = (*TEXTS, "stages", "variants")  # what a file says beside its stages
+PARAMS_VARIABLE = "OFDB_PARAMS"  # the environment variable that --params sets
 
 
 class UsageError(ValueError):
     """A command that cannot be carried out; the message says what to do."""
 
 
-def roots() -> list[Path]:
-    """The folders of experiments: the user's, if there is one, and the project's."""
-    given = os.environ.get(ELSEWHERE)
-    return [*([Path(given).resolve()] if given else []), PARAMS]
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment as its file has it, without what it builds upon; sections: stage -> parameter name -> value."""
+
+    name: str
+    path: Path
+    sections: dict[str, dict[str, Any]]
+    about: str | None = None
+    extends: str | None = None
+    stages: list[str] | None = None
+
+    @property
+    def origin(self) -> str:
+        """Its file, below the project's folder (of the user's, its path), and which variant in it."""
+        variant = self.name.partition("/")[2]
+        return f"{_named(self.path)}{f' ({variant})' if variant else ''}"
 
 
-def named(path: Path) -> str:
-    """A file of params/, below the project's folder; of the user's, its path."""
+Experiments = Mapping[str, Experiment]
+
+
+def _named(path: Path) -> str:
     return path.relative_to(PARAMS.parent).as_posix() if path.is_relative_to(PARAMS) else str(path)
 
 
-def found() -> dict[str, Path]:
-    """Experiment or variant -> its folder, which holds parameter files; in order."""
-    every: dict[str, Path] = {}
+def roots() -> list[Path]:
+    """The folders of experiments: the user's, if there is one, and the project's."""
+    given = os.environ.get(PARAMS_VARIABLE)
+    return [*([Path(given).resolve()] if given else []), PARAMS]
+
+
+def found() -> dict[str, Experiment]:
+    """Name -> experiment or variant, what is shared included; in order."""
+    every: dict[str, Experiment] = {}
     for root in roots():
         if not root.is_dir():
             raise UsageError(f"{root}: is no folder of experiments; `ofdb init DIR` makes a project, which has one")
-        own = {path.parent.relative_to(root).as_posix(): path.parent for path in root.glob("*/**/*.yaml")}
-        own = {name: place for name, place in own.items() if name.split("/")[0] != SHARED}
+        paths = [path for path in root.iterdir() if path.suffix == ".yaml" and not path.name.startswith(".")]
+        own = {each.name: each for path in paths for each in _read(path.stem, path, mapping(path))}
         if not own:
-            around = f"; is it one itself? then give the folder around it, {root.parent}" * any(root.glob("*.yaml"))
-            raise UsageError(f"{root}: holds no experiment, which is a folder of files as 4_pretrain.yaml{around}")
+            raise UsageError(f"{root}: holds no experiment, which is a file as quickstart.yaml{_former(root)}")
         if taken := sorted(own.keys() & every.keys()):
-            raise UsageError(f"{every[taken[0]]}: {taken[0]} is the name of an experiment of {root}, too; give another")
+            raise UsageError(f"{every[taken[0]].path}: {taken[0]} is an experiment of {root}, too; give another name")
         every |= own
     return dict(sorted(every.items()))
 
 
-def require(name: str, every: Mapping[str, Path], commands: Iterable[str] = ()) -> Path:
-    """The folder of an experiment; a UsageError with the one, or the command, that may be meant where there is none."""
+def _former(root: Path) -> str:
+    """What to do with a folder of the form of version 0.1.0, as the end of a sentence."""
+    old = next((path for path in root.glob("**/*.yaml")), None)
+    return f"; {old} is of version 0.1.0: docs/commands.md says how it is written now" if old else ""
+
+
+def mapping(path: Path) -> dict[str, Any]:
+    """What a YAML file holds, name -> value; a UsageError names the file."""
+    try:
+        if not path.is_file():
+            raise ValueError("it is no file")
+        with path.open("rb") as file:
+            values = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{_named(path)}: cannot be read ({error})") from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise UsageError(f"{_named(path)}: must hold lines 'name: value'")
+    return values
+
+
+def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment]:
+    """An experiment and its variants, from what a file or a part of it says."""
+
+    def refuse(key: str, sentence: str) -> UsageError:
+        return UsageError(f"{_named(path)}: {name}: {key}: {sentence}")
+
+    sections = {}
+    for key, value in said.items():
+        if key in TEXTS and not isinstance(value, str) and not (key == "extends" and value is None):
+            raise refuse(key, f"{shown(value)} is not allowed; allowed is text")
+        if key == "stages" and not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):
+            raise refuse(key, f"{shown(value)} is not allowed; allowed is a list of stages")
+        if key not in (*TEXTS, "stages") and not isinstance(value, dict | None):
+            hint = nearest(key, WORDS)
+            raise refuse(
+                key, f"{shown(value)}: neither a stage with its parameters nor one of {', '.join(WORDS)}{hint}"
+            )
+        if key not in WORDS:
+            sections[key] = value or {}
+    texts = {key: said.get(key) for key in (*TEXTS, "stages")}
+    yield Experiment(name, path, sections, **texts)
+    for variant, inside in (said.get("variants") or {}).items():
+        if not isinstance(inside, dict) or "/" in variant or not variant:
+            raise refuse(f"variants: {variant}", "must be a name without '/', and hold what differs")
+        yield from _read(f"{name}/{variant}", path, inside)
+
+
+def names(every: Experiments | None = None) -> list[str]:
+    """The experiments and variants that can be run: those with a stage."""
+    every = found() if every is None else every
+    return [name for name in every if name.split("/")[0] != SHARED and stages(name, every)]
+
+
+def require(name: str, every: Experiments, commands: Iterable[str] = ()) -> Experiment:
+    """An experiment; a UsageError with the one, or the command, that may be meant where there is none."""
     if name not in every:
         raise UsageError(f"{name}: no such experiment{nearest(name, [*every, *commands])}; {_known(every)}")
     return every[name]
@@ -66,75 +145,39 @@ def require(name: str, every: Mapping[str, Path], commands: Iterable[str] = ()) 
 
 def _known(every: Collection[str]) -> str:
     """The experiments in a line; their variants are too many for one."""
-    top = [name for name in every if not any(name.startswith(f"{other}/") for other in every)]
+    top = [name for name in every if "/" not in name and name != SHARED]
     return f"there are {', '.join(top)}; `list` shows their variants, too"
 
 
-def mapping(path: Path) -> dict[str, Any]:
-    """What a parameter file holds, name -> value; a UsageError names the file."""
-    try:
-        if not path.is_file():
-            raise ValueError("it is no file")
-        with path.open("rb") as file:
-            values = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{named(path)}: cannot be read ({error})") from error
-    values = {} if values is None else values
-    if not isinstance(values, dict):
-        raise UsageError(f"{named(path)}: must hold lines 'name: value'")
-    return values
-
-
-def facts(folder: Path) -> dict[str, str | None]:
-    """What an experiment's folder says of itself: `about` and `extends`, as far as it does."""
-    path = folder / ABOUT
-    values = mapping(path) if path.exists() else {}
-    for name, value in values.items():
-        if name not in ("about", EXTENDS):
-            hint = nearest(name, ("about", EXTENDS))
-            raise UsageError(f"{named(path)}: {name}: unknown; it may say about and {EXTENDS}{hint}")
-        if not isinstance(value, str) and not (name == EXTENDS and value is None):
-            raise UsageError(f"{named(path)}: {name}: {shown(value)} is not allowed; allowed is text")
-    return values
-
-
-def lineage(name: str, every: Mapping[str, Path] | None = None) -> dict[str, Path]:
-    """Experiment -> folder, from what it builds upon at the bottom up to itself."""
+def lineage(name: str, every: Experiments | None = None) -> list[Experiment]:
+    """What an experiment builds upon, from the bottom up, each once, and itself."""
+    line: list[Experiment] = []
     every = found() if every is None else every
-    line = {name: require(name, every)}
-    while (base := _base(name, every)) is not None:
-        if base in line:
-            raise UsageError(f"{named(line[name] / ABOUT)}: {EXTENDS}: {base!r} leads in a circle")
-        line[base], name = every[base], base
-    return dict(reversed(line.items()))
+
+    def climb(name: str, above: tuple[str, ...]) -> None:
+        one = require(name, every)
+        if name in above:
+            raise UsageError(f"{one.origin}: extends: {one.extends!r} leads in a circle")
+        around = name.rpartition("/")[0]
+        for base in filter(None, (around, one.extends)):
+            if base not in every:
+                hint = f"{nearest(base, every)}; {_known(every)}"
+                raise UsageError(f"{one.origin}: extends: {base!r} is no experiment{hint}")
+            climb(base, (*above, name))
+        if one not in line:
+            line.append(one)
+
+    climb(name, ())
+    return line
 
 
-def _base(name: str, every: Mapping[str, Path]) -> str | None:
-    """What an experiment builds upon; None: the notebooks' own values alone."""
-    said = facts(every[name])
-    if EXTENDS not in said:
-        words = name.split("/")
-        around = ["/".join(words[:i]) for i in range(len(words) - 1, 0, -1)]
-        return next((place for place in around if place in every), None)
-    base = said[EXTENDS]
-    if base is not None and base not in every:
-        hint = f"{nearest(base, every)}; {_known(every)}"
-        raise UsageError(f"{named(every[name] / ABOUT)}: {EXTENDS}: {base!r} is no experiment{hint}")
-    return base
-
-
-def bare(name: str) -> str | None:
-    """The sentence that tells of an experiment which builds upon none and does not say so; None where all is said."""
-    bottom, folder = next(iter(lineage(name).items()))
-    if EXTENDS in facts(folder):
-        return None
-    return (
-        f"{bottom}: builds upon no other experiment, so what its files do not set is as in the notebooks; a line "
-        f"'{EXTENDS}: EXPERIMENT' in {named(folder / ABOUT)} makes it one's variant ('{EXTENDS}: null': so it is meant)"
-    )
-
-
-def stages(name: str, every: Mapping[str, Path] | None = None) -> list[str]:
-    """The names of an experiment's parameter files, its own and those of what it builds upon, in order."""
-    files = [path for place in lineage(name, every).values() for path in place.iterdir() if path.suffix == ".yaml"]
-    return sorted({path.stem for path in files if path.name != ABOUT and not path.name.startswith(".")})
+def stages(name: str, every: Experiments | None = None) -> list[str]:
+    """The names of an experiment's stages, its own and those of what it builds upon, in order."""
+    have: set[str] = set()
+    for one in lineage(name, every):
+        have |= one.sections.keys()
+        if one.stages is not None:
+            if strange := [stage for stage in one.stages if stage not in have]:
+                raise UsageError(f"{one.origin}: stages: {strange[0]} is none of {', '.join(sorted(have))}")
+            have &= {*one.stages, *one.sections}
+    return sorted(have)

@@ -1,14 +1,12 @@
 """`ofdb init DIR`: a project of one's own, with the notebooks and parameter files that came with the package."""
 
-import json
 from pathlib import Path
 
 import ofdb_core
 from ofdb_core.base import files, project
-from ofdb_core.run import schema
 from ofdb_core.run.experiments import UsageError
 
-COPIED = ("notebooks/*.ipynb", "notebooks/*.md", "params/**/*.yaml", f"{schema.FOLDER}/*.json")
+COPIED = ("notebooks/*.ipynb", "notebooks/*.md", "params/*.yaml")
 
 
 def run(place: str | Path) -> None:
@@ -32,9 +30,7 @@ def run(place: str | Path) -> None:
 def _contents() -> dict[str, bytes]:
     """The files of a new project, by name below its folder."""
     paths = [path for pattern in COPIED for path in sorted(project.SOURCE.glob(pattern))]
-    found = {path.relative_to(project.SOURCE).as_posix(): path.read_bytes() for path in paths}
-    schemas = [path.stem for path in paths if path.suffix == ".json"]
-    return {**found, schema.EDITOR: json.dumps(schema.editor(schemas), indent=1).encode() + b"\n"}
+    return {path.relative_to(project.SOURCE).as_posix(): path.read_bytes() for path in paths}
 
 
 def _written(path: Path, data: bytes) -> bool:

@@ -1,20 +1,22 @@
-"""What `list` prints: the experiments, or the parameters of some of them."""
+"""What `list` prints: the experiments, the parameters of some of them, or in what two of them differ."""
 
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ofdb_core.base import project, record
 from ofdb_core.base.files import Unreadable
+from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import describe
 from ofdb_core.run import experiments, ledger
+from ofdb_core.run.experiments import Experiment, Experiments
 
 HEAD = ("experiment", "done", "time here", "disk", "what it is")
 UNKNOWN = "?: `cost EXPERIMENT` measures it, in a minute or two"
 WIDEST = 44  # characters of a column
-TITLE = "6_report.yaml"  # the file whose title says what an experiment is that has no `about`
+TITLED = "6_report"  # the stage whose title says what an experiment is that has no `about`
 
 
 def width() -> int | None:
@@ -26,7 +28,10 @@ def overview(columns: int | None) -> str:
     """A row for each experiment: its name, what is done, what it costs where that was measured, and what it is."""
     every, prices = experiments.found(), ledger.read()
     costs = {name: (ledger.told(price.seconds), ledger.size(price.kept)) for name, price in prices.items()}
-    rows = [(name, _done(name, every), *costs.get(name, ("?", "?")), _about(name, every)) for name in every]
+    rows = [
+        (name, _done(name, every), *costs.get(name, ("?", "?")), _about(every[name]))
+        for name in experiments.names(every)
+    ]
     return table([HEAD, *rows], columns) + ("" if costs else f"\n\n{UNKNOWN}")
 
 
@@ -53,15 +58,12 @@ def wrapped(first: str, text: str, columns: int | None) -> list[str]:
     return lines.wrap(first + text)
 
 
-def _about(name: str, every: Mapping[str, Path]) -> str:
+def _about(one: Experiment) -> str:
     """What an experiment is: as it says itself, or else the title of its report."""
-    if said := experiments.facts(every[name]).get("about"):
-        return said
-    path = every[name] / TITLE
-    return str(experiments.mapping(path).get("title", "")) if path.exists() else ""
+    return one.about or str(one.sections.get(TITLED, {}).get("title", ""))
 
 
-def _done(name: str, every: Mapping[str, Path]) -> str:
+def _done(name: str, every: Experiments) -> str:
     """How many of an experiment's notebooks have run in its own folder of results."""
     stages, out = experiments.stages(name, every), project.RUNS / name
     try:
@@ -73,19 +75,55 @@ def _done(name: str, every: Mapping[str, Path]) -> str:
 
 def parameters(names: Iterable[str], columns: int | None) -> Iterator[str]:
     """The lines that show all parameters of the named experiments: value, meaning, what is allowed, where it is set."""
-    from ofdb_core.run import parameter_files, road  # which takes longer than the overview
+    from ofdb_core.run import parameter_files  # which takes longer than the overview
 
     for name in names:
+        chosen = parameter_files.notebooks(name)
+        yield from wrapped(f"{name}: ", " ".join(chosen), columns)
+        for stage in chosen:
+            yield f"\n  {stage}\n{table(list(_rows(name, stage)), columns)}"
+
+
+def _rows(experiment: str, stage: str) -> Iterator[tuple[str, str]]:
+    from ofdb_core.run import parameter_files, stages
+
+    kind, settings = stages.stages()[stage].parameters, parameter_files.settings(experiment, stage)
+    values = {name: setting.value for name, setting in settings.items()}
+    for name, (value, origin) in settings.items():
+        entries = kind.entries(name, values)
+        if not entries:
+            yield _row(name, value, kind, name, origin)
+        for part in entries:
+            for entry, own in {**part.defaults(), **value}.items():
+                yield _row(f"{name}.{entry}", own, part, entry, origin if entry in value else None)
+
+
+def _row(shown: str, value: Any, kind: type[Parameters], name: str, origin: str | None) -> tuple[str, str]:
+    about = f"{kind.comments().get(name, '')} [{describe(kind.kinds()[name])}]" if name in kind.kinds() else "unknown"
+    return f"  {'*' if origin else ' '} {shown} = {value!r}", f"{about}{f' <- {origin}' if origin else ''}"
+
+
+def differences(one: str, other: str, columns: int | None) -> str:
+    """A row for each parameter in which two experiments differ, with both values."""
+    from ofdb_core.run import parameter_files
+
+    found = []
+    for name in (one, other):
         stages = parameter_files.notebooks(name)
-        yield from wrapped(f"{name}: ", " ".join(stages), columns)
-        for stage in stages:
-            changed, kinds = parameter_files.settings(name, stage), road.stages()[stage].parameters.kinds()
-            rows = []
-            for parameter, (value, comment) in parameter_files.defaults(stage).items():
-                mark, origin = " ", ""
-                if parameter in changed:
-                    mark, value, origin = "*", changed[parameter].value, f" <- {changed[parameter].origin}"
-                about = f"{comment} [{describe(kinds[parameter])}]{origin}"
-                rows.append((f"  {mark} {parameter} = {value!r}", about))
-            yield f"\n  {stage}\n{table(rows, columns)}"
-    yield "\n  * set by the file behind the arrow; the others are the notebook's own"
+        found.append({stage: parameter_files.values(name, stage) for stage in stages})
+    rows: list[tuple[str, ...]] = [("parameter", one, other)]
+    for stage in sorted(found[0].keys() | found[1].keys()):
+        here, there = (each.get(stage) for each in found)
+        if here is None or there is None:
+            rows.append((stage, *("-" if each is None else "runs" for each in (here, there))))
+            continue
+        rows += [(f"{stage}.{name}", repr(here[name]), repr(there[name])) for name in here if here[name] != there[name]]
+    return table(rows, columns) if len(rows) > 1 else f"{one} and {other} do not differ"
+
+
+def as_yaml(experiment: str, stage: str, overrides: Iterable[tuple[str, str]] = ()) -> str:
+    """The parameters that a stage would run with, as the flat YAML file that a run leaves beside its notebook."""
+    from ofdb_core.run import parameter_files
+
+    checked = parameter_files.checked(experiment, [stage], overrides, project.RUNS / experiment)
+    return parameter_files.to_yaml(checked[stage].values())

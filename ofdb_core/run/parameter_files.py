@@ -1,117 +1,71 @@
-"""Parameter files: what an experiment changes of the notebooks' own values, and what the command line changes.
+"""The parameters of an experiment's stages: defaults, what its files change, and what the command line changes.
 
-A file may begin with `extends: shared/<name>`, whose values it then has, too. What an experiment builds upon says
-`experiments`; how values are written, and what of YAML is not taken, `plain_yaml`.
+What an experiment builds upon says `experiments`; how values are written, and what of YAML is not taken, `plain_yaml`.
 """
 
-import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ofdb_core.base import project, provenance
+import yaml
+
+from ofdb_core.base import project
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, suggestion
 from ofdb_core.base.values import nearest, shown
-from ofdb_core.run import experiments, plain_yaml, road
-from ofdb_core.run.experiments import ABOUT, EXTENDS, SHARED, UsageError
+from ofdb_core.run import experiments, plain_yaml, stages
+from ofdb_core.run.experiments import UsageError
 
 
 class Setting(NamedTuple):
-    """A value, and the file that it comes from, below the project's folder."""
+    """A value, and where it was set: an experiment's file; None: it is the default."""
 
     value: Any
-    origin: str
-
-
-def names() -> list[str]:
-    """The experiments and their variants."""
-    return list(experiments.found())
+    origin: str | None = None
 
 
 def notebooks(experiment: str) -> list[str]:
     """The stages of an experiment, in order."""
-    known = {f"{name}.yaml": name for name in road.stages()}
-    places = experiments.lineage(experiment).values()
-    paths = [path for place in places for path in place.iterdir() if not path.name.startswith(".")]
-    present = {path.name: path for path in paths if not path.is_dir() and path.name != ABOUT}
-    for name, path in sorted(present.items()):
-        if name not in known:
-            place = experiments.named(path.parent)
-            raise UsageError(f"{place}: {name}: named after no notebook{nearest(name, known)}")
-    return [known[name] for name in sorted(present)]
-
-
-def _cell(notebook: Path) -> dict[str, tuple[Any, str]]:
-    from papermill import inspect_notebook
-
-    found = inspect_notebook(str(notebook))
-    return {name: (ast.literal_eval(about["default"]), about["help"]) for name, about in found.items()}
-
-
-def defaults(stage: str) -> dict[str, tuple[Any, str]]:
-    """Parameter name -> (value, comment): from its notebook's `parameters` cell, or, without one, from its class."""
-    notebook, parameters = provenance.notebook_of(stage), road.stages()[stage].parameters
-    cell = _cell(notebook)
-    if notebook.stem == stage:
-        return cell
-    return {name: value for name, value in cell.items() if name in parameters.kinds()} | parameters.defaults()
+    known, found = stages.stages(), experiments.stages(experiment)
+    for one in experiments.lineage(experiment):
+        for stage in one.sections:
+            if stage not in known:
+                raise UsageError(f"{one.origin}: {stage}: no stage{nearest(stage, [*known, *experiments.WORDS])}")
+    if not found:
+        variants = [name for name in experiments.names() if name.startswith(f"{experiment}/")]
+        raise UsageError(f"{experiment}: has no stage of its own; its variants are {', '.join(variants)}")
+    return found
 
 
 def settings(experiment: str, stage: str) -> dict[str, Setting]:
-    """Parameter name -> value and file, from <stage>.yaml of an experiment and of all that it builds upon."""
-    changed: dict[str, Setting] = {}
-    for path in (place / f"{stage}.yaml" for place in experiments.lineage(experiment).values()):
-        if path.exists():
-            changed |= _read(path)
-    return changed
+    """Parameter name -> value and origin, of all parameters of a stage and of names that are none."""
+    parameters = stages.stages()[stage].parameters
+    values, origins = parameters.defaults(), dict[str, str]()
+    for one in experiments.lineage(experiment):
+        section = one.sections.get(stage, {})
+        if "out" in section:
+            raise UsageError(f"{one.origin}: {stage}: out is not allowed here; give --out DIR")
+        before, values = values, parameters.layered(values, section)
+        changed = {name for name in values if values[name] != before.get(name)}
+        origins |= dict.fromkeys(changed | {name.partition(".")[0] for name in section}, one.origin)
+    return {name: Setting(value, origins.get(name)) for name, value in values.items()}
 
 
-def changes(experiment: str, stage: str) -> dict[str, Any]:
+def values(experiment: str, stage: str) -> dict[str, Any]:
     """Parameter name -> value, as `settings`."""
     return {name: setting.value for name, setting in settings(experiment, stage).items()}
 
 
-def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Setting]:
-    name, found = experiments.named(path), experiments.mapping(path)
-    if "out" in found:
-        raise UsageError(f"{name}: out is not allowed here; give --out DIR")
-    base = found.pop(EXTENDS, None)
-    own = {key: Setting(value, name) for key, value in found.items()}
-    return own if base is None else {**_extended(name, base, (*seen, path)), **own}
-
-
-def _extended(name: str, base: object, seen: tuple[Path, ...]) -> dict[str, Setting]:
-    """The settings of what a file extends."""
-    path = _file_of(base)
-    if path is None:
-        shared = {path: root for root in experiments.roots() for path in (root / SHARED).glob("*.yaml")}
-        known = sorted(path.relative_to(root).with_suffix("").as_posix() for path, root in shared.items())
-        hint = nearest(str(base), known)
-        if base in names():
-            hint = f" but an experiment, which {ABOUT} beside this file extends"
-        raise UsageError(f"{name}: extends: {shown(base)} is no file of params/{hint}; there are {', '.join(known)}")
-    if path in seen:
-        raise UsageError(f"{name}: extends: {base!r} leads in a circle")
-    return _read(path, seen)
-
-
-def _file_of(base: object) -> Path | None:
-    """The file that a file extends by this name, or None where there is none."""
-    try:
-        for root in experiments.roots() if isinstance(base, str) else ():
-            path = root / f"{base}.yaml"
-            if path.resolve().is_relative_to(root.resolve()) and path.is_file():
-                return path
-    except (OSError, RuntimeError, ValueError):  # too long a name, a link to itself, no name at all
-        pass
-    return None
-
-
 def takers(name: str, chosen: Iterable[str]) -> list[str]:
     """The stages that `-p name` reaches: all that have the parameter, or the one that `stage.name` names."""
-    stage, _, short = name.rpartition(".")
-    able = [one for one in chosen if short in road.stages()[one].parameters.kinds() and short != "out"]
+    stage, short = _split(name)
+    able = [one for one in chosen if short != "out" and stages.stages()[one].parameters.kind(short) is not None]
     return [one for one in able if stage in ("", one)]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The stage, where `-p name` names one, and the parameter."""
+    stage, _, short = name.partition(".")
+    return (stage, short) if stage in stages.stages() else ("", name)
 
 
 def checked(
@@ -122,28 +76,24 @@ def checked(
     overrides: (name, text) pairs, for the stages that are its `takers`; a path in it starts at the current folder, one
     in a file at the project's. All mistakes of all stages are reported in one ParameterError, before anything runs.
     """
-    classes = {stage: road.stages()[stage].parameters for stage in chosen}
-    values = {}
-    for stage, parameters in classes.items():
-        own = {name: value for name, (value, _) in defaults(stage).items()}
-        layered = parameters.layered(own, changes(experiment, stage))
-        values[stage] = parameters.located(layered, project.FOLDER) | {"out": str(out)}
+    classes = {stage: stages.stages()[stage].parameters for stage in chosen}
     problems, given = [], {stage: dict[str, Any]() for stage in chosen}
     for name, text in overrides:
-        stage, _, short = name.rpartition(".")
+        stage, short = _split(name)
         if not takers(name, chosen):
             hint = suggestion(short, [classes[stage]] if stage in classes else list(classes.values()))
             problems.append(f"-p {name}: unknown parameter of {', '.join(chosen)}{hint}")
         for taker in takers(name, chosen):
             try:
-                value = plain_yaml.value_of(text, classes[taker].kinds()[short])
+                value = plain_yaml.value_of(text, classes[taker].kind(short))
                 given[taker] |= classes[taker].located({short: value}, Path())
             except ValueError as error:
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
+        own = parameters.located(values(experiment, stage), project.FOLDER) | {"out": str(out)}
         try:
-            made[stage] = parameters.of(parameters.layered(values[stage], given[stage]))
+            made[stage] = parameters.of(parameters.layered(own, given[stage]))
         except ParameterError as error:
             problems += [f"{stage}: {problem}" for problem in error.problems]
         except OSError as error:  # a file that a parameter names
@@ -151,3 +101,8 @@ def checked(
     if problems:
         raise ParameterError(dict.fromkeys(problems))
     return made
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    """Parameters as a flat YAML file, which papermill's own `-f` takes."""
+    return yaml.safe_dump(dict(values), sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ofdb_core.base import files, project, record
 from ofdb_core.data import tables
 from ofdb_core.families import registry
-from ofdb_core.run import api, executed, parameter_files, road
+from ofdb_core.run import api, executed, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.show import gallery, pages, report
 
@@ -94,9 +94,9 @@ def _gallery(categories: int) -> str:
     )
     for name in FAMILIES:
         out, given = DATA / name, [("categories", str(categories))]
-        chosen = [stage for stage in parameter_files.notebooks(name) if road.stages()[stage].write]
+        chosen = [stage for stage in parameter_files.notebooks(name) if stages.stages()[stage].write]
         for stage, parameters in parameter_files.checked(name, chosen, given, out).items():
-            road.stages()[stage].write(parameters)  # type: ignore[misc]
+            stages.stages()[stage].write(parameters)  # type: ignore[misc]
         drawn = {registry.family_of(stage).name: parameters}
         sets += gallery.of_folder(out, drawn, side=TILE, pictures=PICTURES)
     return gallery.page("The gallery", [{**each, "files": None} for each in sets])

@@ -19,7 +19,7 @@ from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images
 from ofdb_core.data.samples import Images, Samples
-from ofdb_core.run import cost, road
+from ofdb_core.run import cost, stages
 from ofdb_core.run.cost import Cost, silent
 from ofdb_core.stages import finetune, pretrain
 from ofdb_core.stages.recipes import Finetune, Pretrain
@@ -135,7 +135,7 @@ def measure(checked: Mapping[str, NotebookParameters], *, seconds: float) -> Ite
     start = cost.of_a_notebook()
     with tempfile.TemporaryDirectory(prefix="ofdb-cost-") as place:
         for name, parameters in checked.items():
-            stage, found = road.stages()[name], Cost(0.0)
+            stage, found = stages.stages()[name], Cost(0.0)
             if stage.write:
                 found = cost.of_a_family(stage, parameters, Path(place), cost.categories(checked, parameters))
             elif isinstance(parameters, Pretrain | Finetune):

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import files, project, record
-from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.record import Entry
 from ofdb_core.data import tables
 from ofdb_core.show import pages, plot, report
@@ -19,11 +18,13 @@ UNLIKE = ("out", "workers", "title")  # parameters that say nothing of a result
 Compared = dict[str, dict[str, Entry]]  # name of a run -> notebook -> its record
 
 
-@dataclass(frozen=True)
-class Compare(StageParameters):
-    """7_compare_runs."""
+class Compare(NotebookParameters):
+    """Parameters of notebook 7_compare_runs."""
 
-    runs: list[str]
+    out: str = "runs/compare"
+    """The folder of the page and the record."""
+    runs: list[str] = []
+    """Folders of runs; []: all that are finished below runs/."""
 
     def code(self) -> tuple[Callable, ...]:
         return (page,)

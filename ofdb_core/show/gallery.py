@@ -180,7 +180,7 @@ def of_run(out: Path, entries: Mapping[str, Entry], **look: int) -> list[dict[st
     drawn = {}
     for family in registry.families().values():
         if entry := entries.get((stage := family.stages[-1]).name):
-            values = {**stage.parameters.recorded(entry["parameters"]), "out": str(out)}
+            values = {**entry["parameters"], "out": str(out)}
             drawn[family.name] = stage.parameters.of(stage.parameters.located(values))
     return of_folder(out, drawn, **look)
 

@@ -3,11 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ofdb_core.base import files, provenance, record
-from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.record import Entry, Run
 from ofdb_core.families import registry
 from ofdb_core.show import gallery, pages, plot
@@ -81,11 +80,11 @@ def _holds(check: Entry) -> str:
     return "good" if check["holds"] else "bad"
 
 
-@dataclass(frozen=True)
-class Report(StageParameters):
-    """6_report."""
+class Report(NotebookParameters):
+    """Parameters of notebook 6_report."""
 
-    title: str
+    title: str = "OFDB Lab"
+    """Of the page."""
 
     def code(self) -> tuple[Callable, ...]:
         return (page,)

@@ -49,7 +49,7 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
 
     def choose(_: Any = None) -> None:
         parameters, example = choice.value.stages[-1].parameters, choice.value.example()
-        comments = {name: comment for name, (_, comment) in parameters.defaults().items()}
+        comments = parameters.comments()
         controls.clear()
         for name, kind in parameters.kinds().items():
             if name not in ELSEWHERE:

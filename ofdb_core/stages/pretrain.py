@@ -59,8 +59,6 @@ class Outcome:
 def check(parameters: Pretrain) -> None:
     """A ValueError where this machine cannot train so, where there is no such model, or the user's data do not suit."""
     loop.check(parameters)
-    if Path(parameters.data).is_dir() and parameters.data not in registry.sources():
-        registry.fitting(parameters.data, Path(parameters.data), parameters)
     networks.check_model(
         parameters.model,
         parameters.model_options,
@@ -76,7 +74,7 @@ def start(parameters: Pretrain) -> Start:
     if archive.is_archive(place):
         with processes.state().main_process_first():
             place = archive.unpacked(place, parameters.data_root or real_images.default_root())
-    samples = registry.samples(parameters.data, place, parameters)
+    samples = parameters.opened(parameters.data, place)
     if len(samples.classes) < 2:
         raise ValueError(f"data: {place} has one class, {samples.classes[0]}; a network learns to tell several apart")
     hashed = processes.shared(lambda: folder.fingerprint(place))

@@ -1,13 +1,14 @@
 """The parameters of pre-training, fine-tuning and evaluation; light, so that a mistake is refused at once."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.parameters import NotebookParameters, StageParameters
 from ofdb_core.base.values import (
     MOST,
+    SEEDS,
     Count,
     EverySteps,
     Folder,
@@ -15,32 +16,45 @@ from ofdb_core.base.values import (
     NotNegative,
     Options,
     Place,
+    Positive,
     Range,
+    Share,
+    Steps,
     Whole,
     Workers,
 )
 from ofdb_core.data import archive, real_images
-from ofdb_core.data.samples import Drawing
 from ofdb_core.families import registry
+from ofdb_core.families.registry import Drawing
 from ofdb_core.training import places
 from ofdb_core.training.recipe import Course, Precision
 
 PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
 
 
-@dataclass(frozen=True)
 class Pretrain(StageParameters, Course, Drawing):
-    """4_pretrain."""
+    """Parameters of notebook 4_pretrain; the defaults are the published recipe for ViT-Tiny on 1,000 categories.
 
-    unseen: ClassVar[tuple[str, ...]] = ("data_root", "milestones")
-    shown: ClassVar[tuple[str, ...]] = ("required_gain",)
+    (Nakamura et al., ICCV 2023, and their released pre-training command, at its nominal length.)
+    """
 
-    data: Place
-    data_root: Folder | None
-    model: str
-    model_options: Options
-    milestones: Annotated[list[int], Length(0, 1000, once=True), Range(1, MOST)]
-    required_gain: NotNegative
+    no_effect: ClassVar[tuple[str, ...]] = ("data_root", "milestones")
+    display_only: ClassVar[tuple[str, ...]] = ("required_gain",)
+
+    seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of weights, order, augmentation and drop path."""
+    data: Place = "images"
+    """This experiment's images, views, models, categories ...; or a folder or archive of yours."""
+    data_root: Folder | None = None
+    """Folder for what is unpacked of an archive; null: data/ in the project."""
+    model: str = "vit_tiny_patch16_224"
+    """Any timm model."""
+    model_options: Options = {}
+    """Further arguments for timm, as {"depth": 4, "patch_size": 8}."""
+    milestones: Annotated[list[int], Length(0, 1000, once=True), Range(1, MOST)] = []
+    """Steps after which the weights are kept for good, as milestones/step_0080000.safetensors."""
+    required_gain: NotNegative = 10.0
+    """The check at the end: accuracy on its own categories is at least this many times chance (of few: halfway)."""
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
@@ -50,7 +64,22 @@ class Pretrain(StageParameters, Course, Drawing):
         return (self.data,) if self.data in registry.sources() else ()
 
     def code(self) -> tuple[Callable, ...]:
-        return (registry.source_of(self.data, Path(self.out) / self.data).opens,)
+        return (self.source().opens,)
+
+    def __post_init__(self) -> None:
+        """Checks, and fills `live` with the defaults of what is not said there, so that a record holds all."""
+        super().__post_init__()
+        if self.samples == "live" and (draws := self.draws(self.source())):
+            object.__setattr__(self, "live", draws.values())
+
+    def source(self) -> registry.Source:
+        """What the samples are drawn from."""
+        return registry.source_of(self.data, Path(self.out) / self.data)
+
+    def drawn(self) -> str:
+        """How samples are drawn, for a title."""
+        draws = self.draws(self.source())
+        return f"samples: {self.samples}{f', {draws}' if draws else ''}"
 
     def required_accuracy(self, classes: int) -> float:
         """The accuracy on its own categories that a training must reach: `required_gain` times chance.
@@ -64,24 +93,30 @@ class Pretrain(StageParameters, Course, Drawing):
         yield from super().conflicts()
         if self.steps and (late := [step for step in self.milestones if step > self.steps]):
             yield f"milestones: {late[0]} is after the last of {self.steps} steps"
-        if source := registry.sources().get(self.data):
-            if sentence := registry.misfit(self.data, source, self):
-                yield sentence
-        elif not (Path(self.data).is_dir() or archive.is_archive(self.data)):
+        if self.data in registry.sources() or Path(self.data).is_dir():
+            try:
+                yield from self.misfits(self.data, self.source())
+            except (ValueError, OSError) as error:  # files of the user's that cannot be read
+                yield f"data: {error}"
+        elif not archive.is_archive(self.data):
             yield f"data: {self.data!r} is neither a folder or archive nor one of {', '.join(registry.sources())}"
 
 
-@dataclass(frozen=True)
-class _Start(StageParameters):
+class _Start(NotebookParameters):
     """The checkpoint to start from, and the real images."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("data_root",)
+    no_effect: ClassVar[tuple[str, ...]] = ("data_root",)
 
-    checkpoint: Place | None
-    model: str | None
-    model_options: Options
-    data: Place
-    data_root: Folder | None
+    checkpoint: Place | None = None
+    """A file or folder of anyone's, timm:NAME or hf-hub:OWNER/NAME; null: the network of notebook 4."""
+    model: str | None = None
+    """The checkpoint's timm model; null: as the file says (the authors' files do not)."""
+    model_options: Options = {}
+    """Further arguments for timm; {}: as the file says."""
+    data: Place = "digits"
+    """Of train/<class>/ and val/<class>/: a folder or archive; or digits, cifar10, cifar100, voc2012."""
+    data_root: Folder | None = None
+    """Folder for downloaded and unpacked data; null: data/ in the project."""
 
     @classmethod
     def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
@@ -112,19 +147,46 @@ def _refusal(data: str) -> Iterator[str]:
         yield str(error)
 
 
-@dataclass(frozen=True)
-class Finetune(_Start, Course):
-    """5_finetune."""
+class Finetune(_Start, StageParameters, Course):
+    """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
 
-    input_size: Annotated[int, Range(8, 4096)] | None  # type: ignore[assignment]  # what trains asks for `seeing`
-    channels: Literal[1, 3, None]  # type: ignore[assignment]
-    starts: Annotated[list[Literal[STARTS]], Length(1, 2, once=True)]  # type: ignore[valid-type]
-    head_only: bool
-    evaluate_every: EverySteps
-    knn: Whole
-    keep_weights: bool
-    shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)]
-    repeats: Annotated[int, Range(1, 1000)]
+    seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of the first repeat: weights of the head, choice of shots, order, augmentation."""
+    starts: Annotated[list[Literal[STARTS]], Length(1, 2, once=True)] = [PRE_TRAINED, FROM_SCRATCH]  # type: ignore[valid-type]
+    """What to compare; or one of them alone."""
+    shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)] = [0]
+    """Images of each class to train on; 0: all of them."""
+    repeats: Annotated[int, Range(1, 1000)] = 3
+    """Trainings of each kind, with seeds of their own."""
+    head_only: bool = False
+    """A linear probe: nothing but the head learns."""
+    evaluate_every: EverySteps = 0
+    """Steps between evaluations, of which the best is reported too; 0: at the end only."""
+    knn: Whole = 0
+    """Neighbours that vote on the features before fine-tuning; 0: not asked."""
+    keep_weights: bool = True
+    """Of each training, the last and the best."""
+    input_size: Annotated[int, Range(8, 4096)] | None = 224  # type: ignore[assignment]  # `seeing` gives a number
+    """Pixels, each side, that the network sees (positions are resized); null: as the checkpoint says."""
+    channels: Literal[1, 3, None] = 3  # type: ignore[assignment]
+    """Of the network's input: 3, or 1 for gray; null: as the checkpoint says."""
+    steps: Steps | None = 65_104
+    """Batches; null where epochs has a value. Nominal for CIFAR: 50,000 images x 1,000 epochs / 768."""
+    warmup_steps: EverySteps | None = 651
+    """Steps of the warm-up; null where warmup_epochs has a value. The original: 10 epochs."""
+    batch_size: Count = 768
+    """Images a step, over all devices; the original: 8 processes of 96."""
+    optimizer: str = "sgd"
+    """Any timm optimizer; timm's sgd has Nesterov's momentum of 0.9, as the original's."""
+    learning_rate: Positive = 1.0e-2
+    """At the peak, before scaling: 0.015 with 768 images a step."""
+    weight_decay: NotNegative = 1.0e-4
+    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.485, 0.456, 0.406]
+    """Subtracted from each channel: ImageNet's."""
+    std: Annotated[list[float], Length(3, 3), Range(0, above=True)] = [0.229, 0.224, 0.225]
+    """Each channel is divided by it: ImageNet's."""
+    vflip: Share = 0.0
+    erasing: Share = 0.25
 
     def seeing(self, shape: Mapping[str, Any]) -> Self:
         """The recipe with input size and channels of a checkpoint's network, where it does not say them itself."""
@@ -139,24 +201,36 @@ class Finetune(_Start, Course):
         yield from _refusal(self.data)
 
 
-@dataclass(frozen=True)
 class Evaluate(_Start):
-    """6_evaluate."""
+    """Parameters of notebook 6_evaluate; null is what the checkpoint says."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("loader_workers",)
-    renamed = {"workers": "loader_workers"}  # noqa: RUF012
+    no_effect: ClassVar[tuple[str, ...]] = ("loader_workers",)
+    renamed = {"workers": "loader_workers"}
 
-    input_size: Annotated[int, Range(8, 4096)] | None
-    channels: Literal[1, 3, None]
-    interpolation: Literal["bilinear", "bicubic", None]
-    crop_pct: Annotated[float, Range(0, 1, above=True)] | None
-    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] | None
-    std: Annotated[list[float], Length(3, 3), Range(0, MOST, above=True)] | None
-    batch_size: Count
-    device_batch: Whole
-    knn: Whole
-    precision: Precision
-    loader_workers: Workers
+    data: Place = "digits"
+    """A folder or archive, its val/<class>/ or its <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
+    input_size: Annotated[int, Range(8, 4096)] | None = None
+    """Pixels, each side, that the network sees."""
+    channels: Literal[1, 3, None] = None
+    """Of the network's input."""
+    interpolation: Literal["bilinear", "bicubic", None] = None
+    """When an image is resized."""
+    crop_pct: Annotated[float, Range(0, 1, above=True)] | None = None
+    """Share of the image that is seen, in the centre."""
+    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] | None = None
+    """Subtracted from each channel."""
+    std: Annotated[list[float], Length(3, 3), Range(0, MOST, above=True)] | None = None
+    """Each channel is divided by it."""
+    batch_size: Count = 256
+    """Images at once."""
+    device_batch: Whole = 0
+    """Of these, at most on a device at once; 0: all."""
+    knn: Whole = 0
+    """Neighbours among the training images that vote; 0: not asked."""
+    precision: Precision = "auto"
+    """auto: bf16 where the hardware has it, else fp32."""
+    loader_workers: Workers = 1
+    """Threads that read images, for each device; 0: none. The result does not depend on it."""
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:

@@ -60,12 +60,11 @@ def fill_once(
 
     head: see `folder.header`; make: called in every process, returns the files and notes for the manifest; states: the
     folder where make() saves its states, which are removed once the files are written. Until then the folder to fill
-    stays as it was. recipe: of a training, which is kept, once it is finished, although its code or the name of a
-    parameter has changed, or there are more of them, unless `changed` is restart.
+    stays as it was. recipe: of a training, which is kept, once it is finished, although its code has
+    changed, unless `changed` is restart.
     """
     root = Path(root)
-    recorded = recipe.made_from if recipe else dict
-    made_by = shared(lambda: folder.made_by(root, head["parameters"], recorded))
+    made_by = shared(lambda: folder.made_by(root, head["parameters"]))
     if made_by == head["code"]:
         print(f"{root}: made before and unchanged, kept")
     elif made_by and recipe and recipe.changed != "restart":

@@ -1,7 +1,7 @@
 """The recipe of a training: the groups of parameters that the loop, its optimizer and its states take."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from ofdb_core.base.parameters import Parameters
@@ -11,32 +11,39 @@ from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 
-@dataclass(frozen=True)
 class Inference(PlainRecipe):
     """What evaluation takes: un-augmented images and a precision."""
 
-    precision: Precision
+    precision: Precision = "auto"
+    """auto: bf16 where the hardware has it, else fp32."""
 
 
-@dataclass(frozen=True)
 class Optimisation(Parameters):
-    """Optimizer, schedule and number of steps; learning rates are for `reference_batch` images a step."""
+    """timm's optimizer and its cosine schedule; learning rates are for `reference_batch` images a step."""
 
-    earlier = {"decay_positions": False}  # noqa: RUF012
-
-    steps: Steps
-    batch_size: Count
-    reference_batch: Count
-    optimizer: str
-    learning_rate: Positive
-    min_learning_rate: NotNegative
-    warmup_learning_rate: NotNegative
+    steps: Steps  # the default is that of `Course`
     warmup_steps: EverySteps
-    weight_decay: NotNegative
-    decay_positions: bool
-    layer_decay: Annotated[float, Range(0, 1, above=True)]
-    clip_gradient: NotNegative
-    ema: Annotated[float, Range(0, 0.999999)]
+    batch_size: Count  # as `Loading` has it
+    reference_batch: Count = 512
+    """Images a step that the three learning rates are for; they are scaled from it to batch_size, as released."""
+    optimizer: str = "adamw"
+    """Any timm optimizer."""
+    learning_rate: Positive = 1.0e-3
+    """At the peak, before scaling: 5e-4 with 256 images a step."""
+    min_learning_rate: NotNegative = 1.0e-5
+    """At the end, before scaling."""
+    warmup_learning_rate: NotNegative = 1.0e-6
+    """At the start, before scaling."""
+    weight_decay: NotNegative = 0.05
+    """Of weights, not of biases and norms."""
+    decay_positions: bool = False
+    """Weight decay also of positions and class token, as the released code does; timm exempts them."""
+    layer_decay: Annotated[float, Range(0, 1, above=True)] = 1.0
+    """Factor on the learning rate from each layer to the one before; 1: none."""
+    clip_gradient: NotNegative = 0.0
+    """Largest norm of the gradient; 0: any."""
+    ema: Annotated[float, Range(0, 0.999999)] = 0.0
+    """Decay of averaged weights, which are then evaluated and kept; 0: none."""
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -50,45 +57,55 @@ class Optimisation(Parameters):
             yield f"min_learning_rate: {self.min_learning_rate} is above learning_rate, {self.learning_rate}"
 
 
-@dataclass(frozen=True)
 class Saving(Parameters):
     """When the state of a training is saved, how many are kept, and what becomes of those of a changed training."""
 
-    unseen: ClassVar[tuple[str, ...]] = ("save_steps", "save_minutes", "keep", "changed")
+    no_effect: ClassVar[tuple[str, ...]] = ("save_steps", "save_minutes", "keep", "changed")
 
-    save_steps: EverySteps
-    save_minutes: NotNegative
-    keep: Count
-    changed: Literal["refuse", "continue", "restart"]
+    save_steps: EverySteps = 0
+    """Steps between states on disk; 0: by minutes only."""
+    save_minutes: NotNegative = 10.0
+    """Minutes between states on disk; 0: by steps only."""
+    keep: Count = 2
+    """States that stay on disk."""
+    changed: Literal["refuse", "continue", "restart"] = "refuse"
+    """What becomes of an unfinished training of other parameters."""
 
 
-@dataclass(frozen=True)
 class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     """All that a training depends on, beside network, images and seed."""
 
     # log_every: a finished training is kept with the rows that its log has
-    unseen: ClassVar[tuple[str, ...]] = ("out", "log_every", "tracker", "tracker_project")
+    no_effect: ClassVar[tuple[str, ...]] = ("out", "log_every", "tracker", "tracker_project")
 
-    out: str
-    drop_path: Share
-    compile: bool
-    gradient_checkpointing: bool
-    log_every: Steps
-    tracker: Literal["none", "tensorboard", "wandb"]
-    tracker_project: str
+    out: str = "runs/lab"
+    drop_path: Share = 0.1
+    """Share of residual branches left out."""
+    compile: bool = False
+    """The network by torch.compile: faster on a GPU, after minutes of compilation."""
+    gradient_checkpointing: bool = False
+    """Less memory for more time."""
+    log_every: Steps = 10
+    """Steps between rows of the log."""
+    tracker: Literal["none", "tensorboard", "wandb"] = "none"
+    """Beside the log and the figures."""
+    tracker_project: str = "ofdb-lab"
+    """Of wandb; each training is a run of it, grouped by experiment."""
 
 
-@dataclass(frozen=True)
 class Course(Recipe):
     """A recipe whose length may be given in epochs, which are steps once it is known how many samples there are."""
 
-    either: ClassVar[tuple[tuple[str, str], ...]] = (("steps", "epochs"), ("warmup_steps", "warmup_epochs"))
-    earlier = {"epochs": None, "warmup_epochs": None}  # noqa: RUF012
+    exclusive: ClassVar[tuple[tuple[str, str], ...]] = (("steps", "epochs"), ("warmup_steps", "warmup_epochs"))
 
-    steps: Steps | None  # type: ignore[assignment]  # what trains asks for `of_samples`
-    epochs: Positive | None
-    warmup_steps: EverySteps | None  # type: ignore[assignment]
-    warmup_epochs: NotNegative | None
+    steps: Steps | None = 312_500  # type: ignore[assignment]  # `of_samples` gives what trains a number
+    """Batches; null where epochs has a value. Nominal: 1,000 images x 80,000 epochs / 256 (paper: about 300,000)."""
+    epochs: Positive | None = None
+    """Passes over the samples, in place of steps."""
+    warmup_steps: EverySteps | None = 20  # type: ignore[assignment]
+    """Steps of the warm-up; null where warmup_epochs has a value. The original: 5 epochs, nominally of 4 steps."""
+    warmup_epochs: NotNegative | None = None
+    """In place of warmup_steps."""
 
     def length(self) -> str:
         """How long a training is, in words."""

@@ -1,0 +1,57 @@
+"""Every stage that an experiment may have, in order, and what each needs of those before it."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TypeVar
+
+from ofdb_core.base import folder, record
+from ofdb_core.base.parameters import NotebookParameters
+from ofdb_core.families import registry
+from ofdb_core.families.registry import Stage
+from ofdb_core.show.compare import Compare
+from ofdb_core.show.report import Report
+from ofdb_core.stages import recipes
+
+LEARNING = (
+    Stage("4_pretrain", recipes.Pretrain, writes=("pretrain",), check="ofdb_core.stages.pretrain:check"),
+    Stage("5_finetune", recipes.Finetune, writes=("finetune",), check="ofdb_core.stages.finetune:check"),
+    Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",)),
+    Stage("6_report", Report),
+    Stage("7_compare_runs", Compare),
+)
+
+
+def stages() -> dict[str, Stage]:
+    """Name -> stage, of all families, of learning, and of the report."""
+    every = [stage for family in registry.families().values() for stage in family.stages] + [*LEARNING]
+    return {stage.name: stage for stage in sorted(every, key=lambda stage: stage.name)}
+
+
+def maker(name: str) -> str:
+    """The name of the stage that writes a folder."""
+    return next(stage.name for stage in stages().values() if name in stage.writes)
+
+
+def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str | None:
+    """The sentence that says what a stage lacks and what makes it, unless the stages `before` do; None: it has all."""
+    out = Path(parameters.out)
+    if isinstance(parameters, Report):
+        done = record.read(out).keys() - {stage.name for stage in LEARNING if stage.parameters is Report}
+        nothing = f"{out}: nothing has run here, so there is nothing to report; run another notebook first"
+        return None if before or done else nothing
+    made = {name for stage in before for name in stages()[stage].writes}
+    for name in parameters.inputs():
+        if name not in made and not folder.is_complete(out / name):
+            instead = ", or give a checkpoint" if hasattr(parameters, "checkpoint") and name == "pretrain" else ""
+            return f"{out / name} is missing or unfinished; run {maker(name)} first{instead}"
+    return None
+
+
+Given = TypeVar("Given", bound=NotebookParameters)
+
+
+def ready(parameters: Given) -> Given:
+    """The parameters of a notebook, where all that it reads is there; else a ValueError says what makes it."""
+    if sentence := missing(parameters):
+        raise ValueError(sentence)
+    return parameters
