@@ -20,7 +20,7 @@ from ofdb_core.base import provenance
 from ofdb_core.data import tables
 from ofdb_core.formulas import ifs, search
 from ofdb_core.show import explorer, in_browser
-from tests import browser
+from tests.helpers import browser
 
 POINTS, SIZES = 200_000, (512,)
 WARM, FRAMES, KEYS = 20, 100, 30

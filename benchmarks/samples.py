@@ -1,7 +1,8 @@
 """What a sample costs on one core: from an image to its place in a normalised and mixed batch, beside timm's chain.
 
 The baseline is what timm's own loader does with the same images and recipe: its transforms of a PIL image, a batch of
-float32 tensors, its Mixup. That both augment alike is what tests/test_chain.py is for: they draw different numbers.
+float32 tensors, its Mixup. That both augment alike is what tests/batches/test_chain.py is for: they
+draw different numbers.
 """
 
 import functools

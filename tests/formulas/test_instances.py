@@ -5,20 +5,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import reference
 from hypothesis import given, strategies
 from hypothesis.extra import numpy as arrays
 
 from ofdb_core.formulas import chaos_game, instances, raster, search, streams
 
 FAR = 2**64 - 1  # the largest key
-
-
-def pasted(pixels, patches, size):
-    """Every patch (3, 3), one after another, by the original's rule."""
-    canvas = np.zeros((2**8, 2**8), np.uint8)
-    for (x, y), patch in zip(pixels.tolist(), patches, strict=True):
-        canvas[y + 1 : y + 4, x + 1 : x + 4] = patch.reshape(3, 3)
-    return canvas[:size, :size][::-1]
 
 
 @given(strategies.data(), strategies.integers(1, 30))
@@ -29,7 +22,7 @@ def test_to_paste_the_dots_that_are_seen_is_to_paste_all(data, size):
     dots = instances.table(pixels, np.arange(count, dtype=np.uint16), size)  # a mask that tells which dot it was
     numbers = dots[:, 2]
     assert (np.diff(numbers.astype(int)) > 0).all()
-    assert (instances.paint(dots, patches[numbers], size) == pasted(pixels, patches, size)).all()
+    assert (instances.paint(dots, patches[numbers], size) == reference.pasted(pixels, patches, size)).all()
     masks = np.unpackbits((numbers + 1).astype(">u2").view(np.uint8).reshape(-1, 2), axis=1)[:, 7:]
     dots[:, 2] += 1
     assert (instances.stored(dots, 200) == masks * 200).all()
@@ -46,45 +39,20 @@ def test_few_dots_of_an_image_are_seen(category):
     dots = instances.table(pixels, numbers, 100)
     assert dots.dtype == np.uint16
     assert 0 < len(dots) < points / 4
-    assert (instances.paint(dots, patches[dots[:, 2]], 100) == pasted(pixels, patches, 100)).all()
+    assert (instances.paint(dots, patches[dots[:, 2]], 100) == reference.pasted(pixels, patches, 100)).all()
 
 
 # ---- what is drawn
 
 
-def words(key, count):
-    """SplitMix64 in Python's whole numbers."""
-    found = []
-    for number in range(1, count + 1):
-        z = (key + number * 0x9E3779B97F4A7C15) % 2**64
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
-        found.append(z ^ z >> 31)
-    return found
-
-
-def drawn(kind, unit, low, high, key, n):
-    """The patches, cell by cell."""
-    count = n if unit == "dot" else min(n, 1)
-    stream = words(key, count + 9 * count)
-    digits = [word >> 16 * part & 0xFFFF for word in stream[count:] for part in range(4)]
-    patches = []
-    for i in range(count):
-        mask = 1 + (stream[i] >> 32) * 511 // 2**32
-        lit = [mask >> 8 - cell & 1 if kind != "texture" else 1 for cell in range(9)]
-        grays = [low + digit * (high - low + 1) // 2**16 for digit in digits[9 * i : 9 * i + 9]]
-        grays = [127] * 9 if kind == "pattern" else grays
-        patches.append([bit * gray for bit, gray in zip(lit, grays, strict=True)])
-    return np.array((patches * n)[:n] if unit == "image" else patches, np.uint8).reshape(n, 9)
-
-
 def test_numbers_of_a_key_are_the_top_bits_of_its_words():
     for key in (0, 1, 2**64 - 1):
-        assert streams.units(np.uint64(key), 9).tolist() == [(word >> 11) / 2**53 for word in words(key, 9)]
+        assert streams.units(np.uint64(key), 9).tolist() == [(word >> 11) / 2**53 for word in reference.words(key, 9)]
 
 
 def test_the_words_are_those_of_splitmix():
-    assert words(0, 3) == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]  # of its authors' program
+    theirs = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]  # of its authors' program
+    assert reference.words(0, 3) == theirs
 
 
 @given(
@@ -97,7 +65,7 @@ def test_the_words_are_those_of_splitmix():
 def test_patches_are_what_the_words_say(kind, unit, levels, key, n):
     found = instances.Patches(kind, unit, tuple(levels), 127).drawn(key, n)
     assert found.dtype == np.uint8
-    assert (found == drawn(kind, unit, *levels, key, n)).all()
+    assert (found == reference.drawn(kind, unit, *levels, key, n)).all()
 
 
 def test_masks_are_uniform_and_none_is_empty():

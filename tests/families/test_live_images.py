@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 import tiny
-from test_instances import drawn, pasted
 
 from ofdb_core.base import parameters
 from ofdb_core.data import samples
@@ -64,8 +64,8 @@ def test_an_instance_is_the_sequence_of_all_its_patches(run, kind, unit):
         pixels = raster.to_pixels(chaos_game.orbit(system.weighted(0.2), streams.choices(POINTS)), SIZE)
         dots = instances.table(pixels, np.arange(POINTS, dtype=np.uint16), SIZE)
         patches = np.zeros((POINTS, 9), np.uint8)
-        patches[dots[:, 2]] = drawn(kind, unit, 20, 90, 77, len(dots))
-        assert (found.pixels(number, 77) == pasted(pixels, patches, SIZE)).all()
+        patches[dots[:, 2]] = reference.drawn(kind, unit, 20, 90, 77, len(dots))
+        assert (found.pixels(number, 77) == reference.pasted(pixels, patches, SIZE)).all()
 
 
 @pytest.mark.parametrize("values", [{"live_patches": "both"}, {"live_delta": 0.1}, {"live_weights": 0.4}])

@@ -203,3 +203,37 @@ def view(points, camera, size, side):
                 if 0 <= row < size and 0 <= column < size:
                     image[row, column] = 1
     return image
+
+
+def pasted(pixels, patches, size):
+    """Patches (n, 9), one after another, by the original's rule."""
+    canvas = np.zeros((2**8, 2**8), np.uint8)
+    for (x, y), patch in zip(pixels.tolist(), patches, strict=True):
+        canvas[y + 1 : y + 4, x + 1 : x + 4] = patch.reshape(3, 3)
+    return canvas[:size, :size][::-1]
+
+
+def words(key, count):
+    """SplitMix64 in Python's whole numbers."""
+    found = []
+    for number in range(1, count + 1):
+        z = (key + number * 0x9E3779B97F4A7C15) % 2**64
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+        found.append(z ^ z >> 31)
+    return found
+
+
+def drawn(kind, unit, low, high, key, n):
+    """Drawn patches (n, 9), cell by cell."""
+    count = n if unit == "dot" else min(n, 1)
+    stream = words(key, count + 9 * count)
+    digits = [word >> 16 * part & 0xFFFF for word in stream[count:] for part in range(4)]
+    cells = []
+    for i in range(count):
+        mask = 1 + (stream[i] >> 32) * 511 // 2**32
+        lit = [mask >> 8 - cell & 1 if kind != "texture" else 1 for cell in range(9)]
+        grays = [low + digit * (high - low + 1) // 2**16 for digit in digits[9 * i : 9 * i + 9]]
+        grays = [127] * 9 if kind == "pattern" else grays
+        cells.append([bit * gray for bit, gray in zip(lit, grays, strict=True)])
+    return np.array((cells * n)[:n] if unit == "image" else cells, np.uint8).reshape(n, 9)

@@ -1,4 +1,4 @@
-"""The bytes of the original's 3D code: its categories, models and views, as hashes (tests/goldens/3d.json)."""
+"""The bytes of the original's 3D code: its categories, models and views, as hashes (tests/families/goldens/3d.json)."""
 
 import hashlib
 import io
