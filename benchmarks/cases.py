@@ -140,7 +140,7 @@ def view_3d(views):
 
 def _live(data, root, count, **values):
     """The samples of a folder, and seconds to draw `count` of them, as notebook 4 does by its own values and these."""
-    usual = {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    usual = stages.stages()["4_pretrain"].parameters.defaults()
     found = registry.samples(data, root, recipes.Pretrain.of({**usual, "data": data, "samples": "live", **values}))
 
     def draw():
@@ -197,7 +197,7 @@ def write_family(family, images):
 
 def _prepare(stage, out, categories):
     """Fill the folders that the last stage reads, by the notebook's own values."""
-    values = {name: value for name, (value, _) in parameter_files.defaults(stage.name).items()}
+    values = stages.stages()[stage.name].parameters.defaults()
     stage.write(stage.parameters.of({**values, "out": str(out), "categories": categories}))
 
 

@@ -72,7 +72,7 @@ def _images_per_s(rows, kind, model):
 
 
 def _recipe(experiment):
-    values = {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    values = stages.stages()["4_pretrain"].parameters.defaults()
     return values | parameter_files.changes(experiment, "4_pretrain")
 
 

@@ -28,7 +28,7 @@ SLOW = 3  # batches of the baseline
 
 def _recipe(experiment, stage, settings, **values):
     """The published recipe of an experiment, with a batch of 32."""
-    defaults = {parameter: value for parameter, (value, _) in parameter_files.defaults(stage).items()}
+    defaults = stages.stages()[stage].parameters.defaults()
     return settings.of({**defaults, **parameter_files.changes(experiment, stage), "batch_size": 32, **values})
 
 

@@ -124,7 +124,7 @@ def by_timm(root, how, clock):
 def recipe_of(case, batch):
     """The published recipe of a case, as long as it is measured."""
     name, compiled, _ = CASES[case]
-    values = {parameter: value for parameter, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    values = stages.stages()["4_pretrain"].parameters.defaults()
     short = {"steps": WARM + TIMED, "warmup_steps": 1, "log_every": WARM + TIMED}
     ours = {**short, "batch_size": batch, "loader_workers": WORKERS, "compile": compiled}
     return recipes.Pretrain.of({**values, **parameter_files.changes(name, "4_pretrain"), **ours})

@@ -19,7 +19,7 @@ import itertools
 import os
 import textwrap
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -119,12 +119,17 @@ class Parameters:
         return next((part.kinds()[entry] for part in cls.entries(field) if entry in part.kinds()), None)
 
     @classmethod
-    def take(cls, names: Mapping[str, Any]) -> Self:
-        """The parameters in a notebook's `globals()`: its fields by their names; what has none is as by default.
+    def take(cls, names: Mapping[str, Any], *, besides: Collection[str] = ()) -> Self:
+        """The parameters in a notebook's `globals()`; a field that has no value there has its default.
 
-        A name that papermill has put there and that is no field is refused.
+        A name that papermill has put there is refused where it is neither a field nor one of `besides`.
         """
-        return cls.of({name: names[name] for name in (*cls.kinds(), *_injected(names)) if name in names})
+        return cls.of(cls._taken(names, besides))
+
+    @classmethod
+    def _taken(cls, names: Mapping[str, Any], besides: Collection[str]) -> dict[str, Any]:
+        wanted = {*cls.kinds(), *_injected(names)} - set(besides)
+        return {name: names[name] for name in wanted if name in names}
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -216,10 +221,9 @@ class NotebookParameters(Parameters):
     """The experiment's folder: results, figures and the record go there."""
 
     @classmethod
-    def take(cls, names: Mapping[str, Any]) -> Self:
+    def take(cls, names: Mapping[str, Any], *, besides: Collection[str] = ()) -> Self:
         """As of any group; a path starts at the project's folder, wherever the notebook runs."""
-        values = {name: names[name] for name in (*cls.kinds(), *_injected(names)) if name in names}
-        values = {**cls.defaults(), **values}
+        values = {**cls.defaults(), **cls._taken(names, besides)}
         if isinstance(out := values["out"], str):
             values["out"] = str(project.located(out))
         return cls.of(cls.located(values, project.FOLDER))

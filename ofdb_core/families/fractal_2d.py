@@ -30,7 +30,7 @@ class Rule(Parameters):
     search_seed: Annotated[int, Range(0, values.SEEDS)] = 1
     """Of the one stream of candidates; 1 is the published one."""
     filling_rate: Share = 0.2
-    """A candidate is a category when it lights at least this share of the picture (FractalDB: 0.2)."""
+    """Share of the picture that a candidate must light to be a category (FractalDB: 0.2)."""
     search_points: Points = 100_000
     """Of each candidate's orbit (FractalDB: 100,000)."""
 
@@ -90,7 +90,7 @@ class Render(StageParameters):
     weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
     """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, one for each of a to f."""
     draw: Literal[raster.DRAWS] = "patch_gray"  # type: ignore[valid-type]
-    """A random 3 x 3 patch for each dot, or the dot alone; gray, or a hue that turns with time (as released: gray)."""
+    """A 3 x 3 patch or a point for each dot; gray, or a hue that turns with time."""
     workers: Workers = 0
     """Threads; 0: one a core. The files do not depend on it."""
 

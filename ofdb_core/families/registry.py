@@ -189,7 +189,7 @@ class Drawing(Parameters):
     renamed = {"views": "samples"}
 
     samples: Literal["all", "one", "live"] = "all"
-    """all: a file is a sample; one: a category is, a file of it drawn anew each time; live: drawn by formula."""
+    """What is a sample: all: a file; one: a category, one of its files each time; live: a new picture."""
     live: dict = {}
     """With samples: live, parameters of the data that they are drawn from, as {"patches": "pattern"}."""
     cache_gb: NotNegative = 1.0

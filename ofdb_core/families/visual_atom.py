@@ -39,7 +39,7 @@ class Render(StageParameters):
     image_size: Annotated[int, Range(1, 4096)] = 512
     """Pixels, each side (VisualAtom: 512)."""
     settings: Literal["published", "original"] = "published"
-    """What atoms are drawn from: published (VisualAtom-1k) or original (the program's defaults)."""
+    """Ranges of the atoms: published (VisualAtom-1k) or original (the program's defaults)."""
     one_stream: bool = False
     """The original's order: one stream of random numbers through all categories."""
     workers: Workers = 0

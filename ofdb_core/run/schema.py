@@ -1,7 +1,7 @@
-"""The JSON Schema of an experiment's file, from the types that check parameters, so that editors can check files.
+"""The JSON Schema of an experiment's file, from the types of the parameters, for editors that check while one types.
 
-`./run_all.sh schema > params/schema.json` writes it; a first line `# yaml-language-server: $schema=schema.json` names it
-for editors.
+`./run_all.sh schema > params/schema.json` writes it; the first line `# yaml-language-server: $schema=schema.json` of a
+file names it.
 """
 
 from typing import Any

@@ -54,7 +54,7 @@ class Pretrain(StageParameters, Course, Drawing):
     milestones: Annotated[list[int], Length(0, 1000, once=True), Range(1, MOST)] = []
     """Steps after which the weights are kept for good, as milestones/step_0080000.safetensors."""
     required_gain: NotNegative = 10.0
-    """The check at the end: accuracy on its own categories is at least this many times chance (of few: halfway)."""
+    """Check: accuracy on its own categories is at least this many times chance; of few, halfway to all."""
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class _Start(NotebookParameters):
     model_options: Options = {}
     """Further arguments for timm; {}: as the file says."""
     data: Place = "digits"
-    """Of train/<class>/ and val/<class>/: a folder or archive; or digits, cifar10, cifar100, voc2012."""
+    """Folder or archive of train/<class>/ and val/<class>/; or digits, cifar10, cifar100, voc2012."""
     data_root: Folder | None = None
     """Folder for downloaded and unpacked data; null: data/ in the project."""
 
@@ -208,7 +208,7 @@ class Evaluate(_Start):
     renamed = {"workers": "loader_workers"}
 
     data: Place = "digits"
-    """A folder or archive, its val/<class>/ or its <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
+    """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
     input_size: Annotated[int, Range(8, 4096)] | None = None
     """Pixels, each side, that the network sees."""
     channels: Literal[1, 3, None] = None

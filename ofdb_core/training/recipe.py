@@ -99,7 +99,7 @@ class Course(Recipe):
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = (("steps", "epochs"), ("warmup_steps", "warmup_epochs"))
 
     steps: Steps | None = 312_500  # type: ignore[assignment]  # `of_samples` gives what trains a number
-    """Batches; null where epochs has a value. Nominal: 1,000 images x 80,000 epochs / 256 (paper: about 300,000)."""
+    """Batches; null where epochs has a value. Nominal: 80,000 epochs x 1,000 images / 256."""
     epochs: Positive | None = None
     """Passes over the samples, in place of steps."""
     warmup_steps: EverySteps | None = 20  # type: ignore[assignment]

@@ -13,7 +13,7 @@ from ofdb_core.data import samples
 def test_one_of_many_samples_is_drawn_as_among_them():
     images = np.arange(24, dtype=np.uint8).reshape(6, 2, 2)
     every = samples.OneOf(samples.Images(images, [0, 0, 1, 1, 2, 2], "abc"))
-    one = samples.Only(every, 1)
+    one = samples.Single(every, 1)
     assert (len(one), one.labels.tolist(), one.classes) == (1, [1], ["a", "b", "c"])
     for key in (None, 0, 1):
         assert (one.pixels(0, key) == every.pixels(1, key)).all()

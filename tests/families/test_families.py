@@ -25,7 +25,7 @@ def family(request):
 
 def values(stage, **changes):
     """The values of a quick run of a stage."""
-    defaults = {name: value for name, (value, _) in parameter_files.defaults(stage.name).items()}
+    defaults = stages.stages()[stage.name].parameters.defaults()
     known = {name: value for name, value in changes.items() if name in stage.parameters.kinds()}
     return {**defaults, **stage.small, **known}
 
@@ -203,7 +203,7 @@ def test_a_picture_shows_a_category(family):
 
 
 def drawing(way):
-    defaults = {name: value for name, (value, _) in parameter_files.defaults("4_pretrain").items()}
+    defaults = stages.stages()["4_pretrain"].parameters.defaults()
     return samples.Drawing.take({**defaults, "samples": way, "live_size": 32})
 
 

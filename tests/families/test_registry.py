@@ -11,7 +11,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Source, Stage
-from ofdb_core.run import parameter_files, road
+from ofdb_core.run import parameter_files, stages
 
 TOY = toy_family.FAMILY
 
@@ -37,14 +37,14 @@ def test_a_family_from_elsewhere_is_one_among_the_others(toy):
     assert registry.families() == {**registry.families(), "toy": TOY}
     assert list(registry.families()).index("toy") == list(registry.families()).index("visualatom") - 1
     assert registry.family_of("3_render_toy") is TOY
-    assert registry.stage_of("3_render_toy") is road.stages()["3_render_toy"] is TOY.stages[0]
+    assert registry.stage_of("3_render_toy") is stages.stages()["3_render_toy"] is TOY.stages[0]
     assert registry.sources()["toys"] is TOY.sources[0]
-    assert road.maker("toys") == "3_render_toy"
+    assert stages.maker("toys") == "3_render_toy"
 
 
 def test_it_is_gone_afterwards():
     assert "toy" not in registry.families()
-    assert "3_render_toy" not in road.stages()
+    assert "3_render_toy" not in stages.stages()
 
 
 def test_its_stage_has_the_shared_notebook_and_the_values_of_its_class(toy):
@@ -119,7 +119,7 @@ def test_the_version_of_code_from_elsewhere_follows_its_file(tmp_path, monkeypat
 @pytest.mark.slow
 def test_a_family_from_elsewhere_goes_from_its_parameters_to_a_report_with_a_training_step(params, monkeypatch, capfd):
     """Through the command, by a file that nothing else knows of, named from where the command is given."""
-    monkeypatch.setenv(registry.ELSEWHERE, os.path.relpath(toy_family.__file__))
+    monkeypatch.setenv(registry.FAMILIES_VARIABLE, os.path.relpath(toy_family.__file__))
     monkeypatch.setattr(registry, "_found", registry._found.__wrapped__)
     training = {**tiny.PRETRAIN, "data": "toys", "steps": 2}
     out = params(**{"3_render_toy": {"categories": 3}, "4_pretrain": training, "6_report": {}})
@@ -142,6 +142,6 @@ def test_a_file_from_elsewhere_that_is_no_family_is_refused(tmp_path, monkeypatc
     path = tmp_path / "no_family.py"
     if text:
         path.write_text(text)
-    monkeypatch.setenv(registry.ELSEWHERE, str(path))
+    monkeypatch.setenv(registry.FAMILIES_VARIABLE, str(path))
     with pytest.raises(ValueError, match=f"OFDB_FAMILIES: {path} {message}"):
         registry._found.__wrapped__()

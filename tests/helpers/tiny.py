@@ -13,7 +13,7 @@ from ofdb_core.base import record
 from ofdb_core.batches.recipe import BatchRecipe
 from ofdb_core.data import samples
 from ofdb_core.families import registry
-from ofdb_core.run import parameter_files, road
+from ofdb_core.run import parameter_files, stages
 from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
 from ofdb_core.stages import pretrain as pretraining
@@ -52,12 +52,12 @@ SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
 def defaults(notebook):
     """The notebook's own values."""
-    return {name: value for name, (value, _) in parameter_files.defaults(notebook).items()}
+    return stages.stages()[notebook].parameters.defaults()
 
 
 def of(notebook, **values):
     """The notebook's recipe: its defaults, and these values."""
-    return road.stages()[notebook].parameters.of({**defaults(notebook), **values})
+    return stages.stages()[notebook].parameters.of({**defaults(notebook), **values})
 
 
 def pretrain(**values):

@@ -20,15 +20,15 @@ def test_its_commands_are_understood(line):
     if not words or words[0] in command.RAW or words == ["--help"]:
         return
     found = command.parsed(words)
-    assert found.experiment in {*command.OURS, *parameter_files.names(), "few"}
-    if found.experiment in parameter_files.names():
+    assert found.experiment in {*command.OURS, *experiments.names(), "few"}
+    if found.experiment in experiments.names():
         assert set(found.names) <= set(parameter_files.notebooks(found.experiment))
 
 
 def test_its_experiment_of_ones_own_has_what_it_extends(tmp_path, monkeypatch):
     made = re.findall(r"^    ((?:mkdir|printf) .*)$", PAGE, re.MULTILINE)
     subprocess.run("\n".join(made), shell=True, check=True, cwd=tmp_path)
-    monkeypatch.setenv(experiments.ELSEWHERE, str(tmp_path / "mine"))
+    monkeypatch.setenv(experiments.PARAMS_VARIABLE, str(tmp_path / "mine"))
     assert parameter_files.notebooks("few") == parameter_files.notebooks("2d-ofdb-1k")
     assert parameter_files.changes("few", "1_search_categories") == {"categories": 100}
     assert experiments.bare("few") is None

@@ -6,7 +6,7 @@ import pytest
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import provenance
-from ofdb_core.run import parameter_files, plain_yaml, road
+from ofdb_core.run import parameter_files, plain_yaml, stages
 
 TEXT = (provenance.PROJECT / "docs" / "flags.md").read_text(encoding="utf-8")
 
@@ -28,17 +28,17 @@ ROWS = list(parts())
 
 
 def values(experiment, stage):
-    defaults = {name: value for name, (value, _) in parameter_files.defaults(stage).items()}
+    defaults = stages.stages()[stage].parameters.defaults()
     return defaults | parameter_files.changes(experiment, stage)
 
 
 def test_every_family_and_both_trainings_have_a_table():
-    assert {stage for _, stage, _ in ROWS} == {name for name in road.stages() if name[0] in "12345"}
+    assert {stage for _, stage, _ in ROWS} == {name for name in stages.stages() if name[0] in "12345"}
 
 
 @pytest.mark.parametrize(("experiment", "stage", "cell"), ROWS)
 def test_a_parameter_exists_and_has_its_value(experiment, stage, cell):
-    kinds = road.stages()[stage].parameters.kinds()
+    kinds = stages.stages()[stage].parameters.kinds()
     ours = re.findall(r"`([a-z_]+)(?:: ([^`]+))?`", cell)
     assert ours or "nothing" in cell or "--out" in cell
     for name, text in ours:

@@ -18,7 +18,7 @@ def carpet(tmp_path, monkeypatch):
     """The family of the page, among the registered ones."""
     path = tmp_path / "carpet.py"
     path.write_text(re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1])
-    monkeypatch.setenv(registry.ELSEWHERE, str(path))
+    monkeypatch.setenv(registry.FAMILIES_VARIABLE, str(path))
     found = registry._found.__wrapped__()
     monkeypatch.setattr(registry, "_found", lambda: found)
     return registry.families()["carpet"]

@@ -11,7 +11,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import provenance
 from ofdb_core.base.values import problem
 from ofdb_core.formulas import ifs, search
-from ofdb_core.run import launch, parameter_files, plain_yaml, road
+from ofdb_core.run import launch, parameter_files, plain_yaml, stages
 
 ROOT = provenance.PROJECT
 PAGES = {
@@ -119,7 +119,7 @@ def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path):
 def parameters():
     """Name -> the kinds of its values, over all stages."""
     found = {}
-    for stage in road.stages().values():
+    for stage in stages.stages().values():
         for name, kind in stage.parameters.kinds().items():
             found.setdefault(name, []).append(kind)
     return found

@@ -15,7 +15,7 @@ from browser import opened
 from ofdb_core.base import record
 from ofdb_core.data import ply
 from ofdb_core.families import fractal_3d
-from ofdb_core.run import road
+from ofdb_core.run import stages
 from ofdb_core.show import view
 
 pytestmark = pytest.mark.slow
@@ -123,5 +123,5 @@ def test_every_notebook_runs_shows_and_is_saved_in_jupyterlab(browser, lab, tmp_
             watched.shoot(name)
             in_lab.leave(page)
             assert not watched.wrong, name
-    assert list(record.read(root / "runs" / "lab")) == [stage for stage in road.stages() if stage < "7"]
+    assert list(record.read(root / "runs" / "lab")) == [stage for stage in stages.stages() if stage < "7"]
     assert (root / "runs" / "compare" / "comparison.html").is_file()

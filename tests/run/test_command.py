@@ -12,7 +12,7 @@ import pytest
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import json_schema, project, provenance, values
-from ofdb_core.run import completion, experiments, init, plain_yaml, road, schema
+from ofdb_core.run import completion, experiments, init, plain_yaml, stages, schema
 from ofdb_core.run.experiments import UsageError
 
 
@@ -52,12 +52,12 @@ def test_the_last_word_is_completed(typed, expected):
 
 def test_all_parameters_that_can_be_given_are_offered():
     offered = {name for name in completed("quickstart", "-p", "") if "." not in name}
-    kinds = [road.stages()[stage].parameters.kinds() for stage in experiments.stages("quickstart")]
+    kinds = [stages.stages()[stage].parameters.kinds() for stage in experiments.stages("quickstart")]
     assert offered == {name for names in kinds for name in names} - {"out"}
 
 
 def test_words_of_ones_own_experiments_are_completed(tmp_path, monkeypatch):
-    monkeypatch.setenv(experiments.ELSEWHERE, "")  # to be as it was after the test
+    monkeypatch.setenv(experiments.PARAMS_VARIABLE, "")  # to be as it was after the test
     (tmp_path / "fern").mkdir()
     (tmp_path / "fern" / "experiment.yaml").write_text("extends: evaluate")
     assert completed("--params", str(tmp_path), "fe") == ["fern"]
@@ -127,7 +127,7 @@ def test_a_mistake_in_a_parameter_file_is_marked(text):
 
 
 KINDS = [
-    *(kind for stage in road.stages().values() for kind in stage.parameters.kinds().values()),
+    *(kind for stage in stages.stages().values() for kind in stage.parameters.kinds().values()),
     Annotated[list[int], values.Length(1, 2, once=True), values.Range(0, 5)],
     Literal["a", 1, None],
 ]

@@ -10,7 +10,7 @@ import tiny
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, folder, parameters, provenance, values
-from ofdb_core.run import experiment, notebook, parameter_files, road
+from ofdb_core.run import experiment, notebook, parameter_files, stages
 
 pytestmark = pytest.mark.slow
 
@@ -23,16 +23,16 @@ def run(*words):
     return command.main([*map(str, words)])
 
 
-@pytest.mark.parametrize("notebook", road.stages())
+@pytest.mark.parametrize("notebook", stages.stages())
 def test_a_notebook_has_exactly_the_parameters_of_its_recipe_with_a_comment_each(notebook):
     found = parameter_files.defaults(notebook)
     assert list(found) == list(dict.fromkeys(found))
-    assert set(found) == set(road.stages()[notebook].parameters.kinds())
+    assert set(found) == set(stages.stages()[notebook].parameters.kinds())
     assert all(comment for _, comment in found.values())
-    road.stages()[notebook].parameters.of({name: value for name, (value, _) in found.items()})
+    stages.stages()[notebook].parameters.of({name: value for name, (value, _) in found.items()})
 
 
-@pytest.mark.parametrize("name", parameter_files.names())
+@pytest.mark.parametrize("name", experiments.names())
 def test_every_experiment_of_the_project_is_valid(name, tmp_path):
     notebooks = parameter_files.notebooks(name)
     yours = [parameter_files.changes(name, notebook).get("data", "") for notebook in notebooks]
@@ -272,11 +272,11 @@ def test_options_that_accelerate_would_refuse_are_refused_before_anything_runs(p
     assert environment == os.environ
 
 
-@pytest.mark.parametrize("stage", road.stages())
+@pytest.mark.parametrize("stage", stages.stages())
 @pytest.mark.parametrize("text", ["1" + "0" * 25, "-1" + "0" * 25, "1" + "0" * 400, "1" + "0" * 5000, "1e999"])
 def test_no_parameter_takes_a_number_that_no_machine_could_hold(params, stage, text, tmp_path):
     params(**{stage: {}})
-    kinds = road.stages()[stage].parameters.kinds()
+    kinds = stages.stages()[stage].parameters.kinds()
     for name, kind in kinds.items():
         given = {list: f"[{text}]", dict: f"{{depth: {text}}}"}
         for plain in values.arms(kind) & {int, float, list, dict}:

@@ -10,14 +10,14 @@ import yaml
 from ofdb_core import __main__ as command
 from ofdb_core.base import record
 from ofdb_core.families import registry
-from ofdb_core.run import experiment, experiments, listing, parameter_files, road
+from ofdb_core.run import experiment, experiments, listing, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
 
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     """A function that writes a file of a folder of the user's own, which --params names."""
-    monkeypatch.setenv(experiments.ELSEWHERE, str(tmp_path / "mine"))
+    monkeypatch.setenv(experiments.PARAMS_VARIABLE, str(tmp_path / "mine"))
 
     def write(name, text=""):
         path = tmp_path / "mine" / name
@@ -32,7 +32,7 @@ def test_a_folder_of_ones_own_builds_upon_an_experiment(mine):
     mine("few/experiment.yaml", "extends: 2d-ofdb-1k\nabout: my first")
     path = mine("few/1_search_categories.yaml", "categories: 7")
     mine("few/longer/4_pretrain.yaml", "extends: shared/pretrain_21k\nsteps: 9")
-    assert {"few", "few/longer", "2d-ofdb-1k"} <= set(parameter_files.names())
+    assert {"few", "few/longer", "2d-ofdb-1k"} <= set(experiments.names())
     assert parameter_files.notebooks("few") == parameter_files.notebooks("2d-ofdb-1k")
     assert parameter_files.settings("few", "1_search_categories")["categories"] == (7, str(path))
     assert parameter_files.changes("few", "2_render_2d") == parameter_files.changes("2d-ofdb-1k", "2_render_2d")
@@ -54,7 +54,7 @@ def test_a_variant_may_build_upon_another_experiment_than_the_folder_around_it(m
     )
 
 
-@pytest.mark.parametrize("name", parameter_files.names())
+@pytest.mark.parametrize("name", experiments.names())
 def test_every_experiment_says_what_it_is_and_builds_upon(name):
     every = experiments.found()
     assert listing._about(name, every)
@@ -96,7 +96,7 @@ def test_what_an_experiment_cannot_build_upon_is_refused(mine, files, message, t
 
 
 def test_params_names_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv(experiments.ELSEWHERE, "")  # to be as it was after the test
+    monkeypatch.setenv(experiments.PARAMS_VARIABLE, "")  # to be as it was after the test
     with pytest.raises(UsageError, match="nowhere: is no folder of experiments"):
         command.main(["list", "--params", str(tmp_path / "nowhere")])
     (tmp_path / "own" / "fern").mkdir(parents=True)
@@ -116,12 +116,12 @@ def test_a_bare_p_says_which_notebooks_it_reaches_and_one_for_a_notebook_does_no
 
 def test_names_mean_one_thing_in_all_notebooks():
     """A name's meaning differs where its comments share no word but those that any has."""
-    searching = [name for name, stage in road.stages().items() if "search_seed" in stage.parameters.kinds()]
+    searching = [name for name, stage in stages.stages().items() if "search_seed" in stage.parameters.kinds()]
     assert searching == ["0_explore_ifs", "1_search_categories", "3_render_3d"]
-    assert "seed" not in road.stages()["1_search_categories"].parameters.kinds()
+    assert "seed" not in stages.stages()["1_search_categories"].parameters.kinds()
     comments = [parameter_files.defaults(name)["search_seed"][1] for name in searching]
     assert all(comment.startswith("of the one stream of candidates") for comment in comments)
-    points = {name for name, stage in road.stages().items() if "points" in stage.parameters.kinds()}
+    points = {name for name, stage in stages.stages().items() if "points" in stage.parameters.kinds()}
     assert points == {"0_explore_ifs", "2_render_2d", "3_render_1p-frac"}  # dots of a picture
 
 
@@ -186,7 +186,7 @@ def test_a_row_whose_text_does_not_fit_keeps_the_words_and_a_strip_that_is_wide_
 def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):
     def lacking(stage, **values):
         with pytest.raises(ValueError, match="first") as error:
-            road.ready(tiny.of(stage, out=str(tmp_path), **values))
+            stages.ready(tiny.of(stage, out=str(tmp_path), **values))
         return str(error.value)
 
     assert lacking("2_render_2d") == f"{tmp_path}/categories is missing or unfinished; run 1_search_categories first"
@@ -199,16 +199,16 @@ def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):
     assert "nothing has run here" in lacking("6_report")
     tiny.ran(tmp_path)
     report = tiny.of("6_report", out=str(tmp_path))
-    assert road.ready(report) is report
+    assert stages.ready(report) is report
 
 
 @pytest.mark.parametrize(
-    "stage", [name for name, stage in road.stages().items() if stage.parameters(**tiny.defaults(name)).inputs()]
+    "stage", [name for name, stage in stages.stages().items() if stage.parameters(**tiny.defaults(name)).inputs()]
 )
 def test_a_notebook_that_reads_a_folder_asks_for_it_in_its_first_cell(stage):
     from ofdb_core.base import provenance
 
     if provenance.notebook_of(stage).stem == stage:
         cells = json.loads(provenance.notebook_of(stage).read_text())["cells"]
-        assert "settings = road.ready(" in "".join(cells[2]["source"])
+        assert "settings = stages.ready(" in "".join(cells[2]["source"])
     assert stage not in registry.served_stages()

@@ -16,7 +16,7 @@ SWIN = [f"{family}-ofdb-{size}/swin-base" for family in ("2d", "3d") for size in
 
 def values(experiment, stage="4_pretrain"):
     """All values of a stage: its notebook's, and what the experiment changes."""
-    defaults = {name: value for name, (value, _) in parameter_files.defaults(stage).items()}
+    defaults = stages.stages()[stage].parameters.defaults()
     return {**defaults, **parameter_files.changes(experiment, stage)}
 
 
@@ -26,7 +26,7 @@ def rates(given):
     return [given[name] * scale for name in ("learning_rate", "min_learning_rate", "warmup_learning_rate")]
 
 
-@pytest.mark.parametrize("experiment", parameter_files.names())
+@pytest.mark.parametrize("experiment", experiments.names())
 def test_a_seed_for_all_notebooks_does_not_set_live_samples_against_the_stored_images(experiment):
     stages = parameter_files.notebooks(experiment)
     if "2_render_2d" in stages and (given := values(experiment)) and given["samples"] == "live":

@@ -84,7 +84,7 @@ def test_a_repository_that_cannot_be_fetched_is_refused_in_a_sentence(monkeypatc
 
 def test_a_stage_takes_every_form_and_refuses_what_is_none(root, monkeypatch):
     monkeypatch.chdir(root)
-    values = {name: value for name, (value, _) in parameter_files.defaults("6_evaluate").items()}
+    values = stages.stages()["6_evaluate"].parameters.defaults()
     values = {**values, "out": str(root), "data": "digits"}
     for form in (".", "local-dir:.", str(root), "pytorch_model.bin"):
         given = recipes.Evaluate.of(recipes.Evaluate.located({**values, "checkpoint": form}))
