@@ -78,18 +78,25 @@ class Parameters:
                 yield f"{name}: {[low, high]} must rise"
 
     @classmethod
-    def kinds(cls) -> dict[str, Any]:
-        """Field name -> annotated type, in order."""
-        hints = typing.get_type_hints(cls, include_extras=True)
-        return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    @functools.cache
+    def kinds(cls) -> Mapping[str, Any]:
+        """Field name -> annotated type: the folder first, then the class's own fields, then those of its groups."""
+        hints, fields = (
+            typing.get_type_hints(cls, include_extras=True),
+            {field.name for field in dataclasses.fields(cls)},
+        )
+        named = (name for part in cls.__mro__ for name in inspect.get_annotations(part))
+        return {name: hints[name] for name in dict.fromkeys(("out", *named)) if name in fields}
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Field name -> default, of the fields that have one."""
-        missing, found = dataclasses.MISSING, {}
-        for field in dataclasses.fields(cls):
-            if field.default is not missing or field.default_factory is not missing:
-                found[field.name] = field.default if field.default_factory is missing else field.default_factory()
+        fields, found = {field.name: field for field in dataclasses.fields(cls)}, {}
+        for name in cls.kinds():
+            if (make := fields[name].default_factory) is not dataclasses.MISSING:
+                found[name] = make()
+            elif (default := fields[name].default) is not dataclasses.MISSING:
+                found[name] = default
         return found
 
     @classmethod
@@ -173,7 +180,8 @@ class Parameters:
 
     def values(self) -> dict[str, Any]:
         """Field name -> value."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {name: values[name] for name in self.kinds()}
 
     def changes(self) -> dict[str, Any]:
         """The values that are not the defaults."""
