@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 from numpy.typing import ArrayLike
-from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from ofdb_core.batches.prefetch import prefetch
@@ -83,6 +82,8 @@ def nearest_neighbours(
     model: nn.Module, train_images: Samples, images: Samples, recipe: Inference, neighbours: int
 ) -> np.ndarray:
     """Predicted classes (n,) int64 by the vote of the training images with the most similar features (by cosine)."""
+    from sklearn.neighbors import KNeighborsClassifier  # which takes a second to import
+
     train_features = features(model, train_images, recipe)
     classifier = KNeighborsClassifier(min(neighbours, len(train_features)), weights="distance")
     return classifier.fit(train_features, train_images.labels).predict(features(model, images, recipe))
