@@ -105,4 +105,6 @@ def checked(
 
 def to_yaml(values: Mapping[str, Any]) -> str:
     """Parameters as a flat YAML file, which papermill's own `-f` takes."""
-    return yaml.safe_dump(dict(values), sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+    written = {"default_flow_style": True, "allow_unicode": True, "width": 10**6}
+    lines = ((name, yaml.safe_dump(value, **written).removesuffix("...\n")) for name, value in values.items())
+    return "".join(f"{name}: {value.rstrip()}\n" for name, value in lines)
