@@ -103,8 +103,18 @@ def checked(
     return made
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes all text in quotes, so that '1e-3' stays text for every reader."""
+
+
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(f"{plain_yaml.TAG}str", text, style="'"))
+
+
 def to_yaml(values: Mapping[str, Any]) -> str:
     """Parameters as a flat YAML file, which papermill's own `-f` takes."""
-    written = {"default_flow_style": True, "allow_unicode": True, "width": 10**6}
-    lines = ((name, yaml.safe_dump(value, **written).removesuffix("...\n")) for name, value in values.items())
-    return "".join(f"{name}: {value.rstrip()}\n" for name, value in lines)
+
+    def written(value: Any) -> str:
+        text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
+        return text.removesuffix("...\n").rstrip()
+
+    return "".join(f"{name}: {written(value)}\n" for name, value in values.items())
