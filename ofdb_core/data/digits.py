@@ -6,6 +6,7 @@ images are by people whose hand was not seen in training, which is harder than a
 """
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 CLASSES = tuple("0123456789")
 TRAIN_PER_CLASS = 100
@@ -13,8 +14,6 @@ TRAIN_PER_CLASS = 100
 
 def load() -> tuple[np.ndarray, np.ndarray]:
     """All images (1797, 8, 8) uint8, 0..255, and their labels (1797,) int64, in the file's order."""
-    from sklearn.datasets import load_digits  # which takes a second to import
-
     images, labels = load_digits(return_X_y=True)
     return np.round(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), labels.astype(np.int64)
 
