@@ -1,0 +1,32 @@
+"""What a recipe does to the images of a batch, in words, so that a notebook's remark speaks of what ran."""
+
+from ofdb_core.batches.recipe import BatchRecipe
+
+
+def in_words(recipe: BatchRecipe) -> str:
+    """A Markdown list: how training images are cropped, changed and mixed, and which share of them.
+
+    What the recipe leaves out is not in it.
+    """
+    low, high = recipe.crop_scale
+    shares = {
+        "mirrored": recipe.hflip,
+        "turned upside down": recipe.vflip,
+        f"changed by `{recipe.auto_augment}`: turned, sheared, moved, posterised, brighter and the like": float(
+            recipe.auto_augment is not None
+        ),
+        "partly covered by a box of noise": recipe.erasing,
+    }
+    lines = [f"each image is a crop of {low:.0%} to {high:.0%} of its area"]
+    lines += [f"{share:.0%} of the images are {change}" for change, share in shares.items() if share]
+    return "\n".join(f"- {line}" for line in [*lines, _mixing(recipe)])
+
+
+def _mixing(recipe: BatchRecipe) -> str:
+    if not recipe.mixes():
+        return "no two images are mixed"
+    cut = recipe.mix_switch if recipe.mixup and recipe.cutmix else float(recipe.cutmix > 0)
+    kinds = {"by mixup, as a mean of both": 1 - cut, "by CutMix, as a box of one in the other": cut}
+    how = " or ".join(f"{kind} ({share:.0%})" for kind, share in kinds.items() if share)
+    unit = "batches" if recipe.mix_groups == 1 else f"groups of {recipe.batch_size // recipe.mix_groups} images"
+    return f"{recipe.mix_probability:.0%} of the {unit} have their images mixed in pairs: {how}"
