@@ -9,7 +9,8 @@ import pytest
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import files, folder, parameters, provenance, values
+from ofdb_core.base import files, parameters, provenance, values
+from ofdb_core.base.folder import Folder
 from ofdb_core.run import experiment, notebook, parameter_files, road
 
 pytestmark = pytest.mark.slow
@@ -154,7 +155,7 @@ def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
     assert len(list((out / "images").glob("*/*.png"))) == 4
     next((out / "images").glob("*/*.png")).write_bytes(b"")
     assert "images is not as it was written" in did("-p", "seed", "1", "-p", "image_size", "24", *FOUR)["2_render_2d"]
-    assert folder.verify(out / "images") == []
+    assert Folder(out / "images").verify() == []
     assert run("verify", out) == 0
     next((out / "images").glob("*/*.png")).unlink()
     assert run("verify", out) == 1
@@ -173,7 +174,7 @@ def test_the_record_says_what_ran(params):
     assert entry["parameters"]["categories"] == 3
     assert entry["versions"]["numpy"]
     assert entry["code"] == provenance.code_version("1_search_categories")
-    assert entry["writes"] == {"categories": folder.digest(out / "categories")}
+    assert entry["writes"] == {"categories": Folder(out / "categories").digest()}
     assert all(check["holds"] for check in entry["checks"])
     assert {"commit", "machine", "started", "seconds"} <= entry.keys()
     assert all((out / figure["file"]).exists() for figure in entry["figures"])

@@ -66,7 +66,7 @@ def changed(before):
         ("training/model_card.py", "A network of OFDB Lab.", "A network by OFDB Lab."),
         ("training/checkpoint.py", "DIGITS = 16", "DIGITS = 20"),
         ("stages/recipes.py", "is neither a folder or archive", "is no folder or archive"),
-        ("base/writing.py", 'unit="file"', 'unit="files"'),
+        ("base/filling.py", 'unit="file"', 'unit="files"'),
         ("base/values.py", "is out of range", "is too large or too small"),
         ("show/plot.py", 'cmap="Blues"', 'cmap="Greens"'),
         ("run/launch.py", 'PATIENCE = "600"', 'PATIENCE = "900"'),

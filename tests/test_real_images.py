@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
-from ofdb_core.base import folder, parameters
+from ofdb_core.base import parameters
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import digits, real_images, samples, voc
 
 NEVER = "f" * 32  # no file has this MD5
@@ -65,7 +66,7 @@ def test_an_archive_is_unpacked_once_and_read_as_a_folder(tmp_path, ending):
     train, test = real_images.images_of(path, tmp_path / "data")
     assert train.items[0] == tmp_path / "data" / "mine" / "CIFAR10" / "train" / "a" / "train.png"
     assert test.pixels(1).tolist() == np.ones((4, 4)).tolist()
-    assert folder.verify(tmp_path / "data" / "mine") == []
+    assert Folder(tmp_path / "data" / "mine").verify() == []
 
 
 def test_an_archive_without_the_parts_is_named(tmp_path):
@@ -245,7 +246,7 @@ def test_the_objects_of_voc_are_cut_out_once(tmp_path, capsys):
     for i, part in enumerate([photograph, photograph[19:], photograph[2:22, 1:11]]):
         assert np.array_equal(train.pixels(i), part)
     assert test.pixels(1).shape[:2] == (1, 1)  # the last pixel alone
-    assert folder.verify(root) == []
+    assert Folder(root).verify() == []
     assert capsys.readouterr().out.count("complete and unchanged, kept") == 1
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 LONGEST_PART, LONGEST = 255, 1000  # bytes of one part of a name (what Linux allows), and of a whole name
 LARGEST_JSON = 2**30  # bytes
-HALF = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a half-written file: see `_half`
+TEMPORARY = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a file that is being written: see `_temporary`
 NO_WRITING = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Unreadable(ValueError):
-    """A record or a manifest that is none any more; the message names it and says what to do."""
+    """A record or manifest that cannot be read; the message names it and says what to do."""
 
 
 def problem_of(name: object) -> str | None:
@@ -96,20 +96,25 @@ def read_json(path: Path) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def _half(path: Path) -> Path:
-    """Where a file is written before it takes its name: hidden beside it, by a name that is never too long."""
-    return path.with_name(f".{beginning(path.name)}.{os.getpid()}.part")
+def _temporary(path: Path) -> Path:
+    """The file that is written before it takes its name: hidden beside it, by a name that is never too long."""
+    return path.with_name(f".{stem_of_temporary(path.name)}.{os.getpid()}.part")
 
 
-def beginning(name: str) -> str:
-    """What of a file's name stands in that of its half-written self."""
+def stem_of_temporary(name: str) -> str:
+    """The part of a file's name that its temporary file keeps."""
     return name.encode(errors="surrogateescape")[:200].decode(errors="ignore")
 
 
-def remove_halves(folder: Path, is_ours: Callable[[str], Any]) -> None:
-    """Remove what killed processes left half-written in a folder, where is_ours(`beginning` of the file's name)."""
+def is_temporary(name: str) -> bool:
+    """Whether a name below a folder is that of a temporary file."""
+    return TEMPORARY.fullmatch(name.rpartition("/")[2]) is not None
+
+
+def remove_temporary(folder: Path, is_ours: Callable[[str], Any]) -> None:
+    """Remove the temporary files that killed processes left in a folder, where is_ours(`stem_of_temporary`)."""
     for path in folder.glob(".*.part"):
-        if (half := HALF.fullmatch(path.name)) and is_ours(half[1]) and not path.is_dir():
+        if (found := TEMPORARY.fullmatch(path.name)) and is_ours(found[1]) and not path.is_dir():
             path.unlink(missing_ok=True)
 
 
@@ -120,7 +125,7 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = _half(path)
+    part = _temporary(path)
     try:
         part.unlink(missing_ok=True)  # of an earlier process with this number, or a link that someone put there
         with part.open("xb") as file:

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ofdb_core.base import files, manifests, provenance
+from ofdb_core.base import files, folder, manifests, provenance
 from ofdb_core.base.files import Unreadable
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _check(notebook: str, entry: Any) -> None:
         names += [figure["file"] for figure in entry["figures"]]
         names += [entry["headline"]["figure"]] if "headline" in entry else []
     if wrong:
-        raise ValueError(f"{wrong[0]}: something else")
+        raise ValueError(f"{wrong[0]}: wrong type")
     for name in names:
         if problem := files.problem_of(name):
             raise ValueError(f"{name!r} {problem}")
@@ -95,6 +96,11 @@ def others(out: str | Path, notebook: str) -> str:
     """One hash for the record's entries of the notebooks before this one: what the report is made from."""
     entries = {name: entry for name, entry in read(out).items() if name < notebook}
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of(out: Path, notebook: str, name: str) -> str:
+    """One hash of what a notebook reads; of the record itself, only the entries of the notebooks before it count."""
+    return others(out, notebook) if name == FILE else folder.fingerprint(out / name)
 
 
 def _saved(figure: "Figure", kind: str, metadata: dict[str, Any]) -> bytes:
@@ -184,15 +190,18 @@ class Run:
         self.entry["headline"] = {"sentence": sentence, "figure": self.entry["figures"][-1]["file"]}
         print(sentence)
 
-    def reads(self, name: str, digest: str) -> None:
-        """Note the digest of what was read: a folder or file below the experiment's folder, or a path."""
-        self.entry["reads"][manifests.portable(name, self.folder)] = digest
+    def reads(self, *names: str) -> None:
+        """Note the digest of what was read: folders or files below the experiment's folder, or paths."""
+        for name in names:
+            digest = digest_of(self.folder, self.notebook, name)
+            self.entry["reads"][manifests.portable(name, self.folder)] = digest
 
-    def writes(self, name: str, digest: str, *, outdated: bool = False) -> None:
-        """Note the digest of a folder that was written; outdated: by code that is not today's, and kept."""
-        if outdated:
-            self.entry["outdated"] = name
-        self.entry["writes"][name] = digest
+    def writes(self, *names: str, outdated: bool = False) -> None:
+        """Note the digest of folders that were written; outdated: by code that is not today's, and kept."""
+        for name in names:
+            if outdated:
+                self.entry["outdated"] = name
+            self.entry["writes"][name] = Folder(self.folder / name).digest()
 
     def done(self) -> None:
         """Write the entry into record.json."""

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ofdb_core.base import folder, threads, values
+from ofdb_core.base import threads, values
+from ofdb_core.base.folder import Folder
 from ofdb_core.data.samples import Cache, Drawing
 from ofdb_core.formulas import chaos_game, instances, point_cloud, raster, streams
 from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
@@ -37,7 +38,8 @@ def how(drawing: Drawing, released: dict[str, Any], root: str | Path, stored: Pa
     root: the folder of their systems; stored: that of the run's stored pictures. Where it was made otherwise, a
     parameter that says so is followed, and named in a line; one that says nothing is a ValueError.
     """
-    made, facts = {}, (folder.manifest(stored) or {}).get("parameters", {})
+    made = {}
+    facts = Folder(stored).manifest()["parameters"] if Folder(stored).is_complete() else {}
     for name, only in FIXED.items():
         if facts.get(name, only) != only:
             raise ValueError(f"{stored} was made with {name}: {facts[name]}; while training it can only be {only}")
@@ -45,7 +47,7 @@ def how(drawing: Drawing, released: dict[str, Any], root: str | Path, stored: Pa
         parameter = NAMES.get(name, f"live_{name}")
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
-        if name == "weight" and given is None and not folder.is_complete(root):
+        if name == "weight" and given is None and not Folder(root).is_complete():
             print(f"{root}: {told(usual)}; -p live_weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
             sentence = f"{parameter}: {made[name]}, but {stored} was made with {had}"
