@@ -8,7 +8,7 @@ from PIL import Image
 from ofdb_core.base import provenance, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.batches.source import Batches
-from ofdb_core.data import tables
+from ofdb_core.data import real_images, tables
 from ofdb_core.stages import finetune, recipes
 from ofdb_core.training import evaluation, loop, pretrained
 
@@ -256,6 +256,27 @@ def test_data_that_cannot_be_used_are_refused_before_anything_runs(settings, tmp
     data = tree(tmp_path / "photos", **files)
     with pytest.raises(ValueError, match=message):
         finetune.check(settings(data=data, shots=[shots]))
+
+
+@pytest.mark.parametrize(
+    ("length", "lists"),
+    [
+        ({"steps": 5, "warmup_steps": 1}, False),
+        ({"steps": None, "epochs": 8.0, "shots": [1, 2]}, False),
+        ({"steps": None, "epochs": 8.0, "shots": [0]}, True),
+    ],
+)
+def test_a_check_lists_all_images_only_where_epochs_of_all_of_them_are_asked_for(
+    settings, tmp_path, monkeypatch, length, lists
+):
+    data, listed = tree(tmp_path / "photos", train_a=4, train_b=4, val_a=1, val_b=1), []
+    images_of = real_images.images_of
+    monkeypatch.setattr(real_images, "images_of", lambda *given: listed.append(given) or images_of(*given))
+    finetune.check(settings(data=data, **length))
+    assert bool(listed) == lists
+    if "epochs" in length:
+        with pytest.raises(ValueError, match="leaves no step"):
+            finetune.check(settings(data=data, **{**length, "warmup_steps": 50}))
 
 
 def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settings, tmp_path):

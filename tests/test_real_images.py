@@ -83,6 +83,33 @@ def test_both_parts_must_hold_the_same_classes(tmp_path):
         real_images.images_of(tmp_path, tmp_path / "data")
 
 
+@pytest.mark.parametrize("shots", [0, 1, 2])
+def test_the_classes_are_found_without_a_look_at_every_file(tmp_path, monkeypatch, shots):
+    for part, count in (("train", 50), ("val", 40)):
+        for name in "ab":
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(count):
+                (tmp_path / part / name / f"{i}.png").touch()
+    seen, counts = [], samples._counts
+    monkeypatch.setattr(samples, "_counts", lambda entry, endings: seen.append(entry.path) or counts(entry, endings))
+    assert real_images.classes_of(tmp_path, shots=shots) == ["a", "b"]
+    assert len([path for path in seen if path.endswith(".png")]) == 2 * max(shots, 1) + 2
+    with pytest.raises(ValueError, match="shots: 51 is out of range; class a has 50 images"):
+        real_images.classes_of(tmp_path, shots=51)
+    with pytest.raises(ValueError, match="shots: 51 is out of range; class a has 50 images"):
+        real_images.images_of(tmp_path)[0].few_shot(51, seed=0)
+
+
+@pytest.mark.parametrize("look", [real_images.images_of, real_images.classes_of])
+def test_a_class_without_an_image_is_named(tmp_path, look):
+    tree(tmp_path, "train", "val", classes="ab")
+    shutil.rmtree(tmp_path / "val" / "b")
+    (tmp_path / "val" / "b" / "deeper").mkdir(parents=True)
+    (tmp_path / "val" / "b" / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"val/b: holds no image, by the endings of its files"):
+        look(tmp_path)
+
+
 def test_of_many_odd_classes_some_are_named_and_the_part_that_has_them(tmp_path):
     tree(tmp_path, "train", classes="abcdef")
     tree(tmp_path, "test", classes="a")

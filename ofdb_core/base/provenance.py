@@ -58,12 +58,11 @@ class _Bare(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """The values of an undecorated class's annotated names are defaults of parameters: the record has them."""
-        named_tuple = any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases)
+        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        plain = not node.decorator_list and "NamedTuple" not in bases
         node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
         for part in node.body:
-            if isinstance(part, ast.AnnAssign) and (
-                not (node.decorator_list or named_tuple) or _is_setting(part.value)
-            ):
+            if isinstance(part, ast.AnnAssign) and (plain or _is_setting(part.value)):
                 part.value = None
         return self.generic_visit(node)
 

@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ofdb_core
-from ofdb_core.base import files
+from ofdb_core.base import files, project
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import LICENSE, MANIFEST
 
@@ -52,10 +51,10 @@ def text(root: str | Path, title: str) -> str:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": facts.get("name", name).replace("/", "-"),
         "description": f"{title}: {len(facts['files'])} images of {len(classes)} categories, made from formulas by "
-        f"OFDB Lab {ofdb_core.__version__} with {made_with}",
+        f"OFDB Lab {project.VERSION} with {made_with}",
         "license": facts.get("license", LICENSE),
         "url": f"{name}/",
-        "version": ofdb_core.__version__,
+        "version": project.VERSION,
         **({"datePublished": facts["date"]} if "date" in facts else {}),
         "creator": {"@type": "sc:Organization", "name": CREATOR},
         "distribution": [

@@ -100,21 +100,28 @@ def checkpoint_of(parameters: Finetune) -> Checkpoint:
 def _images(parameters: Finetune) -> list[Images]:
     with processes.state().main_process_first():
         train, test = real_images.images_of(parameters.data, parameters.data_root)
-    if len(train.classes) < 2:
-        raise ValueError(
-            f"data: {parameters.data} has one class, {train.classes[0]}; a network learns to tell several apart"
-        )
+    _require_several(parameters.data, train.classes)
     return [train, test]
 
 
+def _require_several(data: str, classes: list[str]) -> None:
+    if len(classes) < 2:
+        raise ValueError(f"data: {data} has one class, {classes[0]}; a network learns to tell several apart")
+
+
 def check(parameters: Finetune) -> None:
-    """A ValueError where data or checkpoint cannot be used; what must be downloaded for that is."""
+    """A ValueError where data or checkpoint cannot be used; what must be downloaded for that is.
+
+    Of a folder only names of classes are looked at, unless a training is as long as epochs of all its images.
+    """
     loop.check(parameters)
-    train, _ = _images(parameters)
+    classes = real_images.classes_of(parameters.data, parameters.data_root, shots=max(parameters.shots))
+    _require_several(parameters.data, classes)
+    in_steps = parameters.epochs is None and parameters.warmup_epochs is None
     for shots in parameters.shots:
-        parameters.of_samples(len(train.few_shot(shots, seed=parameters.seed)))
+        parameters.of_samples(shots * len(classes) if shots or in_steps else len(_images(parameters)[0]))
     if parameters.checkpoint:
-        checkpoint_of(parameters).network(train.classes, drop_path=parameters.drop_path)
+        checkpoint_of(parameters).network(classes, drop_path=parameters.drop_path)
 
 
 def start(parameters: Finetune) -> Start:
