@@ -91,7 +91,7 @@ def text(root: str | Path, title: str) -> str:
 
 
 def _field(name: str, data_type: str, taken: str, **source: Any) -> dict[str, Any]:
-    """A field of every record: what is taken of its file."""
+    """A field of every record; taken: the property of the file that it holds."""
     return {
         "@type": "cr:Field",
         "@id": f"samples/{name}",
