@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import plain, prepared, samples
 from benchmarks.prepared import KEPT, RELEASE, Measured, timed
-from ofdb_core.base import folder
+from ofdb_core.base.folder import Folder
 from ofdb_core.families import fractal_2d, fractal_3d, registry, visual_atom
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
 from ofdb_core.run import parameter_files
@@ -86,10 +86,10 @@ def _written(write, *arguments, **named):
 
 
 def _verified(root):
-    seconds, problems = timed(folder.verify, root)
+    seconds, problems = timed(Folder(root).verify)
     if problems:
         raise RuntimeError(f"{root}: {problems[0]}")
-    return Measured(seconds, len(folder.manifest(root)["files"]), "file", disk_mb=_size(root))
+    return Measured(seconds, len(Folder(root).manifest()["files"]), "file", disk_mb=_size(root))
 
 
 def render_2d(images):
@@ -192,7 +192,7 @@ def write_family(family, images):
                 _prepare(stage, root, images)
         seconds, _ = timed(family.stages[-1].write, prepared)
         made = Path(root) / family.stages[-1].writes[-1]
-        return Measured(seconds, len(folder.complete(made)["files"]), "file", disk_mb=_size(made))
+        return Measured(seconds, len(Folder(made).manifest()["files"]), "file", disk_mb=_size(made))
 
 
 def _prepare(stage, out, categories):

@@ -19,6 +19,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from ofdb_core.base.project import VERSION as __version__  # noqa: F401
+
 if TYPE_CHECKING:
     from ofdb_core.base import folder
     from ofdb_core.data import samples
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 # Threads of torch that wait for work let others have the core, unless the user decides otherwise: to spin costs a
 # training a multiple of its time where anything else runs. It must be said before torch starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-__version__ = "0.1.0"
 
 _WINGS = {
     "base": ("folder",),

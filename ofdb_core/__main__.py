@@ -1,6 +1,7 @@
 """The command line: `ofdb`, or run_all.sh in a clone, which sets the environment up first and then calls this."""
 
 from ofdb_core.base import signals
+from ofdb_core.base.folder import Folder
 
 if __name__ == "__main__":  # from the first moment on: what is imported below takes time
     signals.end_at_once()
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from ofdb_core.base import files, folder, manifests, parameters, project, record
+from ofdb_core.base import files, parameters, project, record
 from ofdb_core.run import experiments, notebook
 from ofdb_core.run.completion import FOLLOWED
 
@@ -88,8 +89,8 @@ def check(root: str | Path) -> int:
     """Verify every data folder and every run's figures at or below root; print the problems, return their number."""
     root = Path(root)
     told: dict[Path, str | list[str]] = {}
-    for place in manifests.below(root):
-        told[place] = folder.verify(place) or f"{len(folder.complete(place)['files'])} files, all as written"
+    for results in Folder.below(root):
+        told[results.root] = results.verify() or f"{len(results.manifest()['files'])} files, all as written"
     for path in sorted(root.rglob(record.FILE)):
         entries = record.read(path.parent).values()
         bad = [

@@ -13,16 +13,16 @@ from typing import Any
 
 LONGEST_PART, LONGEST = 255, 1000  # bytes of one part of a name (what Linux allows), and of a whole name
 LARGEST_JSON = 2**30  # bytes
-HALF = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a half-written file: see `_half`
+TEMPORARY = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a file that is being written: see `_temporary`
 NO_WRITING = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Unreadable(ValueError):
-    """A record or a manifest that is none any more; the message names it and says what to do."""
+    """A record or manifest that cannot be read; the message names it and says what to do."""
 
 
 def problem_of(name: object) -> str | None:
-    """Why a name cannot be that of a file below a folder, as the end of a sentence; None where it can.
+    """Why a file below a folder cannot have a name, as the end of a sentence; None where it can.
 
     Every name that comes from a file (an archive, a manifest, a record) goes through here before it is used.
     """
@@ -38,7 +38,7 @@ def problem_of(name: object) -> str | None:
 
 
 def inside(root: str | Path, name: object) -> Path:
-    """The path of a file below root by its name; a ValueError where it might lie elsewhere, by its name or by a link.
+    """The path of a file below root by its name; a ValueError where the name or a link leads out of root.
 
     The root itself may be a link, and so may the file (what is written replaces the link), but no folder between them.
     """
@@ -46,27 +46,27 @@ def inside(root: str | Path, name: object) -> Path:
     if problem := problem_of(name):
         raise ValueError(f"{root}: {name!r} {problem}")
     path = root / str(name)
-    for place in path.parents[: len(path.parents) - len(root.parents) - 1]:
-        if place.is_symlink():
-            raise ValueError(f"{place}: a link to another folder, in which nothing is written; replace it by a folder")
+    for folder in path.parents[: len(path.parents) - len(root.parents) - 1]:
+        if folder.is_symlink():
+            raise ValueError(f"{folder}: a link to another folder, in which nothing is written; replace it by a folder")
     return path
 
 
 def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
-    """(name, bytes) of all that is no folder below root; a link that leads nowhere has the size of itself.
+    """Every file below root with its size in bytes; a broken link has its own size.
 
-    followlinks: enter linked folders too, each once: where a folder is met again, as links up a tree do, it is
-    (name, name of the first). Otherwise they count as files.
+    followlinks: whether linked folders are entered; else they count as files. Each folder is entered once: where links
+    lead to it again, the name of its first visit stands in place of a size.
     """
     waiting, entered = [("", root)] if root.is_dir() else [], dict[tuple[int, int], str]()
     while waiting:
-        below, place = waiting.pop()
-        about = place.stat()
+        below, folder = waiting.pop()
+        about = folder.stat()
         if (first := entered.setdefault((about.st_dev, about.st_ino), below)) != below:
             yield below, first
             continue
-        with contextlib.suppress(PermissionError):  # as that of a disk's lost+found
-            for path in sorted(place.iterdir()):
+        with contextlib.suppress(PermissionError):  # as of a disk's lost+found
+            for path in sorted(folder.iterdir()):
                 if path.is_dir() and (followlinks or not path.is_symlink()):
                     waiting.append((f"{below}{path.name}/", path))
                 else:
@@ -85,7 +85,7 @@ def holds(path: Path, hashed: str) -> bool:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds, or None where there is no such file; a ValueError where it is no JSON, of a sane size."""
+    """The content of a JSON file, or None where there is no file; a ValueError where it is not JSON, or too large."""
     if not path.exists():
         return None
     if not path.is_file() or path.stat().st_size > LARGEST_JSON:
@@ -96,33 +96,39 @@ def read_json(path: Path) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def _half(path: Path) -> Path:
-    """Where a file is written before it takes its name: hidden beside it, by a name that is never too long."""
-    return path.with_name(f".{beginning(path.name)}.{os.getpid()}.part")
+def _temporary(path: Path) -> Path:
+    """The file that is written before it takes its name: hidden beside it, by a name that is never too long."""
+    return path.with_name(f".{stem_of_temporary(path.name)}.{os.getpid()}.part")
 
 
-def beginning(name: str) -> str:
-    """What of a file's name stands in that of its half-written self."""
+def stem_of_temporary(name: str) -> str:
+    """The part of a file's name that its temporary file keeps."""
     return name.encode(errors="surrogateescape")[:200].decode(errors="ignore")
 
 
-def remove_halves(folder: Path, is_ours: Callable[[str], Any]) -> None:
-    """Remove what killed processes left half-written in a folder, where is_ours(`beginning` of the file's name)."""
+def is_temporary(name: str) -> bool:
+    """Whether a name below a folder is that of a temporary file."""
+    return TEMPORARY.fullmatch(name.rpartition("/")[2]) is not None
+
+
+def remove_temporary(folder: Path, is_ours: Callable[[str], Any]) -> None:
+    """Remove the temporary files that killed processes left in a folder, where is_ours(`stem_of_temporary`)."""
     for path in folder.glob(".*.part"):
-        if (half := HALF.fullmatch(path.name)) and is_ours(half[1]) and not path.is_dir():
+        if (found := TEMPORARY.fullmatch(path.name)) and is_ours(found[1]) and not path.is_dir():
             path.unlink(missing_ok=True)
 
 
 def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bool = False) -> None:
     """Write bytes or text so that the file appears whole or not at all, even if the process dies or the disk fills.
 
-    durable: wait until it is on the disk, so that a power cut cannot empty it: for what says that others are complete.
+    durable: wait until the bytes are on the disk, so that a power cut cannot empty the file: for manifests and records,
+    which say that other files are complete.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = _half(path)
+    part = _temporary(path)
     try:
-        part.unlink(missing_ok=True)  # of an earlier process with this number, or a link that someone put there
+        part.unlink(missing_ok=True)  # left by an earlier process of this number, or a link that someone put there
         with part.open("xb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             if durable:
@@ -138,10 +144,10 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: str | None) -> Iterator[None]:
-    """Hold a lock file, which is removed at the end: of all processes and threads, one at a time gets beyond this line.
+    """Hold a lock file, as one process or thread at a time can; it is removed at the end.
 
-    wait: a sentence that is printed while another holds it; None: that is a BlockingIOError. Where nothing can be
-    written, so that nobody needs the lock, one who would wait goes on without it.
+    wait: the sentence to print before waiting for another holder; None: a BlockingIOError in place of waiting. Where
+    the file cannot be written, nobody can write beside it either, and who would wait goes on without the lock.
     """
     lock = _lock(path, wait)
     try:
@@ -153,7 +159,7 @@ def locked(path: Path, *, wait: str | None) -> Iterator[None]:
 
 
 def _lock(path: Path, wait: str | None) -> int | None:
-    """The open and locked file; None where it cannot be written."""
+    """The open and locked file; None where it cannot be written and `wait` is a sentence."""
     while True:
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -174,4 +180,4 @@ def _lock(path: Path, wait: str | None) -> int | None:
         except BaseException:
             os.close(lock)
             raise
-        os.close(lock)  # the one before removed it, and another may have made a new one
+        os.close(lock)  # its last holder has removed it, and another may have made a new one

@@ -1,119 +1,43 @@
-"""Folders of results with a manifest: what they are made from, whether they are whole, verified file by file.
+"""Folders of results, each with a manifest: what the folder was made from, and the SHA-256 of every file.
 
-`writing` fills them.
-
-<folder>.manifest.json holds what the folder was made from (parameters, code version, package versions) and the SHA-256
-of every file. While a folder is being filled the same facts stand in <folder>.manifest.part, one line a file; after an
-interruption the files that it lists are kept if their hashes still hold, and the others are made again. A data set
-folder is <root>/<category>/<file>.png, which torchvision's ImageFolder and the original's trainers read.
+The manifest lies beside the folder, as <folder>.manifest.json, and not in it: a data set is
+<root>/<category>/<file>.png and nothing else, for readers that take every name in a folder for a class (the original's
+trainer of 3D-OFDB takes it for a number).
 """
 
+import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files, manifests, provenance
+from ofdb_core.base import files, values
 from ofdb_core.base.files import Unreadable, sha256
-from ofdb_core.base.manifests import MANIFEST, PART, place
+from ofdb_core.base.filling import Filling, Makers
+from ofdb_core.base.manifests import LOCK, MANIFEST, PART, Header, Manifest, check_header, portable, same
 
-Header = dict[str, Any]  # parameters, code and versions
-Manifest = dict[str, Any]  # a header with the files: name -> SHA-256
-Files = Iterable[tuple[str, Callable[[], bytes]]]  # names, and functions that make the files' bytes
-
-
-def header(parameters: dict[str, Any], *functions: Callable) -> Header:
-    """What a folder is made from; it is made anew when parameters or the code of the functions change."""
-    return {"parameters": parameters, "code": provenance.code_version(*functions), "versions": provenance.versions()}
+CARD = "README.md"  # for readers of what lies beside it
 
 
-def same(one: Header, other: Header) -> bool:
-    """Whether two headers have the same parameters and code; versions of packages may differ."""
-    return all(manifests.portable(one.get(key)) == manifests.portable(other.get(key)) for key in ("parameters", "code"))
+def fingerprint(path: str | Path) -> str:
+    """One hash of what lies at a path, for a record: of a folder of results it is the digest.
 
-
-def is_complete(root: str | Path) -> bool:
-    """Whether a folder has a manifest; what it says is not looked at."""
-    return place(root, MANIFEST).is_file()
-
-
-def manifest(root: str | Path) -> Manifest | None:
-    """The manifest of a complete folder; None where there is none."""
-    path = place(root, MANIFEST)
-    if not path.exists():
-        return None
-    try:
-        facts = files.read_json(path)
-        _check(facts, facts["files"])
-        return facts
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
-        raise Unreadable(f"{path}: not a manifest ({error}); delete {root} and run again") from error
-
-
-def _check(head: Any, listed: Any) -> None:
-    """An error unless these can be a header, and name -> hash of files that lie in one folder."""
-    check_header(head)
-    for name, hashed in listed.items():
-        if (problem := files.problem_of(name)) or not isinstance(hashed, str):
-            raise ValueError(f"{name!r} {problem or 'has no hash'}")
-
-
-def check_header(head: Any) -> None:
-    """A ValueError unless this, which a file held, can be a header."""
-    if not isinstance(head, dict):
-        raise ValueError("it is not a mapping")
-    texts = all(isinstance(head.get(name, ""), str) for name in ("code", "digest"))
-    if not isinstance(head.get("parameters", {}), dict) or not texts:
-        raise ValueError("its parameters or its code are something else")
-    former = head.get("former") or {"digest": "", "content": {}}  # see `writing._former`
-    if not isinstance(former, dict) or [type(former.get(name)) for name in ("digest", "content")] != [str, dict]:
-        raise ValueError("what it was before is something else")
-
-
-def complete(root: str | Path) -> Manifest:
-    """The manifest of a complete folder; an error where the folder is missing or unfinished."""
-    facts = manifest(root)
-    if facts is None:
-        raise FileNotFoundError(f"{root}: no finished data here; run the notebook that writes it first")
-    return facts
-
-
-def digest(root: str | Path) -> str:
-    """One hash for all of a complete folder's files; an error where the folder is missing or unfinished.
-
-    Of a training's folder, model cards do not count: they tell its speed, as its notes do. A folder whose images were
-    packed anew, and are the same, keeps the one that it had: trainings on them stay what they are.
+    Of a folder without a manifest (a user's photographs) it is a hash of the files' names and sizes; where all are
+    tables, of names and bytes, as another coefficient may have as many digits. Linked folders count too: a choice of
+    classes is often made of links. Of a file (an archive, a checkpoint) it is a hash of the bytes.
     """
-    facts = complete(root)
-    if "digest" in facts:
-        return facts["digest"]
-    told = {name: hashed for name, hashed in facts["files"].items() if "notes" not in facts or not is_card(name)}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def is_card(name: str) -> bool:
-    """Whether a file of a folder is a card for readers of what lies beside it."""
-    return name.rpartition("/")[2] == "README.md"
-
-
-def fingerprint(root: str | Path) -> str:
-    """`digest`, or for a folder without a manifest (a user's photographs) one hash of its files' names and sizes.
-
-    Of a folder of tables alone it is one of their names and bytes: another coefficient has as many digits. For a file
-    (an archive, a checkpoint) it is a hash of the bytes. Linked folders count too: a choice of classes is often made of
-    links.
-    """
-    root = Path(root)
-    if root.is_file():
-        about = root.stat()
-        return _hash(root, about.st_size, about.st_mtime_ns)
-    if is_complete(root):
-        return digest(root)
-    sizes = {name: entry for name, entry in sorted(files.walk(root, followlinks=True)) if not is_own(name)}
-    if sizes and all(name.lower().endswith(".csv") and (root / name).is_file() for name in sizes):
-        sizes = {name: sha256(root / name) for name in sizes}
+    path = Path(path)
+    if path.is_file():
+        about = path.stat()
+        return _hash(path, about.st_size, about.st_mtime_ns)
+    if (results := Folder(path)).is_complete():
+        return results.digest()
+    sizes = {name: size for name, size in sorted(files.walk(path, followlinks=True)) if not files.is_temporary(name)}
+    if sizes and all(name.lower().endswith(".csv") and (path / name).is_file() for name in sizes):
+        sizes = {name: sha256(path / name) for name in sizes}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
 
 
@@ -123,67 +47,161 @@ def _hash(path: Path, *_: int) -> str:
     return sha256(path)
 
 
-def is_current(root: str | Path, head: Header) -> bool:
-    """Whether the folder is complete, made from `head`, and passes `verify`."""
-    facts = manifest(root)
-    return facts is not None and same(facts, head) and not verify(root)
+class Folder:
+    """A folder of results; what its methods say is read from the disk anew each time."""
 
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
 
-def made_by(
-    root: str | Path, parameters: dict[str, Any], recorded: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
-) -> str | None:
-    """The version of code that made a folder, if it is complete, of these parameters, and passes `verify`.
+    @classmethod
+    def below(cls, root: str | Path) -> list["Folder"]:
+        """The folders at or below root that have a manifest, finished or not."""
+        root = Path(root)
+        roots = {root for name in (MANIFEST, PART) if cls(root).beside(name).is_file()}
+        for name in (MANIFEST, PART):
+            roots |= {path.with_name(path.name[: -len(name) - 1]) for path in root.rglob(f"?*.{name}")}
+        return [cls(path) for path in sorted(roots)]
 
-    recorded: turns the manifest's parameters, which an earlier version may have written, into today's.
-    """
-    facts = manifest(root)
-    if facts is None:
-        return None
-    same = manifests.portable(recorded(facts.get("parameters", {}))) == manifests.portable(parameters)
-    return facts.get("code") if same and not verify(root) else None
+    def beside(self, name: str) -> Path:
+        """The path of what is kept about the folder: <folder>.<name>; for a linked folder, beside its target."""
+        root = self.root.resolve()
+        return root.with_name(f"{root.name}.{name}")
 
+    def is_complete(self) -> bool:
+        """Whether there is a manifest; it is not read."""
+        return self.beside(MANIFEST).is_file()
 
-def is_own(name: str) -> bool:
-    """Whether a name below a folder is one that this module keeps for itself and never counts among the files."""
-    return name in (MANIFEST, PART) or name.endswith(".part")
+    def manifest(self) -> Manifest:
+        """The manifest; a FileNotFoundError where the folder is missing or unfinished."""
+        if (manifest := self._manifest()) is None:
+            raise FileNotFoundError(f"{self.root}: no finished data here; run the notebook that writes it first")
+        return manifest
 
+    def _manifest(self) -> Manifest | None:
+        path = self.beside(MANIFEST)
+        if not path.exists():
+            return None
+        try:
+            manifest = files.read_json(path)
+            check_header(manifest)
+            for name, hashed in manifest["files"].items():
+                if (problem := files.problem_of(name)) or not isinstance(hashed, str):
+                    raise ValueError(f"{name!r} {problem or 'has no hash'}")
+            return manifest
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, not text, or of another shape
+            raise Unreadable(f"{path}: not a manifest ({error}); delete {self.root} and run again") from error
 
-def names(root: Path) -> set[str]:
-    """All that is no folder below root, by name; what this module keeps for itself is left out."""
-    return {name for name, _ in files.walk(root, followlinks=False) if not is_own(name)}
+    def listed(self) -> tuple[Header | None, dict[str, str]]:
+        """What the folder was made from, and name -> hash of its files: of the manifest or of an interrupted run."""
+        if manifest := self._manifest():
+            return manifest, manifest["files"]
+        part = self.beside(PART)
+        if not part.is_file():
+            return None, {}
+        first, *lines = part.read_bytes().decode(errors="replace").splitlines() or [""]
+        pairs = [line.split(" ", 1) for line in lines if " " in line]
+        listed = {name: hashed for hashed, name in pairs if not files.problem_of(name)}  # the last may be cut off
+        try:
+            head = json.loads(first)
+            check_header(head)
+        except (ValueError, RecursionError):  # the machine stopped before the first line was whole
+            return None, listed
+        return head, listed
 
+    def names(self) -> set[str]:
+        """The names of all files in the folder and below; half-written ones are left out."""
+        return {name for name, _ in files.walk(self.root, followlinks=False) if not files.is_temporary(name)}
 
-def verify(root: str | Path) -> list[str]:
-    """Sentences about every missing, altered or extra file; none where the folder is what its manifest says."""
-    root = Path(root)
-    try:
-        facts = manifest(root)
-    except Unreadable as error:
-        return [str(error)]
-    if facts is None:
-        unfinished = place(root, PART).exists()
-        return ["unfinished: its notebook was interrupted; run it again" if unfinished else "no manifest"]
-    present, listed = names(root), facts["files"]
-    problems = [f"{name}: missing" for name in sorted(listed.keys() - present)]
-    problems += [f"{name}: not in the manifest" for name in sorted(present - listed.keys())]
-    altered = [name for name in sorted(listed.keys() & present) if not files.holds(root / name, listed[name])]
-    return problems + [f"{name}: altered" for name in altered]
+    def verify(self, digest: str | None = None) -> list[str]:
+        """A sentence for each missing, altered or extra file; none where the folder is what its manifest says.
 
+        digest: of the folder when it was last seen; another one is a problem, too.
+        """
+        try:
+            manifest = self._manifest()
+        except Unreadable as error:
+            return [str(error)]
+        if manifest is None:
+            unfinished = self.beside(PART).exists()
+            return ["unfinished: its notebook was interrupted; run it again" if unfinished else "no manifest"]
+        present, listed = self.names(), manifest["files"]
+        problems = [f"{name}: missing" for name in sorted(listed.keys() - present)]
+        problems += [f"{name}: not in the manifest" for name in sorted(present - listed.keys())]
+        both = sorted(listed.keys() & present)
+        problems += [f"{name}: altered" for name in both if not files.holds(self.root / name, listed[name])]
+        if digest is not None and digest != self.digest():
+            problems.append("another run wrote it")
+        return problems
 
-def listed_in(root: Path) -> tuple[Header, dict[str, str]]:
-    """What the folder was made from, and name -> hash of its files, from its manifest or an interrupted run's lines."""
-    facts = manifest(root)
-    if facts:
-        return facts, facts["files"]
-    part = place(root, PART)
-    if not part.is_file():
-        return {}, {}
-    first, *lines = part.read_bytes().decode(errors="replace").splitlines() or [""]
-    pairs = [line.split(" ", 1) for line in lines if " " in line]
-    listed = {name: hashed for hashed, name in pairs if not files.problem_of(name)}  # the last line may be cut off
-    try:
-        head = json.loads(first)
-        check_header(head)
-    except (ValueError, RecursionError):  # there is none, or the machine stopped before the first line was whole
-        return {}, listed
-    return head, listed
+    def digest(self) -> str:
+        """One hash for all files; a FileNotFoundError where the folder is missing or unfinished.
+
+        Of a training's folder, model cards do not count: they hold its speed, as the notes do.
+        """
+        manifest = self.manifest()
+        counted = manifest["files"]
+        if "notes" in manifest:
+            counted = {name: hashed for name, hashed in counted.items() if Path(name).name != CARD}
+        return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+    def made_by(self, parameters: Mapping[str, Any]) -> str | None:
+        """The version of the code that made the folder, if it was made from these parameters and passes `verify`."""
+        manifest = self._manifest()
+        if manifest is None or portable(manifest.get("parameters")) != portable(parameters) or self.verify():
+            return None
+        return manifest.get("code")
+
+    def is_current(self, head: Header) -> bool:
+        """Whether the folder was made from `head` and passes `verify`."""
+        manifest = self._manifest()
+        return manifest is not None and same(manifest, head) and not self.verify()
+
+    def refuse_strangers(self) -> None:
+        """A FileExistsError where the folder holds files that are not this project's.
+
+        An unfinished folder is not looked at: what it holds beside is refused when all its files are made.
+        """
+        if self.root.is_dir() and not self.beside(PART).exists():
+            self.refuse(self.names() - self.listed()[1].keys())
+
+    def refuse(self, names: set[str]) -> None:
+        """A FileExistsError where there are such names."""
+        if names:
+            raise FileExistsError(
+                f"{self.root}: holds {min(names)}, which is not this project's; move it away or choose another folder"
+            )
+
+    def fill(self, head: Header, makers: Makers, *, total: int, workers: int = 0) -> Manifest:
+        """Make the files of the folder, in threads; return the manifest.
+
+        total: the number of makers, for the progress bar; workers: threads, 0 for one a core, each of which holds the
+        bytes of one file. Files of an interrupted run with the same head are kept where their hashes hold; files made
+        from something else are removed first. A folder that is complete and current is kept. While another process
+        fills the folder, this one waits.
+        """
+        values.whole(workers=workers)
+        if self._is_kept(head):
+            return self.manifest()
+        self.root.mkdir(parents=True, exist_ok=True)
+        with files.locked(self.beside(LOCK), wait=f"{self.root}: waiting for another run, which is at work here"):
+            if self._is_kept(head):
+                return self.manifest()
+            with contextlib.closing(Filling(self, head)) as filling:
+                filling.make(makers, total=total, workers=workers or os.cpu_count() or 1)
+                return filling.finish()
+
+    def _is_kept(self, head: Header) -> bool:
+        if current := self.is_current(head):
+            print(f"{self.root}: complete and unchanged, kept")
+        return current
+
+    def write(self, head: Header, contents: Mapping[str, bytes | str | Path], notes: dict[str, Any]) -> None:
+        """Fill the folder with these contents: bytes or text, or the path of a file that is moved here.
+
+        notes: what is worth keeping but differs from run to run, as a training's speed; no part of the digest.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(Filling(self, head)) as filling:
+            for name, data in contents.items():
+                filling.put(name, data.encode() if isinstance(data, str) else data)
+            filling.finish(notes)

@@ -1,65 +1,61 @@
-"""Where a folder's manifest lies, and what it says of itself.
+"""Manifests: what they say of a folder, and what they have in common with records."""
 
-It lies beside the folder, as <folder>.manifest.json, and not in it: a data set folder is <root>/<category>/<file>.png
-and nothing else, for readers that take every name in it for a class (the original's trainer of 3D-OFDB takes it for a
-number). Up to 0.1.0 it lay in the folder, as manifest.json; there it is still found, and `settle` moves it.
-"""
-
-import contextlib
 import datetime
-import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
-from PIL import Image
+from ofdb_core.base import provenance
 
-from ofdb_core.base.files import sha256, write_whole
-
-MANIFEST, PART = "manifest.json", "manifest.part"  # behind the folder's name and a point; up to 0.1.0, in the folder
-LOCK = "manifest.lock"  # while it is filled
+# behind the folder's name and a point
+MANIFEST = "manifest.json"
+PART = "manifest.part"  # while the folder is being filled
+LOCK = "manifest.lock"
 SCHEMA_VERSION = 1  # of what a manifest and a record hold: see schemas/
-BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of a file that is no image
 LICENSE = "MIT"  # of what is made from formulas alone, as of the project
 
 
-def beside(root: str | Path, name: str) -> Path:
-    """The path of what is kept about a folder: <folder>.<name>; where the folder is a link, beside what it leads to."""
-    root = Path(root).resolve()
-    return root.with_name(f"{root.name}.{name}")
+class Header(TypedDict, total=False):
+    """What a folder is made from; it is made anew when parameters or code change. Versions of packages may differ."""
+
+    parameters: Required[dict[str, Any]]
+    code: Required[str]
+    versions: dict[str, str]
+    license: str | None  # SPDX; None where it follows from data that came from elsewhere
+    missing: dict[str, str]  # a category without a file -> why
 
 
-def place(root: str | Path, name: str) -> Path:
-    """`beside`, or the path in the folder where only an older one is."""
-    today, former = beside(root, name), Path(root) / name
-    return former if former.is_file() and not today.is_file() else today
+class Manifest(Header, total=False):
+    """A header with the folder's files: name -> SHA-256."""
+
+    name: str
+    schema_version: int
+    date: str
+    notes: dict[str, Any]
+    files: Required[dict[str, str]]
 
 
-def settle(root: str | Path) -> None:
-    """Move the manifest of a folder of 0.1.0 that is complete to where it lies today."""
-    former = Path(root) / MANIFEST
-    if former.is_file() and former == place(root, MANIFEST):
-        write_whole(beside(root, MANIFEST), former.read_bytes(), durable=True)
-        former.unlink()
+def header(parameters: Mapping[str, Any], *functions: Callable | str, license: str | None = LICENSE) -> Header:
+    """What a folder is made from: the parameters, and the code of these functions with all that they use."""
+    code, versions = provenance.code_version(*functions), provenance.versions()
+    return {"parameters": dict(parameters), "code": code, "versions": versions, "license": license}
 
 
-def below(root: str | Path) -> list[Path]:
-    """The folders at or below root that have a manifest, finished or not."""
-    root = Path(root)
-    found = {root} if any(place(root, name).is_file() for name in (MANIFEST, PART)) else set()
-    for name in (MANIFEST, PART):
-        found |= {path.parent for path in root.rglob(name)}
-        found |= {path.with_name(path.name[: -len(name) - 1]) for path in root.rglob(f"?*.{name}")}
-    return sorted(found)
+def check_header(head: Any) -> None:
+    """A ValueError unless `head`, which was read from a file, is a header."""
+    if not isinstance(head, dict):
+        raise ValueError("it is not a mapping")
+    texts = all(isinstance(head.get(name, ""), str) for name in ("code", "name"))
+    if not isinstance(head.get("parameters", {}), dict) or not texts:
+        raise ValueError("parameters must be a mapping, code and name text")
 
 
-def about(root: str | Path) -> dict[str, Any]:
-    """What a manifest says of itself; `root` is the folder."""
-    root = Path(root).resolve()
-    return {"name": f"{root.parent.name}/{root.name}", **dated()}
+def same(one: Header, other: Header) -> bool:
+    """Whether two headers have the same parameters and code."""
+    return portable(one.get("parameters")) == portable(other.get("parameters")) and one.get("code") == other.get("code")
 
 
 def dated() -> dict[str, Any]:
@@ -71,7 +67,7 @@ def dated() -> dict[str, Any]:
 def portable(value: Any, start: str | Path | None = None) -> Any:
     """A parameter's value without absolute paths, in lists and mappings too, for a file that others will read.
 
-    A path, maybe behind a word as in local-dir:/a/b, is told from the folder `start`; without, it is its last name.
+    A path, maybe behind a word as in local-dir:/a/b, becomes relative to the folder `start`; without it, its last name.
     """
     if isinstance(value, Mapping):
         return {name: portable(inner, start) for name, inner in value.items()}
@@ -80,15 +76,6 @@ def portable(value: Any, start: str | Path | None = None) -> Any:
     if isinstance(value, str) and (path := re.fullmatch(r"([\w-]*:)?(/.*)", value, re.DOTALL)):
         return (path[1] or "") + (Path(path[2]).name if start is None else os.path.relpath(path[2], start))
     return value
-
-
-def content(path: Path) -> str:
-    """A hash of what a file holds: of the pixels of a PNG in RGB, however they are packed; else of its bytes."""
-    if path.suffix == ".png":
-        with contextlib.suppress(*BROKEN), Image.open(path) as picture:
-            pixels = picture.convert("RGB")
-            return hashlib.sha256(f"{pixels.size} ".encode() + pixels.tobytes()).hexdigest()
-    return sha256(path)
 
 
 def text(facts: Mapping[str, Any]) -> str:

@@ -1,42 +1,41 @@
-"""Where the project lies: its notebooks, its parameter files, what runs leave and what was downloaded.
+"""The project: its version, and where its notebooks, parameter files, runs and downloads lie.
 
-Its folder is the one that `ofdb init` made, where one is at work in it or below it; else the checkout that the package
-is part of; else, for an installed package, the current folder. A kernel or process that the command starts is told by
-the environment variable OFDB_PROJECT, wherever it runs. Every path in a notebook or a parameter file starts there.
+Its folder is the current one or the nearest above it that `ofdb init` made; else the checkout that the package is part
+of; else, for an installed package, the current folder. The command names it to each kernel and process that it starts,
+by the environment variable OFDB_PROJECT. Every path in a notebook or a parameter file starts there.
 """
 
 import os
 from pathlib import Path
 
-import ofdb_core
-
+VERSION = "0.2.0"
 MARKER = ".ofdb"  # the file by which a folder that `ofdb init` made is known
 VARIABLE = "OFDB_PROJECT"
 
-PACKAGE = Path(ofdb_core.__file__).resolve().parent
-INSTALLED = (PACKAGE / "notebooks").is_dir()  # a wheel has these folders in the package
-SOURCE = PACKAGE if INSTALLED else PACKAGE.parent  # where those lie that came with the package
+PACKAGE = Path(__file__).resolve().parent.parent
+INSTALLED = (PACKAGE / "notebooks").is_dir()  # a wheel has notebooks/ and params/ in the package
+SOURCE = PACKAGE if INSTALLED else PACKAGE.parent  # where these two lie
 
 
 def _folder() -> Path:
-    if given := os.environ.get(VARIABLE):
-        return Path(given).resolve()
+    if named := os.environ.get(VARIABLE):
+        return Path(named).resolve()
     try:
         here = Path.cwd()
     except FileNotFoundError:  # somebody removed it
         return SOURCE
-    made = [place for place in (here, *here.parents) if is_made(place)]
+    made = [folder for folder in (here, *here.parents) if is_made(folder)]
     return made[0] if made else here if INSTALLED else SOURCE
 
 
 def is_made(folder: Path) -> bool:
-    """Whether `ofdb init` made a folder, and not by somebody else, who could have this user run any notebook."""
+    """Whether this user made a folder by `ofdb init`: in one of somebody else's, any notebook might run."""
     marker = folder / MARKER
     return marker.is_file() and marker.stat().st_uid in (os.getuid(), 0)
 
 
 FOLDER = _folder()
-OWN = FOLDER if is_made(FOLDER) else SOURCE  # whose notebooks/ and params/ count
+OWN = FOLDER if is_made(FOLDER) else SOURCE  # whose notebooks/ and params/ are used
 NOTEBOOKS, PARAMS = OWN / "notebooks", OWN / "params"
 RUNS, DATA = FOLDER / "runs", FOLDER / "data"
 

@@ -1,8 +1,8 @@
 """What a result was made by: the version of its code, the commit, the packages and the machine.
 
 The version of code follows names, not files: from the functions that compute a result to all that these use, definition
-by definition. It leaves out what cannot change the result: comments, docstrings, annotations, the names of local
-variables, messages (what is raised with or printed), and the wings that only check, keep, show or launch.
+by definition. It leaves out comments, docstrings, annotations, defaults of parameters (a record has the values) and
+the wings that compute nothing.
 """
 
 import ast
@@ -29,7 +29,6 @@ COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  #
 KEEPING = tuple(
     f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes", "timm_config")
 )  # make none
-CHECKING = "conflicts"  # the method of a class of parameters that refuses values
 SETTING = "setting"  # the function that declares a parameter's default and comment; its value is in the record
 
 
@@ -50,19 +49,21 @@ class _Module:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes from a syntax tree what cannot change a result."""
+    """Takes docstrings, annotations and the values of parameters from a syntax tree."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
-        return self._without_docstring(node)
+        node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+        return self.generic_visit(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.body = [part for part in node.body if getattr(part, "name", "") != CHECKING] or [ast.Pass()]
-        return self._without_docstring(node)
-
-    def _without_docstring(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+        """The values of an undecorated class's annotated names are defaults of parameters: the record has them."""
+        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        plain = not node.decorator_list and "NamedTuple" not in bases
+        node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+        for part in node.body:
+            if isinstance(part, ast.AnnAssign) and (plain or _is_setting(part.value)):
+                part.value = None
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
@@ -70,45 +71,15 @@ class _Bare(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        call = node.value
-        declared = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == SETTING
-        value = ast.Constant(None) if call is None or declared else call
-        return self.generic_visit(ast.Assign([node.target], value, lineno=0))
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-        return ast.Raise(kind, None)
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        call = node.value
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "print":
-            return ast.Pass()
-        return self.generic_visit(node)
+        return self.generic_visit(ast.Assign([node.target], node.value or ast.Constant(None), lineno=0))
 
 
-def _is_text(node: ast.AST) -> bool:
-    parts = (node.body, node.orelse) if isinstance(node, ast.IfExp) else ()
-    plain = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-    return plain or (bool(parts) and all(map(_is_text, parts)))
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _canonical(function: ast.FunctionDef) -> None:
-    """Drop the text that nothing but a message used, and number the local variables by their first appearance."""
-    loaded = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    for block in ast.walk(function):
-        for node in list(getattr(block, "body", [])) if not isinstance(block, ast.Lambda | ast.IfExp) else ():
-            names = [target.id for target in getattr(node, "targets", []) if isinstance(target, ast.Name)]
-            if isinstance(node, ast.Assign) and len(names) == 1 and names[0] not in loaded and _is_text(node.value):
-                block.body[block.body.index(node)] = ast.Pass()  # type: ignore[attr-defined]
-    outside = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
-    stored = [node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    stored += [node.name for node in ast.walk(function) if isinstance(node, ast.ExceptHandler) and node.name]
-    number = {name: f"_{i}" for i, name in enumerate(dict.fromkeys(stored)) if name not in outside}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name):
-            node.id = number.get(node.id, node.id)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            node.name = number[node.name]
+def _is_setting(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == SETTING
 
 
 def _source(module: str) -> str:
@@ -142,12 +113,10 @@ def _module(name: str) -> _Module:
                 place = (whole, None) if _is_module(whole) else (str(node.module), alias.name)
                 found.imports[alias.asname or alias.name] = place
     for statement in tree.body:
-        if isinstance(statement, ast.Import | ast.ImportFrom) or _is_docstring(statement) or _is_for_readers(statement):
+        if isinstance(statement, ast.Import | ast.ImportFrom) or _is_text(statement) or _is_type_checking(statement):
             continue
         names = _defined(statement)
         bare: ast.stmt = _Bare().visit(statement)
-        for function in [node for node in ast.walk(bare) if isinstance(node, ast.FunctionDef)]:
-            _canonical(function)
         for defined in names:
             found.definitions.setdefault(defined, []).append(bare)
         if not names:
@@ -156,14 +125,8 @@ def _module(name: str) -> _Module:
     return found
 
 
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _is_for_readers(node: ast.stmt) -> bool:
-    """Whether it is `if __name__ == "__main__"` or `if TYPE_CHECKING`."""
-    names = {name.id for name in ast.walk(node.test) if isinstance(name, ast.Name)} if isinstance(node, ast.If) else ()
-    return bool({"__name__", "TYPE_CHECKING"} & set(names))
+def _is_type_checking(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _defined(node: ast.stmt) -> list[str]:

@@ -1,7 +1,7 @@
 """What ran: parameters, seed, versions, commit, and the hashes of what was read and written.
 
-A notebook opens a `Run`, gives it its figures, checks and results, and closes it with `done`, which writes its entry in
-<out>/record.json. The same entry tells the next run whether there is anything to do.
+A notebook opens a `Run`, hands it figures, checks and results, and ends with `done`, which writes the notebook's entry
+in <out>/record.json. By the same entry the next run knows whether there is anything to do.
 """
 
 import datetime
@@ -13,20 +13,62 @@ import time
 import types
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from ofdb_core.base import files, manifests, provenance
+from ofdb_core.base import files, folder, manifests, provenance
 from ofdb_core.base.files import Unreadable
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 
 if TYPE_CHECKING:
     from IPython.display import SVG, Image
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawn
 
 FILE = "record.json"
 NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 DOTS = 125  # pixels to an inch of a figure: a quarter more than most screens have
-Entry = dict[str, Any]
+
+
+class Figure(TypedDict):
+    """A figure's file, below the experiment's folder, its caption and its hash."""
+
+    file: str
+    caption: str
+    sha256: str
+
+
+class Check(TypedDict):
+    """A check, and whether it held."""
+
+    sentence: str
+    holds: bool
+
+
+class Headline(TypedDict):
+    """The sentence that matters most, and the file of its figure."""
+
+    sentence: str
+    figure: str
+
+
+class Entry(TypedDict):
+    """What the record holds of a notebook; `reads` and `writes` are digests by name."""
+
+    parameters: dict[str, Any]
+    code: str
+    commit: str | None
+    versions: dict[str, str]
+    machine: str
+    started: str
+    seconds: NotRequired[float]
+    reads: dict[str, str]
+    writes: dict[str, str]
+    outdated: NotRequired[str]
+    figures: list[Figure]
+    checks: list[Check]
+    headline: NotRequired[Headline]
+    results: dict[str, Any]
+
 
 ENTRY: dict[str, Any] = {  # of an entry: name -> types of its value
     **dict.fromkeys(("parameters", "versions", "reads", "writes", "results"), dict),
@@ -41,7 +83,7 @@ class CheckError(AssertionError):
 
 
 def read(out: str | Path) -> dict[str, Entry]:
-    """The record of an experiment's folder: notebook -> entry; empty where none is."""
+    """The record of an experiment's folder: notebook -> entry; empty where there is none."""
     path = Path(out) / FILE
     try:
         found = files.read_json(path)
@@ -50,12 +92,12 @@ def read(out: str | Path) -> dict[str, Entry]:
         for notebook, entry in found["notebooks"].items():
             _check(notebook, entry)
         return found["notebooks"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON or not text, or of something else
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, not text, or of another shape
         raise Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
 
 
 def _check(notebook: str, entry: Any) -> None:
-    """A ValueError unless this can be the entry of a notebook, whose files lie in the record's folder."""
+    """A ValueError unless this can be a notebook's entry, whose files lie in the record's folder."""
     wanted = {name: entry[name] for name in ENTRY}
     wrong = [name for name in ENTRY if not isinstance(wanted[name], ENTRY[name])]
     wrong += [name for name in ("figures", "checks") if not all(isinstance(row, dict) for row in entry[name])]
@@ -71,14 +113,14 @@ def _check(notebook: str, entry: Any) -> None:
         names += [figure["file"] for figure in entry["figures"]]
         names += [entry["headline"]["figure"]] if "headline" in entry else []
     if wrong:
-        raise ValueError(f"{wrong[0]}: something else")
+        raise ValueError(f"{wrong[0]}: wrong type")
     for name in names:
         if problem := files.problem_of(name):
             raise ValueError(f"{name!r} {problem}")
 
 
-def picture(out: Path, figure: Entry) -> bytes | None:
-    """The bytes of an entry's figure, or None where they are missing or not as they were drawn."""
+def picture(out: Path, figure: Figure) -> bytes | None:
+    """The bytes of a figure; None where the file is missing or altered."""
     try:
         path = files.inside(out, figure["file"])
     except ValueError:  # by way of a link
@@ -87,17 +129,22 @@ def picture(out: Path, figure: Entry) -> bytes | None:
 
 
 def altered_figures(out: Path, entry: Entry) -> list[str]:
-    """The files of an entry's figures that are missing or not as they were drawn."""
+    """The files of an entry's figures that are missing or altered."""
     return [figure["file"] for figure in entry["figures"] if picture(out, figure) is None]
 
 
 def others(out: str | Path, notebook: str) -> str:
-    """One hash for the record's entries of the notebooks before this one: what the report is made from."""
+    """One hash of the entries of all notebooks before this one: what the report is made from."""
     entries = {name: entry for name, entry in read(out).items() if name < notebook}
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
-def _saved(figure: "Figure", kind: str, metadata: dict[str, Any]) -> bytes:
+def digest_of(out: Path, notebook: str, name: str) -> str:
+    """One hash of what a notebook reads; of the record itself, only the entries of the notebooks before it count."""
+    return others(out, notebook) if name == FILE else folder.fingerprint(out / name)
+
+
+def _saved(figure: "Drawn", kind: str, metadata: dict[str, Any]) -> bytes:
     import matplotlib
 
     data = io.BytesIO()
@@ -106,14 +153,14 @@ def _saved(figure: "Figure", kind: str, metadata: dict[str, Any]) -> bytes:
     return data.getvalue()
 
 
-def svg(figure: "Figure") -> bytes:
+def svg(figure: "Drawn") -> bytes:
     """A figure as the bytes of an SVG file, with a mark for each character that XML does not have, as a name may."""
     text = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
     return NO_XML.sub("\ufffd", text).encode()
 
 
-def _png(figure: "Figure") -> bytes:
-    """As small as it can be: a figure without colour has one channel, beside that of what shines through."""
+def _png(figure: "Drawn") -> bytes:
+    """A figure as the bytes of a small PNG file: one without colour has one channel beside the transparency."""
     from PIL import Image
 
     picture: Image.Image = Image.open(io.BytesIO(_saved(figure, "png", {"Software": None})))
@@ -126,7 +173,7 @@ def _png(figure: "Figure") -> bytes:
 
 
 def _width(png: bytes) -> int:
-    """How wide a PNG figure is shown, in pixels of a screen with a hundred to the inch."""
+    """The width at which a PNG figure is shown, in pixels of a screen with a hundred to the inch."""
     return int.from_bytes(png[16:20], "big") * 100 // DOTS
 
 
@@ -152,7 +199,7 @@ class Run:
             "results": {},
         }
 
-    def figure(self, figure: "Figure", name: str, caption: str) -> "Image | SVG":
+    def figure(self, figure: "Drawn", name: str, caption: str) -> "Image | SVG":
         """Save a matplotlib figure as figures/<notebook>_<name> and return the picture, for a notebook to show.
 
         One that shows images is a PNG file, one of lines alone an SVG file, sharp at any size.
@@ -180,19 +227,22 @@ class Run:
         self.entry["results"].update(manifests.portable(numbers, self.folder))
 
     def headline(self, sentence: str) -> None:
-        """The one sentence that matters of a notebook, and of its figures the last one, which shows it."""
+        """The one sentence that matters of a notebook; its last figure so far shows it."""
         self.entry["headline"] = {"sentence": sentence, "figure": self.entry["figures"][-1]["file"]}
         print(sentence)
 
-    def reads(self, name: str, digest: str) -> None:
-        """Note the digest of what was read: a folder or file below the experiment's folder, or a path."""
-        self.entry["reads"][manifests.portable(name, self.folder)] = digest
+    def reads(self, *names: str) -> None:
+        """Note the digest of what was read: folders or files below the experiment's folder, or paths."""
+        for name in names:
+            digest = digest_of(self.folder, self.notebook, name)
+            self.entry["reads"][manifests.portable(name, self.folder)] = digest
 
-    def writes(self, name: str, digest: str, *, outdated: bool = False) -> None:
-        """Note the digest of a folder that was written; outdated: by code that is not today's, and kept."""
-        if outdated:
-            self.entry["outdated"] = name
-        self.entry["writes"][name] = digest
+    def writes(self, *names: str, outdated: bool = False) -> None:
+        """Note the digest of folders that were written; outdated: by code that is not today's, and kept."""
+        for name in names:
+            if outdated:
+                self.entry["outdated"] = name
+            self.entry["writes"][name] = Folder(self.folder / name).digest()
 
     def done(self) -> None:
         """Write the entry into record.json."""

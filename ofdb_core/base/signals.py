@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, ClassVar, Self
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-TO_BE_CONTINUED = 75  # the exit status of a run whose training is saved and not at its end (EX_TEMPFAIL of sysexits.h)
+TO_BE_CONTINUED = 75  # the exit status of a run whose training is saved and unfinished (EX_TEMPFAIL of sysexits.h)
 INTERRUPTED = 128 + signal.SIGINT  # of a run that Ctrl-C ended
 NOBODY_READS = 128 + signal.SIGPIPE  # of a run whose output goes to a program that ended
 
@@ -26,12 +26,11 @@ class Continued(KeyboardInterrupt):
 
 
 class Stop:
-    """While it is open, `asked` tells whether such a signal came; `then` is called at the first.
+    """Notes signals while it is open: `asked` says whether one came; `then` is called at the first.
 
-    A `Stop` inside another shares what it knows with it, so no signal is forgotten between two trainings. A second
-    Ctrl-C interrupts at once, unless it comes within a second of the first and so is the same one told again: batch
-    systems tell every process, and a process tells those that work for it. Outside the main thread, where Python
-    handles no signals, it notes none.
+    A `Stop` inside another shares its knowledge with it, so no signal is lost between two trainings. A second Ctrl-C
+    interrupts at once; but a repeat within a second is the same signal: batch systems signal every process, and a
+    process signals its workers. Outside the main thread, where Python handles no signals, it notes none.
     """
 
     _innermost: ClassVar["Stop | None"] = None
@@ -73,10 +72,10 @@ class Stop:
 
 
 def end_at_once() -> None:
-    """From here on such a signal, where no `Stop` is open to take it, ends this process with the status that says so.
+    """From now on a signal that no open `Stop` takes ends this process at once, with the status that says so.
 
-    At once: what is written is written whole or not at all, and an exception that is raised at a random moment may be
-    swallowed by whatever runs then. Called first of all; run_all.sh starts Python with these signals held back.
+    That is safe, as files are written whole or not at all; an exception at a random moment may be swallowed by what
+    runs then. Called first of all; run_all.sh starts Python with these signals blocked.
     """
     for number in STOPS:
         signal.signal(number, _end)
@@ -84,7 +83,7 @@ def end_at_once() -> None:
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    with contextlib.suppress(OSError, RuntimeError, ValueError):  # in the midst of a print, or nobody reads any more
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # in the middle of a print, or nobody reads any more
         sys.stdout.flush()
     with contextlib.suppress(OSError):
         os.write(2, b"\ninterrupted; the same command continues where it stopped\n")
@@ -92,12 +91,12 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it dies, however it dies (Linux), so that nobody writes on alone."""
+    """On Linux, end this process when its parent dies, however it dies: a child must not go on writing alone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def ignore() -> None:
-    """Leave these signals to the main process; called in the processes that work for it."""
+    """Leave these signals to the main process; called in its workers."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)

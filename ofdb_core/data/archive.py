@@ -17,7 +17,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from ofdb_core.base import files, folder, writing
+from ofdb_core.base import files, folder
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import header
 
 FILE, FOLDER, OTHER = "file", "folder", "other"  # types of an entry
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -41,26 +43,25 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
 
     It is filled as any folder here is: whole or not at all, by one process at a time, continued after an interruption,
     and kept when it is complete, unchanged and of the same archive (by SHA-256). At most three files are in memory at
-    once, of LARGEST bytes each: one is read while one is written and one waits. What macOS adds is left out, and a
-    manifest at the top, as the folder has its own. A ValueError names the archive if it is damaged, needs more room
-    than the disk has, or holds an entry that must not be written: one that leaves the folder, is a link or a device, or
-    has the name of another.
+    once, of LARGEST bytes each: one is read while one is written and one waits. What macOS adds is left out. A
+    ValueError names the archive if it is damaged, needs more room than the disk has, or holds an entry that must not be
+    written: one that leaves the folder, is a link or a device, or has the name of another.
     """
     path, root = Path(path), Path(root)
     if not is_archive(path):
         raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
-    target = root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))]
-    head = {**folder.header({"archive": folder.fingerprint(path)}, unpacked), "license": None}
-    if folder.is_current(target, head):
-        print(f"{target}: unpacked before and unchanged, kept")
-        return target
+    target = Folder(root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))])
+    head = header({"archive": folder.fingerprint(path)}, unpacked, license=None)
+    if target.is_current(head):
+        print(f"{target.root}: unpacked before and unchanged, kept")
+        return target.root
     sizes = _sizes(path)
     root.mkdir(parents=True, exist_ok=True)
-    needed = sum(size for name, size in sizes.items() if not (target / name).is_file())
+    needed = sum(size for name, size in sizes.items() if not (target.root / name).is_file())
     if needed > (free := shutil.disk_usage(root).free):
         raise ValueError(f"{path}: needs {needed:,} bytes in {root}, where {free:,} are free; nothing was unpacked")
-    writing.fill(target, head, _files(path, sizes), total=len(sizes), workers=1)
-    return target
+    target.fill(head, _files(path, sizes), total=len(sizes), workers=1)
+    return target.root
 
 
 def _sizes(path: Path) -> dict[str, int]:
@@ -97,11 +98,11 @@ def _problem(entry: str, name: str, entry_type: str, size: int) -> str | None:
 
 def _is_left_out(name: str) -> bool:
     *folders, file = name.split("/")
-    return "__MACOSX" in folders or file == ".DS_Store" or file.startswith("._") or folder.is_own(name)
+    return "__MACOSX" in folders or file == ".DS_Store" or file.startswith("._") or files.is_temporary(name)
 
 
 def _files(path: Path, sizes: dict[str, int]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The files to be written, for `writing.fill`; they are read here, one after another, as a packed tar needs."""
+    """The files to be written, for `Folder.fill`; they are read here, one after another, as a packed tar needs."""
     for entry, _, _, read in _entries(path):
         if (name := PurePosixPath(entry).as_posix()) in sizes:
             with _named(path):

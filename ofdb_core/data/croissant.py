@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ofdb_core
-from ofdb_core.base import files, folder, manifests
+from ofdb_core.base import files, project
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import LICENSE, MANIFEST
 
 CROISSANT = "croissant.json"  # behind the folder's name and a point
 CREATOR = "The developers of OFDB Lab"
@@ -40,7 +41,7 @@ def text(root: str | Path, title: str) -> str:
     Croissant know no PLY files.) There is no address on the web before somebody publishes it: `url` is the folder's own
     name, which lies beside.
     """
-    facts, path = folder.complete(root), manifests.beside(root, manifests.MANIFEST)
+    facts, path = Folder(root).manifest(), Folder(root).beside(MANIFEST)
     name = Path(root).resolve().name
     classes = {file.partition("/")[0] for file in facts["files"]}
     made_with = json.dumps(facts["parameters"])
@@ -50,10 +51,10 @@ def text(root: str | Path, title: str) -> str:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": facts.get("name", name).replace("/", "-"),
         "description": f"{title}: {len(facts['files'])} images of {len(classes)} categories, made from formulas by "
-        f"OFDB Lab {ofdb_core.__version__} with {made_with}",
-        "license": facts.get("license", manifests.LICENSE),
+        f"OFDB Lab {project.VERSION} with {made_with}",
+        "license": facts.get("license", LICENSE),
         "url": f"{name}/",
-        "version": ofdb_core.__version__,
+        "version": project.VERSION,
         **({"datePublished": facts["date"]} if "date" in facts else {}),
         "creator": {"@type": "sc:Organization", "name": CREATOR},
         "distribution": [
@@ -90,7 +91,7 @@ def text(root: str | Path, title: str) -> str:
 
 
 def _field(name: str, data_type: str, taken: str, **source: Any) -> dict[str, Any]:
-    """A field of every record: what is taken of its file."""
+    """A field of every record; taken: the property of the file that it holds."""
     return {
         "@type": "cr:Field",
         "@id": f"samples/{name}",
@@ -102,6 +103,6 @@ def _field(name: str, data_type: str, taken: str, **source: Any) -> dict[str, An
 
 def write(root: str | Path, title: str) -> None:
     """Write the description beside a complete folder, unless it is there."""
-    path, wanted = manifests.beside(root, CROISSANT), text(root, title)
+    path, wanted = Folder(root).beside(CROISSANT), text(root, title)
     if not path.is_file() or path.read_text(encoding="utf-8") != wanted:
         files.write_whole(path, wanted)

@@ -18,7 +18,8 @@ from ofdb_core.base.values import nearest
 from ofdb_core.data import archive, samples, voc
 from ofdb_core.data.samples import Images
 
-NAMES = ("digits", "cifar10", "cifar100", "voc2012")  # data sets that are known by name
+ARRAYS = ("digits", "cifar10", "cifar100")  # data sets that are known by name, and are held in memory
+NAMES = (*ARRAYS, "voc2012")  # all that are known by name
 
 PATIENCE = 10  # seconds that a server may be silent
 FEW = 3  # classes that a refusal names
@@ -58,9 +59,31 @@ def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
         return [samples.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
     if data in ("cifar10", "cifar100"):
         return _cifar(str(data), root)
+    return _from_folder(_fetched(data, root))
+
+
+def _fetched(data: str | Path, root: Path) -> Path:
+    """The folder of data that are a folder, once they are unpacked or cut out."""
     if data == "voc2012":
-        return _from_folder(_voc(root))
-    return _from_folder(archive.unpacked(data, root) if archive.is_archive(data) else data)
+        return _voc(root)
+    return archive.unpacked(data, root) if archive.is_archive(data) else Path(data)
+
+
+def classes_of(data: str | Path, root: str | Path | None = None, *, shots: int = 0) -> list[str]:
+    """The classes of data; a ValueError where `images_of` refuses, or a class has fewer images than `shots`.
+
+    As for `images_of`, data are fetched first. Of a folder only names are looked at: in each class, those of as many
+    files as there are shots.
+    """
+    if data in ARRAYS:
+        return images_of(data, root)[0].few_shot(shots, seed=0).classes
+    check(data)
+    parts = _parts(_fetched(data, Path(root or default_root())))
+    train, test = _same_classes(parts)
+    for part, needed in ((train, shots), (test, 0)):
+        for of_class in part:
+            samples.require_images(of_class, needed)
+    return [of_class.name for of_class in train]
 
 
 def fingerprint(data: str | Path) -> str:
@@ -77,18 +100,24 @@ def _parts(place: str | Path) -> list[Path]:
     return list(parts.values())[:2]
 
 
-def _from_folder(place: str | Path) -> list[Images]:
+def _from_folder(place: Path) -> list[Images]:
     parts = _parts(place)
-    both = train_images, test_images = [samples.Images.from_folder(part) for part in parts]
-    if train_images.classes != test_images.classes:
-        (one, had), (other, has) = ((part.name, set(images.classes)) for part, images in zip(parts, both, strict=True))
+    _same_classes(parts)
+    return [samples.Images.from_folder(part) for part in parts]
+
+
+def _same_classes(parts: list[Path]) -> list[list[Path]]:
+    """The class folders of both parts; a ValueError where they differ."""
+    both = [samples.class_folders(part, "image", samples.extensions()) for part in parts]
+    (one, other), (had, has) = [part.name for part in parts], [{path.name for path in part} for part in both]
+    if had != has:
         odd = "; ".join(
             f"only {name}/ has {', '.join(sorted(own)[:FEW])}{', ...' * (len(own) > FEW)}"
             for name, own in ((one, had - has), (other, has - had))
             if own
         )
-        raise ValueError(f"{place}: {one}/ and {other}/ must hold the same classes; {odd}")
-    return [train_images, test_images]
+        raise ValueError(f"{parts[0].parent}: {one}/ and {other}/ must hold the same classes; {odd}")
+    return both
 
 
 def _cifar(data: str, root: Path) -> list[Images]:

@@ -5,6 +5,7 @@ bring samples that are rendered when they are asked for.
 """
 
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -63,21 +64,29 @@ def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
 
 def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
     """What is in a folder, sorted by name, without links to nowhere, what is hidden, and what macOS leaves."""
+    return sorted(_scanned(folder), key=lambda entry: entry.name)
+
+
+def _scanned(folder: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
+    """As `_listed`, in any order."""
     with os.scandir(folder) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
-    shown = [entry for entry in shown if not entry.is_symlink() or Path(entry).exists()]
-    return sorted(shown, key=lambda entry: entry.name)
+        for entry in entries:
+            hidden = entry.name.startswith(".") or entry.name == "__MACOSX"
+            if not hidden and (not entry.is_symlink() or Path(entry).exists()):
+                yield entry
 
 
 def _counts(entry: os.DirEntry[str], endings: tuple[str, ...]) -> bool:
     return entry.name.lower().endswith(endings) and entry.is_file()
 
 
-def _files_in(folder: str | Path, endings: tuple[str, ...]) -> Iterator[str]:
-    """The paths of the files in a folder and the folders below it."""
-    for entry in _listed(folder):
+def _files_in(
+    folder: str | Path, endings: tuple[str, ...], look: Callable[[str | Path], Iterable[os.DirEntry[str]]] = _listed
+) -> Iterator[str]:
+    """The paths of the files in a folder and the folders below it; look: `_scanned` where any order will do."""
+    for entry in look(folder):
         if entry.is_dir(follow_symlinks=False):
-            yield from _files_in(entry.path, endings)
+            yield from _files_in(entry.path, endings, look)
         elif _counts(entry, endings):
             yield entry.path
 
@@ -130,10 +139,35 @@ class Cache(Generic[Key]):
 
 
 def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[list[Path], list[int], list[str]]:
-    """Paths, labels and class names of <root>/<class>/<file>, sorted by name; hidden folders and files are left out.
+    """Paths, labels and class names of the files in `class_folders`; a class without a file is a ValueError."""
+    endings, paths, labels = tuple(endings), list[Path](), list[int]()
+    folders = class_folders(root, what, endings)
+    for label, folder in enumerate(folders):
+        files = [Path(path) for path in _files_in(folder, endings)]
+        if not files:
+            raise ValueError(_without_files(folder, what))
+        paths += files
+        labels += [label] * len(files)
+    return paths, labels, [folder.name for folder in folders]
 
-    Folders around the class folders are looked through: see `unwrapped`. what: a file holds, for the errors, which name
-    a folder that is missing or holds none; endings: of the files, in lower case.
+
+def _without_files(folder: Path, what: str) -> str:
+    return f"{folder}: holds no {what}, by the endings of its files; put one there or remove the folder"
+
+
+def require_images(folder: Path, shots: int) -> None:
+    """A ValueError where a class folder holds no image, or fewer than `shots`; no further names are looked at."""
+    found = sum(1 for _ in itertools.islice(_files_in(folder, extensions(), _scanned), max(shots, 1)))
+    if not found:
+        raise ValueError(_without_files(folder, "image"))
+    _require_shots(shots, folder.name, found)
+
+
+def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[Path]:
+    """The class folders of <root>/<class>/<file>, sorted by name; hidden ones are left out, and files not looked at.
+
+    Folders around the class folders are looked through: see `unwrapped`. what: a file holds, for the errors; endings:
+    of the files, in lower case.
     """
     root, endings = Path(root), tuple(endings)
     if not root.is_dir():
@@ -142,18 +176,10 @@ def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[li
     folders = [root / entry.name for entry in _listed(root) if entry.is_dir()]
     if not folders:
         raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
-    paths, labels = [], []
-    for label, folder in enumerate(folders):
+    for folder in folders:
         if folder.name != folder.name.encode(errors="ignore").decode():
             raise ValueError(f"{root}: the name {folder.name!r} is not Unicode; give the folder another one")
-        files = [Path(path) for path in _files_in(folder, endings)]
-        if not files:
-            raise ValueError(
-                f"{folder}: holds no {what}, by the endings of its files; put one there or remove the folder"
-            )
-        paths += files
-        labels += [label] * len(files)
-    return paths, labels, [folder.name for folder in folders]
+    return folders
 
 
 class Images:
@@ -211,12 +237,17 @@ class Images:
         drawn = []
         for label, name in enumerate(self.classes):
             members = np.flatnonzero(self.labels == label)
-            if not 0 < shots <= len(members):
-                raise ValueError(f"shots: {shots} is out of range; class {name} has {len(members)} images (0: all)")
+            _require_shots(shots, name, len(members))
             drawn.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
         chosen = np.sort(np.concatenate(drawn))
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
         return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget, root=self.root)
+
+
+def _require_shots(shots: int, name: str, count: int) -> None:
+    """A ValueError where a class has fewer images than a choice needs."""
+    if not 0 <= shots <= count:
+        raise ValueError(f"shots: {shots} is out of range; class {name} has {count} images (0: all)")
 
 
 class OneOf:

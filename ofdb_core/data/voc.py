@@ -12,7 +12,9 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
-from ofdb_core.base import folder, writing
+from ofdb_core.base import folder
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import header
 from ofdb_core.data import samples
 
 CLASSES = (
@@ -44,7 +46,7 @@ def cut_out(devkit: str | Path, root: str | Path) -> None:
         for photograph in _names(devkit, part)
         for k, class_name, box in objects(_annotation(devkit, photograph))
     ]
-    writing.fill(root, folder.header({"photographs": folder.fingerprint(devkit)}, cut_out), files, total=len(files))
+    Folder(root).fill(header({"photographs": folder.fingerprint(devkit)}, cut_out), files, total=len(files))
 
 
 def objects(annotation: str | Path) -> list[tuple[int, str, Box]]:

@@ -14,7 +14,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from ofdb_core.base import folder, values, writing
+from ofdb_core.base import values
+from ofdb_core.base.folder import Folder, Makers
+from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import NotebookParameters, Parameters, StageParameters
 from ofdb_core.base.values import Count, Factor, Length, Place, Points, Range, Share, Whole, Workers
 from ofdb_core.data import png
@@ -149,7 +151,7 @@ def image_files(
     draw: str,
     names: Mapping[int, str] | None = None,
     **drawing: Any,
-) -> folder.Files:
+) -> Makers:
     """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs; names: of the categories."""
 
     def make(category: int, system: IFS) -> bytes:
@@ -177,7 +179,7 @@ def write_categories(
     points: int = 100_000,
     filling_rate: float = 0.2,
     workers: int = 0,
-) -> folder.Manifest:
+) -> Manifest:
     """Search n 2D categories and write them as 00000.csv, 00001.csv, ...; return the folder's manifest.
 
     With the defaults, the files are those of the published FractalDB-1k, byte for byte. A longer search has the files
@@ -186,8 +188,8 @@ def write_categories(
     rule = {"seed": seed, "points": points, "filling_rate": filling_rate}
     accepted = search.first(categories, search.candidates_2d(**rule, workers=workers))  # type: ignore[arg-type]
     files = ((f"{i:05d}.csv", functools.partial(csv, candidate.system)) for i, candidate in enumerate(accepted))
-    head = folder.header({"categories": categories, **rule}, search.candidates_2d, csv)
-    return writing.fill(root, head, files, total=categories, workers=1)
+    head = header({"categories": categories, **rule}, search.candidates_2d, csv)
+    return Folder(root).fill(head, files, total=categories, workers=1)
 
 
 def write_images(
@@ -198,7 +200,7 @@ def write_images(
     seed: int = 0,
     workers: int = 0,
     **drawing: Any,
-) -> folder.Manifest:
+) -> Manifest:
     """Render one image for each 2D category of a folder (the original's or your own); return the images' manifest.
 
     The name of a file, 00000.csv or fern.csv, is that of its class. categories: the first n, or all; drawing: size,
@@ -208,12 +210,12 @@ def write_images(
     systems, every = load_folder(categories_root, categories), ifs.names(categories_root)
     own = {number: name for number, _ in systems if (name := every[number]) != f"{number:05d}"}
     named = {"names": sorted(own.values())} if own else {}
-    head = folder.header({"source": digest(systems), **named, "seed": seed, **drawing}, image_files)
+    head = header({"source": digest(systems), **named, "seed": seed, **drawing}, image_files)
     files = image_files(systems, seed=seed, names=own, **drawing)
-    return writing.fill(root, head, files, total=len(systems), workers=workers)
+    return Folder(root).fill(head, files, total=len(systems), workers=workers)
 
 
-def write_search(parameters: Search) -> folder.Manifest:
+def write_search(parameters: Search) -> Manifest:
     """Fill <out>/categories."""
     return write_categories(
         Path(parameters.out) / "categories",
@@ -239,7 +241,7 @@ def check(parameters: Render) -> None:
             raise ValueError(f"{place}: {sentence}, so there is nothing to draw; correct its maps, or remove it")
 
 
-def write(parameters: Render) -> folder.Manifest:
+def write(parameters: Render) -> Manifest:
     """Fill <out>/images from <out>/categories, or from the user's systems."""
     source, how = parameters.source(), {"seed": parameters.seed, "workers": parameters.workers}
     if parameters.systems and parameters.weight != 1:

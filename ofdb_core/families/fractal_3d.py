@@ -14,7 +14,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from ofdb_core.base import folder, values, writing
+from ofdb_core.base import values
+from ofdb_core.base.folder import Folder, Makers
+from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
@@ -103,7 +105,7 @@ def model_files(
     points: int,
     weight: float | list[float],
     one_stream: bool = False,
-) -> folder.Files:
+) -> Makers:
     """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs.
 
     one_stream: row i of the numbers of `RandomState(seed).random_sample((n, points))` chooses the maps of the i-th
@@ -150,7 +152,7 @@ def view_files(
     size: int = 224,
     point_size: int = 1,
     one_stream: bool = False,
-) -> folder.Files:
+) -> Makers:
     """Pairs of a file name and a function that makes its bytes: all views of models, which are (number, path) pairs.
 
     The jitter of a category's views is drawn from the stream of (seed, category), in the order of `camera.indices`.
@@ -179,7 +181,7 @@ def write_categories(
     variance: float = 0.05,
     model: dict[str, Any] | None = None,
     workers: int = 0,
-) -> folder.Manifest:
+) -> Manifest:
     """Search n 3D categories and write them as 000000.csv, ...; return the folder's manifest.
 
     model: None, or seed, points and weight as for `model_files`: then a candidate whose weighted model diverges or
@@ -190,8 +192,8 @@ def write_categories(
     accepted = (candidate for candidate in search.candidates_3d(**rule, workers=workers) if candidate.accepted)
     systems = _with_models(accepted, categories, model)
     files = ((f"{i:06d}.csv", functools.partial(csv, system)) for i, system in enumerate(systems))
-    head = folder.header({"categories": categories, **rule, "model": model}, search.candidates_3d, _with_models, csv)
-    return writing.fill(root, head, files, total=categories, workers=1)
+    head = header({"categories": categories, **rule, "model": model}, search.candidates_3d, _with_models, csv)
+    return Folder(root).fill(head, files, total=categories, workers=1)
 
 
 def _with_models(accepted: Iterator[search.Candidate], count: int, model: dict[str, Any] | None) -> Iterator[IFS]:
@@ -215,7 +217,7 @@ def write_models(
     weight: float | list[float] = 0.4,
     one_stream: bool = False,
     workers: int = 0,
-) -> folder.Manifest:
+) -> Manifest:
     """Write the model of each 3D category of a folder as a PLY file; return the manifest of the model folder.
 
     A category whose weighted system gives no model has no file; the manifest's `missing` says which and why.
@@ -226,11 +228,11 @@ def write_models(
     missing = model_defects(systems, **model)
     for category, why in missing.items():
         print(f"category {category:06d} is kept without a model: {why}")
-    head = folder.header({"source": digest(systems), **model}, model_files)
+    head = header({"source": digest(systems), **model}, model_files)
     head["missing"] = {f"{category:06d}": why for category, why in missing.items()}
     lacking = {model_name(category) for category in missing}
     files = ((name, make) for name, make in model_files(systems, **model) if name not in lacking)
-    return writing.fill(root, head, files, total=len(systems) - len(missing), workers=workers)
+    return Folder(root).fill(head, files, total=len(systems) - len(missing), workers=workers)
 
 
 def load_models(root: str | Path) -> list[tuple[int, Path]]:
@@ -250,16 +252,16 @@ def write_views(
     views: int = 12,
     workers: int = 0,
     **drawing: Any,
-) -> folder.Manifest:
+) -> Manifest:
     """Render views**axes views of each model of a folder; return the manifest of the folder of views.
 
     drawing: size, point_size and one_stream as for `view_files`.
     """
-    models, source = load_models(models_root), folder.digest(models_root)
+    models, source = load_models(models_root), Folder(models_root).digest()
     drawing = {"seed": seed, "axes": axes, "views": views, **drawing}
-    head = folder.header({"source": source, **drawing}, view_files)
+    head = header({"source": source, **drawing}, view_files)
     files = view_files(models, **drawing)
-    return writing.fill(root, head, files, total=len(models) * views**axes, workers=workers)
+    return Folder(root).fill(head, files, total=len(models) * views**axes, workers=workers)
 
 
 def write(parameters: Render) -> None:

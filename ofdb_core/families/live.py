@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from ofdb_core.base import folder, threads, values
+from ofdb_core.base import threads, values
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
 from ofdb_core.data.samples import Cache
@@ -93,7 +94,8 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
     root: the folder of the systems; stored: that of the run's stored pictures. Where these were made otherwise, a
     parameter with a value is followed, and a line names it; for None that is a ValueError.
     """
-    made, facts = {}, (folder.manifest(stored) or {}).get("parameters", {})
+    made = {}
+    facts = Folder(stored).manifest()["parameters"] if Folder(stored).is_complete() else {}
     for name, only in FIXED.items():
         if facts.get(name, only) != only:
             raise ValueError(f"{stored} was made with {name}: {facts[name]}; while training it can only be {only}")
@@ -101,7 +103,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
         parameter = DOTS.get(name, name)
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
-        if name == "weight" and given is None and not folder.is_complete(root):
+        if name == "weight" and given is None and not Folder(root).is_complete():
             print(f"{root}: {told(usual)}; -p live.weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
             sentence = f"live.{parameter}: {made[name]}, but {stored} was made with {had}"

@@ -20,7 +20,8 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from ofdb_core.base import folder, writing
+from ofdb_core.base.folder import Folder, Makers
+from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import SEEDS, Points, Range, Share, Workers
 from ofdb_core.data import png
@@ -137,7 +138,7 @@ def image_name(category: int) -> str:
     return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
 
 
-def image_files(parameters: Render) -> folder.Files:
+def image_files(parameters: Render) -> Makers:
     """Pairs of a file name and a function that makes its bytes."""
     base, gray = system(parameters.system_seed, parameters.sigma), raster.palette(DRAW)
     stream = Mersenne([parameters.seed])
@@ -152,11 +153,11 @@ def image_files(parameters: Render) -> folder.Files:
             yield image_name(category), functools.partial(make, category)
 
 
-def write(parameters: Render) -> folder.Manifest:
+def write(parameters: Render) -> Manifest:
     """Fill <out>/1p-frac."""
-    head = folder.header(parameters.identity(), image_files)
+    head = header(parameters.identity(), image_files)
     root, total = Path(parameters.out) / "1p-frac", parameters.categories
-    return writing.fill(root, head, image_files(parameters), total=total, workers=parameters.workers)
+    return Folder(root).fill(head, image_files(parameters), total=total, workers=parameters.workers)
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:

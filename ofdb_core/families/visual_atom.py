@@ -15,7 +15,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base import folder, writing
+from ofdb_core.base.folder import Folder, Makers
+from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import SEEDS, Range, Workers
 from ofdb_core.data import png
@@ -59,7 +60,7 @@ def image_files(
     size: int = 512,
     ranges: Ranges = ORIGINAL,
     one_stream: bool = False,
-) -> folder.Files:
+) -> Makers:
     """Pairs of a file name and a function that makes its bytes, for n instances of each category number.
 
     one_stream: the random numbers are those of Python's `random.seed(seed)` in the order of the files, as in the
@@ -83,9 +84,7 @@ def image_files(
     )
 
 
-def _in_one_stream(
-    categories: Iterable[int], instances: int, stream: Mersenne, size: int, ranges: Ranges
-) -> folder.Files:
+def _in_one_stream(categories: Iterable[int], instances: int, stream: Mersenne, size: int, ranges: Ranges) -> Makers:
     """The pairs of `image_files`: the random numbers are drawn in turn, here, the images in any order, elsewhere."""
 
     def make(atom: Atom, strokes: Strokes) -> bytes:
@@ -109,7 +108,7 @@ def write_images(
     size: int = 512,
     one_stream: bool = False,
     workers: int = 0,
-) -> folder.Manifest:
+) -> Manifest:
     """Draw n instances of each VisualAtom category; return the manifest of the image folder.
 
     settings: "published", those of VisualAtom-1k, or "original", the program's defaults; one_stream: see `image_files`.
@@ -124,11 +123,11 @@ def write_images(
         ranges=contours.SETTINGS[settings],
         one_stream=one_stream,
     )
-    head = folder.header(about, write_images)
-    return writing.fill(root, head, files, total=categories * instances, workers=workers)
+    head = header(about, write_images)
+    return Folder(root).fill(head, files, total=categories * instances, workers=workers)
 
 
-def write(parameters: Render) -> folder.Manifest:
+def write(parameters: Render) -> Manifest:
     """Fill <out>/visualatom."""
     return write_images(
         Path(parameters.out) / "visualatom",

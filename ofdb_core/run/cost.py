@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files, manifests, provenance
+from ofdb_core.base import files, provenance
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import MANIFEST
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families.registry import Stage
 from ofdb_core.run import ledger, stages
@@ -79,7 +81,8 @@ def write_few(stage: Stage, parameters: NotebookParameters, place: Path, count: 
 def _borrow(parameters: NotebookParameters, place: Path) -> None:
     """Links to the folders that a stage reads and that the experiment has, where no stage before has written them."""
     for name in parameters.inputs():
-        for path in (Path(parameters.out) / name, manifests.place(Path(parameters.out) / name, manifests.MANIFEST)):
+        source = Folder(Path(parameters.out) / name)
+        for path in (source.root, source.beside(MANIFEST)):
             if path.exists() and not (place / path.name).exists():
                 (place / path.name).symlink_to(path)
 

@@ -1,69 +1,87 @@
 """An experiment: the stages for which params/<experiment>/ has a file, run in order.
 
-All parameters of all stages are checked before the first one starts. A stage that is done, and whose parameters, inputs
-and code are unchanged, is skipped.
+All parameters of all stages are checked before the first one starts. A stage is skipped if there is no `reason` to run
+it.
 """
 
 import contextlib
 import importlib
-import json
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ofdb_core.base import files, folder, manifests, project, provenance, record, signals
+from ofdb_core.base import files, project, provenance, record, signals
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
 from ofdb_core.run import launch, ledger, notebook, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.reasons import reason
 from ofdb_core.stages.recipes import Finetune, Pretrain
 from ofdb_core.training.recipe import Recipe
 
-WORTH = 200  # steps of a training, from which on it is foretold how long all takes
+WORTH = 200  # steps; shorter trainings get no forecast
 LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
 
 
-def _saved_whole(path: Path) -> bool:
-    """Whether a notebook was saved after its last cell: not cut off by a full disk or a killed process."""
-    try:
-        return bool(json.loads(path.read_bytes())["metadata"]["papermill"]["end_time"])
-    except (ValueError, KeyError, TypeError):
-        return False
+def run(
+    experiment: str,
+    only: Sequence[str] = (),
+    *,
+    overrides: Iterable[tuple[str, str]] = (),
+    out: str | Path | None = None,
+    options: str | None = None,
+) -> None:
+    """Run an experiment's stages, or only some of them, into `out` (runs/<experiment> where it is None).
+
+    options: of `accelerate launch`, for the stages that train; where they are None and the machine has several GPUs,
+    these are used, as many as can share a batch equally. On the machines of a cluster other than the first, only these
+    trainings run: the folder `out` is one for all machines, and the first one has checked everything.
+    """
+    out, overrides = _place(out or project.RUNS / experiment), list(overrides)
+    checked = parameter_files.checked(experiment, _chosen(experiment, only), overrides, out)
+    for line in notices(checked, overrides):
+        print(line, flush=True)
+    how = launch.check(options) if options else None
+    launched = [stage for stage in checked if launch.is_launched(provenance.notebook_of(stage))]
+    if options and how and how.machine_rank:
+        _train(launched, checked, out, options)
+        return
+    _check_inputs(checked)
+    todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
+    _check_possible(todo, how.num_processes or 1 if how else 1)
+    options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
+    for line in forecast(experiment, todo):
+        print(line, flush=True)
+    began = time.time()
+    with _alone(out):
+        for stage, parameters in checked.items():
+            _bring_up_to_date(stage, parameters, out, options if stage in launched else None)
+    for line in _outcome(checked, out, time.time() - began):
+        print(f"{experiment}: {line}")
 
 
-def reason(stage: str, checked: NotebookParameters, out: Path) -> str | None:
-    """Why a stage must run, in words; None where it is done and parameters, inputs and code are unchanged."""
-    entry, path = record.read(out).get(stage), out / f"{stage}.ipynb"
-    if entry is None or not path.exists():
-        return "it has not run yet"
-    if not _saved_whole(path):
-        return f"{path.name} was not saved to its end"
-    wanted, had = (manifests.portable(values, out) for values in (checked.identity(), entry["parameters"]))
-    changed = [name for name in wanted if wanted[name] != had.get(name)]
-    if changed:
-        return "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
-    if entry["code"] != provenance.code_version(stage, *checked.code()):
-        return "its code changed"
-    if getattr(checked, "changed", None) == "restart" and "outdated" in entry:
-        return f"{entry['outdated']} was made by other code, and changed is restart"
-    read = [*manifests.portable(list(checked.reads()), out), record.FILE]
-    for name, digest in entry["reads"].items():
-        if name not in read:
-            return f"{name} is not read any more"
-        now = record.others(out, stage) if name == record.FILE else folder.fingerprint(out / name)
-        if now != digest:
-            return f"{name} changed"
-    for name, digest in entry["writes"].items():
-        problems = folder.verify(out / name)
-        if problems or folder.digest(out / name) != digest:
-            return f"{name} is not as it was written ({problems[0] if problems else 'another run wrote it'})"
-    for name in record.altered_figures(out, entry):
-        return f"{name} is missing or altered"
-    return None
+def price(experiment: str, *, overrides: Iterable[tuple[str, str]] = (), seconds: float = 60.0) -> Iterator[str]:
+    """The lines that tell what an experiment costs on this machine; nothing is left of what is measured."""
+    from ofdb_core.run import cost, trial
+
+    overrides, every = list(overrides), parameter_files.notebooks(experiment)
+    checked = parameter_files.checked(experiment, every, overrides, _place(project.RUNS))
+    _check_possible(checked, 1)
+    costs = trial.measure(checked, seconds=seconds)
+    yield from cost.table(experiment, costs, note=not overrides)
+
+
+def _chosen(experiment: str, only: Collection[str]) -> list[str]:
+    """The stages of an experiment, or only some of them, in order."""
+    every = parameter_files.notebooks(experiment)
+    for stage in only:
+        if stage not in every:
+            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
+    return [stage for stage in every if not only or stage in only]
 
 
 def _place(out: str | Path) -> Path:
@@ -82,25 +100,27 @@ def _no_folder(place: Path, error: OSError | ValueError) -> str:
     return f"{shown(str(place))}: nothing can be written here ({reason}); give another --out"
 
 
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold an experiment's folder, so that two runs never write to it at once."""
-    with contextlib.ExitStack() as stack:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(files.locked(out / ".lock", wait=None))
-        except BlockingIOError as error:
-            raise UsageError(f"{out}: another run is at work here; wait for it, or give another --out") from error
-        except OSError as error:
-            raise UsageError(_no_folder(out, error)) from error
-        yield
+def notices(chosen: Collection[str], overrides: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Which notebooks each -p reaches, where it does not say so itself."""
+    for name, value in overrides:
+        if name.partition(".")[0] not in chosen:
+            yield f"-p {name} {value}: for {', '.join(parameter_files.takers(name, chosen))}"
 
 
-def _check_inputs(chosen: Sequence[str], checked: dict[str, NotebookParameters]) -> None:
+def _train(chosen: Iterable[str], checked: Mapping[str, NotebookParameters], out: Path, options: str) -> None:
+    """The part of a run that a further machine of a cluster takes: the trainings that are not done."""
+    for stage in chosen:
+        if reason(stage, checked[stage], out):
+            _launch(stage, checked[stage], out, options)
+
+
+def _check_inputs(checked: Mapping[str, NotebookParameters]) -> None:
     """Refuse a stage whose input neither lies in its folder nor is made by a stage that runs before it."""
-    for i, stage in enumerate(chosen):
-        if sentence := stages.missing(checked[stage], chosen[:i]):
+    before: list[str] = []
+    for stage, parameters in checked.items():
+        if sentence := stages.missing(parameters, before):
             raise UsageError(f"{stage}: {sentence}")
+        before.append(stage)
 
 
 def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> None:
@@ -119,6 +139,59 @@ def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> N
             problems.append(f"{stage}: {error}")
     if problems:
         raise ParameterError(problems)
+
+
+def forecast(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
+    """What will run and about how long it takes here; a second of a training tells, where it runs on the processor."""
+    trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
+    if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
+        return
+    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive: nothing is known of it
+        return
+    import torch
+
+    from ofdb_core.run import trial
+
+    if torch.cuda.is_available():  # this process would keep a part of the GPU's memory
+        yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
+    else:
+        yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
+        with signals.Stop() as stop, contextlib.suppress(signals.Interrupted):
+            spent = trial.glance(todo)
+        if stop.asked:
+            never = f"{experiment}: stopped before anything ran; the same command starts it"
+            raise KeyboardInterrupt if stop.number == signal.SIGINT else signals.Continued(never)
+        longest, whole = max(spent, key=lambda stage: spent[stage]), sum(spent.values())
+        yield f"{experiment}: about {ledger.told(whole)}, of which {longest} takes {ledger.told(spent[longest])}"
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold an experiment's folder, so that two runs never write to it at once."""
+    with contextlib.ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(files.locked(out / ".lock", wait=None))
+        except BlockingIOError as error:
+            raise UsageError(f"{out}: another run is at work here; wait for it, or give another --out") from error
+        except OSError as error:
+            raise UsageError(_no_folder(out, error)) from error
+        yield
+
+
+def _bring_up_to_date(stage: str, checked: NotebookParameters, out: Path, options: str | None) -> None:
+    """Run a stage, unless it is done; options: by which its training is launched first."""
+    why = reason(stage, checked, out)
+    if why is None:
+        print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
+    else:
+        print(f"{stage}: runs ({why})", flush=True)
+        if options:
+            _launch(stage, checked, out, options)
+        _execute(stage, checked, out)
+    _describe(stage, out)
+    for figure in record.read(out)[stage]["figures"][:1] if why else ():
+        print(f"    look at {out / figure['file']}", flush=True)
 
 
 def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) -> None:
@@ -151,116 +224,17 @@ def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
 
 
 def _describe(stage: str, out: Path) -> None:
-    """Bring what lies beside a stage's folders up to date: an older manifest, and the description of a data set."""
+    """Write the description of the data sets that a stage has filled."""
     for name in stages.stages()[stage].writes:
-        manifests.settle(out / name)
         if (source := registry.sources().get(name)) and not source.live:
             croissant.write(out / name, registry.family_of(stage).title)
 
 
-def _told(chosen: Sequence[str], overrides: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """What a user should know first: which notebooks each -p reaches."""
-    for name, value in overrides:
-        if len(reached := parameter_files.takers(name, chosen)) and not name.startswith(tuple(reached)):
-            yield f"-p {name} {value}: for {', '.join(reached)}"
-
-
-def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
-    """What will run and about how long it takes here; a second of a training tells, where it runs on the processor."""
-    trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
-    if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
-        return
-    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive: nothing is known of it
-        return
-    import torch
-
-    from ofdb_core.run import trial
-
-    if torch.cuda.is_available():  # this process would keep a part of the GPU's memory
-        yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
-    else:
-        yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
-        with signals.Stop() as stop, contextlib.suppress(signals.Interrupted):
-            spent = trial.glance(todo)
-        if stop.asked:
-            never = f"{experiment}: stopped before anything ran; the same command starts it"
-            raise KeyboardInterrupt if stop.number == signal.SIGINT else signals.Continued(never)
-        longest, whole = max(spent, key=lambda stage: spent[stage]), sum(spent.values())
-        yield f"{experiment}: about {ledger.told(whole)}, of which {longest} takes {ledger.told(spent[longest])}"
-
-
-def _show(stage: str, out: Path) -> None:
-    """Say where the first of a stage's figures lies."""
-    for figure in record.read(out)[stage]["figures"][:1]:
-        print(f"    look at {out / figure['file']}", flush=True)
-
-
-def price(experiment: str, *, overrides: Iterable[tuple[str, str]] = (), seconds: float = 60.0) -> Iterator[str]:
-    """The lines that tell what an experiment costs on this machine; nothing is left of what is measured."""
-    from ofdb_core.run import cost, trial
-
-    overrides, every = list(overrides), parameter_files.notebooks(experiment)
-    checked = parameter_files.checked(experiment, every, overrides, _place(project.RUNS))
-    _check_possible(checked, 1)
-    costs = trial.measure(checked, seconds=seconds)
-    yield from cost.table(experiment, costs, note=not overrides)
-
-
-def run(
-    experiment: str,
-    only: Sequence[str] = (),
-    *,
-    overrides: Iterable[tuple[str, str]] = (),
-    out: str | Path | None = None,
-    options: str | None = None,
-) -> None:
-    """Run an experiment's stages, or only some of them, into `out` (runs/<experiment> where it is None).
-
-    options: of `accelerate launch`, for the stages that train; where they are None and the machine has several GPUs,
-    these are used, as many as can share a batch equally. On the machines of a cluster other than the first, only these
-    trainings run: the folder `out` is one for all machines, and the first one has checked everything.
-    """
-    every = parameter_files.notebooks(experiment)
-    for stage in only:
-        if stage not in every:
-            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
-    chosen = [stage for stage in every if not only or stage in only]
-    out = _place(out or project.RUNS / experiment)
-    overrides = list(overrides)
-    checked = parameter_files.checked(experiment, chosen, overrides, out)
-    for sentence in _told(chosen, overrides):
-        print(sentence, flush=True)
-    launched = [stage for stage in chosen if launch.is_launched(provenance.notebook_of(stage))]
-    how = launch.check(options) if options else None
-    if how and options and how.machine_rank:
-        for stage in launched:
-            if reason(stage, checked[stage], out):
-                _launch(stage, checked[stage], out, options)
-        return
-    _check_inputs(chosen, checked)
-    todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
-    _check_possible(todo, how.num_processes or 1 if how else 1)
-    options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
-    for line in _foretold(experiment, todo):
-        print(line, flush=True)
-    began = time.time()
-    with _alone(out):
-        for stage in chosen:
-            why = reason(stage, checked[stage], out)
-            if why is None:
-                print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
-                _describe(stage, out)
-                continue
-            print(f"{stage}: runs ({why})", flush=True)
-            if options and stage in launched:
-                _launch(stage, checked[stage], out, options)
-            _execute(stage, checked[stage], out)
-            _describe(stage, out)
-            _show(stage, out)
-    took, many = time.time() - began, "s" * (len(chosen) > 1)
-    print(f"{experiment}: {len(chosen)} notebook{many} in {took:.0f} s; results are in {out}")
-    told = [entry["headline"] for stage, entry in record.read(out).items() if "headline" in entry and stage in chosen]
-    for headline in told:
-        print(f"{experiment}: {headline['sentence']}; see {out / headline['figure']}")
+def _outcome(chosen: Collection[str], out: Path, seconds: float) -> Iterator[str]:
+    """What has run, the headlines of its notebooks, and where to look."""
+    yield f"{len(chosen)} notebook{'s' * (len(chosen) > 1)} in {seconds:.0f} s; results are in {out}"
+    for stage, entry in record.read(out).items():
+        if stage in chosen and (headline := entry.get("headline")):
+            yield f"{headline['sentence']}; see {out / headline['figure']}"
     if (out / "report.html").exists():
-        print(f"{experiment}: open {out / 'report.html'}")
+        yield f"open {out / 'report.html'}"

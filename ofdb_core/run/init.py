@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import ofdb_core
 from ofdb_core.base import files, project
 from ofdb_core.run.experiments import UsageError
 
@@ -19,7 +18,7 @@ def run(place: str | Path) -> None:
         raise UsageError(f"{root}: is where the package itself lies; give a folder elsewhere")
     try:
         differing = [name for name, data in _contents().items() if not _written(root / name, data)]
-        _written(root / project.MARKER, f"made by `ofdb init` of OFDB Lab {ofdb_core.__version__}\n".encode())
+        _written(root / project.MARKER, f"made by `ofdb init` of OFDB Lab {project.VERSION}\n".encode())
     except OSError as error:
         raise UsageError(f"{root}: no project can be made here ({error}); give another folder") from error
     for name in differing:

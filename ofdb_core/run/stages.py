@@ -4,7 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
-from ofdb_core.base import folder, record
+from ofdb_core.base import record
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
@@ -41,7 +42,7 @@ def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str
         return None if before or done else nothing
     made = {name for stage in before for name in stages()[stage].writes}
     for name in parameters.inputs():
-        if name not in made and not folder.is_complete(out / name):
+        if name not in made and not Folder(out / name).is_complete():
             instead = ", or give a checkpoint" if hasattr(parameters, "checkpoint") and name == "pretrain" else ""
             return f"{out / name} is missing or unfinished; run {maker(name)} first{instead}"
     return None

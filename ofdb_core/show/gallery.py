@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base import files, folder, threads
+from ofdb_core.base import files, threads
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters, StageParameters
 from ofdb_core.base.record import Entry
 from ofdb_core.data import samples
@@ -51,7 +52,7 @@ def collection(
     images were drawn by, for those of the family's properties that depend on them.
     """
     root = out / next(source.folder for source in family.sources if not source.live)
-    if not folder.is_complete(root):
+    if not Folder(root).is_complete():
         return None
     paths, labels, classes = samples.class_files(root, "image", samples.extensions())
     members: list[list[Path]] = [[] for _ in classes]
@@ -125,7 +126,7 @@ def _sheets(tiles: list[np.ndarray]) -> list[str]:
 def _systems(out: Path, family: Family, classes: list[str]) -> list[IFS]:
     """The systems of the categories, where the family has them in a folder of the experiment; else none."""
     for source in family.sources:
-        if source.codes and folder.is_complete(out / source.folder):
+        if source.codes and Folder(out / source.folder).is_complete():
             known = dict(ifs.load_folder(out / source.folder))
             found = [known[int(name)] for name in classes if name.isdecimal() and int(name) in known]
             return found if len(found) == len(classes) else []
@@ -168,7 +169,7 @@ def systems(out: Path, most: int) -> list[list[list[float]]]:
     """The tables of the first 2D systems of an experiment's folder, as the explorer takes them; most: so many."""
     for source in registry.sources().values():
         root = out / source.folder
-        if source.codes and folder.is_complete(root):
+        if source.codes and Folder(root).is_complete():
             found = [system for _, system in ifs.load_folder(root)[:most]]
             if found[0].d == 2:
                 return [ifs.table(system).tolist() for system in found]

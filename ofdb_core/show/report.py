@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ofdb_core.base import files, provenance, record
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.base.record import Entry, Run
+from ofdb_core.base.record import Check, Entry, Figure, Run
 from ofdb_core.families import registry
 from ofdb_core.show import gallery, pages, plot
 
@@ -30,7 +30,7 @@ WIDE = 2.0  # times as wide as high
 MOST_NUMBERS = 4  # of them, the others stand with their notebook
 
 
-def embedded(out: Path, figure: Entry) -> str:
+def embedded(out: Path, figure: Figure) -> str:
     """A figure as text, as a page holds a picture; a ValueError where the file is not the one that was drawn."""
     data = record.picture(out, figure)
     if data is None:
@@ -44,7 +44,7 @@ def themed(svg: bytes) -> str:
     return pages.as_data(data, "image/svg+xml")
 
 
-def _figure(out: Path, figure: Entry) -> str:
+def _figure(out: Path, figure: Figure) -> str:
     data, caption = embedded(out, figure), pages.escape(figure["caption"])
     return pages.figure(data, caption, wide=_wide((out / figure["file"]).read_bytes()))
 
@@ -58,7 +58,7 @@ def _wide(data: bytes) -> bool:
     return width > WIDE * height
 
 
-def _section(out: Path, notebook: str, entry: Entry, above: list[Entry]) -> str:
+def _section(out: Path, notebook: str, entry: Entry, above: list[Figure]) -> str:
     """One notebook, without the figures that are shown above."""
     checks = "".join(f'<li class="{_holds(check)}">{pages.escape(check["sentence"])}</li>' for check in entry["checks"])
     stage = pages.escape(notebook)
@@ -76,7 +76,7 @@ def _section(out: Path, notebook: str, entry: Entry, above: list[Entry]) -> str:
     )
 
 
-def _holds(check: Entry) -> str:
+def _holds(check: Check) -> str:
     return "good" if check["holds"] else "bad"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ofdb_core.base import folder
+from ofdb_core.base.manifests import header
 from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
@@ -67,7 +68,7 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     """
     root = Path(parameters.out) / "evaluation"
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
-    head = {**folder.header(identity, _predictions, _files), "license": None}
+    head = header(identity, _predictions, _files, license=None)
     states = Path(parameters.out) / "checkpoints" / "evaluation"
     processes.fill_once(root, head, lambda: (_files(_predictions(parameters, given), given.images), {}), states=states)
     return tuple(tables.read(root / f"{name}.csv", text=NAMES) for name in ("predictions", "classes"))  # type: ignore[return-value]

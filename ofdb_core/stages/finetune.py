@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ofdb_core.base import folder, provenance, signals
+from ofdb_core.base import provenance, signals
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import Header, header
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images
@@ -98,21 +100,28 @@ def checkpoint_of(parameters: Finetune) -> Checkpoint:
 def _images(parameters: Finetune) -> list[Images]:
     with processes.state().main_process_first():
         train, test = real_images.images_of(parameters.data, parameters.data_root)
-    if len(train.classes) < 2:
-        raise ValueError(
-            f"data: {parameters.data} has one class, {train.classes[0]}; a network learns to tell several apart"
-        )
+    _require_several(parameters.data, train.classes)
     return [train, test]
 
 
+def _require_several(data: str, classes: list[str]) -> None:
+    if len(classes) < 2:
+        raise ValueError(f"data: {data} has one class, {classes[0]}; a network learns to tell several apart")
+
+
 def check(parameters: Finetune) -> None:
-    """A ValueError where data or checkpoint cannot be used; what must be downloaded for that is."""
+    """A ValueError where data or checkpoint cannot be used; what must be downloaded for that is.
+
+    Of a folder only names of classes are looked at, unless a training is as long as epochs of all its images.
+    """
     loop.check(parameters)
-    train, _ = _images(parameters)
+    classes = real_images.classes_of(parameters.data, parameters.data_root, shots=max(parameters.shots))
+    _require_several(parameters.data, classes)
+    in_steps = parameters.epochs is None and parameters.warmup_epochs is None
     for shots in parameters.shots:
-        parameters.of_samples(len(train.few_shot(shots, seed=parameters.seed)))
+        parameters.of_samples(shots * len(classes) if shots or in_steps else len(_images(parameters)[0]))
     if parameters.checkpoint:
-        checkpoint_of(parameters).network(train.classes, drop_path=parameters.drop_path)
+        checkpoint_of(parameters).network(classes, drop_path=parameters.drop_path)
 
 
 def start(parameters: Finetune) -> Start:
@@ -133,15 +142,13 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
     identity = {**given.recipe.makes(), "source": given.fingerprint}
-    head = {**folder.header(identity, _compare), "license": None}  # the images have theirs
+    head = header(identity, _compare, license=None)  # the images have theirs
     compare_all = functools.partial(_compare, given.recipe, given, states, head)
     processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")
 
 
-def _compare(
-    recipe: Finetune, given: Start, states: Path, head: folder.Header
-) -> tuple[processes.Contents, dict[str, Any]]:
+def _compare(recipe: Finetune, given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on the speed of each training.
 
     One training at a time is in memory. Weights that are kept, the last and the best of each training, are laid down by
@@ -262,7 +269,7 @@ class Comparison:
     @property
     def outdated(self) -> bool:
         """Whether the code that made the tables is not today's."""
-        return folder.complete(self.root)["code"] != provenance.code_version(_compare)
+        return Folder(self.root).manifest()["code"] != provenance.code_version(_compare)
 
     def table(self, name: str) -> list[Row]:
         """The rows of <name>.csv."""
@@ -289,13 +296,6 @@ class Comparison:
     def predictions(self) -> dict[str, list[Row]]:
         """Training, or training (best) -> its rows of predictions.csv, with class and predicted, one for each image."""
         rows = tables.read(self.root / "predictions.csv", text=NAMES)
-        if "label" in rows[0]:  # of 0.1.0: the number of each image's class, and a column of numbers for each training
-            every = [row["class"] for row in tables.read(self.root / "classes.csv", text=NAMES)]
-            return {
-                name: [{"class": every[int(row["label"])], "predicted": every[int(row[name])]} for row in rows]
-                for name in rows[0]
-                if name != "label"
-            }
         return {
             name: [row for row in rows if row["name"] == name] for name in dict.fromkeys(row["name"] for row in rows)
         }
@@ -329,5 +329,5 @@ class Comparison:
                 if values and (column != "best_accuracy" or self.parameters.evaluate_every):
                     suffix = "" if column == "accuracy" else f", {column.replace('_', ' ')}"
                     words[f"{start}, {count or 'all'} images a class{suffix}"] = self._told(column, start, count)
-        made = folder.complete(self.root)
+        made = Folder(self.root).manifest()
         return {**words, "trained by code": made["code"]}

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ofdb_core.base import folder, manifests
+from ofdb_core.base import folder
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import LICENSE, Header, header
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples
@@ -88,19 +90,18 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     gone on with. Every process of a training on several devices calls this.
     """
     root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
-    head = folder.header({**parameters.makes(), "source": given.fingerprint}, _train, *parameters.code())
-    head["license"] = manifests.LICENSE if parameters.data in registry.sources() else None  # that of the user's images
+    own = LICENSE if parameters.data in registry.sources() else None  # None: a user's images have theirs
+    identity = {**parameters.makes(), "source": given.fingerprint}
+    head = header(identity, _train, *parameters.code(), license=own)
     train = functools.partial(_train, given.samples, given.recipe, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
     log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
-    made = folder.complete(root)
+    made = Folder(root).manifest()
     outdated = made["code"] != head["code"]
     return Outcome(log, np.array([row["predicted"] for row in predicted]), made["notes"], made["code"], outdated)
 
 
-def _train(
-    samples: Samples, recipe: Pretrain, states: Path, head: folder.Header
-) -> tuple[processes.Contents, dict[str, Any]]:
+def _train(samples: Samples, recipe: Pretrain, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
     store = processes.open_store(states, head, recipe)
     shape: dict[str, Any] = {
@@ -120,7 +121,7 @@ def _train(
         "last loss": log[-1]["loss"],
     }
     cost = {**processes.hardware(), **progress.speed(log)}
-    about = {
+    about: dict[str, Any] = {
         "recipe": recipe.makes(),
         "data": {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]},
         "license": head["license"],

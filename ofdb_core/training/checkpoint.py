@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from ofdb_core.base import files, folder
-from ofdb_core.base.folder import Header
+from ofdb_core.base import files, manifests
+from ofdb_core.base.manifests import Header
 from ofdb_core.training import foreign_weights
 
 ABOUT = "about.json"
@@ -30,9 +30,8 @@ State = dict[str, Any]  # tensors, numbers, text and containers of these
 class Store:
     """The states of one training in a folder of their own.
 
-    about: the header that they belong to (see `folder.header`); keep: number of states that stay; changed: what to do
-    where the folder holds states of another header: "refuse" them (a ValueError names the differences), "continue" with
-    them, or "restart".
+    about: the header that they belong to; keep: number of states that stay; changed: what to do where the folder holds
+    states of another header: "refuse" them (a ValueError names the differences), "continue" with them, or "restart".
     """
 
     def __init__(self, root: str | Path, about: Header, *, keep: int = 2, changed: str = "refuse") -> None:
@@ -56,7 +55,7 @@ class Store:
         path = self.root / ABOUT
         try:
             about = files.read_json(path)
-            folder.check_header(about)
+            manifests.check_header(about)
             return {"parameters": about["parameters"], "code": about["code"]}
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{path}: cannot be read ({error}); move {self.root} away") from error
@@ -75,7 +74,7 @@ class Store:
 
         A full disk is an OSError, and the earlier states stay. Files of later steps, all damaged, are removed too.
         """
-        files.remove_halves(self.root, OURS.fullmatch)
+        files.remove_temporary(self.root, OURS.fullmatch)
         data = io.BytesIO()
         torch.save(state, data)
         files.write_whole(self.root / ABOUT, self._wanted)
@@ -86,7 +85,7 @@ class Store:
             other.unlink()
 
     def aside(self, name: str, data: bytes) -> Path:
-        """Lay a file down beside the states, of which it shares the fate; return its path."""
+        """Write a file beside the states, which is deleted with them; return its path."""
         path = self.root / f"{name}-{_hash(data)}.safetensors"
         files.write_whole(path, data)
         return path
@@ -96,7 +95,7 @@ def clear(root: Path) -> None:
     """Remove the states in a folder and in those below it, and the folders that this leaves empty; nothing else."""
     for name in [name for name, _ in files.walk(root, followlinks=False)]:
         path = root / name
-        files.remove_halves(path.parent, OURS.fullmatch)
+        files.remove_temporary(path.parent, OURS.fullmatch)
         if OURS.fullmatch(path.name):
             path.unlink(missing_ok=True)
     for place in sorted((path for path in root.rglob("*") if path.is_dir() and not path.is_symlink()), reverse=True):

@@ -10,7 +10,9 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from ofdb_core.base import folder, manifests, provenance, writing
+from ofdb_core.base import provenance
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import Header
 from ofdb_core.training import checkpoint
 from ofdb_core.training.recipe import Recipe, Saving
 
@@ -42,7 +44,7 @@ def shared(function: Callable[[], T]) -> T:
     return broadcast_object_list([function() if state().is_main_process else None])[0]
 
 
-def open_store(root: Path, about: folder.Header, recipe: Saving) -> checkpoint.Store:
+def open_store(root: Path, about: Header, recipe: Saving) -> checkpoint.Store:
     """The store of a training's states; of several processes, the main one opens it first."""
     with state().main_process_first():
         return checkpoint.Store(root, about, keep=recipe.keep, changed=recipe.changed)
@@ -50,7 +52,7 @@ def open_store(root: Path, about: folder.Header, recipe: Saving) -> checkpoint.S
 
 def fill_once(
     root: str | Path,
-    head: folder.Header,
+    head: Header,
     make: Callable[[], tuple[Contents, dict[str, Any]]],
     *,
     states: Path,
@@ -58,13 +60,13 @@ def fill_once(
 ) -> None:
     """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
 
-    head: see `folder.header`; make: called in every process, returns the files and notes for the manifest; states: the
-    folder where make() saves its states, which are removed once the files are written. Until then the folder to fill
-    stays as it was. recipe: of a training, which is kept, once it is finished, although its code has
-    changed, unless `changed` is restart.
+    head: see `manifests.header`; make: called in every process, returns the files and notes for the manifest; states:
+    the folder where make() saves its states, which are removed once the files are written. Until then the folder to
+    fill stays as it was. recipe: of a training; a finished one is kept although its code has changed, unless `changed`
+    is restart.
     """
-    root = Path(root)
-    made_by = shared(lambda: folder.made_by(root, head["parameters"]))
+    results = Folder(root)
+    made_by = shared(lambda: results.made_by(head["parameters"]))
     if made_by == head["code"]:
         print(f"{root}: made before and unchanged, kept")
     elif made_by and recipe and recipe.changed != "restart":
@@ -73,13 +75,12 @@ def fill_once(
             "-p changed restart makes it anew"
         )
     else:
-        writing.refuse_strangers(root)
+        results.refuse_strangers()
         made, notes = make()
         if state().is_main_process:
-            writing.write(root, head, made, notes)
+            results.write(head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
-        manifests.settle(root)
         checkpoint.clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()

@@ -26,7 +26,6 @@ from ofdb_core.training.recipe import Inference
 SHAPE = ("model", "options", "input_size", "channels")  # what a network is made by
 FACTS = (*SHAPE, "mean", "std", "interpolation", "crop_pct", "classes")  # of a checkpoint's network
 KINDS = {**View.kinds(), "model": str, "options": dict, "classes": list[str]}  # the types of facts
-SEEN_BEFORE = {"interpolation": "bicubic", "crop_pct": 0.875}  # of files of 0.1.0, which do not say it
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
 PUBLISHED = "timm"  # timm's own weights, in the place of a path: timm:<model>
 
@@ -130,10 +129,10 @@ def _facts_in(path: str | Path, file: Any) -> Facts | None:
     if METADATA not in metadata:
         return None
     try:
-        facts = {**SEEN_BEFORE, **json.loads(metadata[METADATA])}
+        facts = json.loads(metadata[METADATA])
         if wrong := [sentence for name in FACTS if (sentence := values.refusal(name, facts[name], KINDS[name]))]:
             raise ValueError(wrong[0])
-        return {**facts, **{name: facts[name] for name in FACTS}}
+        return facts
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: this project's facts in it are not whole ({error}); make it again") from error
 

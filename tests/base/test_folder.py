@@ -5,11 +5,12 @@ import re
 
 import pytest
 
-from ofdb_core.base import files, folder, manifests, writing
+from ofdb_core.base import files, folder, manifests
+from ofdb_core.base.folder import Folder
 
 
 def head(**parameters):
-    return folder.header(parameters, "raster")
+    return manifests.header(parameters, "raster")
 
 
 def texts(names, made=None):
@@ -22,17 +23,17 @@ def texts(names, made=None):
 
 
 def fill(root, names, *, made=None, **parameters):
-    return writing.fill(root, head(**parameters), texts(names, made), total=len(names), workers=1)
+    return Folder(root).fill(head(**parameters), texts(names, made), total=len(names), workers=1)
 
 
 def test_a_filled_folder_has_its_files_and_a_manifest_that_verifies(tmp_path):
     manifest = fill(tmp_path / "a", ["x/1.txt", "2.txt"], size=3)
-    assert manifest == folder.manifest(tmp_path / "a")
+    assert manifest == Folder(tmp_path / "a").manifest()
     assert list(manifest["files"]) == ["2.txt", "x/1.txt"]
     assert manifest["files"]["2.txt"] == files.sha256(tmp_path / "a" / "2.txt")
     assert manifest["parameters"] == {"size": 3}
     assert manifest["versions"]["numpy"]
-    assert folder.verify(tmp_path / "a") == []
+    assert Folder(tmp_path / "a").verify() == []
 
 
 def test_verify_finds_missing_extra_and_altered_files(tmp_path):
@@ -40,7 +41,7 @@ def test_verify_finds_missing_extra_and_altered_files(tmp_path):
     (tmp_path / "1.txt").unlink()
     (tmp_path / "2.txt").write_text("this is 2.tx")
     (tmp_path / "new.txt").touch()
-    assert folder.verify(tmp_path) == ["1.txt: missing", "new.txt: not in the manifest", "2.txt: altered"]
+    assert Folder(tmp_path).verify() == ["1.txt: missing", "new.txt: not in the manifest", "2.txt: altered"]
 
 
 def test_a_complete_folder_is_kept(tmp_path):
@@ -57,7 +58,7 @@ def test_a_damaged_folder_is_repaired_file_by_file(tmp_path):
     made = []
     assert fill(tmp_path, ["1.txt", "2.txt", "3.txt"], made=made)["files"] == whole["files"]
     assert made == ["1.txt", "2.txt"]
-    assert folder.verify(tmp_path) == []
+    assert Folder(tmp_path).verify() == []
 
 
 def test_other_parameters_make_everything_anew_and_leave_nothing_old(tmp_path):
@@ -66,7 +67,7 @@ def test_other_parameters_make_everything_anew_and_leave_nothing_old(tmp_path):
     fill(tmp_path, ["1.txt"], made=made, size=4)
     assert made == ["1.txt"]
     assert not (tmp_path / "2.txt").exists()
-    assert folder.verify(tmp_path) == []
+    assert Folder(tmp_path).verify() == []
 
 
 def test_a_failure_keeps_what_was_written_and_the_next_run_goes_on(tmp_path):
@@ -75,22 +76,22 @@ def test_a_failure_keeps_what_was_written_and_the_next_run_goes_on(tmp_path):
 
     names = ["1.txt", "2.txt", "3.txt"]
     with pytest.raises(RuntimeError, match="no"):
-        writing.fill(tmp_path, head(), [*texts(names[:2]), ("3.txt", fail)], total=3, workers=1)
-    assert folder.manifest(tmp_path) is None
-    assert "unfinished" in folder.verify(tmp_path)[0]
+        Folder(tmp_path).fill(head(), [*texts(names[:2]), ("3.txt", fail)], total=3, workers=1)
+    assert not Folder(tmp_path).is_complete()
+    assert "unfinished" in Folder(tmp_path).verify()[0]
     with pytest.raises(FileNotFoundError, match="no finished data"):
-        folder.digest(tmp_path)
+        Folder(tmp_path).digest()
     made = []
     fill(tmp_path, names, made=made)
     assert made == ["3.txt"]
-    assert folder.verify(tmp_path) == []
+    assert Folder(tmp_path).verify() == []
 
 
 def test_a_line_that_was_cut_off_is_made_again(tmp_path):
     fill(tmp_path, ["1.txt", "2.txt"])
     lines = [json.dumps(head()), f"{files.sha256(tmp_path / '1.txt')} 1.txt", files.sha256(tmp_path / "2.txt")[:9]]
-    manifests.beside(tmp_path, manifests.PART).write_text("\n".join(lines))
-    manifests.beside(tmp_path, manifests.MANIFEST).unlink()
+    Folder(tmp_path).beside(manifests.PART).write_text("\n".join(lines))
+    Folder(tmp_path).beside(manifests.MANIFEST).unlink()
     made = []
     fill(tmp_path, ["1.txt", "2.txt"], made=made)
     assert made == ["2.txt"]
@@ -114,22 +115,22 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
         with pytest.raises(OSError, match=r"cannot write .*2\.txt \(No space left on device\)"):
             files.write_whole(tmp_path / "2.txt", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["1.txt"]
-    assert folder.verify(tmp_path) == []
+    assert Folder(tmp_path).verify() == []
 
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"files": []}', b"\xff\xfe"])
 def test_a_broken_manifest_is_named(tmp_path, junk):
-    manifests.beside(tmp_path, manifests.MANIFEST).write_bytes(junk)
-    assert re.search(r"manifest\.json: not a manifest .*; delete .* and run again", folder.verify(tmp_path)[0])
+    Folder(tmp_path).beside(manifests.MANIFEST).write_bytes(junk)
+    assert re.search(r"manifest\.json: not a manifest .*; delete .* and run again", Folder(tmp_path).verify()[0])
     with pytest.raises(files.Unreadable, match="not a manifest"):
-        folder.digest(tmp_path)
+        Folder(tmp_path).digest()
 
 
 def test_the_digest_depends_on_the_files_and_not_on_the_notes(tmp_path):
     for name, notes in (("a", {"seconds": 1}), ("b", {"seconds": 2})):
-        writing.write(tmp_path / name, head(), {"1.txt": "one"}, notes)
-    assert folder.digest(tmp_path / "a") == folder.digest(tmp_path / "b")
-    assert folder.manifest(tmp_path / "b")["notes"] == {"seconds": 2}
+        Folder(tmp_path / name).write(head(), {"1.txt": "one"}, notes)
+    assert Folder(tmp_path / "a").digest() == Folder(tmp_path / "b").digest()
+    assert Folder(tmp_path / "b").manifest()["notes"] == {"seconds": 2}
 
 
 def test_the_fingerprint_of_a_foreign_folder_changes_with_its_files(tmp_path):

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import threading
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -14,11 +13,11 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from test_folder import fill, head
 
-from ofdb_core.base import files, folder, manifests, writing
+from ofdb_core.base import files, folder, manifests
+from ofdb_core.base.folder import Folder
 
 # names as a hostile file may give them: parts that climb, links that stand in the folder, and anything at all
 parts = st.sampled_from(["..", ".", "", "a", "linked", "1.txt", "victim", "thesis.txt", "manifest.json", "a" * 300])
-places = st.sampled_from([manifests.beside, Path.joinpath])  # of a manifest: beside its folder; up to 0.1.0 in it
 any_name = st.one_of(st.lists(parts, min_size=1, max_size=6).map("/".join), st.text(max_size=20))
 
 
@@ -39,15 +38,17 @@ def neighbours(tmp_path_factory):
 
 
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(names=st.lists(any_name, min_size=1, max_size=3), unfinished=st.booleans(), right=st.booleans(), place=places)
-def test_no_name_of_a_manifest_leads_out_of_its_folder(tmp_path_factory, names, unfinished, right, place):
+@given(names=st.lists(any_name, min_size=1, max_size=3), unfinished=st.booleans(), right=st.booleans())
+def test_no_name_of_a_manifest_leads_out_of_its_folder(tmp_path_factory, names, unfinished, right):
     hashed = hashlib.sha256(b"years").hexdigest() if right else "0" * 64
     with neighbours(tmp_path_factory) as root:
         if unfinished:
             lines = [json.dumps(head()), *(f"{hashed} {name}" for name in names)]
-            place(root, manifests.PART).write_text("\n".join(lines) + "\n")
+            Folder(root).beside(manifests.PART).write_text("\n".join(lines) + "\n")
         else:
-            place(root, manifests.MANIFEST).write_text(json.dumps({**head(), "files": dict.fromkeys(names, hashed)}))
+            Folder(root).beside(manifests.MANIFEST).write_text(
+                json.dumps({**head(), "files": dict.fromkeys(names, hashed)})
+            )
         with pytest.raises((ValueError, FileExistsError), match=re.escape(str(root))):
             fill(root, ["1.txt"], other=1)
 
@@ -56,15 +57,15 @@ def test_no_name_of_a_manifest_leads_out_of_its_folder(tmp_path_factory, names, 
 @given(name=any_name)
 def test_nothing_is_written_outside_the_folder(tmp_path_factory, name):
     with neighbours(tmp_path_factory) as root, contextlib.suppress(ValueError, OSError):
-        writing.write(root, head(), {name: "bad"}, {})
+        Folder(root).write(head(), {name: "bad"}, {})
     with neighbours(tmp_path_factory) as root:
-        manifests.beside(root, manifests.PART).touch()
+        Folder(root).beside(manifests.PART).touch()
         with contextlib.suppress(ValueError, OSError):
-            writing.write(root, head(), {name: "bad"}, {})
+            Folder(root).write(head(), {name: "bad"}, {})
 
 
 def test_files_that_nobody_listed_outlive_an_unfinished_folder(tmp_path):
-    manifests.beside(tmp_path, manifests.PART).write_text(json.dumps(head()) + "\n")
+    Folder(tmp_path).beside(manifests.PART).write_text(json.dumps(head()) + "\n")
     for name in ("thesis.txt", "1.txt", ".thesis.txt.77.part"):
         (tmp_path / name).write_text("years")
     with pytest.raises(FileExistsError, match=r"holds 1\.txt, which is not this project's"):
@@ -92,7 +93,7 @@ def test_a_listed_file_that_was_altered_is_replaced_but_never_removed(tmp_path):
 OWN = [f"a.{name}" for name in (manifests.MANIFEST, manifests.PART, manifests.LOCK)]
 
 
-@pytest.mark.parametrize("name", [*OWN, "a/manifest.json", "a/manifest.part", "a/.1.txt.{}.part"])
+@pytest.mark.parametrize("name", [*OWN, "a/.1.txt.{}.part"])
 def test_a_link_in_the_place_of_an_own_file_is_not_followed(tmp_path, name):
     (tmp_path / "thesis.txt").write_text("years")
     (tmp_path / "a").mkdir()
@@ -132,7 +133,7 @@ def test_two_that_fill_a_folder_take_turns(tmp_path, capsys):
         return b"1"
 
     def work():
-        writing.fill(tmp_path, head(), [("1.txt", slow)], total=1, workers=1)
+        Folder(tmp_path).fill(head(), [("1.txt", slow)], total=1, workers=1)
 
     one, other = threading.Thread(target=work), threading.Thread(target=work)
     one.start()
@@ -142,7 +143,7 @@ def test_two_that_fill_a_folder_take_turns(tmp_path, capsys):
     one.join()
     other.join()
     assert made == [1]
-    assert folder.verify(tmp_path) == []
+    assert Folder(tmp_path).verify() == []
     assert [path.name for path in tmp_path.iterdir()] == ["1.txt"]
     told = capsys.readouterr().out
     assert "waiting for another run" in told
@@ -169,7 +170,7 @@ def test_links_in_circles_and_to_nowhere_have_a_fingerprint(tmp_path, follow):
 def test_verify_reads_plain_files_only(tmp_path, kind, name, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_JSON", 9999)
     fill(tmp_path, ["1.txt", "2.txt"])
-    path = tmp_path / name if name == "1.txt" else manifests.beside(tmp_path, name)
+    path = tmp_path / name if name == "1.txt" else Folder(tmp_path).beside(name)
     path.unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(path)
@@ -180,7 +181,7 @@ def test_verify_reads_plain_files_only(tmp_path, kind, name, monkeypatch):
         os.truncate(path, 10000)
     else:
         path.symlink_to({"zero": "/dev/zero", "nowhere": "nowhere"}[kind])
-    assert folder.verify(tmp_path) or name == manifests.PART
+    assert Folder(tmp_path).verify() or name == manifests.PART
 
 
 json_values = st.recursive(
@@ -199,28 +200,22 @@ json_values = st.recursive(
 )
 def test_a_malformed_manifest_is_a_sentence(tmp_path_factory, facts, name):
     root = tmp_path_factory.mktemp("malformed")
-    manifests.beside(root, name).write_text(json.dumps(facts) + "\n0 1.txt\n" * (name == manifests.PART))
-    assert all(isinstance(problem, str) for problem in folder.verify(root))
+    Folder(root).beside(name).write_text(json.dumps(facts) + "\n0 1.txt\n" * (name == manifests.PART))
+    assert all(isinstance(problem, str) for problem in Folder(root).verify())
     with contextlib.suppress(files.Unreadable):
-        folder.made_by(root, {})
+        Folder(root).made_by({})
         fill(root, ["1.txt"])
-        assert folder.verify(root) == []
-
-
-@pytest.mark.parametrize("former", ["x", 1, [], {}, {"digest": 1, "content": {}}, {"digest": "x", "content": None}])
-def test_a_malformed_note_of_what_a_folder_was_before_counts_for_nothing(tmp_path, former):
-    manifests.beside(tmp_path, manifests.PART).write_text(json.dumps({**head(), "former": former}) + "\n")
-    assert "digest" not in fill(tmp_path, ["1.txt"])
+        assert Folder(root).verify() == []
 
 
 @pytest.mark.parametrize("text", ["null", "0", "[]", '""', "true"])
 def test_json_that_is_no_mapping_is_a_sentence(tmp_path, text):
-    manifests.beside(tmp_path, manifests.MANIFEST).write_text(text)
-    for use in (folder.manifest, folder.complete, folder.digest, folder.fingerprint):
+    Folder(tmp_path).beside(manifests.MANIFEST).write_text(text)
+    for use in (lambda root: Folder(root).manifest(), lambda root: Folder(root).digest(), folder.fingerprint):
         with pytest.raises(files.Unreadable, match="not a manifest"):
             use(tmp_path)
 
 
 def test_json_that_is_nested_too_deeply_is_a_sentence(tmp_path):
-    manifests.beside(tmp_path, manifests.MANIFEST).write_text("[" * 10**6)
-    assert "nested too deeply" in folder.verify(tmp_path)[0]
+    Folder(tmp_path).beside(manifests.MANIFEST).write_text("[" * 10**6)
+    assert "nested too deeply" in Folder(tmp_path).verify()[0]

@@ -2,20 +2,17 @@
 
 import datetime
 import glob
-import io
 import json
 import os
 import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tiny
-from PIL import Image
 
-from ofdb_core.base import files, folder, manifests, record, writing
-from ofdb_core.data import png
+from ofdb_core.base import manifests, record
+from ofdb_core.base.folder import Folder
 from ofdb_core.families import fractal_3d
 from ofdb_core.run import experiment
 
@@ -27,21 +24,11 @@ def fill(root, names=("0/1.txt", "1/1.txt"), made=None, **parameters):
         return name.encode()
 
     pairs = [(name, lambda name=name: make(name)) for name in names]
-    return writing.fill(root, folder.header(parameters, "raster"), pairs, total=len(names), workers=1)
+    return Folder(root).fill(manifests.header(parameters, "raster"), pairs, total=len(names), workers=1)
 
 
 def names(root):
     return {path.name for path in root.iterdir()}
-
-
-def former(root):
-    """Lay a folder's manifest where 0.1.0 had it, with what that wrote."""
-    path = manifests.beside(root, manifests.MANIFEST)
-    facts = json.loads(path.read_text())
-    old = {key: facts[key] for key in ("parameters", "code", "versions", "files")}
-    (root / "manifest.json").write_text(json.dumps(old, indent=1) + "\n")
-    path.unlink()
-    return old
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +61,10 @@ def test_an_unfinished_folder_has_nothing_else_in_it_either(tmp_path):
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        writing.fill(root, folder.header({}, "raster"), [("0/1.txt", lambda: b"1"), ("1/1.txt", fail)], total=2)
+        Folder(root).fill(manifests.header({}, "raster"), [("0/1.txt", lambda: b"1"), ("1/1.txt", fail)], total=2)
     assert names(root) <= {"0", "1"}
-    assert "unfinished" in folder.verify(root)[0]
-    assert manifests.below(tmp_path) == manifests.below(root) == [root]
+    assert "unfinished" in Folder(root).verify()[0]
+    assert [found.root for found in Folder.below(tmp_path)] == [found.root for found in Folder.below(root)] == [root]
 
 
 def test_a_manifest_is_what_its_schema_says(run):
@@ -127,50 +114,11 @@ def test_a_folder_of_another_path_to_the_data_is_the_same_folder(tmp_path):
     assert len(made) == 4
 
 
-def test_a_folder_of_0_1_0_is_known_and_verified_and_kept_and_its_manifest_moves(tmp_path):
-    root, made = tmp_path / "x", []
-    fill(root, size=3)
-    digest, old = folder.digest(root), former(root)
-    assert folder.manifest(root) == old
-    assert folder.verify(root) == []
-    assert (folder.digest(root), folder.fingerprint(root)) == (digest, digest)
-    assert manifests.below(tmp_path) == [root]
-    times = {path: path.stat().st_mtime_ns for path in root.glob("*/*")}
-    fill(root, made=made, size=3)
-    assert made == []
-    assert {path: path.stat().st_mtime_ns for path in root.glob("*/*")} == times
-    assert names(root) == {"0", "1"}
-    assert folder.manifest(root) == old
-    assert folder.verify(root) == []
-
-
-def test_a_folder_that_0_1_0_left_unfinished_is_gone_on_with(tmp_path):
-    root, made = tmp_path / "x", []
-    fill(root)
-    manifests.beside(root, manifests.MANIFEST).unlink()
-    lines = [json.dumps(folder.header({}, "raster")), f"{files.sha256(root / '0/1.txt')} 0/1.txt"]
-    (root / "manifest.part").write_text("\n".join(lines) + "\n")
-    (root / "1/1.txt").unlink()
-    assert manifests.below(tmp_path) == [root]
-    fill(root, made=made)
-    assert made == ["1/1.txt"]
-    assert names(root) == {"0", "1"}
-
-
-def test_other_parameters_leave_no_former_manifest(tmp_path):
-    root = tmp_path / "x"
-    fill(root, size=3)
-    former(root)
-    fill(root, ["2/1.txt"], size=4)
-    assert names(root) == {"2"}
-    assert folder.verify(root) == []
-
-
 def test_a_folder_that_is_removed_is_made_again(tmp_path):
     root, made = tmp_path / "x", []
     fill(root)
     shutil.rmtree(root)
-    assert re.search("missing", folder.verify(root)[0])
+    assert re.search("missing", Folder(root).verify()[0])
     fill(root, made=made)
     assert len(made) == 2
 
@@ -180,58 +128,4 @@ def test_the_manifest_of_a_linked_folder_lies_where_the_folder_lies(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "disk")
     fill(tmp_path / "link")
     assert (tmp_path / "disk.manifest.json").is_file()
-    assert folder.digest(tmp_path / "link") == folder.digest(tmp_path / "disk")
-
-
-PIXELS = [np.where(np.random.default_rng(i).random((9, 11)) < 0.5, 0, 127).astype(np.uint8) for i in range(4)]
-
-
-def palette(pixels):
-    """A PNG as 0.1.0 wrote it."""
-    data, picture = io.BytesIO(), Image.fromarray(pixels // 127)
-    picture.putpalette([0, 0, 0, 127, 127, 127])
-    picture.save(data, "PNG", bits=1)
-    return data.getvalue()
-
-
-def pictures(root, code, encode, *, pixels=PIXELS, stop=None):
-    """Fill a folder with images by code of this version; `stop`: fail at that image."""
-
-    def make(i):
-        if i == stop:
-            raise RuntimeError("no")
-        return encode(pixels[i])
-
-    files = [(f"{i}/x.png", lambda i=i: make(i)) for i in range(len(pixels))]
-    return writing.fill(root, {**folder.header({}, "raster"), "code": code}, files, total=len(files), workers=1)
-
-
-@pytest.mark.parametrize("stop", [None, 2])
-def test_images_that_are_packed_anew_keep_their_digest_so_that_trainings_on_them_are_kept(tmp_path, stop):
-    pictures(tmp_path / "x", "0" * 16, palette)
-    before, hashes = folder.digest(tmp_path / "x"), folder.manifest(tmp_path / "x")["files"]
-    former(tmp_path / "x")
-    if stop is not None:
-        with pytest.raises(RuntimeError, match="no"):
-            pictures(tmp_path / "x", "1" * 16, png.of, stop=stop)
-    made = pictures(tmp_path / "x", "1" * 16, png.of)
-    assert folder.digest(tmp_path / "x") == before
-    assert not set(made["files"].values()) & set(hashes.values())
-    assert folder.verify(tmp_path / "x") == []
-    tiny.schema("manifest").validate(json.loads(json.dumps(made)))
-
-
-def test_an_image_that_is_another_gives_another_digest(tmp_path):
-    pictures(tmp_path / "x", "0" * 16, palette)
-    before = folder.digest(tmp_path / "x")
-    other = [*PIXELS[:-1], 127 - PIXELS[-1]]
-    pictures(tmp_path / "x", "1" * 16, png.of, pixels=other)
-    assert folder.digest(tmp_path / "x") != before
-    (tmp_path / "x" / "0" / "x.png").write_bytes(palette(PIXELS[1]))  # altered by somebody
-    pictures(tmp_path / "x", "2" * 16, palette, pixels=other)
-    assert "digest" not in folder.manifest(tmp_path / "x")
-
-
-def test_a_file_that_is_no_image_is_known_by_its_bytes(tmp_path):
-    (tmp_path / "x.png").write_bytes(b"no image")
-    assert manifests.content(tmp_path / "x.png") == files.sha256(tmp_path / "x.png")
+    assert Folder(tmp_path / "link").digest() == Folder(tmp_path / "disk").digest()

@@ -59,18 +59,12 @@ def changed(before):
     [
         ("formulas/raster.py", '"""Share of the pixels', '"""The share of all the pixels'),
         ("formulas/raster.py", "PAD = 6  # pixels kept free", "PAD = 6  # pixels that stay free"),
-        ("formulas/ifs.py", "it is one finite number", "allowed is one finite number"),
-        ("formulas/camera.py", "numbers given; it is one for each", "numbers; one is needed for each"),
-        ("formulas/raster.py", "low", "lou"),  # a local variable
-        ("training/networks.py", "is not a timm model", "is no timm model"),
         ("training/model_card.py", "A network of OFDB Lab.", "A network by OFDB Lab."),
         ("training/checkpoint.py", "DIGITS = 16", "DIGITS = 20"),
-        ("stages/recipes.py", "is neither a folder or archive", "is no folder or archive"),
-        ("base/writing.py", 'unit="file"', 'unit="files"'),
+        ("base/filling.py", 'unit="file"', 'unit="files"'),
         ("base/values.py", "is out of range", "is too large or too small"),
         ("show/plot.py", 'cmap="Blues"', 'cmap="Greens"'),
         ("run/launch.py", 'PATIENCE = "600"', 'PATIENCE = "900"'),
-        ("families/fractal_3d.py", "needs degenerate: keep", "asks for degenerate: keep"),
     ],
 )
 def test_what_cannot_change_a_result_does_not_count(copy, file, old, new):
@@ -102,6 +96,51 @@ def test_what_computes_a_result_counts_for_this_result_alone(copy, file, old, ne
     before = versions()
     copy(file, old, new)
     assert changed(before) == expected
+
+
+PARAMETERS = """
+class Dots(Parameters):
+    size: int = 3
+    \"\"\"Pixels, each side.\"\"\"
+    colour: str = "white"
+    \"\"\"Of the dots.\"\"\"
+
+
+@dataclass
+class Fixed:
+    size: int = 3
+
+
+class Pair(NamedTuple):
+    size: int = 3
+
+
+def drawn(dots: Dots, fixed: Fixed = Fixed(), pair: Pair = Pair()):
+    \"\"\"An image.\"\"\"
+    return Dots, fixed, pair
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("Pixels, each side.", "Pixels from left to right.", False),  # an attribute's docstring
+        ('    size: int = 3\n    "', '    size: int = 4\n    "', False),  # a parameter's default
+        ('size: int = 3\n    "', 'size: float = 3\n    "', False),
+        ("    colour: str", "    color: str", True),
+        ("class Fixed:\n    size: int = 3", "class Fixed:\n    size: int = 4", True),
+        ("class Pair(NamedTuple):\n    size: int = 3", "class Pair(NamedTuple):\n    size: int = 4", True),
+    ],
+)
+def test_of_parameters_their_names_count_but_not_what_a_record_holds(copy, tmp_path, old, new, counts):
+    (tmp_path / "ofdb_core" / "formulas" / "dots.py").write_text(PARAMETERS)
+
+    def drawn(): ...
+
+    drawn.__module__, drawn.__qualname__ = "ofdb_core.formulas.dots", "drawn"
+    before = provenance.code_version(drawn)
+    copy("formulas/dots.py", old, new)
+    assert (provenance.code_version(drawn) != before) == counts
 
 
 def test_every_docstring_and_comment_may_be_reworded(copy, tmp_path):
@@ -161,7 +200,7 @@ def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made
     command(tmp_path, "tiny")
     weights = (tmp_path / "runs/tiny/pretrain/model.safetensors").stat().st_mtime_ns
     alter("training/loop.py", "for pre-training and fine-tuning, on one device or many", "for any training")
-    alter("formulas/contours.py", "do not fit", "are not those of")
+    alter("formulas/contours.py", "The parameters of a category", "What a category is drawn by")
     assert all("skipped" in why for why in reasons()[1].values())
     alter("training/loop.py", "VOTE_STEPS, VOTE_SECONDS = 10", "VOTE_STEPS, VOTE_SECONDS = 20")
     alter("formulas/contours.py", "error = 2 * across - along", "error = across + across - along")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core.base import folder, writing
+from ofdb_core.base import filling
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import archive, samples
 
 FILES = {"set/image/a/1.png": b"one", "set/image/b/1.png": b"two" * 999, "set/image/b/2.png": b""}
@@ -52,7 +53,7 @@ def test_an_archive_becomes_a_folder_of_its_name(tmp_path, capsys, ending):
     assert root == tmp_path / "data" / "2d-ofdb-1k"
     assert {name: (root / name).read_bytes() for name in FILES} == FILES
     assert names(root) == list(FILES)
-    assert folder.verify(root) == []
+    assert Folder(root).verify() == []
     assert capsys.readouterr().out.count("unpacked before and unchanged, kept") == 1
 
 
@@ -69,7 +70,7 @@ def test_odd_but_legal_names_are_unpacked(tmp_path, ending, name):
     path = pack(tmp_path / f"x{ending}", {f"./{name}": b"data"})
     root = archive.unpacked(path, tmp_path / "data")
     assert (root / name).read_bytes() == b"data"
-    assert folder.verify(root) == []
+    assert Folder(root).verify() == []
     root = archive.unpacked(pack(path, {"y": b""}), tmp_path / "data")
     assert [place.name for place in root.iterdir()] == ["y"]  # no empty folders
 
@@ -157,12 +158,12 @@ def test_names_that_are_not_unicode_are_refused(tmp_path):
 
 @pytest.mark.parametrize("ending", archive.ENDINGS)
 def test_what_macos_adds_and_the_folders_own_files_are_left_out(tmp_path, ending):
-    extra = ("__MACOSX/a/._1.png", "a/.DS_Store", "a/._1.png", "manifest.json", "a/.2.png.77.part")
+    extra = ("__MACOSX/a/._1.png", "a/.DS_Store", "a/._1.png", "a/.2.png.77.part")
     path = pack(tmp_path / f"x{ending}", {"./a/1.png": b"1", "猫/ 1.png": b"2", **dict.fromkeys(extra, b"")})
     for _ in range(2):
         root = archive.unpacked(path, tmp_path)
     assert names(root) == ["a/1.png", "猫/ 1.png"]
-    assert folder.verify(root) == []
+    assert Folder(root).verify() == []
 
 
 @pytest.mark.parametrize("ending", archive.ENDINGS)
@@ -214,7 +215,7 @@ def test_an_archive_larger_than_the_disk_is_refused(tmp_path, monkeypatch, endin
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
 def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
     path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes([i]) for i in range(50)})
-    written, write_whole = [], writing.write_whole
+    written, write_whole = [], filling.write_whole
 
     def watched(place, data, **options):
         if place.suffix == ".png":
@@ -223,13 +224,13 @@ def test_an_interrupted_unpacking_goes_on(tmp_path, monkeypatch, ending):
             written.append(place.name)
         write_whole(place, data, **options)
 
-    monkeypatch.setattr(writing, "write_whole", watched)
+    monkeypatch.setattr(filling, "write_whole", watched)
     with pytest.raises(KeyboardInterrupt):
         archive.unpacked(path, tmp_path)
-    assert "unfinished" in folder.verify(tmp_path / "x")[0]
+    assert "unfinished" in Folder(tmp_path / "x").verify()[0]
     first, written[:] = set(written), [None] * 21
     root = archive.unpacked(path, tmp_path)
-    assert folder.verify(root) == []
+    assert Folder(root).verify() == []
     assert set(written[21:]) == {f"{i:02}.png" for i in range(50)} - first
 
 
@@ -238,8 +239,8 @@ def test_at_most_three_files_are_in_memory(tmp_path, monkeypatch, ending):
     """However many cores there are, and however slowly the files are written."""
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     path = pack(tmp_path / f"x{ending}", {f"{i:02}.png": bytes(10**6) for i in range(20)})
-    write_whole = writing.write_whole
-    monkeypatch.setattr(writing, "write_whole", lambda *given, **how: (time.sleep(0.005), write_whole(*given, **how)))
+    write_whole = filling.write_whole
+    monkeypatch.setattr(filling, "write_whole", lambda *given, **how: (time.sleep(0.005), write_whole(*given, **how)))
     tracemalloc.start()
     archive.unpacked(path, tmp_path)
     peak = tracemalloc.get_traced_memory()[1]
@@ -260,7 +261,7 @@ def test_two_that_unpack_an_archive_take_turns(tmp_path):
     told = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0]
     assert [text.count("unchanged, kept") for text in told] == [0, 1, 1]
-    assert folder.verify(tmp_path / "data" / "x") == []
+    assert Folder(tmp_path / "data" / "x").verify() == []
 
 
 def test_another_archive_of_the_name_replaces_the_folder(tmp_path):

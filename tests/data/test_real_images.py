@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
-from ofdb_core.base import folder, parameters
+from ofdb_core.base import parameters
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import digits, real_images, samples, voc
 
 NEVER = "f" * 32  # no file has this MD5
@@ -65,7 +66,7 @@ def test_an_archive_is_unpacked_once_and_read_as_a_folder(tmp_path, ending):
     train, test = real_images.images_of(path, tmp_path / "data")
     assert train.items[0] == tmp_path / "data" / "mine" / "CIFAR10" / "train" / "a" / "train.png"
     assert test.pixels(1).tolist() == np.ones((4, 4)).tolist()
-    assert folder.verify(tmp_path / "data" / "mine") == []
+    assert Folder(tmp_path / "data" / "mine").verify() == []
 
 
 def test_an_archive_without_the_parts_is_named(tmp_path):
@@ -80,6 +81,33 @@ def test_both_parts_must_hold_the_same_classes(tmp_path):
     tree(tmp_path, "val", classes="ac")
     with pytest.raises(ValueError, match=r"must hold the same classes; only train/ has b; only val/ has c$"):
         real_images.images_of(tmp_path, tmp_path / "data")
+
+
+@pytest.mark.parametrize("shots", [0, 1, 2])
+def test_the_classes_are_found_without_a_look_at_every_file(tmp_path, monkeypatch, shots):
+    for part, count in (("train", 50), ("val", 40)):
+        for name in "ab":
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(count):
+                (tmp_path / part / name / f"{i}.png").touch()
+    seen, counts = [], samples._counts
+    monkeypatch.setattr(samples, "_counts", lambda entry, endings: seen.append(entry.path) or counts(entry, endings))
+    assert real_images.classes_of(tmp_path, shots=shots) == ["a", "b"]
+    assert len([path for path in seen if path.endswith(".png")]) == 2 * max(shots, 1) + 2
+    with pytest.raises(ValueError, match="shots: 51 is out of range; class a has 50 images"):
+        real_images.classes_of(tmp_path, shots=51)
+    with pytest.raises(ValueError, match="shots: 51 is out of range; class a has 50 images"):
+        real_images.images_of(tmp_path)[0].few_shot(51, seed=0)
+
+
+@pytest.mark.parametrize("look", [real_images.images_of, real_images.classes_of])
+def test_a_class_without_an_image_is_named(tmp_path, look):
+    tree(tmp_path, "train", "val", classes="ab")
+    shutil.rmtree(tmp_path / "val" / "b")
+    (tmp_path / "val" / "b" / "deeper").mkdir(parents=True)
+    (tmp_path / "val" / "b" / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"val/b: holds no image, by the endings of its files"):
+        look(tmp_path)
 
 
 def test_of_many_odd_classes_some_are_named_and_the_part_that_has_them(tmp_path):
@@ -245,7 +273,7 @@ def test_the_objects_of_voc_are_cut_out_once(tmp_path, capsys):
     for i, part in enumerate([photograph, photograph[19:], photograph[2:22, 1:11]]):
         assert np.array_equal(train.pixels(i), part)
     assert test.pixels(1).shape[:2] == (1, 1)  # the last pixel alone
-    assert folder.verify(root) == []
+    assert Folder(root).verify() == []
     assert capsys.readouterr().out.count("complete and unchanged, kept") == 1
 
 

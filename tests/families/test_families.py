@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import toy_family
 
-from ofdb_core.base import folder, manifests, parameters, writing
+from ofdb_core.base import filling, manifests, parameters
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import samples
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
@@ -39,7 +40,7 @@ def write(family, out, **changes):
 
 
 def files(family, out):
-    return {name: folder.complete(out / name)["files"] for name in folders(family)}
+    return {name: Folder(out / name).manifest()["files"] for name in folders(family)}
 
 
 def folders(family):
@@ -61,7 +62,7 @@ def copy(made, tmp_path):
 
 
 def is_result(path):
-    return not folder.is_own(Path(path).name) and ".manifest." not in Path(path).name
+    return not Path(path).name.endswith(".part") and ".manifest." not in Path(path).name
 
 
 def times(out):
@@ -114,7 +115,7 @@ def test_another_seed_makes_other_images(family, made, tmp_path):
 
 def write_and_die(name, out, count):
     """Write a family's folders; die by SIGKILL when the file of this number is in place."""
-    write_whole, written = writing.write_whole, []
+    write_whole, written = filling.write_whole, []
 
     def cut_off(path, data, **how):
         write_whole(path, data, **how)
@@ -122,7 +123,7 @@ def write_and_die(name, out, count):
         if len(written) == count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    writing.write_whole = cut_off
+    filling.write_whole = cut_off
     with toy_family.registered():
         write(registry.families()[name], out, workers=1)
 
@@ -139,10 +140,10 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(family, made, tm
     assert len(left) == count
     (part,) = tmp_path.glob(f"*.{manifests.PART}")
     root = tmp_path / part.name.removesuffix(f".{manifests.PART}")
-    assert "unfinished" in folder.verify(root)[0]
+    assert "unfinished" in Folder(root).verify()[0]
     assert all(path.name in part.read_text() for path in left if path.is_relative_to(root))
     assert write(family, tmp_path) == every
-    assert [folder.verify(tmp_path / name) for name in every] == [[]] * len(every)
+    assert [Folder(tmp_path / name).verify() for name in every] == [[]] * len(every)
     after = times(tmp_path)
     assert [path for path in left if after[path] != left[path]] == []
 
@@ -155,9 +156,9 @@ def test_a_missing_and_an_altered_file_are_noticed_and_made_again(family, copy):
         data = bytearray((copy / name / altered).read_bytes())
         data[-1] ^= 1  # the size stays
         (copy / name / altered).write_bytes(data)
-        assert folder.verify(copy / name) == [f"{missing}: missing", f"{altered}: altered"]
+        assert Folder(copy / name).verify() == [f"{missing}: missing", f"{altered}: altered"]
     assert write(family, copy) == every
-    assert [folder.verify(copy / name) for name in every] == [[]] * len(every)
+    assert [Folder(copy / name).verify() for name in every] == [[]] * len(every)
 
 
 # ---- bad input
@@ -211,7 +212,7 @@ def test_training_can_draw_samples_from_every_source(family, made, tmp_path):
     for source in family.sources:
         root = shutil.copytree(made / source.folder, tmp_path / source.folder / source.folder)
         categories = sorted(
-            {name.split("/")[0].removesuffix(".csv") for name in folder.complete(made / source.folder)["files"]}
+            {name.split("/")[0].removesuffix(".csv") for name in Folder(made / source.folder).manifest()["files"]}
         )
         for way in ("all", "one", "live"):
             if source.live != (way == "live"):

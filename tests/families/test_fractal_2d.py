@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core.base import folder
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import (
     png,
 )
@@ -23,7 +23,7 @@ def categories(tmp_path_factory):
 
 
 def files(root):
-    return folder.manifest(root)["files"]
+    return Folder(root).manifest()["files"]
 
 
 def test_the_first_categories_are_accepted_by_their_filling_rate(categories):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ofdb_core.base import folder
+from ofdb_core.base.folder import Folder
 from ofdb_core.families import fractal_3d
 from ofdb_core.formulas import ifs, search
 
@@ -27,7 +27,7 @@ def test_folders_have_the_originals_names_and_verify(space):
     assert (space / "m" / "000002" / "000002_0000.ply").is_file()
     views = sorted(path.name for path in (space / "v" / "000001").iterdir())
     assert views == [f"000001_00000_{f:03d}.png" for f in range(4)]
-    assert [folder.verify(space / name) for name in "cmv"] == [[], [], []]
+    assert [Folder(space / name).verify() for name in "cmv"] == [[], [], []]
 
 
 @pytest.mark.parametrize("axes", [2, 3])

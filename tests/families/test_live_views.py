@@ -7,7 +7,8 @@ import pytest
 import tiny
 import torch
 
-from ofdb_core.base import folder, parameters, writing
+from ofdb_core.base import manifests, parameters
+from ofdb_core.base.folder import Folder
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches, Plain
 from ofdb_core.data import ply, samples
@@ -31,8 +32,8 @@ def views(models, tmp_path_factory):
     """A folder with four stored views of each of the three models."""
     root = tmp_path_factory.mktemp("views")
     pairs = [(category, models[0] / fractal_3d.model_name(category)) for category in range(3)]
-    head = folder.header({}, fractal_3d.view_files)
-    writing.fill(root, head, fractal_3d.view_files(pairs, seed=0, views=4, size=64), total=12, workers=1)
+    head = manifests.header({}, fractal_3d.view_files)
+    Folder(root).fill(head, fractal_3d.view_files(pairs, seed=0, views=4, size=64), total=12, workers=1)
     return root
 
 

@@ -5,6 +5,7 @@ import pytest
 import tiny
 
 from ofdb_core.base import folder
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import samples
 from ofdb_core.families import fractal_2d, registry
 from ofdb_core.formulas import ifs, search
@@ -75,10 +76,10 @@ def test_another_system_beside_it_leaves_an_image_as_it_is(own, tmp_path):
 def test_other_names_are_another_data_set(own, tmp_path):
     asked = render(tmp_path, own)
     fractal_2d.write(asked)
-    digest = folder.digest(tmp_path / "images")
+    digest = Folder(tmp_path / "images").digest()
     (own / "fern.csv").rename(own / "Farn.csv")
     fractal_2d.write(asked)
-    assert folder.digest(tmp_path / "images") != digest
+    assert Folder(tmp_path / "images").digest() != digest
 
 
 def test_what_the_weight_does_is_said_where_it_is_met(own, tmp_path, capsys):

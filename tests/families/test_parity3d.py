@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofdb_core.base import folder
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import ply, samples
 from ofdb_core.families import fractal_3d
 from ofdb_core.formulas import camera, ifs, point_cloud, search, streams
@@ -67,7 +67,7 @@ def test_folders_in_the_originals_order_hold_its_models_and_views(tmp_path):
     clouds = [ply.load(path).astype("<f8").tobytes() for _, path in fractal_3d.load_models(tmp_path / "m")]
     assert [sha256(cloud) for cloud in clouds] == GOLDEN["models"]
     fractal_3d.write_views(tmp_path / "v", tmp_path / "m", seed=0, one_stream=True)
-    assert folder.verify(tmp_path / "v") == []
+    assert Folder(tmp_path / "v").verify() == []
     for name, lit, digest in RUNS[1]["images"]:
         image = samples.decode(tmp_path / "v" / name[:6] / name) // 255
         assert [image.sum(), sha256(rgb(image).tobytes())] == [lit, digest]

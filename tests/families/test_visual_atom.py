@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from ofdb_core.base import folder, writing
+from ofdb_core.base import manifests
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import png
 from ofdb_core.families import visual_atom
 from ofdb_core.formulas import contours
@@ -160,11 +161,11 @@ def test_files_depend_on_their_own_numbers_and_the_seed_only():
 
 @pytest.mark.parametrize("one_stream", [False, True])
 def test_folders_do_not_depend_on_workers_or_interruptions(tmp_path, one_stream):
-    head, folders = folder.header({}, visual_atom.image_files), []
+    head, folders = manifests.header({}, visual_atom.image_files), []
 
     def fill(root, workers):
         files = visual_atom.image_files(range(3), 3, seed=2, size=48, ranges=SMALL, one_stream=one_stream)
-        return writing.fill(root, head, files, total=9, workers=workers)["files"]
+        return Folder(root).fill(head, files, total=9, workers=workers)["files"]
 
     for workers in (1, 3):
         folders.append(fill(tmp_path / str(workers), workers))
@@ -177,7 +178,7 @@ def test_folders_do_not_depend_on_workers_or_interruptions(tmp_path, one_stream)
 def test_folders_verify_and_hold_n_instances_of_each_category(tmp_path):
     made = visual_atom.write_images(tmp_path / "a", categories=3, instances=2, size=32, settings="published")
     assert len(made["files"]) == 6
-    assert folder.verify(tmp_path / "a") == []
+    assert Folder(tmp_path / "a").verify() == []
     one = visual_atom.write_images(tmp_path / "b", categories=2, size=32, settings="published", workers=1)
     assert one["files"].items() <= made["files"].items()
 

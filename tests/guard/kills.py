@@ -22,7 +22,8 @@ import tiny
 import yaml
 from PIL import Image
 
-from ofdb_core.base import folder, provenance
+from ofdb_core.base import provenance
+from ofdb_core.base.folder import Folder
 from ofdb_core.training import weights
 
 PATIENCE = 300  # seconds that a run may take, or need to notice that a part of it is gone
@@ -165,7 +166,7 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _digests(subject: Subject, out: Path) -> dict[str, str]:
-    return {name: folder.digest(out / name) for name in subject.folders}
+    return {name: Folder(out / name).digest() for name in subject.folders}
 
 
 def whole(name: str, place: Path) -> dict[str, str]:
@@ -197,7 +198,7 @@ def attempt(name: str, rng: Random, place: Path, *, kills: int = 3) -> tuple[lis
         process = start(words, log)
         if not _ended(process) or process.returncode:
             return hits, f"after {', '.join(hits)} it does not go on: {_end_of(log)}"
-        problems = [problem for folder_name in subject.folders for problem in folder.verify(out / folder_name)]
+        problems = [problem for folder_name in subject.folders for problem in Folder(out / folder_name).verify()]
         problems += [f"{path.name}: left behind" for path in out.rglob("*.part")]
         if problems or _digests(subject, out) != expected:
             return hits, f"after {', '.join(hits)} the bytes are others: {', '.join(problems[:3])}"

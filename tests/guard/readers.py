@@ -18,10 +18,11 @@ import tiny
 import torch
 from PIL import Image
 
-from ofdb_core.base import folder, record, writing
+from ofdb_core.base import folder, record
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import ply, tables
 from ofdb_core.formulas import ifs, streams
-from ofdb_core.run import experiment, experiments, parameter_files
+from ofdb_core.run import experiments, parameter_files, reasons
 from ofdb_core.show import report
 from ofdb_core.training import checkpoint
 
@@ -126,23 +127,23 @@ def _filled(part: bool) -> Files:
     with tempfile.TemporaryDirectory() as place, contextlib.suppress(_Stopped):
         root, made = Path(place) / "set", [*MADE[:2], ("2/made.txt", _stop)] if part else MADE
         try:
-            writing.fill(root, HEAD, made, total=3, workers=1)
+            Folder(root).fill(HEAD, made, total=3, workers=1)
         finally:
             every = [path for path in Path(place).rglob("*") if path.is_file()]
             files = {path.relative_to(place).as_posix(): path.read_bytes() for path in every}
     return files
 
 
-CANNOT_WRITE = (FileExistsError, IsADirectoryError)  # of `writing.fill`, where others' files are in its way
+CANNOT_WRITE = (FileExistsError, IsADirectoryError)  # of `Folder.fill`, where others' files are in its way
 
 
 def _read_folder(inside: Path) -> None:
     root = inside / "set"
-    folder.verify(root)
-    if folder.manifest(root):
-        folder.digest(root)
+    Folder(root).verify()
+    if Folder(root).is_complete():
+        Folder(root).digest()
     folder.fingerprint(root)
-    writing.fill(root, {**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
+    Folder(root).fill({**HEAD, "code": "c"}, MADE[:2], total=2, workers=1)
 
 
 @functools.cache
@@ -172,7 +173,7 @@ def _read_record(inside: Path) -> None:
     entries = record.read(inside)
     for entry in entries.values():
         record.altered_figures(inside, entry)
-    experiment.reason("6_report", report.Report(out=str(inside), seed=0, title="a"), inside)
+    reasons.reason("6_report", report.Report(out=str(inside), seed=0, title="a"), inside)
     if entries:
         report.page(inside, "a", entries)
 

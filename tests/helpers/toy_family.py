@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofdb_core.base import folder, writing
+from ofdb_core.base import manifests
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import StageParameters, setting
 from ofdb_core.base.values import Count, Whole
 from ofdb_core.data import png
@@ -40,9 +41,9 @@ def make(parameters, category):
 
 
 def write(parameters):
-    categories, head = range(parameters.categories), folder.header(parameters.identity(), make)
+    categories, head = range(parameters.categories), manifests.header(parameters.identity(), make)
     files = ((f"{i:05d}/{i:05d}.png", functools.partial(make, parameters, i)) for i in categories)
-    writing.fill(Path(parameters.out) / "toys", head, files, total=len(categories), workers=parameters.workers)
+    Folder(Path(parameters.out) / "toys").fill(head, files, total=len(categories), workers=parameters.workers)
 
 
 def goldens():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core.base import folder, provenance
+from ofdb_core.base import provenance
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import samples, tables
 
 TEXT = (provenance.PROJECT / "docs" / "how-to.md").read_text(encoding="utf-8")
@@ -50,7 +51,7 @@ def test_my_own_systems_my_own_images_and_what_is_taken_along(place):
     assert images.classes == ["fern", "triangle"]
     run(place, *blocks("Pre-train on a few classes", "bash"))
     for name in ("plants", "plants-live"):
-        assert folder.verify(place / "runs" / name / "pretrain") == []
+        assert Folder(place / "runs" / name / "pretrain").verify() == []
     run(place, *blocks("Fine-tune on my own images", "bash"))
     rows = tables.read(place / "runs" / "photos" / "finetune" / "predictions.csv")
     assert {row["file"] for row in rows} == {f"{name}/{i}.jpg" for name in ("dark", "light") for i in range(8)}

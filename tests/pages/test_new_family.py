@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core.base import folder, provenance
+from ofdb_core.base import provenance
+from ofdb_core.base.folder import Folder
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files, plain_yaml
 
@@ -27,7 +28,7 @@ def carpet(tmp_path, monkeypatch):
 def test_it_draws_and_writes_its_images(carpet, tmp_path):
     how = carpet.example(out=str(tmp_path), categories=3, image_size=30)
     carpet.stages[0].write(how)
-    assert folder.verify(tmp_path / "carpets") == []
+    assert Folder(tmp_path / "carpets").verify() == []
     images = [np.asarray(Image.open(tmp_path / "carpets" / f"{i:05d}" / f"{i:05d}.png")) for i in range(3)]
     assert all(np.array_equal(image, carpet.picture(how, i)) for i, image in enumerate(images))
     assert len({image.tobytes() for image in images}) == 3

@@ -83,7 +83,7 @@ def test_a_recipe_for_many_gpus_and_images_that_are_not_here_are_measured_too(tm
 @pytest.mark.parametrize(("number", "raised"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", signals.Continued)])
 def test_a_signal_while_the_time_is_foretold_ends_the_run_before_it_begins(tmp_path, monkeypatch, number, raised):
     monkeypatch.setattr(trial, "glance", lambda todo: os.kill(os.getpid(), getattr(signal, number)))
-    told = experiment._foretold("quickstart", checked("quickstart", tmp_path))
+    told = experiment.forecast("quickstart", checked("quickstart", tmp_path))
     assert "measuring" in next(told)
     with pytest.raises(raised) as caught:
         next(told)
@@ -93,10 +93,10 @@ def test_a_signal_while_the_time_is_foretold_ends_the_run_before_it_begins(tmp_p
 def test_short_trainings_and_archives_are_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "glance", lambda todo: pytest.fail("measured"))
     every = checked("quickstart", tmp_path)
-    assert not list(experiment._foretold("quickstart", {"5_finetune": every["5_finetune"]}))
+    assert not list(experiment.forecast("quickstart", {"5_finetune": every["5_finetune"]}))
     (tmp_path / "set.zip").touch()
     packed = replace(every["4_pretrain"], data=str(tmp_path / "set.zip"), samples="all", live_patches="stored")
-    assert not list(experiment._foretold("quickstart", {"4_pretrain": packed}))
+    assert not list(experiment.forecast("quickstart", {"4_pretrain": packed}))
 
 
 def test_a_batch_that_a_processor_takes_at_once(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import files, folder, parameters, provenance, values
+from ofdb_core.base import files, parameters, provenance, values
+from ofdb_core.base.folder import Folder
 from ofdb_core.run import experiment, notebook, parameter_files, stages
 
 pytestmark = pytest.mark.slow
@@ -23,16 +24,16 @@ def run(*words):
     return command.main([*map(str, words)])
 
 
-@pytest.mark.parametrize("notebook", stages.stages())
+@pytest.mark.parametrize("notebook", road.stages())
 def test_a_notebook_has_exactly_the_parameters_of_its_recipe_with_a_comment_each(notebook):
     found = parameter_files.defaults(notebook)
     assert list(found) == list(dict.fromkeys(found))
-    assert set(found) == set(stages.stages()[notebook].parameters.kinds())
+    assert set(found) == set(road.stages()[notebook].parameters.kinds())
     assert all(comment for _, comment in found.values())
-    stages.stages()[notebook].parameters.of({name: value for name, (value, _) in found.items()})
+    road.stages()[notebook].parameters.of({name: value for name, (value, _) in found.items()})
 
 
-@pytest.mark.parametrize("name", experiments.names())
+@pytest.mark.parametrize("name", parameter_files.names())
 def test_every_experiment_of_the_project_is_valid(name, tmp_path):
     notebooks = parameter_files.notebooks(name)
     yours = [parameter_files.changes(name, notebook).get("data", "") for notebook in notebooks]
@@ -154,7 +155,7 @@ def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
     assert len(list((out / "images").glob("*/*.png"))) == 4
     next((out / "images").glob("*/*.png")).write_bytes(b"")
     assert "images is not as it was written" in did("-p", "seed", "1", "-p", "image_size", "24", *FOUR)["2_render_2d"]
-    assert folder.verify(out / "images") == []
+    assert Folder(out / "images").verify() == []
     assert run("verify", out) == 0
     next((out / "images").glob("*/*.png")).unlink()
     assert run("verify", out) == 1
@@ -173,7 +174,7 @@ def test_the_record_says_what_ran(params):
     assert entry["parameters"]["categories"] == 3
     assert entry["versions"]["numpy"]
     assert entry["code"] == provenance.code_version("1_search_categories")
-    assert entry["writes"] == {"categories": folder.digest(out / "categories")}
+    assert entry["writes"] == {"categories": Folder(out / "categories").digest()}
     assert all(check["holds"] for check in entry["checks"])
     assert {"commit", "machine", "started", "seconds"} <= entry.keys()
     assert all((out / figure["file"]).exists() for figure in entry["figures"])
@@ -272,11 +273,11 @@ def test_options_that_accelerate_would_refuse_are_refused_before_anything_runs(p
     assert environment == os.environ
 
 
-@pytest.mark.parametrize("stage", stages.stages())
+@pytest.mark.parametrize("stage", road.stages())
 @pytest.mark.parametrize("text", ["1" + "0" * 25, "-1" + "0" * 25, "1" + "0" * 400, "1" + "0" * 5000, "1e999"])
 def test_no_parameter_takes_a_number_that_no_machine_could_hold(params, stage, text, tmp_path):
     params(**{stage: {}})
-    kinds = stages.stages()[stage].parameters.kinds()
+    kinds = road.stages()[stage].parameters.kinds()
     for name, kind in kinds.items():
         given = {list: f"[{text}]", dict: f"{{depth: {text}}}"}
         for plain in values.arms(kind) & {int, float, list, dict}:

@@ -65,9 +65,9 @@ def test_every_experiment_says_what_it_is_and_builds_upon(name):
 def test_one_that_builds_upon_nothing_says_so_unless_that_is_meant(mine, capsys, tmp_path):
     mine("new/6_report.yaml", "title: A")
     tiny.ran(tmp_path / "out")
-    assert next(experiment._told("new", ["6_report"], [])).startswith("new: builds upon no other experiment")
+    assert next(experiment.notices("new", ["6_report"], [])).startswith("new: builds upon no other experiment")
     mine("new/experiment.yaml", "extends: null")
-    assert list(experiment._told("new", ["6_report"], [])) == []
+    assert list(experiment.notices("new", ["6_report"], [])) == []
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_params_names_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
 
 def test_a_bare_p_says_which_notebooks_it_reaches_and_one_for_a_notebook_does_not():
     chosen = ["1_search_categories", "2_render_2d", "3_render_3d", "4_pretrain"]
-    told = experiment._told("quickstart", chosen, [("seed", "3"), ("search_seed", "2"), ("4_pretrain.steps", "5")])
+    told = experiment.notices("quickstart", chosen, [("seed", "3"), ("search_seed", "2"), ("4_pretrain.steps", "5")])
     assert list(told) == [
         "-p seed 3: for 2_render_2d, 3_render_3d, 4_pretrain",
         "-p search_seed 2: for 1_search_categories, 3_render_3d",

@@ -13,7 +13,8 @@ import safetensors.torch
 import tiny
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import folder, parameters, provenance, record, signals
+from ofdb_core.base import parameters, provenance, record, signals
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 
@@ -87,7 +88,7 @@ def same_but_for_rounding(one, other, weights, loss):
 
 
 def test_two_processes_train_as_one_does_to_rounding(whole):
-    assert [folder.manifest(whole(n))["notes"]["processes"] for n in (1, 2)] == [1, 2]
+    assert [Folder(whole(n)).manifest()["notes"]["processes"] for n in (1, 2)] == [1, 2]
     same_but_for_rounding(whole(1), whole(2), weights=1e-4, loss=1e-5)
 
 
@@ -103,7 +104,7 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(data, whole, tmp_pa
     assert before
     told = finish(script, processes)
     assert "goes on from step" in told
-    assert folder.digest(tmp_path / "pretrain") == folder.digest(whole(processes))
+    assert Folder(tmp_path / "pretrain").digest() == Folder(whole(processes)).digest()
     assert not (tmp_path / "checkpoints" / "pretrain").exists()
 
 
@@ -123,7 +124,7 @@ def test_a_training_that_is_asked_to_stop_saves_and_says_so(data, whole, tmp_pat
     assert "Traceback" not in error
     assert len(list(tmp_path.glob("checkpoints/pretrain/*.pt"))) == 1
     finish(script, processes)
-    assert folder.digest(tmp_path / "pretrain") == folder.digest(whole(processes))
+    assert Folder(tmp_path / "pretrain").digest() == Folder(whole(processes)).digest()
 
 
 def test_two_processes_fine_tune_a_head_and_evaluate_as_one_does(tmp_path, data):

@@ -2,7 +2,8 @@ import pytest
 import tiny
 import torch
 
-from ofdb_core.base import folder, parameters
+from ofdb_core.base import parameters
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 
 
@@ -29,7 +30,7 @@ def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_pat
     diagonal = sum(row[f"as {row['class']}"] for row in confusion)
     assert diagonal == sum(row["class"] == row["predicted"] for row in rows)
     assert {row["by"] for row in classes} == {"head"}
-    assert folder.verify(tmp_path / "evaluation") == []
+    assert Folder(tmp_path / "evaluation").verify() == []
     assert capsys.readouterr().out.count("made before and unchanged, kept") == 1
 
 

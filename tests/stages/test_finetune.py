@@ -5,9 +5,10 @@ import pytest
 import tiny
 from PIL import Image
 
-from ofdb_core.base import folder, provenance, signals, writing
+from ofdb_core.base import provenance, signals
+from ofdb_core.base.folder import Folder
 from ofdb_core.batches.source import Batches
-from ofdb_core.data import tables
+from ofdb_core.data import real_images, tables
 from ofdb_core.stages import finetune, recipes
 from ofdb_core.training import evaluation, loop, pretrained
 
@@ -72,7 +73,7 @@ def test_the_starts_differ_in_their_weights_and_share_their_new_head(settings, c
 def test_a_finished_comparison_is_kept_and_the_same_again(settings, capsys):
     for name in ("f", "g", "f"):
         compare(settings(name))
-    one, other = (folder.digest(root_of(settings(name))) for name in ("f", "g"))
+    one, other = (Folder(root_of(settings(name))).digest() for name in ("f", "g"))
     assert one == other
     assert capsys.readouterr().out.count("finetune: made before and unchanged, kept") == 1
 
@@ -80,7 +81,7 @@ def test_a_finished_comparison_is_kept_and_the_same_again(settings, capsys):
 def test_a_finished_comparison_outlives_its_code_until_it_is_to_restart(settings, monkeypatch, capsys):
     how = {"repeats": 1, "starts": ["from scratch"]}
     made = tiny.compared(settings(**how))
-    digest, code = folder.digest(made.root), folder.complete(made.root)["code"]
+    digest, code = Folder(made.root).digest(), Folder(made.root).manifest()["code"]
     assert not made.outdated
     monkeypatch.setattr(provenance, "code_version", lambda *_: "another")
     capsys.readouterr()
@@ -95,7 +96,7 @@ def test_a_finished_comparison_outlives_its_code_until_it_is_to_restart(settings
     assert "peak learning rate" in capsys.readouterr().out
     assert not anew.outdated
     assert anew.in_words()["trained by code"] == "another"
-    assert folder.digest(anew.root) == digest
+    assert Folder(anew.root).digest() == digest
 
 
 def test_a_finished_comparison_of_other_code_does_not_stand_for_other_parameters(settings, monkeypatch, capsys):
@@ -108,19 +109,19 @@ def test_a_finished_comparison_of_other_code_does_not_stand_for_other_parameters
     assert "peak learning rate" in told
     assert "kept" not in told
     assert not anew.outdated
-    assert folder.complete(anew.root)["parameters"]["weight_decay"] == 0.5
+    assert Folder(anew.root).manifest()["parameters"]["weight_decay"] == 0.5
 
 
 def test_weights_that_are_kept_wait_on_the_disk(settings, monkeypatch):
     """Those of one training at a time are in memory."""
-    write, moved = writing.write, []
+    write, moved = Folder.write, []
 
-    def watched(root, head, contents, notes):
+    def watched(folder, head, contents, notes):
         moved.extend(path for name, path in contents.items() if name.endswith(".safetensors"))
         assert all(path.is_file() for path in moved)
-        write(root, head, contents, notes)
+        write(folder, head, contents, notes)
 
-    monkeypatch.setattr(writing, "write", watched)
+    monkeypatch.setattr(Folder, "write", watched)
     done = compare(settings())
     assert len(moved) == 2 * len(done)
     assert not any(path.exists() for path in moved)
@@ -144,7 +145,7 @@ def test_a_comparison_that_was_cut_off_goes_on_and_gives_the_same_bytes(settings
     capsys.readouterr()
     compare(settings())
     assert capsys.readouterr().out.count("goes on from step 3 of 3") == 2  # the two that were done
-    assert folder.digest(root_of(settings())) == folder.digest(root_of(settings("whole")))
+    assert Folder(root_of(settings())).digest() == Folder(root_of(settings("whole"))).digest()
 
 
 @pytest.mark.parametrize("values", [{}, {"head_only": True, "ema": 0.5}])
@@ -164,7 +165,7 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
         with pytest.raises(RuntimeError, match="killed"):
             compare(settings(**how))
     compare(settings(**how))
-    assert folder.digest(root_of(settings())) == folder.digest(root_of(settings("whole")))
+    assert Folder(root_of(settings())).digest() == Folder(root_of(settings("whole"))).digest()
 
 
 def test_asked_to_stop_between_two_trainings_the_next_one_saves_and_stops(settings, monkeypatch, capsys):
@@ -257,6 +258,27 @@ def test_data_that_cannot_be_used_are_refused_before_anything_runs(settings, tmp
         finetune.check(settings(data=data, shots=[shots]))
 
 
+@pytest.mark.parametrize(
+    ("length", "lists"),
+    [
+        ({"steps": 5, "warmup_steps": 1}, False),
+        ({"steps": None, "epochs": 8.0, "shots": [1, 2]}, False),
+        ({"steps": None, "epochs": 8.0, "shots": [0]}, True),
+    ],
+)
+def test_a_check_lists_all_images_only_where_epochs_of_all_of_them_are_asked_for(
+    settings, tmp_path, monkeypatch, length, lists
+):
+    data, listed = tree(tmp_path / "photos", train_a=4, train_b=4, val_a=1, val_b=1), []
+    images_of = real_images.images_of
+    monkeypatch.setattr(real_images, "images_of", lambda *given: listed.append(given) or images_of(*given))
+    finetune.check(settings(data=data, **length))
+    assert bool(listed) == lists
+    if "epochs" in length:
+        with pytest.raises(ValueError, match="leaves no step"):
+            finetune.check(settings(data=data, **{**length, "warmup_steps": 50}))
+
+
 def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settings, tmp_path):
     finetune.check(settings())
     (tmp_path / "x.pth").write_bytes(b"x" * 99)
@@ -266,7 +288,7 @@ def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settin
         finetune.check(settings(model="resnet10t"))
 
 
-def test_predictions_and_confusion_name_files_and_classes_and_those_of_earlier_versions_are_read(settings, tmp_path):
+def test_predictions_and_confusion_name_files_and_classes(settings, tmp_path):
     data = tree(tmp_path / "photos", train_1=2, train_cat=2, val_1=3, val_cat=2)
     done = tiny.compared(settings(data=data, repeats=1, starts=["pre-trained"]))
     last, best = done.predictions().values()
@@ -276,15 +298,6 @@ def test_predictions_and_confusion_name_files_and_classes_and_those_of_earlier_v
     confusion = tables.read(done.root / "confusion.csv", text=("class",))
     assert [row["class"] for row in confusion] == ["1", "cat"]
     assert [row["as 1"] + row["as cat"] for row in confusion] == [3, 2]
-    number = {"1": 0, "cat": 1}
-    one, other = done.predictions()
-    rows = [
-        {"label": number[a["class"]], one: number[a["predicted"]], other: number[b["predicted"]]}
-        for a, b in zip(last, best, strict=True)
-    ]
-    tables.write(done.root / "predictions.csv", rows)  # as 0.1.0 wrote it
-    told = [[(row["class"], row["predicted"]) for row in each] for each in (last, best)]
-    assert [[(row["class"], row["predicted"]) for row in each] for each in done.predictions().values()] == told
 
 
 def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_kept(

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 import tarfile
@@ -8,7 +7,8 @@ import timm
 import tiny
 import torch
 
-from ofdb_core.base import folder, manifests, provenance
+from ofdb_core.base import provenance
+from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 from ofdb_core.stages import pretrain
@@ -32,7 +32,7 @@ def test_pretraining_leaves_a_checkpoint_its_card_a_log_and_predictions(data, tm
     assert made.speed["images_per_second"] > 0
     assert made.in_words()["processes"] == 1
     root = tmp_path / "pretrain"
-    assert folder.verify(root) == []
+    assert Folder(root).verify() == []
     model, left = pretrained.load(root / "model.safetensors")
     assert left == []
     given = pretrain.start(asked)
@@ -54,13 +54,13 @@ def test_timm_loads_the_checkpoint_as_it_is(data, tmp_path):
 def test_the_same_recipe_gives_the_same_bytes_and_is_not_trained_twice(data, tmp_path, capsys):
     for name in "abb":
         tiny.trained(settings(data, tmp_path / name))
-    assert folder.digest(tmp_path / "a" / "pretrain") == folder.digest(tmp_path / "b" / "pretrain")
+    assert Folder(tmp_path / "a" / "pretrain").digest() == Folder(tmp_path / "b" / "pretrain").digest()
     assert capsys.readouterr().out.count("pretrain: made before and unchanged, kept") == 1
 
 
 def test_a_finished_training_outlives_its_code_until_it_is_to_restart(data, tmp_path, monkeypatch, capsys):
     made = tiny.trained(settings(data, tmp_path))
-    digest = folder.digest(tmp_path / "pretrain")
+    digest = Folder(tmp_path / "pretrain").digest()
     assert not made.outdated
     monkeypatch.setattr(provenance, "code_version", lambda *_: "another")
     capsys.readouterr()
@@ -70,11 +70,11 @@ def test_a_finished_training_outlives_its_code_until_it_is_to_restart(data, tmp_
     assert "peak learning rate" not in told
     assert (kept.code, kept.outdated) == (made.code, True)
     assert kept.log == made.log
-    assert folder.complete(tmp_path / "pretrain")["code"] == made.code
+    assert Folder(tmp_path / "pretrain").manifest()["code"] == made.code
     anew = tiny.trained(settings(data, tmp_path, changed="restart"))
     assert "peak learning rate" in capsys.readouterr().out
     assert (anew.code, anew.outdated) == ("another", False)
-    assert folder.digest(tmp_path / "pretrain") == digest
+    assert Folder(tmp_path / "pretrain").digest() == digest
 
 
 def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(data, tmp_path, monkeypatch, capsys):
@@ -86,28 +86,7 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
     assert "peak learning rate" in told
     assert "kept" not in told
     assert (anew.code, anew.outdated) == ("another", False)
-    assert folder.complete(tmp_path / "pretrain")["parameters"]["weight_decay"] == 0.5
-
-
-def test_a_finished_training_outlives_new_names_and_new_parameters(data, tmp_path, capsys):
-    made = tiny.trained(settings(data, tmp_path))
-    path = manifests.beside(tmp_path / "pretrain", manifests.MANIFEST)
-    facts = json.loads(path.read_text())
-    had = facts["parameters"]
-    had["views"] = had.pop("samples")  # as version 0.1.0 wrote it
-    for name in ("decay_positions", "mix_groups", "pipeline", "augmentation_repeats"):
-        del had[name]  # which that version did not have
-    had.update(live_size=224, live_axes=3, live_range=360.0, live_jitter=3.0)
-    had.update(live_point_size=[1, 2], live_points=[0.5, 1.0])  # all that it had of live views
-    assert not [name for name in had if name in ("live_patches", "live_dots", "live_weights", "live_views")]
-    path.write_text(json.dumps({**facts, "code": "an earlier one"}))
-    capsys.readouterr()
-    kept = tiny.trained(settings(data, tmp_path))
-    assert "by other code (an earlier one" in capsys.readouterr().out
-    assert (kept.log, kept.code, kept.outdated) == (made.log, "an earlier one", True)
-    assert "peak learning rate" not in capsys.readouterr().out
-    tiny.trained(settings(data, tmp_path, decay_positions=True))
-    assert "peak learning rate" in capsys.readouterr().out
+    assert Folder(tmp_path / "pretrain").manifest()["parameters"]["weight_decay"] == 0.5
 
 
 def test_another_recipe_or_other_images_are_trained_anew(data, tmp_path):
@@ -115,7 +94,7 @@ def test_another_recipe_or_other_images_are_trained_anew(data, tmp_path):
     digests = set()
     for asked in (settings(data, tmp_path), settings(data, tmp_path, seed=1), settings(other, tmp_path)):
         tiny.trained(asked)
-        digests.add(folder.digest(tmp_path / "pretrain"))
+        digests.add(Folder(tmp_path / "pretrain").digest())
     assert len(digests) == 3
 
 
@@ -130,19 +109,19 @@ def test_a_training_that_ended_before_its_files_were_written_is_not_done_again(d
     assert not (tmp_path / "pretrain").exists()
     tiny.trained(settings(data, tmp_path))
     assert "goes on from step 3 of 3" in capsys.readouterr().out
-    assert folder.verify(tmp_path / "pretrain") == []
+    assert Folder(tmp_path / "pretrain").verify() == []
     assert not (tmp_path / "checkpoints" / "pretrain").exists()
 
 
 def test_a_finished_training_stays_until_the_next_is_finished(data, tmp_path, monkeypatch):
     tiny.trained(settings(data, tmp_path))
-    digest = folder.digest(tmp_path / "pretrain")
+    digest = Folder(tmp_path / "pretrain").digest()
     with monkeypatch.context() as patch:
         patch.setattr(pretrain.progress, "speed", lambda log: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             tiny.trained(settings(data, tmp_path, seed=1))
-    assert folder.verify(tmp_path / "pretrain") == []
-    assert folder.digest(tmp_path / "pretrain") == digest
+    assert Folder(tmp_path / "pretrain").verify() == []
+    assert Folder(tmp_path / "pretrain").digest() == digest
 
 
 def test_a_folder_with_other_files_is_refused_before_the_training(data, tmp_path):
@@ -172,4 +151,4 @@ def test_the_exported_script_has_the_parameters_and_no_figures(data, tmp_path):
     assert "run.figure" not in text
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert folder.verify(tmp_path / "pretrain") == []
+    assert Folder(tmp_path / "pretrain").verify() == []

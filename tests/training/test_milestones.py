@@ -3,7 +3,8 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from ofdb_core.base import folder, parameters
+from ofdb_core.base import parameters
+from ofdb_core.base.folder import Folder
 from ofdb_core.stages import pretrain
 from ofdb_core.training import weights
 
@@ -28,7 +29,7 @@ def test_weights_stay_after_the_steps_that_are_asked_for_and_change_nothing(give
     assert list(files) == ["step_0000002.safetensors", "step_0000006.safetensors"]
     assert tiny.same(files["step_0000006.safetensors"], last)
     assert not torch.equal(files["step_0000002.safetensors"]["head.weight"], last["head.weight"])
-    assert folder.digest(plain / "pretrain") == folder.digest(watched / "pretrain")
+    assert Folder(plain / "pretrain").digest() == Folder(watched / "pretrain").digest()
 
 
 def test_a_milestone_is_a_checkpoint_like_any_other(given, tmp_path):

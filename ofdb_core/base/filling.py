@@ -1,0 +1,127 @@
+"""The filling of a folder: whole or not at all, continued after an interruption, and nothing of the user's is touched.
+
+Only what was listed, and still has its hash, is ever removed, and only what was listed is replaced by other bytes.
+While a folder is being filled, <folder>.manifest.part holds its header and, for each file, a line with its hash and its
+name. After an interruption the files that it lists are kept if their hashes still hold; the others are made again.
+"""
+
+import functools
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from ofdb_core.base import files, manifests, threads
+from ofdb_core.base.files import sha256, write_whole
+from ofdb_core.base.manifests import MANIFEST, PART, Header, Manifest
+
+if TYPE_CHECKING:
+    from ofdb_core.base.folder import Folder
+
+ALTERED = "-"  # in PART, in place of the hash: a listed file that is no longer as it was written
+
+Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functions that make their bytes
+
+
+class Filling:
+    """A folder that is being filled: each file is listed with its hash, then written."""
+
+    def __init__(self, folder: "Folder", head: Header) -> None:
+        self.folder, self.head = folder, head
+        folder.refuse_strangers()
+        made_from, listed = folder.listed()
+        self._remove_half_written(listed)
+        whole = {name: hashed for name, hashed in listed.items() if files.holds(self._path(name), hashed)}
+        altered = [name for name in listed if name not in whole and self._path(name).exists()]
+        self._kept = whole if made_from and manifests.same(made_from, head) else {}  # of an earlier run
+        for name in whole.keys() - self._kept.keys():
+            self._remove(name)
+        lines = [json.dumps(head), *(f"{hashed} {name}" for name, hashed in self._kept.items())]
+        write_whole(folder.beside(PART), "\n".join([*lines, *(f"{ALTERED} {name}" for name in altered), ""]))
+        folder.beside(MANIFEST).unlink(missing_ok=True)
+        self._listed, self._done = listed.keys(), dict[str, str]()
+        self._one_by_one = threading.Lock()
+        self._lines = folder.beside(PART).open("a", encoding="utf-8")
+
+    def _path(self, name: str) -> Path:
+        return files.inside(self.folder.root, name)
+
+    def _remove_half_written(self, listed: Iterable[str]) -> None:
+        """Remove what killed processes left half-written: of the listed files, and of what lies beside the folder."""
+        paths = [self.folder.beside(MANIFEST), self.folder.beside(PART), *map(self._path, listed)]
+        stems: dict[Path, set[str]] = {}
+        for path in paths:
+            stems.setdefault(path.parent, set()).add(files.stem_of_temporary(path.name))
+        for parent, ours in stems.items():
+            files.remove_temporary(parent, ours.__contains__)
+
+    def _remove(self, name: str) -> None:
+        """Remove a file, and the folders around it that it leaves empty."""
+        path = self.folder.root / name
+        path.unlink()
+        for parent in path.parents[: len(Path(name).parents) - 1]:
+            if any(parent.iterdir()):
+                break
+            parent.rmdir()
+
+    def make(self, makers: Makers, *, total: int, workers: int) -> None:
+        """Make the files that an earlier run has not left, in threads."""
+        with tqdm(total=total, desc=self.folder.root.name, unit="file") as bar:
+
+            def make(name: str, maker: Callable[[], bytes]) -> None:
+                self.put(name, maker())
+                bar.update()
+
+            def tasks() -> Iterator[Callable[[], None]]:
+                for name, maker in makers:
+                    if name in self._kept:
+                        self._done[name] = self._kept[name]
+                        bar.update()
+                    else:
+                        yield functools.partial(make, name, maker)
+
+            for _ in threads.results(tasks(), workers):
+                pass
+
+    def put(self, name: str, data: bytes | Path) -> None:
+        """List a file, and write it, or move it here from where it lies."""
+        path = self._path(name)
+        hashed = sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
+        if name not in self._listed and path.exists() and path.stat().st_size and not files.holds(path, hashed):
+            self.folder.refuse({name})  # an empty file, or one without a line, may be what a power cut left
+        with self._one_by_one:
+            self._lines.write(f"{hashed} {name}\n")
+            self._lines.flush()
+        if isinstance(data, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(data, path)
+        else:
+            write_whole(path, data)
+        self._done[name] = hashed
+
+    def finish(self, notes: dict[str, Any] | None = None) -> Manifest:
+        """Remove what an earlier run left beside these files, and write the manifest."""
+        for name in self._kept.keys() - self._done.keys():
+            self._remove(name)
+        self.close()
+        self.folder.refuse(self.folder.names() - self._done.keys())
+        manifest = self._manifest()
+        if notes is not None:
+            manifest["notes"] = notes
+        write_whole(self.folder.beside(MANIFEST), manifests.text(manifest), durable=True)
+        self.folder.beside(PART).unlink(missing_ok=True)
+        return manifest
+
+    def _manifest(self) -> Manifest:
+        root, parameters = self.folder.root.resolve(), manifests.portable(self.head["parameters"])
+        name, listed = f"{root.parent.name}/{root.name}", dict(sorted(self._done.items()))
+        return {"name": name, **manifests.dated(), **self.head, "parameters": parameters, "files": listed}  # type: ignore
+
+    def close(self) -> None:
+        """Close the file of the lines."""
+        self._lines.close()
