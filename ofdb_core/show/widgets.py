@@ -28,12 +28,8 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
 
     The family's class of parameters says which controls there are; they start at the values of the published set.
     """
-    choice = widgets.Dropdown(
-        options=[(family.title, family) for family in families.values()],
-        description="family",
-        tooltip="the kind of images",
-        layout=WIDE,
-    )
+    options = [(family.title, family) for family in families.values()]
+    choice = widgets.Dropdown(options=options, description="family", tooltip="the kind of images", layout=WIDE)
     number = widgets.IntSlider(0, min=0, max=999, description="category", layout=WIDE, continuous_update=False)
     picture, words = widgets.Image(format="png", width=size, height=size), widgets.HTML()
     panel, controls = widgets.VBox(), dict[str, Any]()
