@@ -66,7 +66,8 @@ class Family:
     name: in the names of its stage and benchmark; stages: in order, the last one writes the images or views; sources:
     what training may name as its `data`; picture(parameters of the last stage, category) -> (H, W) or (H, W, 3) uint8;
     goldens: sentences about the original's bytes, and whether they hold;
-    properties(parameters of the last stage, category) -> numbers by name, for the gallery to sort by.
+    properties(parameters of the last stage, category) -> numbers by name, for the gallery to sort by; meanings: of each
+    property, a phrase.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Family:
     picture: Callable[[Any, int], np.ndarray]
     goldens: Callable[[], Iterator[tuple[str, bool]]]
     properties: Callable[[Any, int], dict[str, float]] | None = None
+    meanings: dict[str, str] = field(default_factory=dict)
 
     def example(self, **values: Any) -> Any:
         """Parameters of the last stage: the published values, and these."""

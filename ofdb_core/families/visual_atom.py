@@ -147,6 +147,17 @@ def picture(parameters: Render, category: int) -> np.ndarray:
     return contours.image(category, 0, seed=parameters.seed, size=parameters.image_size, ranges=ranges)
 
 
+MEANINGS = {
+    "vertices": "points of each contour",
+    "lines": "contours of an image",
+    "noise": "pixels by which a contour lies farther out than the one before, about",
+    "width": "pixels that are added to the noise",
+    "radius": "pixels, of the ellipse that the contours start from",
+    "waves": "periods in a turn, of both sine waves together",
+    "oval": "the longer axis of the ellipse divided by the shorter one",
+}
+
+
 def properties(parameters: Render, category: int) -> dict[str, float]:
     """What a category's atom is made of; nothing where one stream runs through all images before it."""
     if parameters.one_stream:
@@ -183,4 +194,5 @@ FAMILY = Family(
     picture=picture,
     goldens=goldens,
     properties=properties,
+    meanings=MEANINGS,
 )

@@ -32,10 +32,13 @@ def box_dimension(image: np.ndarray) -> float:
     return max(float(-np.polyfit(np.log2(sides), np.log2(counts), 1)[0]), 0.0)
 
 
-def contraction(system: IFS) -> float:
-    """How much a step of the chaos game shrinks distances on average, at least: the geometric mean of the maps' norms.
+def average_contraction(system: IFS) -> float:
+    """The geometric mean of the maps' largest singular values, weighted by p.
 
-    The norm of a map is its largest singular value, and counts with the map's p. Below 1 the orbit is sure to settle.
+    A step of the chaos game stretches distances by this factor on average, at most. Below 1 the system contracts on
+    average (Barnsley and Elton, "A new class of Markov processes for image encoding", 1988): it has one attractor, and
+    every orbit settles on it. That is sufficient, not necessary: maps that stretch different directions may together
+    contract although the mean is above 1.
     """
     norms = np.linalg.svd(system.A, compute_uv=False)[:, 0]
     return float(np.exp(np.sum(system.p * np.log(np.maximum(norms, np.finfo(float).tiny)))))

@@ -1,4 +1,4 @@
-"""Finished runs side by side: what came of each, how they learned, and the parameters in which they differ."""
+"""Finished runs side by side: their results, the curves of their trainings, and the parameters that differ."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +13,8 @@ from ofdb_core.show import pages, plot, report
 
 RUNS = project.RUNS
 PAGE = "comparison.html"
-LOGS = {"4_pretrain": "pretrain/log.csv", "5_finetune": "finetune/log.csv"}  # of a stage that learns, below its run
-UNLIKE = ("out", "workers", "title")  # parameters that say nothing of a result
+LOGS = {"4_pretrain": "pretrain/log.csv", "5_finetune": "finetune/log.csv"}  # stage -> the log of its training
+IGNORED = ("out", "workers", "title")  # parameters that no result depends on
 Compared = dict[str, dict[str, Entry]]  # name of a run -> notebook -> its record
 
 
@@ -32,12 +32,12 @@ class Compare(NotebookParameters):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         for run in self.runs:
-            if not (Path(self.out) / run / record.FILE).is_file():  # a record tells paths from the run's own folder
-                yield f"runs: {run} has no {record.FILE}; give folders of runs"
+            if not (Path(self.out) / run / record.FILE).is_file():  # a record holds paths relative to its run
+                yield f"runs: {run} has no {record.FILE}; name folders of finished runs"
 
     @classmethod
     def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
-        """With absolute paths of the runs; none are given: all that are finished below runs/."""
+        """With absolute paths of the runs; if no run is named, all finished ones below runs/."""
         found, runs = super().located(values, base), values.get("runs")
         if isinstance(runs, list) and all(isinstance(run, str) for run in runs):
             own = Path(str(found.get("out"))).resolve()
@@ -50,9 +50,9 @@ class Compare(NotebookParameters):
 
     def places(self) -> dict[str, Path]:
         """Name -> folder of the runs."""
-        given = [(Path(self.out) / run).resolve() for run in self.runs]
-        names = [place.name for place in given]
-        return {name if names.count(name) == 1 else str(place): place for name, place in zip(names, given, strict=True)}
+        roots = [(Path(self.out) / run).resolve() for run in self.runs]
+        names = [root.name for root in roots]
+        return {root.name if names.count(root.name) == 1 else str(root): root for root in roots}
 
 
 def read(places: dict[str, Path]) -> Compared:
@@ -61,26 +61,27 @@ def read(places: dict[str, Path]) -> Compared:
 
 
 def results(runs: Compared) -> list[list[Any]]:
-    """A row for each result that any run has: notebook, name, and its value in each run."""
+    """A row for each result of any run: notebook, name, and the value in each run."""
     return _rows(runs, lambda entry: entry["results"])
 
 
 def differences(runs: Compared) -> list[list[Any]]:
-    """A row for each parameter in which two runs that have its notebook differ: as `results`."""
-    rows = _rows(runs, lambda entry: {k: v for k, v in entry["parameters"].items() if k not in UNLIKE})
+    """A row for each parameter that differs between two runs with its notebook; columns as in `results`."""
+    rows = _rows(runs, lambda entry: {k: v for k, v in entry["parameters"].items() if k not in IGNORED})
     return [row for row in rows if len({str(value) for value in row[2:] if value != ""}) > 1]
 
 
 def _rows(runs: Compared, part: Callable[[Entry], dict[str, Any]]) -> list[list[Any]]:
     parts = {name: {stage: part(entry) for stage, entry in run.items()} for name, run in runs.items()}
     keys = dict.fromkeys((stage, key) for run in parts.values() for stage in run for key in run[stage])
-    ordered = sorted(keys, key=lambda key: key[0])  # by the notebook; within it as it was recorded
+    ordered = sorted(keys, key=lambda key: key[0])  # by notebook; within one, in the order of the record
     return [[stage, key, *(run.get(stage, {}).get(key, "") for run in parts.values())] for stage, key in ordered]
 
 
 def curves(places: dict[str, Path], stage: str) -> dict[str, list[tables.Row]]:
-    """Run -> the log of its training in a stage, of those that have one; of several trainings, the first."""
-    logs = {name: tables.read(place / LOGS[stage]) for name, place in places.items() if (place / LOGS[stage]).is_file()}
+    """Run -> the log of its first training in a stage; without the runs that have none."""
+    paths = {name: place / LOGS[stage] for name, place in places.items()}
+    logs = {name: tables.read(path) for name, path in paths.items() if path.is_file()}
     return {
         name: [row for row in rows if row.get("name") == rows[0].get("name")] for name, rows in logs.items() if rows
     }
@@ -90,10 +91,10 @@ def page(places: dict[str, Path]) -> str:
     """The page of the runs, as text."""
     runs = read(places)
     heads = ["notebook", "", *runs]
-    figures = [(stage, log) for stage in LOGS if (log := curves(places, stage))]
     drawn = "".join(
-        f"<h2>{stage}</h2>{_picture(plot.training(log, title=f'{stage}: loss and learning rate'))}"
-        for stage, log in figures
+        f"<h2>{stage}</h2>{_picture(plot.training(logs, title=f'{stage}: loss and learning rate'))}"
+        for stage in LOGS
+        if (logs := curves(places, stage))
     )
     took = [
         (

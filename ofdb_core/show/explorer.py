@@ -1,6 +1,6 @@
-"""The explorer of 2D systems as a widget: its picture is computed in the browser, in plain JavaScript (js/explorer.js).
+"""The explorer of 2D systems as a widget. The browser computes the picture (js/explorer.js).
 
-The kernel is asked only for what the browser does not know: published categories, those of a run, and files to write.
+The kernel only reads published categories and those of a run, and writes files.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ PUBLISHED = 1000  # categories of FractalDB-1k
 
 
 class Explorer(InBrowser):
-    """An explorer that starts at a 2D system; `system` is the one it shows now, and can be set.
+    """An explorer that starts with a 2D system. `system` is the one that it shows, and can be set.
 
-    root: the folder of an experiment whose categories/ can be opened by number; own: the folder that "save" writes
-    categories to, which `fractal_2d.write_images` draws; settings: of the picture, as for `fractal_2d.indices`.
+    root: the folder of an experiment whose categories can be opened by number; own: the folder whose categories/ "save"
+    writes to; settings: of the picture, as for `fractal_2d.indices`.
     """
 
     _esm = MODULE
@@ -36,16 +36,16 @@ class Explorer(InBrowser):
     def __init__(
         self, system: ifs.IFS, *, root: str | Path = "", own: str | Path = project.RUNS / "own", **settings: Any
     ) -> None:
-        made = {"size": 512, "points": 200_000, "weight": 1.0, "draw": "point_gray", "seed": 0, "category": None}
-        if strange := settings.keys() - made.keys():
-            raise TypeError(f"{min(strange)} is no setting of the picture; they are {', '.join(made)}")
+        usual = {"size": 512, "points": 200_000, "weight": 1.0, "draw": "point_gray", "seed": 0, "category": None}
+        if strange := settings.keys() - usual.keys():
+            raise TypeError(f"{min(strange)} is not a setting of the picture; these are {', '.join(usual)}")
         self._own = Path(own) / "categories"
-        super().__init__(rows=_rows(system), settings={**made, **settings}, root=str(root) if root else "")
+        super().__init__(rows=_rows(system), settings={**usual, **settings}, root=str(root) if root else "")
         self.on_msg(self._asked)
 
     @property
     def system(self) -> ifs.IFS:
-        """The system that is shown."""
+        """The system that the explorer shows."""
         return ifs.of_table(np.array(self.rows, float))
 
     @system.setter
@@ -53,7 +53,7 @@ class Explorer(InBrowser):
         self.rows = _rows(system)
 
     def picture(self) -> np.ndarray:
-        """The picture of the system as Python draws it: palette indices (size, size) uint8."""
+        """The picture of the system, drawn by Python: palette indices (size, size) uint8."""
         return fractal_2d.indices(self.system, **self.settings)
 
     def _asked(self, _: Any, message: dict[str, Any], __: Any) -> None:
@@ -72,7 +72,7 @@ class Explorer(InBrowser):
     def _mine(self, number: int) -> list[list[float]]:
         path = Path(self.root) / "categories" / f"{number:05d}.csv"
         if not path.is_file():
-            raise ValueError(f"{path} is not there: run 1_search_categories first, or give a smaller number")
+            raise ValueError(f"{path} does not exist: run 1_search_categories first, or choose a smaller number")
         return _rows(ifs.load(path))
 
     def _save(self, rows: list[list[float]]) -> str:
@@ -80,7 +80,7 @@ class Explorer(InBrowser):
         path = self._own / f"{max(numbers, default=-1) + 1:05d}.csv"
         self._own.mkdir(parents=True, exist_ok=True)
         files.write_whole(path, fractal_2d.csv(ifs.of_table(np.array(rows, float))))
-        return f"{path} was saved; 2_render_2d draws the folder with systems: {self._own}"
+        return f"saved as {path}; to draw the folder, give 2_render_2d systems: {self._own}"
 
     def png(self) -> bytes:
         return png.encode(self.picture(), raster.palette(self.settings["draw"]))
@@ -88,5 +88,5 @@ class Explorer(InBrowser):
 
 def _rows(system: ifs.IFS) -> list[list[float]]:
     if system.d != 2:
-        raise ValueError(f"system: {system.d} dimensions given; the explorer shows those of 2")
+        raise ValueError(f"system: {system.d} dimensions; the explorer shows systems of 2")
     return ifs.table(system).tolist()

@@ -1,7 +1,7 @@
-"""A data set that one can look through: thousands of categories on one page, sorted and filtered by what is measured.
+"""The gallery: a page of all categories of a data set, sorted and filtered by what is measured on them.
 
-The pictures are tiles of sprite sheets, and gallery.js shows those in sight. Near-duplicates are told by the normalised
-correlation of thumbnails of 32 x 32 pixels (`measures.likeness`).
+The pictures are tiles of sprite sheets; js/gallery.js shows those in sight. Near-duplicates are found by the normalised
+correlation of thumbnails (`measures.likeness`).
 """
 
 import base64
@@ -9,9 +9,9 @@ import functools
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -22,34 +22,69 @@ from ofdb_core.base.parameters import NotebookParameters, StageParameters
 from ofdb_core.base.record import Entry
 from ofdb_core.data import samples
 from ofdb_core.families import registry
-from ofdb_core.families.registry import Family
+from ofdb_core.families.registry import Family, Source
 from ofdb_core.formulas import ifs, measures
 from ofdb_core.formulas.ifs import IFS
 from ofdb_core.show import pages
 
 PAGE = "gallery.html"
-ALIKE = 0.9  # the correlation from which two categories are called near-duplicates at first
+ALIKE = 0.9  # the correlation from which two categories count as near-duplicates at first
 ACROSS = 16  # tiles of a sheet, in both directions
 QUALITY = 60  # of the sheets, lossy WebP
-MEASURED = ("filling rate", "contrast", "box dimension")  # on every image
-MEANINGS = {
-    "filling rate": "share of the image's pixels that are lit",
-    "contrast": "standard deviation of the gray values, as a share of white",
-    "box dimension": "of the lit pixels, by box counting: 1 is a line, 2 an area",
-    "maps": "affine maps of the system",
-    "contraction": "geometric mean of the maps' norms, by their probabilities: below 1 the orbit settles",
-    "likeness": f"correlation with the category most like it, thumbnails of {measures.SIDE} x {measures.SIDE} pixels",
+OF_IMAGE: dict[str, tuple[Callable[[np.ndarray], float], str]] = {
+    "filling rate": (measures.filling, "share of the pixels that are lit, 0 to 1"),
+    "contrast": (measures.contrast, "standard deviation of the gray values, as a share of white: 0 to 0.5"),
+    "box dimension": (measures.box_dimension, "of the lit pixels, by box counting: 1 is a line, 2 an area"),
 }
-Tiles = tuple[list[np.ndarray], np.ndarray, tuple[float, ...]]  # a category's, its thumbnail, its measures
+OF_SYSTEM: dict[str, tuple[Callable[[IFS], float], str]] = {
+    "maps": (len, "number of affine maps in the system"),
+    "average contraction": (
+        measures.average_contraction,
+        "geometric mean of the maps' largest singular values, weighted by their probabilities. Below 1 the system "
+        "contracts on average, which is enough for the chaos game to settle on one attractor. Above 1 it can settle "
+        "all the same: where the maps stretch different directions, several steps together still contract",
+    ),
+}
+LIKENESS = (
+    f"correlation with the category most like it, of thumbnails of {measures.SIDE} x {measures.SIDE} pixels: 1 where "
+    "they differ in brightness alone"
+)
+Tiles = tuple[list[np.ndarray], np.ndarray, list[float]]  # of a category; its thumbnail; its values of OF_IMAGE
+
+
+class Packed(TypedDict):
+    """Systems to the last bit: their dimension, how many maps each has, and all rows of their tables as base64."""
+
+    d: int
+    maps: list[int]
+    rows: str
+
+
+class Collection(TypedDict):
+    """What the gallery shows of a family; js/collection.js says what each part is."""
+
+    name: str
+    title: str
+    names: list[str]
+    across: int
+    pictures: int
+    sheets: list[str]
+    properties: dict[str, list[float]]
+    meanings: dict[str, str]
+    nearest: list[int]
+    alike: float
+    systems: Packed | None
+    drawn: dict[str, Any] | None
+    files: list[list[str]] | None
 
 
 def collection(
     out: Path, family: Family, parameters: NotebookParameters | None = None, *, side: int = 64, pictures: int = 1
-) -> dict[str, Any] | None:
-    """All that gallery.js shows of a family's images in an experiment's folder; None where it has none, or unfinished.
+) -> Collection | None:
+    """What the gallery shows of a family's images in an experiment's folder; None where they are missing or unfinished.
 
-    side: pixels of a tile; pictures: tiles of a category at most, where it has as many images; parameters: that the
-    images were drawn by, for those of the family's properties that depend on them.
+    parameters: those that the images were drawn with, for properties that depend on them; side: pixels of a tile;
+    pictures: tiles of a category at most; there are no more than it has images.
     """
     root = out / next(source.folder for source in family.sources if not source.live)
     if not Folder(root).is_complete():
@@ -59,27 +94,21 @@ def collection(
     for path, label in zip(paths, labels, strict=True):
         members[label].append(path)
     count = min(pictures, min(map(len, members)))
-    tasks = (functools.partial(_tiles, _spread(own, count), side) for own in members)
-    made: list[Tiles] = list(threads.in_order(tasks, os.cpu_count() or 1))
-    measured = dict(zip(MEASURED, zip(*(row for *_, row in made), strict=True), strict=True))
-    nearest, alike = measures.likeness(np.array([small for _, small, _ in made]))
+    spread = ([own[i * len(own) // count] for i in range(count)] for own in members)
+    tasks = (functools.partial(_tiles, chosen, side) for chosen in spread)
+    tiles, thumbnails, measured = zip(*threads.in_order(tasks, os.cpu_count() or 1), strict=True)
+    nearest, alike = measures.likeness(np.array(thumbnails))
     systems = _systems(out, family, classes)
-    properties = {
-        **measured,
-        **_of_systems(systems),
-        **_own(family, parameters, len(classes)),
-        "likeness": alike.tolist(),
-    }
+    found = {**_properties(family, parameters, measured, systems), "likeness": (LIKENESS, alike.tolist())}
     return {
         "name": family.name,
         "title": family.title,
         "names": classes,
-        "side": side,
         "across": ACROSS,
         "pictures": count,
-        "sheets": _sheets([tile for tiles, *_ in made for tile in tiles]),
-        "properties": {name: [float(f"{value:.4g}") for value in row] for name, row in properties.items()},
-        "meanings": {name: MEANINGS.get(name, "") for name in properties},
+        "sheets": _sheets([tile for own in tiles for tile in own]),
+        "properties": {name: [float(f"{value:.4g}") for value in row] for name, (_, row) in found.items()},
+        "meanings": {name: meaning for name, (meaning, _) in found.items()},
         "nearest": nearest.tolist(),
         "alike": ALIKE,
         "systems": _packed(systems),
@@ -88,28 +117,36 @@ def collection(
     }
 
 
-def _spread(paths: list[Path], count: int) -> list[Path]:
-    return [paths[i * len(paths) // count] for i in range(count)]
-
-
 def _tiles(paths: Iterable[Path], side: int) -> Tiles:
-    """The tiles of one category, and what its first image says."""
+    """The tiles of one category, and what is measured on its first image."""
     images = [samples.decode(path) for path in paths]
-    tiles = [_tile(image, side) for image in images]
-    first = images[0]
-    measured = measures.filling(first), measures.contrast(first), measures.box_dimension(first)
-    return tiles, measures.thumbnail(first), measured
+    measured = [measure(images[0]) for measure, _ in OF_IMAGE.values()]
+    return [_tile(image, side) for image in images], measures.thumbnail(images[0]), measured
+
+
+def _properties(
+    family: Family, parameters: NotebookParameters | None, measured: Sequence[list[float]], systems: list[IFS]
+) -> dict[str, tuple[str, Sequence[float]]]:
+    """The properties of images, systems and the family: name -> what it means, and a value for each category."""
+    of_images = zip(OF_IMAGE.items(), zip(*measured, strict=True), strict=True)
+    found: dict[str, tuple[str, Sequence[float]]] = {name: (words, row) for (name, (_, words)), row in of_images}
+    if systems:
+        found |= {name: (words, [measure(each) for each in systems]) for name, (measure, words) in OF_SYSTEM.items()}
+    if parameters is not None and family.properties is not None:
+        rows = [family.properties(parameters, category) for category in range(len(measured))]
+        found |= {name: (family.meanings.get(name, ""), [row[name] for row in rows]) for name in rows[0]}
+    return found
 
 
 def _tile(image: np.ndarray, side: int) -> np.ndarray:
-    """(side, side) or (side, side, 3) uint8, made brighter: few white dots would vanish when shrunk."""
+    """(side, side) or (side, side, 3) uint8, brightened: a few white dots would vanish when the image shrinks."""
     small = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX)).astype(np.float32)
     light = np.percentile(small, 99.5) or small.max() or 1.0
     return (255 * np.clip(small / light, 0, 1) ** 0.8).astype(np.uint8)
 
 
 def _sheets(tiles: list[np.ndarray]) -> list[str]:
-    """Tiles, each (side, side) or (side, side, 3) uint8, as the addresses of square sheets."""
+    """Tiles, each (side, side) or (side, side, 3) uint8, as sheets, each the address of a WebP image."""
     side, each, sheets = len(tiles[0]), ACROSS * ACROSS, []
     for part in (tiles[start : start + each] for start in range(0, len(tiles), each)):
         colour = any(tile.ndim == 3 for tile in part)
@@ -123,41 +160,31 @@ def _sheets(tiles: list[np.ndarray]) -> list[str]:
     return sheets
 
 
+def _stored(out: Path, sources: Iterable[Source]) -> Iterator[Path]:
+    """The folders of systems in an experiment's folder that are complete."""
+    return (out / each.folder for each in sources if each.codes and Folder(out / each.folder).is_complete())
+
+
 def _systems(out: Path, family: Family, classes: list[str]) -> list[IFS]:
-    """The systems of the categories, where the family has them in a folder of the experiment; else none."""
-    for source in family.sources:
-        if source.codes and Folder(out / source.folder).is_complete():
-            known = dict(ifs.load_folder(out / source.folder))
-            found = [known[int(name)] for name in classes if name.isdecimal() and int(name) in known]
-            return found if len(found) == len(classes) else []
+    """The systems of the categories; none unless the experiment's folder has all of them."""
+    for root in _stored(out, family.sources):
+        known = dict(ifs.load_folder(root))
+        numbers = [int(name) for name in classes if name.isdecimal()]
+        complete = len(numbers) == len(classes) and known.keys() >= set(numbers)
+        return [known[number] for number in numbers] if complete else []
     return []
 
 
-def _of_systems(systems: list[IFS]) -> dict[str, list[float]]:
-    if not systems:
-        return {}
-    return {"maps": [len(system) for system in systems], "contraction": [measures.contraction(s) for s in systems]}
+def systems(out: Path, most: int) -> list[list[list[float]]]:
+    """The tables of the 2D systems of an experiment's folder, as the explorer takes them; most: how many of them."""
+    for root in _stored(out, registry.sources().values()):
+        found = [system for _, system in ifs.load_folder(root)[:most]]
+        if found[0].d == 2:
+            return [ifs.table(system).tolist() for system in found]
+    return []
 
 
-def _own(family: Family, parameters: NotebookParameters | None, count: int) -> dict[str, list[float]]:
-    """The properties that the family itself knows of its categories."""
-    if parameters is None or family.properties is None:
-        return {}
-    rows = [family.properties(parameters, category) for category in range(count)]
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def _drawn(parameters: NotebookParameters | None) -> dict[str, Any] | None:
-    """How the images were drawn, as the explorer's settings; None where it cannot draw so, or nobody knows."""
-    drawing: dict[str, Any] = getattr(parameters, "drawing", dict)()
-    one = isinstance(drawing.get("weight"), int | float)  # as the explorer has it, which knows no six of them
-    if not (one and isinstance(parameters, StageParameters)):
-        return None
-    return {**drawing, "seed": parameters.seed}
-
-
-def _packed(systems: list[IFS]) -> dict[str, Any] | None:
-    """Coefficients to the last bit: the maps of each system, and all rows of their tables as base64 of float64."""
+def _packed(systems: list[IFS]) -> Packed | None:
     if not systems:
         return None
     rows = np.concatenate([ifs.table(system) for system in systems]).astype("<f8")
@@ -165,19 +192,20 @@ def _packed(systems: list[IFS]) -> dict[str, Any] | None:
     return {"d": systems[0].d, "maps": maps, "rows": base64.b64encode(rows.tobytes()).decode()}
 
 
-def systems(out: Path, most: int) -> list[list[list[float]]]:
-    """The tables of the first 2D systems of an experiment's folder, as the explorer takes them; most: so many."""
-    for source in registry.sources().values():
-        root = out / source.folder
-        if source.codes and Folder(root).is_complete():
-            found = [system for _, system in ifs.load_folder(root)[:most]]
-            if found[0].d == 2:
-                return [ifs.table(system).tolist() for system in found]
-    return []
+def _drawn(parameters: NotebookParameters | None) -> dict[str, Any] | None:
+    """How the images were drawn, as the explorer's settings; None where it cannot draw so, or it is not known."""
+    drawing: dict[str, Any] = getattr(parameters, "drawing", dict)()
+    explorable = isinstance(
+        drawing.get("weight"), int | float
+    )  # the explorer knows one weight, not one of each coefficient
+    return {**drawing, "seed": parameters.seed} if explorable and isinstance(parameters, StageParameters) else None
 
 
-def of_run(out: Path, entries: Mapping[str, Entry], **look: int) -> list[dict[str, Any]]:
-    """The collections of all families that have images in an experiment's folder; entries: notebook -> its record."""
+def of_run(out: Path, entries: Mapping[str, Entry], **look: int) -> list[Collection]:
+    """The collections of all families with images in an experiment's folder.
+
+    entries: notebook -> its record; look: `side` and `pictures`, as for `collection`.
+    """
     drawn = {}
     for family in registry.families().values():
         if entry := entries.get((stage := family.stages[-1]).name):
@@ -186,7 +214,7 @@ def of_run(out: Path, entries: Mapping[str, Entry], **look: int) -> list[dict[st
     return of_folder(out, drawn, **look)
 
 
-def of_folder(out: Path, drawn: Mapping[str, NotebookParameters], **look: int) -> list[dict[str, Any]]:
+def of_folder(out: Path, drawn: Mapping[str, NotebookParameters], **look: int) -> list[Collection]:
     """As `of_run`; drawn: name of a family -> the parameters of its images, where they are known."""
     found = (collection(out, family, drawn.get(family.name), **look) for family in registry.families().values())
     return [each for each in found if each]
@@ -201,7 +229,7 @@ mount(document.getElementById("gallery"), data, {
 });"""
 
 
-def page(title: str, collections: list[dict[str, Any]]) -> str:
+def page(title: str, collections: list[Collection]) -> str:
     """A page of collections, as text."""
     body = f'<h1>{pages.escape(title)}</h1><p class="lead">{_about(collections)}</p><div id="gallery"></div>'
     return pages.page(
@@ -212,26 +240,25 @@ def page(title: str, collections: list[dict[str, Any]]) -> str:
     )
 
 
-def _about(collections: list[dict[str, Any]]) -> str:
+def _about(collections: list[Collection]) -> str:
     counts = ", ".join(f"{len(each['names']):,} categories of {each['title']}" for each in collections)
     return pages.escape(
-        f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Near-duplicates are "
-        f"told by the normalised correlation of thumbnails of {measures.SIDE} x {measures.SIDE} pixels, from {ALIKE}."
+        f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Categories are "
+        f"near-duplicates if their thumbnails of {measures.SIDE} x {measures.SIDE} pixels correlate by {ALIKE} or more."
     )
 
 
 def widget(out: Path, entries: Mapping[str, Entry]) -> Any:
-    """The gallery of an experiment's folder as a widget, which takes the pictures when it is seen in JupyterLab."""
+    """The gallery of an experiment's folder as a widget; the pictures are sent when JupyterLab shows it."""
     import anywidget
 
     class Gallery(anywidget.AnyWidget):
-        """A stored notebook holds none of its pictures."""
+        """Its pictures are in no trait, so a stored notebook does not hold them."""
 
         _esm, _css = pages.module("gallery.js"), pages.own("gallery.css")
 
     def send(shown: Gallery, *_: Any) -> None:
-        sets = of_run(out, entries)
-        shown.send({"sets": [{**each, "files": None} for each in sets]})  # those are beside a page
+        shown.send({"sets": [{**each, "files": None} for each in of_run(out, entries)]})  # files lie beside a page only
 
     shown = Gallery()
     shown.on_msg(send)
@@ -240,8 +267,7 @@ def widget(out: Path, entries: Mapping[str, Entry]) -> Any:
 
 def write(out: Path, title: str, entries: Mapping[str, Entry]) -> Path | None:
     """Write gallery.html into an experiment's folder; None where it has no images."""
-    collections = of_run(out, entries)
-    if not collections:
+    if not (collections := of_run(out, entries)):
         return None
     files.write_whole(out / PAGE, page(title, collections))
     return out / PAGE

@@ -1,4 +1,4 @@
-"""Widgets whose picture is made in the browser, by a plain JavaScript module of js/ (anywidget)."""
+"""Widgets that a JavaScript module of js/ draws in the browser (by anywidget)."""
 
 import base64
 from pathlib import Path
@@ -10,12 +10,12 @@ STYLE = Path(__file__).with_name("explorer.css")
 
 
 class InBrowser(anywidget.AnyWidget):
-    """A widget that leaves a picture where its notebook is read without a kernel."""
+    """A widget that shows a still picture where its notebook is read without a kernel."""
 
     _css = STYLE
 
     def png(self) -> bytes:
-        """The picture that stands in the widget's place, a PNG file's bytes."""
+        """The still picture, as the bytes of a PNG file."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""HTML pages that need nothing but themselves: one look, tables, and modules of JavaScript inside (js/)."""
+"""HTML pages of one look, each a file that needs no other: styles, pictures, data and JavaScript (js/) are inside."""
 
 import base64
 import html
@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-TOP = '<div class="page">'  # in which all that is on a page stands
-IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)  # of another file of js/
+TOP = '<div class="page">'  # around everything on a page
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)  # an import from another file of js/
 WHOLE = Template(
     """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -29,18 +29,19 @@ $code
 """
 )
 
-Text = str  # HTML, in which what came from elsewhere is escaped
+Text = str  # HTML; all words in it are escaped
 
 
 def own(name: str) -> str:
-    """The text of a file of this wing, as page.css."""
+    """The text of a file in this folder, such as page.css."""
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
 def module(name: str) -> str:
-    """The text of a file of js/ as one module: after those that it imports, without the lines that import them.
+    """A file of js/ and all that it imports, joined to the text of one module.
 
-    Neither a widget nor a page that is opened as a file can import others. So no two of the files have names in common.
+    Neither a widget nor a page opened from a disk can import other files. In one module, no two files may define the
+    same name at their top level.
     """
     texts: dict[str, str] = {}
 
@@ -56,12 +57,12 @@ def module(name: str) -> str:
 
 
 def page(title: str, body: Text, *, style: str = "", script: Text = "") -> Text:
-    """A whole page. title: plain words; style: more CSS than every page has."""
+    """A whole page. title: plain words; style: CSS that is added to page.css."""
     return WHOLE.substitute(title=escape(title), style=own("page.css") + style, top=TOP, body=body, script=script)
 
 
 def script(modules: Iterable[str], code: str, data: Any) -> Text:
-    """Code that runs in a page, with `data` parsed; modules: files of js/, that it imports by their stems."""
+    """Code that runs in a page and can use `data`; modules: files of js/, which it imports by their stems."""
     urls = {Path(name).stem: as_data(module(name).encode(), "text/javascript;charset=utf-8") for name in modules}
     read = 'const data = JSON.parse(document.getElementById("data").textContent);'
     imports, _, rest = code.partition("\n\n")
@@ -69,18 +70,18 @@ def script(modules: Iterable[str], code: str, data: Any) -> Text:
 
 
 def as_data(data: bytes, kind: str) -> str:
-    """Bytes as the address of a picture or module that a page holds inside; kind: its media type."""
+    """A data: address with these bytes; kind: their media type."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def as_json(value: Any) -> str:
-    """JSON that can stand in a page: nothing in it ends the script that it stands in."""
+    """JSON that can be put into a script of a page: nothing in it ends the script."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def table(rows: Iterable[Sequence[object]], heads: Sequence[str] = ()) -> Text:
-    """Rows of plain words or numbers, the first of each its name; wider than a phone, it is moved by itself."""
+    """Rows of plain words or numbers, the first of each its heading. A table too wide for a phone scrolls by itself."""
     top = f"<thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in heads)}</tr></thead>" if heads else ""
     lines = "".join(f"<tr><th>{escape(first)}</th>{_cells(rest)}</tr>" for first, *rest in rows)
     return f'<div class="scroll"><table>{top}<tbody>{lines}</tbody></table></div>'
@@ -91,24 +92,24 @@ def _cells(row: Iterable[object]) -> Text:
 
 
 def escape(value: object) -> Text:
-    """What came from elsewhere, as words."""
+    """Any text as HTML that shows it."""
     return html.escape(str(value))
 
 
 def numbers(values: Mapping[str, object]) -> Text:
-    """Names and values, to be seen at once."""
+    """Names and values as large cards."""
     cards = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
     return f'<dl class="numbers">{"".join(cards)}</dl>'
 
 
 def figure(address: str, caption: Text, *, wide: bool = False) -> Text:
-    """A picture and its words; a wide one keeps a size that can be read, and is moved by itself on a phone."""
+    """A picture and its caption. On a phone a wide one keeps its size and scrolls by itself."""
     kind = ' class="wide"' if wide else ""
     return f'<figure{kind}><img src="{address}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
 def bars(values: Sequence[tuple[str, float]]) -> Text:
-    """Names and positive numbers as bars, whose lengths are those of the numbers' logarithms."""
+    """Names and positive numbers as bars on a logarithmic scale."""
     most = max((math.log10(1 + value) for _, value in values), default=1.0)
     rows = "".join(
         f'<tr><th>{escape(name)}</th><td>{value:,.4g}</td><td style="width: 50%">'
@@ -127,6 +128,6 @@ def duration(seconds: float) -> str:
 
 
 def contents(links: Mapping[str, str]) -> Text:
-    """A table of contents: place on this page -> words; beside the page where there is room, else folded above it."""
+    """A table of contents, beside the page or, on a small screen, folded above it. links: anchor -> words."""
     entries = "".join(f'<li><a href="#{escape(place)}">{escape(words)}</a></li>' for place, words in links.items())
     return f'<nav class="contents"><details><summary>Contents</summary><ul>{entries}</ul></details></nav>'

@@ -139,9 +139,8 @@ def histogram(
     low, high = min(values.min(), threshold), max(values.max(), threshold)
     width = (high - low or 1.0) / np.clip(2 * np.sqrt(len(values)), 10, 60)
     edges = threshold + width * np.arange(np.floor((low - threshold) / width), np.ceil((high - threshold) / width) + 2)
-    for name, part, colour in zip(
-        names, (values[values < threshold], values[values >= threshold]), (FAINT, ACCENT), strict=True
-    ):
+    parts = (values[values < threshold], values[values >= threshold])
+    for name, part, colour in zip(names, parts, (FAINT, ACCENT), strict=True):
         axis.hist(part, edges, color=colour, label=f"{name}: {len(part):,}")
     axis.axvline(threshold, color=OTHER, linestyle="--", label=f"threshold: {threshold}")
     axis.set(xlabel=xlabel, ylabel=ylabel)

@@ -150,20 +150,13 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
     about = f"{last['started'][:10]} · {len(entries)} notebooks in {took} · {sum(checks)} of {len(checks)} checks hold"
     systems = gallery.systems(out, MOST_SYSTEMS) if explorer else []
     explored = {"explore": "Its categories, to explore"} if systems else {}
-    links = {
-        "outcome": "What came of it",
-        **explored,
-        "ran": "What ran",
-        **{stage: heading(stage) for stage in entries},
-    }
+    sections = {stage: heading(stage) for stage in entries}
+    links = {"outcome": "What came of it", **explored, "ran": "What ran", **sections}
+    headlines = [entry["headline"]["sentence"] for entry in entries.values() if "headline" in entry]
     parts = [
         f'<h1>{pages.escape(title)}</h1><p class="lead">{pages.escape(about)}</p>',
         '<section id="outcome">',
-        *(
-            f"<p><b>{pages.escape(entry['headline']['sentence'])}</b></p>"
-            for entry in entries.values()
-            if "headline" in entry
-        ),
+        *(f"<p><b>{pages.escape(sentence)}</b></p>" for sentence in headlines),
         pages.numbers(dict(list(results.items())[:MOST_NUMBERS])),
         *(_figure(out, figure) for figure in above),
         f'<p><a href="{beside}">Look through all categories</a></p>' if beside else "",

@@ -1,4 +1,4 @@
-"""The turntable as a widget: a model of points is turned with the mouse, beside the view that training sees."""
+"""The turntable as a widget: a model of points to turn with the mouse, and beside it the view that training sees."""
 
 import numpy as np
 import traitlets
@@ -12,7 +12,7 @@ MODULE = pages.module("turntable.js")
 
 
 class Turntable(InBrowser):
-    """A model of points (n, 3), to turn in the browser, without OpenGL.
+    """A model of points (n, 3) to turn in the browser, without OpenGL.
 
     angles: the camera's three turns in radians, as for `camera.rotation`; point_size: pixels of a point in the view.
     Both can be read and set.
@@ -34,7 +34,7 @@ class Turntable(InBrowser):
         return np.frombuffer(self.points, "<f4").reshape(-1, 3)
 
     def view(self) -> np.ndarray:
-        """What training sees from there, (224, 224) uint8 of 0 and 1."""
+        """The view that training sees at these angles, (224, 224) uint8 of 0 and 1."""
         return camera.render(self.cloud(), camera.rotation(self.angles), point_size=self.point_size)
 
     def png(self) -> bytes:

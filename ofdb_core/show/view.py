@@ -1,4 +1,4 @@
-"""The view of a 3D model that one likes, kept as a picture: by a button under a turntable, or by a call."""
+"""A view of a 3D model, saved as a picture: by a button under the turntable, or by a call."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ofdb_core.families.live_views import cloud
 from ofdb_core.formulas import camera
 from ofdb_core.show.turntable import Turntable
 
-SIDE = 800  # pixels of a kept view
+SIDE = 800  # pixels of a saved view
 
 
 def save(
@@ -25,10 +25,9 @@ def save(
     size: int = SIDE,
     point_size: int = 1,
 ) -> Path:
-    """Write what a camera sees of a model (n, 3) as a PNG of size x size pixels; return its path.
+    """Write a camera's view of a model (n, 3) as a PNG of size x size pixels; return its path.
 
-    turns: in degrees, as the angles of `camera.rotation`; point_size: pixels, 1 to 3. With the same arguments the bytes
-    are the same.
+    turns: the angles of `camera.rotation`, in degrees; point_size: pixels, 1 to 3. Equal arguments give equal bytes.
     """
     rotation = camera.rotation(np.radians(np.asarray(turns, float)))
     image = camera.render(cloud(points), rotation, size=size, point_size=point_size)
@@ -38,7 +37,7 @@ def save(
 
 
 def button(turntable: Turntable, folder: str | Path) -> widgets.HBox:
-    """A button that saves what a turntable shows as <folder>/view_<turns>.png, and says so beside it."""
+    """A button that saves the view of a turntable as <folder>/view_<turns>.png and shows the path beside it."""
     pressed, words = widgets.Button(description="keep this view"), widgets.Label()
 
     def keep(_: Any) -> None:

@@ -1,6 +1,6 @@
-"""Widgets of the kernel: look through the families by their parameters, and turn a 3D model by OpenGL.
+"""Widgets that need the kernel: one to browse the families by their parameters, one to turn a 3D model with OpenGL.
 
-What answers in the browser itself is in `explorer` and `turntable`.
+Those that work in the browser alone are in `explorer` and `turntable`.
 """
 
 import html
@@ -19,21 +19,17 @@ from ofdb_core.base import values
 from ofdb_core.data import png
 from ofdb_core.families.registry import Family
 
-ELSEWHERE = ("out", "categories", "workers")  # parameters that no picture depends on
+HIDDEN = ("out", "categories", "workers")  # parameters that no picture depends on
 WIDE = widgets.Layout(width="330px")
 
 
 def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
-    """A box to choose a family, one of its categories and its parameters, and the picture of it, drawn at each change.
+    """Controls for a family, a category and its parameters, beside the picture, which is drawn again at each change.
 
-    The controls come from the family's class of parameters, and begin at the values of its published set.
+    The family's class of parameters says which controls there are; they start at the values of the published set.
     """
-    choice = widgets.Dropdown(
-        options=[(family.title, family) for family in families.values()],
-        description="family",
-        tooltip="the kind of images",
-        layout=WIDE,
-    )
+    options = [(family.title, family) for family in families.values()]
+    choice = widgets.Dropdown(options=options, description="family", tooltip="the kind of images", layout=WIDE)
     number = widgets.IntSlider(0, min=0, max=999, description="category", layout=WIDE, continuous_update=False)
     picture, words = widgets.Image(format="png", width=size, height=size), widgets.HTML()
     panel, controls = widgets.VBox(), dict[str, Any]()
@@ -41,10 +37,10 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
     def draw(_: Any = None) -> None:
         family = choice.value
         try:
-            given = {name: _value(control) for name, control in controls.items()}
-            picture.value = png.of(family.picture(family.example(**given), number.value))
+            parameters = family.example(**{name: _value(control) for name, control in controls.items()})
+            picture.value = png.of(family.picture(parameters, number.value))
             words.value = f"{family.title}, category {number.value}"
-        except (ValueError, MemoryError) as error:  # the last good picture stays
+        except (ValueError, MemoryError) as error:  # the picture before it stays
             words.value = f"<span role='alert'>{html.escape(str(error))}</span>"
 
     def choose(_: Any = None) -> None:
@@ -52,7 +48,7 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
         comments = parameters.comments()
         controls.clear()
         for name, kind in parameters.kinds().items():
-            if name not in ELSEWHERE:
+            if name not in HIDDEN:
                 controls[name] = _control(name, kind, getattr(example, name), comments.get(name, ""))
                 controls[name].observe(draw, "value")
         panel.children = tuple(controls.values())
@@ -65,7 +61,7 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
 
 
 def _control(name: str, kind: Any, value: Any, comment: str) -> Any:
-    """A control for a parameter of an annotated type; what has none of its own is written as JSON."""
+    """The control of a parameter of type `kind`: a list, a check box, a number, or else a text field for JSON."""
     about = {"description": name, "tooltip": comment or name, "layout": WIDE, "style": {"description_width": "120px"}}
     if allowed := typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ():
         return widgets.Dropdown(options=allowed, value=value, **about)
@@ -78,7 +74,7 @@ def _control(name: str, kind: Any, value: Any, comment: str) -> Any:
 
 
 def _value(control: Any) -> Any:
-    """What a control says; a ValueError that names it where it is no JSON."""
+    """The value of a control; a ValueError that names it where its text is not JSON."""
     if not isinstance(control, widgets.Text):
         return control.value
     try:
@@ -91,15 +87,15 @@ NO_PYVISTA = "The viewer needs pyvista: run `pip install -e '.[viewer]'` in the 
 PROBE = "import pyvista; pyvista.Plotter(off_screen=True).screenshot()"
 NO_OPENGL = (
     "pyvista cannot draw here: no OpenGL library was found. Install one (Debian: apt-get install libegl1 "
-    "libgl1-mesa-dri) and run this cell again. The turntable and the views need none."
+    "libgl1-mesa-dri) and run this cell again. The turntable and the views work without it."
 )
 
 
 def viewer(points: np.ndarray) -> Any:
-    """The model in pyvista, to turn with the mouse in JupyterLab; a picture where a notebook runs without a browser.
+    """A model of points (n, 3) in pyvista, to turn with the mouse in JupyterLab; a still picture without a browser.
 
-    points: (n, 3). Without an OpenGL library VTK would crash the kernel, so a process of its own tries it first, and a
-    sentence says what to install.
+    Without an OpenGL library VTK would crash the kernel. So another process tries it first; if that fails, the result
+    is a sentence that says what to install.
     """
     from IPython.display import Markdown
 
@@ -111,7 +107,7 @@ def viewer(points: np.ndarray) -> Any:
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     if subprocess.run([sys.executable, "-c", PROBE], capture_output=True).returncode:
         return Markdown(NO_OPENGL)
-    # which pyvista would start, and which would download a viewer that is not the one shown
+    # pyvista would start it, and it would download another viewer than the one that is shown
     sys.modules.setdefault("trame_vtklocal", None)  # type: ignore[arg-type]
     import pyvista
 

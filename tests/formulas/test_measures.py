@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core.formulas import ifs, measures
+from ofdb_core.formulas import chaos_game, ifs, measures, streams
 
 
 def test_an_area_has_dimension_two_a_line_one_and_a_dot_none():
@@ -31,7 +31,19 @@ def test_filling_and_contrast_of_half_a_white_image():
 def test_a_system_of_halves_contracts_by_a_half_whatever_its_turns():
     turn = np.array([[0.0, -1.0], [1.0, 0.0]]) / 2
     system = ifs.IFS(np.stack([np.eye(2) / 2, turn]), np.zeros((2, 2)), np.array([0.25, 0.75]))
-    assert measures.contraction(system) == pytest.approx(0.5)
+    assert measures.average_contraction(system) == pytest.approx(0.5)
+
+
+def test_a_system_may_settle_though_its_average_contraction_is_above_one():
+    """The bound is not sharp: two maps of norm 1.25, each of which shrinks what the other one stretches."""
+    maps = np.array([[[0.0, 1.25], [0.1, 0.0]], [[0.0, 1.25], [0.2, 0.0]]])
+    system = ifs.IFS(maps, np.ones((2, 2)), np.array([0.5, 0.5]))
+    assert measures.average_contraction(system) == pytest.approx(1.25)
+    choices = streams.choices(100_000)
+    orbit = chaos_game.orbit(system, choices)
+    shifted = chaos_game.orbit(ifs.IFS(maps, np.ones((2, 2)) * 1.001, system.p), choices)
+    assert np.abs(orbit).max() < 5
+    assert np.abs(shifted - orbit).max() < 0.01
 
 
 @pytest.mark.parametrize("size", [32, 64, 100, 361])

@@ -61,15 +61,15 @@ def size_of(root):
 def test_a_gallery_knows_what_its_families_know(run):
     sets = {each["name"]: each for each in gallery.of_run(run, record.read(run), pictures=2)}
     assert set(sets) == {"2d", "3d", "visualatom"}
-    assert {"maps", "contraction", "filling rate", "contrast", "box dimension", "likeness"} <= sets["2d"][
-        "properties"
-    ].keys()
+    known = {"maps", "average contraction", "filling rate", "contrast", "box dimension", "likeness"}
+    assert known <= sets["2d"]["properties"].keys()
     assert sets["3d"]["systems"]["d"] == 3
     assert sets["3d"]["pictures"] == 2
     assert "vertices" in sets["visualatom"]["properties"]
     for each in sets.values():
         assert {len(values) for values in each["properties"].values()} == {len(each["names"])}
-        assert all(each["meanings"][name] or name not in gallery.MEANINGS for name in each["properties"])
+        assert each["meanings"].keys() == each["properties"].keys()
+        assert all(each["meanings"].values())
         assert all((run / name).is_file() for names in each["files"] for name in names)
 
 
@@ -111,6 +111,12 @@ def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
     tiles = page.locator(".tile")
     assert page.locator("output.count").inner_text() == "40 of 40"
     shown = gallery.of_run(run, record.read(run))[0]
+    page.get_by_text("what the numbers mean").click()
+    for meaning in shown["meanings"].values():
+        assert page.locator(".meanings").get_by_text(meaning).is_visible()
+    assert page.locator(".filter").nth(4).get_attribute("title") == shown["meanings"]["average contraction"]
+    tab.shoot("gallery-meanings")
+    page.get_by_text("what the numbers mean").click()
     page.get_by_label("sort by").first.select_option("filling rate")
     page.get_by_label("sort downwards").click()
     fullest = int(np.argmax(shown["properties"]["filling rate"]))

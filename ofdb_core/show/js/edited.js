@@ -31,7 +31,10 @@ export class Edited {
 
   /** As `change`, of one map, the selected one or another; of(row): the new row. */
   changeMap(of, map = this.selected, how = {}) {
-    this.change(this.rows.map((row, i) => (i === map ? of(row) : row)), how);
+    this.change(
+      this.rows.map((row, i) => (i === map ? of(row) : row)),
+      how,
+    );
   }
 
   /** Let p follow the areas of the maps, or let it be. */
@@ -90,14 +93,16 @@ export class Edited {
   /** One map more: the selected one at half the size, moved by `by` to the right and up. */
   add(by) {
     if (this.rows.length >= MOST_MAPS) throw new Error(`A system has at most ${MOST_MAPS} maps.`);
-    const [a, b, c, d, e, f, p] = this.rows[this.selected], copy = [a / 2, b / 2, c / 2, d / 2, e + by, f + by, p / 2];
+    const [a, b, c, d, e, f, p] = this.rows[this.selected];
+    const copy = [a / 2, b / 2, c / 2, d / 2, e + by, f + by, p / 2];
     this.selected = this.rows.length;
     this.change([...this.rows, copy].map((row) => row.with(6, row[6] / (1 + copy[6]))));
   }
 
   /** Without the selected map. */
   remove() {
-    const left = this.rows.filter((_, i) => i !== this.selected), total = left.reduce((sum, row) => sum + row[6], 0);
+    const left = this.rows.filter((_, i) => i !== this.selected);
+    const total = left.reduce((sum, row) => sum + row[6], 0);
     this.change(left.map((row) => row.with(6, total ? row[6] / total : 1 / left.length)));
   }
 
@@ -108,6 +113,9 @@ export class Edited {
     const rest = 1 - this.rows[this.selected][6];
     const share = (row) => (rest ? (row[6] * (1 - p)) / rest : (1 - p) / (this.rows.length - 1));
     this.follow = false;
-    this.change(this.rows.map((row, i) => row.with(6, i === this.selected ? p : share(row))), { maps: true });
+    this.change(
+      this.rows.map((row, i) => row.with(6, i === this.selected ? p : share(row))),
+      { maps: true },
+    );
   }
 }

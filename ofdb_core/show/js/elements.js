@@ -1,38 +1,67 @@
 // Elements of a page, and what is told to who uses them.
 
-/** An HTML element (or with `svg:` before its name one of SVG), with attributes, `on` listeners, and children. */
-export function h(name, attributes = {}, ...children) {
-  const element = name.startsWith("svg:")
-    ? document.createElementNS("http://www.w3.org/2000/svg", name.slice(4)) : document.createElement(name);
+/** Give an element attributes, and `on` listeners; none for a value of false or null. */
+export function assign(element, attributes) {
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (value !== false && value !== null) element.setAttribute(key, value === true ? "" : value);
   }
+}
+
+/**
+ * An HTML element (or with `svg:` before its name one of SVG), with attributes, `on` listeners, and children.
+ * @template {keyof HTMLElementTagNameMap | `svg:${keyof SVGElementTagNameMap}`} Name
+ * @param {Name} name
+ * @param {Record<string, any>} attributes
+ * @param {(Node | string)[]} children
+ * @returns {Name extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Name]
+ *   : Name extends `svg:${infer Tag extends keyof SVGElementTagNameMap}` ? SVGElementTagNameMap[Tag] : never}
+ */
+export function h(name, attributes = {}, ...children) {
+  const element = name.startsWith("svg:")
+    ? document.createElementNS("http://www.w3.org/2000/svg", name.slice(4))
+    : document.createElement(name);
+  assign(element, attributes);
   element.append(...children);
-  return element;
+  return /** @type {any} */ (element);
 }
 
 /** A button; title: what it does, in words. */
-export const button = (text, title, onclick, more = {}) => h("button", { type: "button", title, "aria-label": title, onclick, ...more }, text);
+export const button = (text, title, onclick, more = {}) =>
+  h("button", { type: "button", title, "aria-label": title, onclick, ...more }, text);
 
-/** A labelled input of a number, [label, input]; changed(value) hears of each finite one. said: an `alarm`. */
+/**
+ * A labelled input of a number, [label, input]; changed(value) hears of each finite one. said: an `alarm`.
+ * @returns {[HTMLLabelElement, HTMLInputElement]}
+ */
 export function number(said, name, about, changed, more = {}) {
-  const input = h("input", { type: "number", step: "any", "aria-label": `${name}: ${about}`, title: about, ...more,
+  const input = h("input", {
+    type: "number",
+    step: "any",
+    "aria-label": `${name}: ${about}`,
+    title: about,
+    ...more,
     onchange: said.kindly(() => {
       const value = input.valueAsNumber;
       if (!Number.isFinite(value)) throw new Error(`${name} needs a number.`);
       said.tell("");
       changed(value);
-    }) });
+    }),
+  });
   return [h("label", { title: about }, h("span", {}, name), input), input];
 }
 
-/** Make controls inside `root` anew: the focus stays on the one of the same name, or goes to the one that is `pressed`. */
-export function keepingFocus(root, makeAnew) {
-  const focused = () => root.getRootNode().activeElement, was = root.contains(focused()) ? focused().getAttribute("aria-label") : "";
+/**
+ * Make controls inside `root` anew. The focus, where it was in there, stays on the control of the same name; where there is
+ * none, it goes to the one of the selector `otherwise`.
+ */
+export function keepingFocus(root, makeAnew, otherwise = "[aria-pressed=true]") {
+  const focused = () => root.getRootNode().activeElement;
+  const had = root.contains(focused());
+  const name = had && focused().getAttribute("aria-label");
   makeAnew();
-  if (!was || root.contains(focused())) return;
-  for (const found of [`[aria-label="${was}"]`, "[aria-pressed=true]"])
+  if (!had || root.contains(focused())) return;
+  for (const found of [`[aria-label="${name}"]`, otherwise])
     if (!root.contains(focused())) root.querySelector(found)?.focus({ preventScroll: true });
 }
 
@@ -43,12 +72,14 @@ export function alarm() {
     element.textContent = sentence;
     element.hidden = !sentence;
   };
-  const kindly = (action) => async (...given) => {
-    try {
-      await action(...given);
-    } catch (error) {
-      tell(String(error?.message ?? error));
-    }
-  };
+  const kindly =
+    (action) =>
+    async (...given) => {
+      try {
+        await action(...given);
+      } catch (error) {
+        tell(error instanceof Error ? error.message : String(error));
+      }
+    };
   return { element, tell, kindly };
 }

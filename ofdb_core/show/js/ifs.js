@@ -8,7 +8,8 @@ export const determinant = ([a, b, c, d]) => Math.abs(a * d - b * c);
 
 /** The system with p in proportion to |det A|; in equal parts where every map is flat. */
 export function shared(rows) {
-  const areas = rows.map(determinant), total = areas.reduce((sum, area) => sum + area, 0);
+  const areas = rows.map(determinant);
+  const total = areas.reduce((sum, area) => sum + area, 0);
   return rows.map((row, i) => [...row.slice(0, 6), total ? areas[i] / total : 1 / rows.length]);
 }
 
@@ -35,7 +36,10 @@ export function weightRows(spread) {
 /** Category `number` of 1p-frac around a system: each coefficient times a number in 1 - delta..1 + delta. */
 export function perturbed(rows, delta, seed, number) {
   const factors = new Mersenne([seed, number]).uniform(1 - delta, 1 + delta, 6 * rows.length);
-  return weighted(rows, rows.map((_, i) => factors.subarray(6 * i, 6 * i + 6)));
+  return weighted(
+    rows,
+    rows.map((_, i) => factors.subarray(6 * i, 6 * i + 6)),
+  );
 }
 
 /** The system as one line that ofdb_core.formulas.ifs.parse reads: numbers of a map by spaces, maps by semicolons. */
@@ -47,7 +51,10 @@ export const toCSV = (rows) =>
 
 /** The system of a line or of a CSV's text; without a seventh number p follows |det A|. Throws what is wrong. */
 export function parse(text) {
-  const lines = text.split(/[;\n]/).map((line) => line.trim()).filter(Boolean);
+  const lines = text
+    .split(/[;\n]/)
+    .map((line) => line.trim())
+    .filter(Boolean);
   const rows = lines.map((line) => line.split(/[\s,]+/).map(Number));
   if (!rows.length) throw new Error("There are no numbers in it.");
   rows.forEach((row, i) => {
@@ -80,12 +87,25 @@ const third = Math.PI / 3;
 export const CLASSICS = {
   "Sierpinski triangle": shared([half(0, -0.5, -0.5), half(0, 0.5, -0.5), half(0, 0, 0.5)]),
   "Barnsley's fern": [
-    [0, 0, 0, 0.16, 0, -0.84, 0.01], [0.85, 0.04, -0.04, 0.85, 0.04, 0.17, 0.85],
-    [0.2, -0.26, 0.23, 0.22, -0.26, -0.46, 0.07], [-0.15, 0.28, 0.26, 0.24, 0.28, -0.672, 0.07]],
-  "Heighway dragon": shared([half(Math.PI / 4, -0.25, 0, Math.SQRT1_2), half((3 * Math.PI) / 4, 0.75, 0, Math.SQRT1_2)]),
-  "Koch curve": shared([half(0, -2 / 3, 0, 1 / 3), half(third, -1 / 6, Math.sqrt(3) / 6, 1 / 3),
-    half(-third, 1 / 6, Math.sqrt(3) / 6, 1 / 3), half(0, 2 / 3, 0, 1 / 3)]),
-  "Tree": [
-    [0, 0, 0, 0.5, 0, -0.5, 0.05], [0.42, -0.42, 0.42, 0.42, -0.42, 0.12, 0.4],
-    [0.42, 0.42, -0.42, 0.42, 0.42, 0.12, 0.4], [0.1, 0, 0, 0.1, 0, -0.2, 0.15]],
+    [0, 0, 0, 0.16, 0, -0.84, 0.01],
+    [0.85, 0.04, -0.04, 0.85, 0.04, 0.17, 0.85],
+    [0.2, -0.26, 0.23, 0.22, -0.26, -0.46, 0.07],
+    [-0.15, 0.28, 0.26, 0.24, 0.28, -0.672, 0.07],
+  ],
+  "Heighway dragon": shared([
+    half(Math.PI / 4, -0.25, 0, Math.SQRT1_2),
+    half((3 * Math.PI) / 4, 0.75, 0, Math.SQRT1_2),
+  ]),
+  "Koch curve": shared([
+    half(0, -2 / 3, 0, 1 / 3),
+    half(third, -1 / 6, Math.sqrt(3) / 6, 1 / 3),
+    half(-third, 1 / 6, Math.sqrt(3) / 6, 1 / 3),
+    half(0, 2 / 3, 0, 1 / 3),
+  ]),
+  Tree: [
+    [0, 0, 0, 0.5, 0, -0.5, 0.05],
+    [0.42, -0.42, 0.42, 0.42, -0.42, 0.12, 0.4],
+    [0.42, 0.42, -0.42, 0.42, 0.42, 0.12, 0.4],
+    [0.1, 0, 0, 0.1, 0, -0.2, 0.15],
+  ],
 };

@@ -9,12 +9,13 @@ export class Mersenne {
       state[0] = seed;
       for (let i = 1; i < 624; i++) state[i] = Math.imul(1812433253, state[i - 1] ^ (state[i - 1] >>> 30)) + i;
     };
-    if (typeof key === "number") return begin(key), this;
+    if (typeof key === "number") return (begin(key), this);
     begin(19650218);
-    let i = 1, j = 0;
+    let i = 1;
+    let j = 0;
     const step = (factor, added) => {
       state[i] = (state[i] ^ Math.imul(state[i - 1] ^ (state[i - 1] >>> 30), factor)) + added;
-      if (++i === 624) (state[0] = state[623]), (i = 1);
+      if (++i === 624) ((state[0] = state[623]), (i = 1));
     };
     for (let left = Math.max(624, key.length); left; left--) {
       step(1664525, key[j] + j);
@@ -58,7 +59,8 @@ export class Mersenne {
 
   /** A number in low..high - 1, as randint(low, high) of NumPy. */
   integer(low, high) {
-    const span = high - 1 - low, mask = 2 ** (32 - Math.clz32(span)) - 1;
+    const span = high - 1 - low;
+    const mask = 2 ** (32 - Math.clz32(span)) - 1;
     for (;;) {
       const drawn = (this.word() & mask) >>> 0;
       if (drawn <= span) return low + drawn;
@@ -68,7 +70,7 @@ export class Mersenne {
   /** n binary 3 x 3 patches in 1..511, as random.randrange(1, 512) of Python. */
   patches(n) {
     const out = new Uint16Array(n);
-    for (let i = 0; i < n; ) {
+    for (let i = 0; i < n;) {
       const top = this.word() >>> 23;
       if (top !== 511) out[i++] = top + 1;
     }

@@ -1,0 +1,57 @@
+// The system as text: read from a box, copied, and saved.
+
+import { button, h } from "./elements.js";
+import { parse, toCSV, toText } from "./ifs.js";
+
+/** The system as text, and where to take it; options as for `mount`, off(): whether it runs off. Returns two rows of elements. */
+export function textsOf(options, edited, said, open, off) {
+  const told = h("span", { class: "ofdb-note", role: "status" });
+  const note = (text) => (told.textContent = text);
+  const box = h("textarea", {
+    rows: 2,
+    spellcheck: "false",
+    "aria-label": "A system as text",
+    title: "a line (maps separated by ;) or a CSV's text; press Enter to open it",
+    placeholder: "paste a system here: a b c d e f p; a b c …",
+    onkeydown: (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter" && !event.shiftKey) (event.preventDefault(), read());
+    },
+  });
+  const read = said.kindly(() => open(parse(box.value)));
+  const copy = (what, make) =>
+    said.kindly(async () => {
+      const text = make(edited.rows);
+      said.tell("");
+      box.value = text;
+      try {
+        await navigator.clipboard.writeText(text);
+        note(`${what} is in the clipboard and in the box.`);
+      } catch {
+        // a page that came by plain http has no clipboard, and a reader may refuse it
+        box.select();
+        note(`${what} is in the box, selected: this page may not use the clipboard.`);
+      }
+    });
+  const save = said.kindly(async () => {
+    if (off())
+      throw new Error(
+        "A system that runs off to infinity is not saved, since it has no picture. Make a map smaller, or undo.",
+      );
+    said.tell("");
+    if (options.save) return note(await options.save(edited.rows));
+    const file = new Blob([toCSV(edited.rows)], { type: "text/csv" });
+    h("a", { href: URL.createObjectURL(file), download: "00000.csv" }).click();
+    note("00000.csv was saved among the downloads.");
+  });
+  return [
+    [box],
+    [
+      button("open", "open the system in the box", read),
+      button("copy line", "copy the system as a line of text", copy("The line", toText)),
+      button("copy CSV", "copy the system as the text of a category's file", copy("The CSV", toCSV)),
+      button("save", "save the system as a category's file", save, { class: "ofdb-main" }),
+      told,
+    ],
+  ];
+}
