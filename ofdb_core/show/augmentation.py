@@ -4,7 +4,7 @@ from ofdb_core.batches.recipe import BatchRecipe
 
 
 def in_words(recipe: BatchRecipe) -> str:
-    """A Markdown list: how training images are cropped, changed and mixed, and which share of them.
+    """A Markdown list: how training images are cropped, changed and mixed, and what share of them.
 
     What the recipe leaves out is not in it.
     """
@@ -12,13 +12,12 @@ def in_words(recipe: BatchRecipe) -> str:
     shares = {
         "mirrored": recipe.hflip,
         "turned upside down": recipe.vflip,
-        f"changed by `{recipe.auto_augment}`: turned, sheared, moved, posterised, brighter and the like": float(
-            recipe.auto_augment is not None
-        ),
         "partly covered by a box of noise": recipe.erasing,
     }
     lines = [f"each image is a crop of {low:.0%} to {high:.0%} of its area"]
     lines += [f"{share:.0%} of the images are {change}" for change, share in shares.items() if share]
+    if recipe.auto_augment:
+        lines.append(f"`{recipe.auto_augment}` may turn, shear, move, posterise or brighten an image")
     return "\n".join(f"- {line}" for line in [*lines, _mixing(recipe)])
 
 

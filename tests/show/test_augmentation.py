@@ -18,11 +18,11 @@ def test_what_a_recipe_leaves_out_is_not_named():
     [
         ({"hflip": 0.5}, "50% of the images are mirrored"),
         ({"vflip": 0.25}, "25% of the images are turned upside down"),
-        ({"auto_augment": "rand-m9-mstd0.5-inc1"}, "100% of the images are changed by `rand-m9-mstd0.5-inc1`"),
+        ({"auto_augment": "rand-m9-mstd0.5-inc1"}, "`rand-m9-mstd0.5-inc1` may turn, shear, move,"),
         ({"erasing": 0.1}, "10% of the images are partly covered by a box of noise"),
     ],
 )
-def test_each_operation_of_a_recipe_is_named_with_its_share(values, line):
+def test_each_operation_of_a_recipe_is_named(values, line):
     words = augmentation.in_words(tiny.of("4_pretrain", **{**OFF, **values}))
     assert f"- {line}" in words
     assert len(words.splitlines()) == 3
