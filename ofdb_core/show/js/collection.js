@@ -21,7 +21,12 @@
 export const rounded = (value, digits = 4) =>
   Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(digits)));
 
-const bytesOf = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+function bytesOf(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i); // Uint8Array.from takes thirty times as long
+  return bytes;
+}
 
 export class Collection {
   /** @param {CollectionData} data */

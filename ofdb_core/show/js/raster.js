@@ -138,8 +138,7 @@ export function palette(kind) {
 /** Show a picture of palette indices on a canvas, which takes its size. */
 export function paint(canvas, image, kind) {
   const table = colours(palette(kind));
-  put(
-    canvas,
-    Uint32Array.from(image, (index) => table[index]),
-  );
+  const words = new Uint32Array(image.length);
+  for (let i = 0; i < image.length; i++) words[i] = table[image[i]];
+  put(canvas, words);
 }
