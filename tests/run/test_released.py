@@ -12,7 +12,7 @@ from ofdb_core.run import reasons, road
 from ofdb_core.show import compare, report
 from ofdb_core.training import pretrained
 
-RELEASED = sorted((Path(__file__).parent / "released").glob("*.tar.xz"))
+RELEASED = sorted((Path(__file__).parents[1] / "released").glob("*.tar.xz"))
 
 
 @pytest.fixture(params=RELEASED, ids=lambda path: path.name)
