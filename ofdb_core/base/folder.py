@@ -147,9 +147,9 @@ class Folder:
     def made_by(self, parameters: Mapping[str, Any]) -> str | None:
         """The version of the code that made the folder, if it was made from these parameters and passes `verify`."""
         manifest = self._manifest()
-        if manifest is None or portable(manifest.get("parameters")) != portable(parameters) or self.verify():
+        if manifest is None or portable(manifest["parameters"]) != portable(parameters) or self.verify():
             return None
-        return manifest.get("code")
+        return manifest["code"]
 
     def is_current(self, head: Header) -> bool:
         """Whether the folder was made from `head` and passes `verify`."""

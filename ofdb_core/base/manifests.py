@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Required, TypedDict
 
-from ofdb_core.base import provenance
+from ofdb_core.base import provenance, values
 
 # behind the folder's name and a point
 MANIFEST = "manifest.json"
@@ -46,16 +46,13 @@ def header(parameters: Mapping[str, Any], *functions: Callable | str, license: s
 
 def check_header(head: Any) -> None:
     """A ValueError unless `head`, which was read from a file, is a header."""
-    if not isinstance(head, dict):
-        raise ValueError("it is not a mapping")
-    texts = all(isinstance(head.get(name, ""), str) for name in ("code", "name"))
-    if not isinstance(head.get("parameters", {}), dict) or not texts:
-        raise ValueError("parameters must be a mapping, code and name text")
+    if flaw := values.flaw(head, Header):
+        raise ValueError(flaw)
 
 
 def same(one: Header, other: Header) -> bool:
     """Whether two headers have the same parameters and code."""
-    return portable(one.get("parameters")) == portable(other.get("parameters")) and one.get("code") == other.get("code")
+    return portable(one["parameters"]) == portable(other["parameters"]) and one["code"] == other["code"]
 
 
 def dated() -> dict[str, Any]:

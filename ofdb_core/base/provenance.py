@@ -28,13 +28,13 @@ PACKAGES = ("numpy", "numba", "pillow", "matplotlib", "scikit-learn", "torch", "
 COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  # the wings whose code makes results
 KEEPING = tuple(
     f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes", "timm_config")
-)  # make none
+)  # whose code makes none
 SETTING = "setting"  # the function that declares a parameter's default and comment; its value is in the record
 
 
 def notebook_of(stage: str) -> Path:
-    """The notebook file of a stage: of its name, or else the one that serves every family."""
-    # looked up, not put together: a name may come from a record, and lead anywhere
+    """The notebook file of a stage: of its name, or else the one that families share."""
+    # looked up, not joined to a path: a name may come from a record, and lead anywhere
     own = {path.stem: path for path in NOTEBOOKS.glob("*.ipynb")}
     return own.get(stage, NOTEBOOKS / f"{SHARED_NOTEBOOK}.ipynb")
 
@@ -187,10 +187,10 @@ def code_version(*roots: str | Callable) -> str:
 
 
 def commit() -> str | None:
-    """The commit of this project's code, with '+' where tracked files differ from it; None where it is not known.
+    """The commit of this project's code, with '+' where tracked files differ from it; None where it is unknown.
 
-    It is that of the checkout, or the one that pip installed from a repository, and never that of another repository in
-    which the package may lie with its environment.
+    It is the checkout's, or the one that pip installed from a repository; never that of another repository that the
+    package's environment may lie in.
     """
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:
@@ -234,5 +234,5 @@ def machine() -> str:
             if line.startswith("model name")
         ]
         model = names[0] if names else model
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # macOS has it not
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # macOS lacks it
     return f"{model}, {cores} cores, {platform.system()} {platform.machine()}"

@@ -10,12 +10,10 @@ import io
 import json
 import re
 import time
-import types
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from ofdb_core.base import files, folder, manifests, provenance
+from ofdb_core.base import files, folder, manifests, provenance, values
 from ofdb_core.base.files import Unreadable
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
@@ -70,14 +68,6 @@ class Entry(TypedDict):
     results: dict[str, Any]
 
 
-ENTRY: dict[str, Any] = {  # of an entry: name -> types of its value
-    **dict.fromkeys(("parameters", "versions", "reads", "writes", "results"), dict),
-    **dict.fromkeys(("code", "machine", "started"), str),
-    "commit": (str, types.NoneType),
-    **dict.fromkeys(("figures", "checks"), list),
-}
-
-
 class CheckError(AssertionError):
     """A notebook's check against an independent number did not hold."""
 
@@ -96,25 +86,13 @@ def read(out: str | Path) -> dict[str, Entry]:
         raise Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
 
 
-def _check(notebook: str, entry: Any) -> None:
-    """A ValueError unless this can be a notebook's entry, whose files lie in the record's folder."""
-    wanted = {name: entry[name] for name in ENTRY}
-    wrong = [name for name in ENTRY if not isinstance(wanted[name], ENTRY[name])]
-    wrong += [name for name in ("figures", "checks") if not all(isinstance(row, dict) for row in entry[name])]
-    names = [notebook, *entry["writes"]]
-    if not wrong:
-        rows: list[tuple[Any, Iterable[str], type]] = []
-        rows += [(figure, ("file", "caption", "sha256"), str) for figure in entry["figures"]]
-        rows += [(check, ("sentence",), str) for check in entry["checks"]]
-        rows += [(check, ("holds",), bool) for check in entry["checks"]]
-        rows += [(entry[name], entry[name].keys(), str) for name in ("reads", "writes")]
-        rows += [(entry["headline"], ("sentence", "figure"), str)] if "headline" in entry else []
-        wrong = [f"{key} of {notebook}" for row, keys, kind in rows for key in keys if not isinstance(row[key], kind)]
-        names += [figure["file"] for figure in entry["figures"]]
-        names += [entry["headline"]["figure"]] if "headline" in entry else []
-    if wrong:
-        raise ValueError(f"{wrong[0]}: wrong type")
-    for name in names:
+def _check(notebook: str, entry: Entry) -> None:
+    """A ValueError unless this is a notebook's entry, whose files lie in the record's folder."""
+    if flaw := values.flaw(entry, Entry):
+        raise ValueError(f"{notebook}: {flaw}")
+    figures = [figure["file"] for figure in entry["figures"]]
+    headline = [entry["headline"]["figure"]] if "headline" in entry else []
+    for name in [notebook, *entry["writes"], *figures, *headline]:
         if problem := files.problem_of(name):
             raise ValueError(f"{name!r} {problem}")
 

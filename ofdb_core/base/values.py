@@ -114,6 +114,10 @@ def _matches(value: object, kind: Any) -> bool:
         return any(value == known and type(value) is type(known) for known in args)
     if origin is list:
         return isinstance(value, list) and all(_matches(entry, args[0]) for entry in value)
+    if origin is dict:
+        return _matches(value, dict) and all(_matches(entry, args[1]) for entry in value.values())  # type: ignore
+    if typing.is_typeddict(kind):
+        return flaw(value, kind) is None
     if kind is float:
         return isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     if kind is int:
@@ -122,7 +126,19 @@ def _matches(value: object, kind: Any) -> bool:
         return isinstance(value, str) and value == value.encode(errors="ignore").decode()
     if kind is dict:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
-    return isinstance(value, kind)
+    return kind is Any or isinstance(value, kind)
+
+
+def flaw(value: object, shape: Any) -> str | None:
+    """What keeps a value, read from a file, from being of a TypedDict: a key that is missing or has a wrong type."""
+    if not isinstance(value, dict):
+        return "it is not a mapping"
+    for name, kind in typing.get_type_hints(shape).items():
+        if name in value and not _matches(value[name], kind):
+            return f"{name} has a wrong type"
+        if name not in value and name in shape.__required_keys__:
+            return f"{name} is missing"
+    return None
 
 
 def _is_finite(value: Real) -> bool:

@@ -33,7 +33,7 @@ Entry = tuple[str, str, int, Callable[[], bytes]]  # name; FILE, FOLDER or OTHER
 
 
 def is_archive(path: str | Path) -> bool:
-    """Whether a path is that of a file that `unpacked` takes, by its name; a hidden one is not."""
+    """Whether a path is a file that `unpacked` takes, by its name; hidden files are not."""
     path = Path(path)
     return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
 
@@ -41,9 +41,9 @@ def is_archive(path: str | Path) -> bool:
 def unpacked(path: str | Path, root: str | Path) -> Path:
     """The folder <root>/<name of the archive> with the archive's files, as a Path.
 
-    It is filled as any folder here is: whole or not at all, by one process at a time, continued after an interruption,
-    and kept when it is complete, unchanged and of the same archive (by SHA-256). At most three files are in memory at
-    once, of LARGEST bytes each: one is read while one is written and one waits. What macOS adds is left out. A
+    It is filled as any folder of results: whole or not at all, by one process at a time, continued after an
+    interruption, and kept while it is complete, unchanged and of the same archive (by SHA-256). At most three files, of
+    LARGEST bytes each, are in memory: one is read while one is written and one waits. What macOS adds is left out. A
     ValueError names the archive if it is damaged, needs more room than the disk has, or holds an entry that must not be
     written: one that leaves the folder, is a link or a device, or has the name of another.
     """

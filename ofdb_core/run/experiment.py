@@ -41,10 +41,9 @@ def run(
     these are used, as many as can share a batch equally. On the machines of a cluster other than the first, only these
     trainings run: the folder `out` is one for all machines, and the first one has checked everything.
     """
-    out, overrides = _place(out or project.RUNS / experiment), list(overrides)
+    out, overrides = _run_folder(out or project.RUNS / experiment), list(overrides)
     checked = parameter_files.checked(experiment, _chosen(experiment, only), overrides, out)
-    for line in notices(checked, overrides):
-        print(line, flush=True)
+    _say(notices(checked, overrides))
     how = launch.check(options) if options else None
     launched = [stage for stage in checked if launch.is_launched(provenance.notebook_of(stage))]
     if options and how and how.machine_rank:
@@ -52,24 +51,27 @@ def run(
         return
     _check_inputs(checked)
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
-    _check_possible(todo, how.num_processes or 1 if how else 1)
+    _check_possible(todo, (how and how.num_processes) or 1)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
-    for line in forecast(experiment, todo):
-        print(line, flush=True)
+    _say(forecast(experiment, todo))
     began = time.time()
     with _alone(out):
         for stage, parameters in checked.items():
             _bring_up_to_date(stage, parameters, out, options if stage in launched else None)
-    for line in _outcome(checked, out, time.time() - began):
-        print(f"{experiment}: {line}")
+    _say(f"{experiment}: {line}" for line in _outcome(checked, out, time.time() - began))
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
 
 
 def price(experiment: str, *, overrides: Iterable[tuple[str, str]] = (), seconds: float = 60.0) -> Iterator[str]:
-    """The lines that tell what an experiment costs on this machine; nothing is left of what is measured."""
+    """What an experiment costs on this machine, in lines; the files of the measurement are removed again."""
     from ofdb_core.run import cost, trial
 
     overrides, every = list(overrides), parameter_files.notebooks(experiment)
-    checked = parameter_files.checked(experiment, every, overrides, _place(project.RUNS))
+    checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS))
     _check_possible(checked, 1)
     costs = trial.measure(checked, seconds=seconds)
     yield from cost.table(experiment, costs, note=not overrides)
@@ -84,20 +86,20 @@ def _chosen(experiment: str, only: Collection[str]) -> list[str]:
     return [stage for stage in every if not only or stage in only]
 
 
-def _place(out: str | Path) -> Path:
+def _run_folder(out: str | Path) -> Path:
     """The absolute path of an experiment's folder, there or not; a UsageError where there can be none."""
-    place = Path(os.path.realpath(out))
+    folder = Path(os.path.realpath(out))
     try:
         with contextlib.suppress(FileNotFoundError):
-            (place / LONGEST).stat()
+            (folder / LONGEST).stat()
     except (OSError, ValueError) as error:
-        raise UsageError(_no_folder(place, error)) from error
-    return place
+        raise UsageError(_no_folder(folder, error)) from error
+    return folder
 
 
-def _no_folder(place: Path, error: OSError | ValueError) -> str:
-    reason = error.strerror if isinstance(error, OSError) else error
-    return f"{shown(str(place))}: nothing can be written here ({reason}); give another --out"
+def _no_folder(folder: Path, error: OSError | ValueError) -> str:
+    why = error.strerror if isinstance(error, OSError) else error
+    return f"{shown(str(folder))}: nothing can be written here ({why}); give another --out"
 
 
 def notices(chosen: Collection[str], overrides: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -124,7 +126,7 @@ def _check_inputs(checked: Mapping[str, NotebookParameters]) -> None:
 
 
 def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> None:
-    """Refuse, all at once, what only a slow look can tell: whether there is such a model, whether a batch divides."""
+    """Refuse, all at once, what takes time to find out: a model that does not exist, a batch that does not divide."""
     problems = []
     for stage, parameters in checked.items():
         try:
@@ -142,7 +144,7 @@ def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> N
 
 
 def forecast(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
-    """What will run and about how long it takes here; a second of a training tells, where it runs on the processor."""
+    """What will run and about how long it takes here; without a GPU, a second of a training is measured for that."""
     trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
     if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
         return
@@ -195,7 +197,7 @@ def _bring_up_to_date(stage: str, checked: NotebookParameters, out: Path, option
 
 
 def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) -> None:
-    """Train by a notebook's script in several processes; the notebook then finds the training done."""
+    """Train by a notebook's script in several processes; the notebook, run afterwards, finds the training done."""
     script = out / f"{stage}.py"
     launch.export(provenance.notebook_of(stage), checked.changes(), script)
     print(f"{stage}: accelerate launch {options} {script}", flush=True)
@@ -206,7 +208,7 @@ def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) ->
 
 
 def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
-    """Run a stage's notebook, or the one that serves it."""
+    """Run a stage's notebook: its own, or the one that families share."""
     if (out / f"{stage}.ipynb").is_symlink():
         raise UsageError(f"{out / stage}.ipynb: a link, which would be written through; move it away")
     source = provenance.notebook_of(stage)
@@ -214,7 +216,7 @@ def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
     try:
         files.write_whole(out / f"{stage}.yaml", parameter_files.to_yaml(checked.values()))
         notebook.execute(source, {**checked.changes(), **served}, out / f"{stage}.ipynb")
-    except BrokenPipeError:  # nobody reads what is printed here
+    except BrokenPipeError:  # nobody reads the output
         raise
     except OSError as error:  # not a cell's own, which is a NotebookError
         raise notebook.NotebookError(
