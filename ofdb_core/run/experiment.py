@@ -1,4 +1,4 @@
-"""An experiment: the stages for which params/<experiment>/ has a file, run in order.
+"""An experiment: the stages that params/<experiment>.yaml names, run in order.
 
 All parameters of all stages are checked before the first one starts. A stage that is done, and whose parameters, inputs
 and code are unchanged, is skipped.

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 import tarfile
@@ -8,7 +7,7 @@ import timm
 import tiny
 import torch
 
-from ofdb_core.base import folder, manifests, provenance
+from ofdb_core.base import folder, provenance
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 from ofdb_core.stages import pretrain
@@ -87,27 +86,6 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
     assert "kept" not in told
     assert (anew.code, anew.outdated) == ("another", False)
     assert folder.complete(tmp_path / "pretrain")["parameters"]["weight_decay"] == 0.5
-
-
-def test_a_finished_training_outlives_new_names_and_new_parameters(data, tmp_path, capsys):
-    made = tiny.trained(settings(data, tmp_path))
-    path = manifests.beside(tmp_path / "pretrain", manifests.MANIFEST)
-    facts = json.loads(path.read_text())
-    had = facts["parameters"]
-    had["views"] = had.pop("samples")  # as version 0.1.0 wrote it
-    for name in ("decay_positions", "mix_groups", "pipeline", "augmentation_repeats"):
-        del had[name]  # which that version did not have
-    had.update(live_size=224, live_axes=3, live_range=360.0, live_jitter=3.0)
-    had.update(live_point_size=[1, 2], live_points=[0.5, 1.0])  # all that it had of live views
-    assert not [name for name in had if name in ("live_patches", "live_dots", "live_weights", "live_views")]
-    path.write_text(json.dumps({**facts, "code": "an earlier one"}))
-    capsys.readouterr()
-    kept = tiny.trained(settings(data, tmp_path))
-    assert "by other code (an earlier one" in capsys.readouterr().out
-    assert (kept.log, kept.code, kept.outdated) == (made.log, "an earlier one", True)
-    assert "peak learning rate" not in capsys.readouterr().out
-    tiny.trained(settings(data, tmp_path, decay_positions=True))
-    assert "peak learning rate" in capsys.readouterr().out
 
 
 def test_another_recipe_or_other_images_are_trained_anew(data, tmp_path):
