@@ -25,7 +25,7 @@ die() { echo "run_all.sh: $*" >&2; exit 1; }
 usage() {
     cat <<'TEXT'
 ./run_all.sh                                   the quickstart, from search to report
-./run_all.sh <experiment> [notebook ...]       all notebooks of params/<experiment>/, or only those named
+./run_all.sh <experiment> [notebook ...]       all notebooks of params/<experiment>.yaml, or only those named
     --params DIR                               a folder of experiments of your own, beside the project's
     --out DIR                                  where results go (default: runs/<experiment>)
     -p NAME VALUE                              another value for a parameter (repeatable; notebook.NAME for one notebook)

@@ -21,8 +21,6 @@ from benchmarks.prepared import KEPT, RELEASE, Measured, timed
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import fractal_2d, fractal_3d, registry, visual_atom
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
-from ofdb_core.run import parameter_files
-from ofdb_core.stages import recipes
 
 FIRST = 40  # candidates that the baseline judges
 MODELS = 1000  # that views are taken of, one after another, where only views are counted
@@ -138,10 +136,9 @@ def view_3d(views):
     return Measured(timed(draw)[0], views, "view", _one_view(root))
 
 
-def _live(data, root, count, **values):
-    """The samples of a folder, and seconds to draw `count` of them, as notebook 4 does by its own values and these."""
-    usual = stages.stages()["4_pretrain"].parameters.defaults()
-    found = registry.samples(data, root, recipes.Pretrain.of({**usual, "data": data, "samples": "live", **values}))
+def _live(data, root, count, **live):
+    """The samples of a folder, and seconds to draw `count` of them, by these parameters of live samples."""
+    found = registry.Drawing(samples="live", live=live).opened(data, root)
 
     def draw():
         for i in range(count):
@@ -150,13 +147,13 @@ def _live(data, root, count, **values):
     return found, timed(draw)[0]
 
 
-def live_3d(views, **values):
+def live_3d(views, **live):
     """n live views on one core, the first reading included. The baseline draws all points, and no viewpoint."""
     root = prepared.models(MODELS)
-    return Measured(_live("models", root, views, **values)[1], views, "view", _one_view(root))
+    return Measured(_live("models", root, views, **live)[1], views, "view", _one_view(root))
 
 
-def instance_2d(images, **values):
+def instance_2d(images, **live):
     """n instances of the released 2D-OFDB from systems alone, on one core; their tables are made before.
 
     The baseline pastes every patch of one, whose dots and patches it is given.
@@ -166,7 +163,7 @@ def instance_2d(images, **values):
     pixels, masks = raster.to_pixels(orbit, RELEASE["size"]), streams.patches(RELEASE["points"], 0, 0)
     bits = np.unpackbits(masks.astype(">u2").view(np.uint8).reshape(-1, 2), axis=1)[:, 7:].reshape(-1, 3, 3)
     slow, theirs = timed(plain.paste, pixels, bits * np.uint8(raster.GRAY), RELEASE["size"])
-    found, seconds = _live("categories", root, images, **values)
+    found, seconds = _live("categories", root, images, **live)
     _same(found.pixels(0), theirs)
     return Measured(seconds, images, "instance", slow)
 
@@ -196,9 +193,8 @@ def write_family(family, images):
 
 
 def _prepare(stage, out, categories):
-    """Fill the folders that the last stage reads, by the notebook's own values."""
-    values = stages.stages()[stage.name].parameters.defaults()
-    stage.write(stage.parameters.of({**values, "out": str(out), "categories": categories}))
+    """Fill the folders that the last stage reads, by their defaults."""
+    stage.write(stage.parameters.of({"out": str(out), "categories": categories}))
 
 
 def verify_family(family, images):
@@ -221,11 +217,11 @@ CASES = {
     "views_3d": (views_3d, [1000]),
     "view_3d": (view_3d, [10_000]),
     "live_3d": (live_3d, [10_000]),
-    "live_3d_both": (functools.partial(live_3d, live_patches="both"), [10_000]),
-    "instance_2d_pattern": (functools.partial(instance_2d, live_patches="pattern"), [10_000]),
-    "instance_2d_texture": (functools.partial(instance_2d, live_patches="texture"), [10_000]),
-    "instance_2d": (functools.partial(instance_2d, live_patches="both"), [10_000]),
-    "instance_2d_varied": (functools.partial(instance_2d, live_patches="both", live_delta=0.1), [1000]),
+    "live_3d_both": (functools.partial(live_3d, patches="both"), [10_000]),
+    "instance_2d_pattern": (functools.partial(instance_2d, patches="pattern"), [10_000]),
+    "instance_2d_texture": (functools.partial(instance_2d, patches="texture"), [10_000]),
+    "instance_2d": (functools.partial(instance_2d, patches="both"), [10_000]),
+    "instance_2d_varied": (functools.partial(instance_2d, patches="both", delta=0.1), [1000]),
     "render_visualatom": (render_visualatom, [1000]),
     **samples.CASES,
 }

@@ -72,8 +72,7 @@ def _images_per_s(rows, kind, model):
 
 
 def _recipe(experiment):
-    values = stages.stages()["4_pretrain"].parameters.defaults()
-    return values | parameter_files.changes(experiment, "4_pretrain")
+    return parameter_files.values(experiment, "4_pretrain")
 
 
 def cost_table():

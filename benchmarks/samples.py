@@ -16,7 +16,6 @@ from benchmarks import prepared
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
 from ofdb_core.data.samples import Images
-from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import recipes
 
@@ -28,8 +27,7 @@ SLOW = 3  # batches of the baseline
 
 def _recipe(experiment, stage, settings, **values):
     """The published recipe of an experiment, with a batch of 32."""
-    defaults = stages.stages()[stage].parameters.defaults()
-    return settings.of({**defaults, **parameter_files.changes(experiment, stage), "batch_size": 32, **values})
+    return settings.of({**parameter_files.values(experiment, stage), "batch_size": 32, **values})
 
 
 def _by_timm(images, recipe, batches):
@@ -74,12 +72,12 @@ def stored_2d(samples, *, finished=True):
 
 def _live(root, samples, **values):
     recipe = _recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain, samples="live", **values)
-    return measure(registry.samples(recipe.data, root, recipe), recipe, samples)
+    return measure(recipe.opened(recipe.data, root), recipe, samples)
 
 
 def live_2d(samples, *, patches="pattern"):
     """Images of the released 2D-OFDB, each with patches of its own, from its categories' files."""
-    return _live(prepared.categories(1000), samples, data="categories", live_patches=patches)
+    return _live(prepared.categories(1000), samples, data="categories", live={"patches": patches})
 
 
 def live_3d(samples):

@@ -21,7 +21,6 @@ from torch.autograd.profiler import record_function
 
 from benchmarks import prepared
 from ofdb_core.batches.source import Batches
-from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import recipes
 from ofdb_core.training import loop, networks, optimizer, precision, processes
@@ -63,7 +62,7 @@ def _network(images, how):
 
 def by_ofdb(root, how, clock):
     """Train with the project's loop."""
-    images = registry.samples(how.data, root, how)
+    images = how.opened(how.data, root)
     source = Batches(images, how, seed=how.seed)
     loop.fit(_network(images, how), source, how, seed=how.seed, watch=clock)
 
@@ -81,14 +80,14 @@ class _Constant(Batches):
 
 def by_nothing(root, how, clock):
     """Train with the project's loop on one constant batch."""
-    images = registry.samples(how.data, root, how)
+    images = how.opened(how.data, root)
     loop.fit(_network(images, how), _Constant(images, how, seed=how.seed), how, seed=how.seed, watch=clock)
 
 
 def by_timm(root, how, clock):
     """Train as timm's own script does, with its loader that keeps the workers busy from epoch to epoch."""
     device = processes.state().device
-    network = _network(registry.samples(how.data, root, how), how).to(device)
+    network = _network(how.opened(how.data, root), how).to(device)
     rate = optimizer.rates(how)[0]
     stepper = create_optimizer_v2(network, opt=how.optimizer, lr=rate, weight_decay=how.weight_decay)
     mixing = FastCollateMixup(num_classes=network.num_classes, **prepared.timms_mixing(how))
@@ -124,10 +123,9 @@ def by_timm(root, how, clock):
 def recipe_of(case, batch):
     """The published recipe of a case, as long as it is measured."""
     name, compiled, _ = CASES[case]
-    values = stages.stages()["4_pretrain"].parameters.defaults()
     short = {"steps": WARM + TIMED, "warmup_steps": 1, "log_every": WARM + TIMED}
     ours = {**short, "batch_size": batch, "loader_workers": WORKERS, "compile": compiled}
-    return recipes.Pretrain.of({**values, **parameter_files.changes(name, "4_pretrain"), **ours})
+    return recipes.Pretrain.of({**parameter_files.values(name, "4_pretrain"), **ours})
 
 
 def _peak_mb():

@@ -1,4 +1,5 @@
 import json
+import textwrap
 
 import pytest
 from browser import browser, tab  # noqa: F401
@@ -19,14 +20,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
-    """A function that makes an experiment `tiny` from notebook -> parameters, in a params folder of its own."""
+    """A function that makes an experiment `tiny` from stage -> parameters or their YAML, in a params folder alone."""
     monkeypatch.setattr(experiments, "PARAMS", tmp_path / "params")
+    (tmp_path / "params").mkdir()
 
-    def make(**notebooks):
-        folder = tmp_path / "params" / "tiny"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, values in notebooks.items():
-            (folder / f"{name}.yaml").write_text(values if isinstance(values, str) else json.dumps(values))
+    def make(**sections):
+        texts = {name: said if isinstance(said, str) else json.dumps(said) for name, said in sections.items()}
+        lines = [f"{name}:\n{textwrap.indent(text, '  ')}\n" for name, text in texts.items()]
+        (tmp_path / "params" / "tiny.yaml").write_text("".join(lines))
         return tmp_path / "out"
 
     return make

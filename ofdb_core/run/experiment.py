@@ -1,4 +1,4 @@
-"""An experiment: the stages for which params/<experiment>/ has a file, run in order.
+"""An experiment: the stages that params/<experiment>.yaml names, run in order.
 
 All parameters of all stages are checked before the first one starts. A stage is skipped if there is no `reason` to run
 it.

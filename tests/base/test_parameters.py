@@ -1,8 +1,8 @@
 import pytest
 import tiny
 
-from ofdb_core.base import parameters, project
-from ofdb_core.families import fractal_2d, fractal_3d
+from ofdb_core.base import parameters, project, values
+from ofdb_core.families import fractal_2d, registry
 from ofdb_core.stages import recipes
 
 SEARCH = {"out": "o", "search_seed": 1, "categories": 5, "filling_rate": 0.2, "search_points": 100_000, "workers": 0}
@@ -75,14 +75,100 @@ def test_all_problems_are_reported_at_once():
 
 
 def test_a_missing_parameter_is_named():
-    with pytest.raises(parameters.ParameterError, match="seed: missing"):
-        fractal_2d.Search.take({"out": "o"})
+    class Needy(parameters.Parameters):
+        size: int
+        """Pixels."""
+
+    with pytest.raises(parameters.ParameterError, match="size: missing"):
+        Needy.take({})
 
 
-def test_names_that_meant_two_things_are_known_by_their_earlier_names_in_a_record():
-    assert fractal_2d.Search.recorded({"seed": 1, "points": 5}) == {"search_seed": 1, "search_points": 5}
-    assert fractal_2d.Explore.recorded({"seed": 1, "points": 5}) == {"search_seed": 1, "points": 5}
-    assert fractal_3d.Render.recorded({"seed": 1, "points": 5}) == {"seed": 1, "model_points": 5}
+class Group(parameters.Parameters):
+    """Two that exclude each other, and a list."""
+
+    exclusive = (("steps", "epochs"),)
+    renamed = {"length": "steps"}
+
+    steps: values.Count | None = 10
+    """Batches:
+    a whole number."""
+    epochs: values.Count | None = None
+    """Passes."""
+    sides: list[int] = [1, 2]
+    """Pixels."""
+
+
+class Whole(Group):
+    """The same, with a mapping and another default."""
+
+    no_effect = ("note",)
+
+    steps: values.Count | None = 20
+    note: str = ""
+    """Of the reader's."""
+    options: dict = {"depth": 4}
+    """Of the network."""
+
+    @classmethod
+    def entries(cls, name, values=None):
+        return [Group] if name == "options" else []
+
+
+def test_a_class_has_fields_defaults_and_comments_of_what_it_inherits():
+    assert Whole.defaults() == {"steps": 20, "epochs": None, "sides": [1, 2], "note": "", "options": {"depth": 4}}
+    assert Whole.comments()["steps"] == "Batches: a whole number."  # of the group, where it says none itself
+    assert Whole.kinds()["note"] is str
+    assert Whole.kind("options.sides") == list[int]
+    assert Whole.kind("options.side") is None
+    with pytest.raises(TypeError):
+        Whole(20)
+    with pytest.raises(AttributeError):
+        Whole().steps = 3
+
+
+def test_a_default_that_is_a_list_is_nobodys():
+    Whole().sides.append(3)
+    Whole.defaults()["options"]["depth"] = 5
+    assert Whole().sides == [1, 2]
+    assert Whole().options == {"depth": 4}
+
+
+def test_values_lie_over_others_by_entry_and_one_of_a_pair_takes_the_others_place():
+    lower = {"steps": 3, "options": {"depth": 4, "heads": 2}}
+    assert Whole.layered(lower, {"options.depth": 5}) == {"steps": 3, "options": {"depth": 5, "heads": 2}}
+    assert Whole.layered(lower, {"options": {"depth": 5}})["options"] == {"depth": 5}
+    assert lower == {"steps": 3, "options": {"depth": 4, "heads": 2}}
+    found = Whole.layered({"steps": 3, "epochs": None}, {"epochs": 2})
+    assert (found["steps"], found["epochs"]) == (None, 2)
+
+
+def test_changes_are_what_is_not_the_default():
+    assert Whole().changes() == {}
+    assert Whole(steps=None, epochs=2, sides=[1, 2]).changes() == {"steps": None, "epochs": 2}
+    assert Whole.of(Whole(note="a").changes()) == Whole(note="a")
+    assert "note" not in Whole(note="a").identity()
+
+
+def test_a_notebook_takes_its_names_and_refuses_those_that_papermill_put_there_and_it_does_not_know():
+    names = {"steps": 5, "note": "a", "numpy": object(), "stage": "x", "In": ["", "# Parameters\nsteps = 5\nstage = 1"]}
+    assert Whole.take(names, besides=["stage"]) == Whole(steps=5, note="a")
+    with pytest.raises(parameters.ParameterError, match=r"^stage: unknown parameter$"):
+        Whole.take(names)
+    injected = {**names, "stepz": 5, "In": ["", "# Parameters\nlength = 1", "# Parameters\nstepz = 5\nnote = 'a'"]}
+    with pytest.raises(parameters.ParameterError, match=r"^stepz: unknown parameter \(did you mean steps\?\)$"):
+        Whole.take(injected)
+    with pytest.raises(parameters.ParameterError, match=r"^length: unknown parameter \(it is called steps here\)$"):
+        Whole.of({"length": 1})
+
+
+def test_the_parameters_of_live_samples_are_whole_in_what_a_training_is_recorded_by():
+    usual = tiny.pretrain(data="models", samples="live")
+    assert usual.identity()["live"] == registry.sources()["models"].live().values()
+    assert usual.identity() == tiny.pretrain(data="models", samples="live", live={"axes": 3}).identity()
+    assert usual.identity() != tiny.pretrain(data="models", samples="live", live={"axes": 1}).identity()
+    assert tiny.pretrain(data="images").identity()["live"] == {}
+    again = recipes.Pretrain.of({**usual.values(), "data": "categories3d"})
+    assert again.live.keys() == registry.sources()["categories3d"].live.kinds().keys()
 
 
 def test_what_makes_categories_others_than_the_published_ones_is_said():
@@ -96,8 +182,7 @@ def test_a_path_in_a_notebook_starts_at_the_projects_folder(tmp_path, monkeypatc
     (tmp_path / "project" / "photos").mkdir(parents=True)
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
-    given = {**tiny.defaults("4_pretrain"), "data": "photos", "out": "runs/lab"}
-    taken = recipes.Pretrain.take(given)
+    taken = recipes.Pretrain.take({"data": "photos", "out": "runs/lab"})
     assert (taken.out, taken.data) == (f"{tmp_path}/project/runs/lab", f"{tmp_path}/project/photos")
 
 

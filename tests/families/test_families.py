@@ -13,9 +13,7 @@ import toy_family
 
 from ofdb_core.base import filling, manifests, parameters
 from ofdb_core.base.folder import Folder
-from ofdb_core.data import samples
 from ofdb_core.families import registry
-from ofdb_core.run import parameter_files
 
 
 @pytest.fixture(scope="module", params=[*registry.families(), "toy"])
@@ -26,9 +24,8 @@ def family(request):
 
 def values(stage, **changes):
     """The values of a quick run of a stage."""
-    defaults = stages.stages()[stage.name].parameters.defaults()
     known = {name: value for name, value in changes.items() if name in stage.parameters.kinds()}
-    return {**defaults, **stage.small, **known}
+    return {**stage.small, **known}
 
 
 def write(family, out, **changes):
@@ -203,9 +200,9 @@ def test_a_picture_shows_a_category(family):
     assert (family.picture(example, 1) == pictures[1]).all()
 
 
-def drawing(way):
-    defaults = stages.stages()["4_pretrain"].parameters.defaults()
-    return samples.Drawing.take({**defaults, "samples": way, "live_size": 32})
+def drawing(way, source):
+    sizes = {"size": 32} if way == "live" and source.live and "size" in source.live.kinds() else {}
+    return registry.Drawing(samples=way, live=sizes)
 
 
 def test_training_can_draw_samples_from_every_source(family, made, tmp_path):
@@ -217,9 +214,9 @@ def test_training_can_draw_samples_from_every_source(family, made, tmp_path):
         for way in ("all", "one", "live"):
             if source.live != (way == "live"):
                 with pytest.raises(ValueError, match=f"samples: {way} does not suit data: {source.folder}"):
-                    registry.samples(source.folder, root, drawing(way))
+                    drawing(way, source).opened(source.folder, root)
                 continue
-            opened = registry.samples(source.folder, root, drawing(way))
+            opened = drawing(way, source).opened(source.folder, root)
             assert opened.classes == categories
             assert set(opened.labels.tolist()) == set(range(len(categories)))
             assert len(opened) == len(opened.labels) >= len(categories)

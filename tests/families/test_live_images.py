@@ -4,7 +4,7 @@ import itertools
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ import tiny
 
 from ofdb_core.base import parameters
 from ofdb_core.data import samples
-from ofdb_core.families import fractal_2d, live, one_parameter, registry
+from ofdb_core.families import fractal_2d, live, one_parameter
 from ofdb_core.formulas import chaos_game, ifs, instances, raster, search, streams
 
 SIZE, POINTS = 40, 1500
-SMALL = {"data": "categories", "samples": "live", "live_size": SIZE, "live_dots": POINTS}
+SMALL = {"size": SIZE, "dots": POINTS}
 FAR = 2**64 - 1  # the largest key
 
 
@@ -31,16 +31,17 @@ def run(tmp_path_factory):
     return out
 
 
-def settings(**values):
-    return tiny.pretrain(**{**SMALL, **values})
+def settings(data="categories", samples="live", **live):
+    """The parameters of a pre-training on small live samples, with these values of `live`."""
+    return tiny.pretrain(data=data, samples=samples, live={**SMALL, **live})
 
 
-def opened(run, **values):
-    return registry.samples("categories", run / "categories", settings(**values))
+def opened(run, cache_gb=1.0, **live):
+    return replace(settings(**live), cache_gb=cache_gb).opened("categories", run / "categories")
 
 
 def test_systems_alone_are_the_samples_of_their_images(run):
-    found, stored = opened(run, live_patches="both"), samples.Images.from_folder(run / "images")
+    found, stored = opened(run, patches="both"), samples.Images.from_folder(run / "images")
     assert found.classes == stored.classes
     assert found.labels.tolist() == stored.labels.tolist()
     for i in range(len(stored)):
@@ -51,7 +52,7 @@ def test_the_defaults_are_the_released_ones(tmp_path):
     system = search.published(2, 0)
     ifs.save(system, tmp_path / "00000.csv")
     recipe = tiny.pretrain(data="categories", samples="live")
-    found = registry.samples("categories", tmp_path, recipe)
+    found = recipe.opened("categories", tmp_path)
     assert (found.pixels(0) == fractal_2d.rgb(system, category=0)[..., 0]).all()
     assert found._shapes._kept.nbytes == 6 * 10_945  # what is said of memory
 
@@ -59,7 +60,7 @@ def test_the_defaults_are_the_released_ones(tmp_path):
 @pytest.mark.parametrize("unit", ["dot", "image"])
 @pytest.mark.parametrize("kind", ["pattern", "texture", "both"])
 def test_an_instance_is_the_sequence_of_all_its_patches(run, kind, unit):
-    found = opened(run, live_patches=kind, live_unit=unit, live_levels=[20, 90])
+    found = opened(run, patches=kind, unit=unit, levels=[20, 90])
     for number, system in ifs.load_folder(run / "categories"):
         pixels = raster.to_pixels(chaos_game.orbit(system.weighted(0.2), streams.choices(POINTS)), SIZE)
         dots = instances.table(pixels, np.arange(POINTS, dtype=np.uint16), SIZE)
@@ -68,7 +69,7 @@ def test_an_instance_is_the_sequence_of_all_its_patches(run, kind, unit):
         assert (found.pixels(number, 77) == reference.pasted(pixels, patches, SIZE)).all()
 
 
-@pytest.mark.parametrize("values", [{"live_patches": "both"}, {"live_delta": 0.1}, {"live_weights": 0.4}])
+@pytest.mark.parametrize("values", [{"patches": "both"}, {"delta": 0.1}, {"weights": 0.4}])
 def test_an_instance_is_a_function_of_its_key(run, values):
     found, again = opened(run, **values), opened(run, **values)
     keys = [0, 1, 2, 3, 2**63, FAR]
@@ -85,11 +86,11 @@ def test_without_patches_an_instance_is_the_stored_image(run):
 
 
 def test_a_share_of_the_samples_is_fresh(run):
-    found, keys = opened(run, live_patches="texture", live_share=0.25), np.random.default_rng(0)
+    found, keys = opened(run, patches="texture", share=0.25), np.random.default_rng(0)
     drawn_keys = keys.integers(0, 2**64, 400, dtype=np.uint64).tolist()
     fresh = [(found.pixels(0, key) != found.pixels(0)).any() for key in drawn_keys]
     assert 70 < sum(fresh) < 130
-    assert (opened(run, live_patches="texture", live_share=0.0).pixels(0, 0) == found.pixels(0)).all()
+    assert (opened(run, patches="texture", share=0.0).pixels(0, 0) == found.pixels(0)).all()
 
 
 # ---- other coefficients
@@ -109,7 +110,7 @@ def test_weight_rows_are_those_of_fractaldb():
 
 
 def test_a_row_of_weights_is_drawn_in_place_of_the_weight(run):
-    found, system = opened(run, live_weights=0.3), ifs.load_folder(run / "categories")[2][1]
+    found, system = opened(run, weights=0.3), ifs.load_folder(run / "categories")[2][1]
     how = {"size": SIZE, "points": POINTS, "category": 2}
     expected = [fractal_2d.rgb(system, weight=row, **how)[..., 0].tobytes() for row in ifs.weight_rows(0.3)]
     assert {found.pixels(2, key).tobytes() for key in range(100)} == set(expected)
@@ -117,7 +118,7 @@ def test_a_row_of_weights_is_drawn_in_place_of_the_weight(run):
 
 
 def test_every_coefficient_has_a_factor_near_one(run, monkeypatch):
-    found, factors = opened(run, live_delta=0.2), []
+    found, factors = opened(run, delta=0.2), []
     make = found._shapes._make
     monkeypatch.setattr(
         found._shapes, "_make", lambda system, weight, **how: factors.append(weight) or make(system, weight, **how)
@@ -146,11 +147,11 @@ def test_tables_beyond_the_budget_are_made_anew(run, monkeypatch, capsys):
     whole = opened(run)
     tables = [whole._shapes.stored(i) for i in range(6)]
     budget = tables[0].nbytes + tables[1].nbytes
-    few = opened(run, live_patches="both", cache_gb=budget / 2**30)
+    few = opened(run, patches="both", cache_gb=budget / 2**30)
     assert "tables in memory" in capsys.readouterr().out
     assert 0 < len(few._shapes._kept) < 6
     assert few._shapes._kept.nbytes <= budget
-    every = opened(run, live_patches="both")
+    every = opened(run, patches="both")
     for i, key in itertools.product(range(6), (None, 1)):
         assert (few.pixels(i, key) == every.pixels(i, key)).all()
 
@@ -158,10 +159,10 @@ def test_tables_beyond_the_budget_are_made_anew(run, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"live_size": None}, f"live_size: 362, but .*images was made with {SIZE}; give one of the two"),
-        ({"live_dots": None}, f"live_dots: 200000, but .*images was made with {POINTS}; give one of the two"),
-        ({"live_size": 12}, "live_size: 12 is out of range"),
-        ({"live_weight": [1.0] * 7}, "weight: .* is not allowed; it is one finite number .for a. or 6 of them"),
+        ({"size": None}, f"live.size: 362, but .*images was made with {SIZE}; give one of the two"),
+        ({"dots": None}, f"live.dots: 200000, but .*images was made with {POINTS}; give one of the two"),
+        ({"size": 12}, "live.size: 12 is out of range"),
+        ({"weight": [1.0] * 7}, "weight: .* is not allowed; it is one finite number .for a. or 6 of them"),
     ],
 )
 def test_what_the_stored_images_contradict_is_refused(run, values, words):
@@ -170,11 +171,11 @@ def test_what_the_stored_images_contradict_is_refused(run, values, words):
 
 
 def test_what_is_given_is_preferred_to_the_stored_images_and_said(run, capsys):
-    assert opened(run, live_size=30, live_weight=0.6, live_seed=1).pixels(0).shape == (30, 30)
+    assert opened(run, size=30, weight=0.6, seed=1).pixels(0).shape == (30, 30)
     said = capsys.readouterr().out
-    assert f"live_size: 30, but {run / 'images'} was made with {SIZE}" in said
-    assert "live_weight: 0.6, but" in said
-    assert "live_seed: 1, but" in said
+    assert f"live.size: 30, but {run / 'images'} was made with {SIZE}" in said
+    assert "live.weight: 0.6, but" in said
+    assert "live.seed: 1, but" in said
 
 
 def test_images_of_dots_or_colours_are_refused(run, tmp_path):
@@ -190,15 +191,16 @@ def test_images_of_dots_or_colours_are_refused(run, tmp_path):
     [
         ({"samples": "all"}, "samples: all does not suit data: categories, whose .*: give samples: live"),
         (
-            {"data": "models", "live_delta": 0.1},
-            "live_delta: needs systems; .*categories, categories3d have",
+            {"data": "models", "delta": 0.1},
+            r"live\.delta: no parameter of data: models; it is of categories, categories3d$",
         ),
-        ({"data": "models", "live_weights": 0.1}, "live_weights: needs systems"),
-        ({"live_levels": [5, 3]}, r"live_levels: \[5, 3\] must rise"),
-        ({"live_levels": [0, 256]}, "live_levels: .* out of range"),
-        ({"live_patches": "random"}, "live_patches: 'random' is not allowed; allowed is one of stored, pattern"),
-        ({"live_unit": "cell"}, "live_unit: 'cell' is not allowed; allowed is one of dot, image"),
-        ({"live_weights": 0.6}, "live_weights: 0.6 is out of range"),
+        ({"axes": 1}, r"live\.axes: no parameter of data: categories; it is of models, categories3d$"),
+        ({"patchs": "both"}, r"live\.patchs: no parameter of data: categories \(did you mean patches\?\)"),
+        ({"levels": [5, 3]}, r"live\.levels: \[5, 3\] must rise"),
+        ({"levels": [0, 256]}, "live.levels: .* out of range"),
+        ({"patches": "random"}, "live.patches: 'random' is not allowed; allowed is one of stored, pattern"),
+        ({"unit": "cell"}, "live.unit: 'cell' is not allowed; allowed is one of dot, image"),
+        ({"weights": 0.6}, "live.weights: 0.6 is out of range"),
     ],
 )
 def test_bad_values_are_refused_before_anything_runs(values, words):
@@ -210,36 +212,37 @@ def test_bad_values_are_refused_before_anything_runs(values, words):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("live_patches", kind) for kind in ("pattern", "texture", "both")),
-        *(("live_delta", 0.1), ("live_weights", 0.4)),
+        *(("patches", kind) for kind in ("pattern", "texture", "both")),
+        *(("delta", 0.1), ("weights", 0.4)),
     ],
 )
 def test_instances_of_stored_images_are_refused(kind, name, value):
-    with pytest.raises(parameters.ParameterError, match=f"{name}: {value} needs samples: live, .* samples: {kind} "):
-        settings(data="images", samples=kind, **{name: value})
+    said = re.escape(f"live: {{'{name}': {value!r}}} needs samples: live; samples: {kind} ")
+    with pytest.raises(parameters.ParameterError, match=said):
+        tiny.pretrain(data="images", samples=kind, live={name: value})
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"live_patches": "pattern"}, "samples: live, a new pattern for each dot"),
-        ({"live_patches": "both", "live_unit": "image"}, "samples: live, a new .* for each image, grays 9 to 200"),
-        ({"live_patches": "texture"}, "samples: live, a new texture for each dot, grays 9 to 200"),
-        ({}, "samples: live"),
-        ({"data": "images", "samples": "one"}, "samples: one"),
+        ({"patches": "pattern"}, "samples: live, a new pattern for each dot"),
+        ({"patches": "both", "unit": "image"}, "samples: live, a new .* for each image, grays 9 to 200"),
+        ({"patches": "texture"}, "samples: live, a new texture for each dot, grays 9 to 200"),
+        ({}, "samples: live, patches as stored"),
     ],
 )
 def test_unit_and_grays_are_said_with_the_figure(values, words):
-    assert re.fullmatch(words, settings(live_levels=[9, 200], **values).drawn())
+    assert re.fullmatch(words, settings(**{"levels": [9, 200], **values}).drawn())
+    assert tiny.pretrain(data="images", samples="one").drawn() == "samples: one"
 
 
 def test_a_folder_of_systems_elsewhere_is_opened_by_its_names(run, tmp_path):
     shutil.copytree(run / "categories", tmp_path / "mine")
-    found = registry.samples(str(tmp_path / "mine"), tmp_path / "mine", settings(data=str(tmp_path / "mine")))
+    found = settings().opened(str(tmp_path / "mine"), tmp_path / "mine")
     assert isinstance(found, live.LiveImages)
     assert len(found) == 6
 
 
 def test_a_folder_without_systems_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no category files"):
-        registry.samples("categories", Path(tmp_path), settings())
+        settings().opened("categories", tmp_path)

@@ -7,11 +7,11 @@ import pytest
 import tiny
 
 from ofdb_core.data import samples
-from ofdb_core.families import fractal_3d, registry
+from ofdb_core.families import fractal_3d
 from ofdb_core.formulas import ifs, point_cloud
 
-EXACT = {"live_points": [1.0, 1.0], "live_point_size": [1, 1]}
-FROM_SYSTEMS = {"data": "categories3d", "live_dots": 400}
+EXACT = {"points": [1.0, 1.0], "point_size": [1, 1]}
+FROM_SYSTEMS = {"data": "categories3d", "dots": 400}
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +24,15 @@ def space(tmp_path_factory):
     return out
 
 
-def of(space, **values):
-    how = tiny.live_views(**values)
-    return registry.samples(how.data, space / how.data, how)
+def of(space, data="models", **live):
+    return tiny.live_views(data=data, live=live).opened(data, space / data)
 
 
 KINDS = [
     {},
-    {"live_patches": "both"},
-    {"live_patches": "texture", "live_depth": "last"},
-    {"live_views": 4, "live_axes": 1},
+    {"patches": "both"},
+    {"patches": "texture", "depth": "last"},
+    {"views": 4, "axes": 1},
 ]
 
 
@@ -47,7 +46,7 @@ def test_systems_alone_give_the_views_of_their_models(space, values):
 
 
 def test_the_viewpoints_can_be_those_of_the_stored_views(space):
-    found, every = of(space, live_views=4, live_axes=1, **EXACT), samples.Images.from_folder(space / "views")
+    found, every = of(space, views=4, axes=1, **EXACT), samples.Images.from_folder(space / "views")
     for category in range(3):
         stored = [every.pixels(4 * category + view).tobytes() for view in range(4)]
         assert {found.pixels(category, seed).tobytes() for seed in range(50)} == set(stored)
@@ -56,8 +55,8 @@ def test_the_viewpoints_can_be_those_of_the_stored_views(space):
 
 @pytest.mark.parametrize("kind", ["pattern", "texture", "both"])
 def test_stored_views_are_drawn_anew_with_other_patches(space, kind):
-    how = {"live_views": 4, "live_axes": 1, **EXACT}
-    found, plain = of(space, live_patches=kind, **how), of(space, **how)
+    how = {"views": 4, "axes": 1, **EXACT}
+    found, plain = of(space, patches=kind, **how), of(space, **how)
     for seed in range(5):
         view, white = found.pixels(0, seed), plain.pixels(0, seed)
         assert not view[white == 0].any()
@@ -67,19 +66,19 @@ def test_stored_views_are_drawn_anew_with_other_patches(space, kind):
 
 
 def test_a_view_of_white_patches_is_the_white_view(space):
-    white = {"live_patches": "texture", "live_levels": [255, 255]}
+    white = {"patches": "texture", "levels": [255, 255]}
     for depth in ("nearest", "last"):
-        found, plain = of(space, **white, live_depth=depth), of(space)
+        found, plain = of(space, **white, depth=depth), of(space)
         assert all((found.pixels(i, seed) == plain.pixels(i, seed)).all() for i in range(3) for seed in range(5))
 
 
 def test_a_share_of_the_views_has_patches(space):
-    found, plain = of(space, live_patches="texture", live_share=0.3), of(space)
+    found, plain = of(space, patches="texture", share=0.3), of(space)
     keys = np.random.default_rng(0).integers(0, 2**64, 200, dtype=np.uint64).tolist()
     assert 35 < sum((found.pixels(0, key) != plain.pixels(0, key)).any() for key in keys) < 85
 
 
-@pytest.mark.parametrize("values", [{"live_delta": 0.1}, {"live_weights": 0.1}])
+@pytest.mark.parametrize("values", [{"delta": 0.1}, {"weights": 0.1}])
 def test_the_coefficients_of_a_model_vary(space, values):
     found, again = (of(space, **FROM_SYSTEMS, **values, **tiny.STILL) for _ in range(2))
     seen = [found.pixels(0, seed).tobytes() for seed in range(20)]
@@ -89,7 +88,7 @@ def test_the_coefficients_of_a_model_vary(space, values):
 
 
 def test_an_instance_without_a_model_is_the_stored_one(space, monkeypatch):
-    found, plain = (of(space, **FROM_SYSTEMS, **values) for values in ({"live_delta": 1.0}, {}))
+    found, plain = (of(space, **FROM_SYSTEMS, **values) for values in ({"delta": 1.0}, {}))
 
     def degenerate(*_, **__):
         raise point_cloud.Degenerate("its orbit does not stay finite")
@@ -102,27 +101,27 @@ def test_a_system_without_a_model_is_left_out_as_it_has_no_file(space, tmp_path,
     shutil.copytree(space / "categories3d", tmp_path / "mine")
     diverging = ifs.IFS(np.tile(np.eye(3) * 30.0, (2, 1, 1)), np.ones((2, 3)), np.full(2, 0.5))
     ifs.save(diverging, tmp_path / "mine" / "000001.csv")
-    how = tiny.live_views(data=str(tmp_path / "mine"), live_dots=400)
-    found = registry.samples(how.data, tmp_path / "mine", how)
+    how = tiny.live_views(data=str(tmp_path / "mine"), live={"dots": 400})
+    found = how.opened(how.data, tmp_path / "mine")
     assert found.classes == ["000000", "000002"]
     assert "category 1 is left out: no model with weight 0.4: its orbit does not stay finite" in capsys.readouterr().out
     assert (found.pixels(1, 3) == of(space, **FROM_SYSTEMS).pixels(2, 3)).all()
     for name in ("000000.csv", "000002.csv"):
         (tmp_path / "mine" / name).unlink()
     with pytest.raises(ValueError, match="none of 1 systems gives models"):
-        registry.samples(how.data, tmp_path / "mine", how)
+        how.opened(how.data, tmp_path / "mine")
 
 
 def test_systems_of_another_dimension_are_refused(space):
     with pytest.raises(ValueError, match="categories3d: holds systems of 3 dimensions; 2 are needed"):
-        registry.samples("categories", space / "categories3d", tiny.live_views(data="categories"))
+        tiny.live_views(data="categories").opened("categories", space / "categories3d")
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"data": "categories3d"}, "live_dots: 10000, but .*models was made with 400; give one of the two"),
-        ({"live_size": None, "live_views": 4}, "live_size: 224, but .*views was made with 64; give one of the two"),
+        ({"data": "categories3d"}, "live.dots: 10000, but .*models was made with 400; give one of the two"),
+        ({"size": None, "views": 4}, "live.size: 224, but .*views was made with 64; give one of the two"),
     ],
 )
 def test_what_the_stored_ones_contradict_is_refused(space, values, words):
@@ -131,17 +130,17 @@ def test_what_the_stored_ones_contradict_is_refused(space, values, words):
 
 
 def test_one_mask_for_a_view_needs_whole_patches(space):
-    how = {"live_patches": "pattern", "live_unit": "image"}
-    with pytest.raises(ValueError, match=r"live_point_size: must be \[3, 3\] with live_unit: image"):
-        of(space, **how, live_point_size=[2, 3])
-    found = of(space, **how, live_point_size=[3, 3])
+    how = {"patches": "pattern", "unit": "image"}
+    with pytest.raises(ValueError, match=r"live\.point_size: must be \[3, 3\] with unit: image"):
+        of(space, **how, point_size=[2, 3])
+    found = of(space, **how, point_size=[3, 3])
     assert all(found.pixels(0, seed).any() for seed in range(200))
 
 
 def test_other_viewpoints_than_the_stored_ones_are_said(space, capsys):
-    of(space, live_views=3, live_axes=2, live_seed=1)
+    of(space, views=3, axes=2, seed=1)
     said = capsys.readouterr().out
-    assert all(f"{name}, but" in said for name in ("live_views: 3", "live_axes: 2", "live_seed: 1"))
+    assert all(f"{name}, but" in said for name in ("live.views: 3", "live.axes: 2", "live.seed: 1"))
 
 
 def test_models_of_one_stream_are_not_made_from_systems(space, tmp_path):

@@ -37,8 +37,14 @@ def views(models, tmp_path_factory):
     return root
 
 
+def recipe(kind):
+    """A pre-training on live views, or on one of the stored views of each model."""
+    how = {"batch_size": 6}
+    return tiny.live_views(**how) if kind == "live" else tiny.pretrain(data="views", samples=kind, **how)
+
+
 def opened(drawing, root):
-    return registry.samples(drawing.data, root, drawing)
+    return drawing.opened(drawing.data, root)
 
 
 def picture(found, i, seed=None):
@@ -58,7 +64,7 @@ def test_models_are_samples_of_their_categories(models):
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_without_range_and_jitter_a_live_view_is_the_stored_one(models, axes):
-    found = opened(tiny.live_views(live_axes=axes, **tiny.STILL), models[0])
+    found = opened(tiny.live_views({"axes": axes, **tiny.STILL}), models[0])
     for category, points in enumerate(models[1]):
         stored = camera.view(points, (0,) * axes, (0.0,) * axes, size=64) * 255
         assert (picture(found, category, seed=5) == stored).all()
@@ -66,7 +72,7 @@ def test_without_range_and_jitter_a_live_view_is_the_stored_one(models, axes):
 
 
 def test_without_a_generator_nothing_is_drawn(models):
-    plain, any_view = opened(tiny.live_views(**tiny.STILL), models[0]), opened(tiny.live_views(), models[0])
+    plain, any_view = opened(tiny.live_views(tiny.STILL), models[0]), opened(tiny.live_views(), models[0])
     assert all((picture(plain, i) == picture(any_view, i)).all() for i in range(3))
 
 
@@ -77,9 +83,9 @@ def test_a_view_is_a_function_of_its_generator(models):
     assert seen[::-1] == [picture(again, i, seed).tobytes() for i in (1, 0) for seed in reversed(range(20))]
 
 
-def turns(models, monkeypatch, draws=300, **values):
+def turns(models, monkeypatch, draws=300, **live):
     """The rotations of `draws` views."""
-    found, seen, render = opened(tiny.live_views(**values), models[0]), [], camera.render
+    found, seen, render = opened(tiny.live_views(live), models[0]), [], camera.render
     monkeypatch.setattr(camera, "render", lambda points, turn, **how: seen.append(turn) or render(points, turn, **how))
     for seed in range(draws):
         found.pixels(0, seed)
@@ -88,7 +94,7 @@ def turns(models, monkeypatch, draws=300, **values):
 
 @pytest.mark.parametrize("reach", [40.0, 360.0])
 def test_the_camera_stays_within_its_range(models, monkeypatch, reach):
-    seen = turns(models, monkeypatch, live_axes=1, live_range=reach, live_jitter=0.0)
+    seen = turns(models, monkeypatch, axes=1, range=reach, jitter=0.0)
     angles = np.degrees(np.arctan2(seen[:, 0, 2], seen[:, 0, 0])) - 30  # of Ry, from the plain view
     angles = (angles + 180) % 360 - 180
     assert reach / 2 * 0.9 < np.abs(angles).max() <= reach / 2 + 1e-3
@@ -97,14 +103,14 @@ def test_the_camera_stays_within_its_range(models, monkeypatch, reach):
 
 
 def test_three_axes_look_from_everywhere(models, monkeypatch):
-    eyes = -turns(models, monkeypatch, live_axes=3)[:, :, 0]
+    eyes = -turns(models, monkeypatch, axes=3)[:, :, 0]
     for side in np.vstack([np.eye(3), -np.eye(3)]):
         assert (eyes @ side).max() > 0.9
 
 
 def test_the_jitter_turns_about_every_axis_and_no_further(models, monkeypatch):
     plain = camera.stored((0,), (0.0,))
-    seen = turns(models, monkeypatch, live_axes=1, live_range=0.0, live_jitter=5.0)
+    seen = turns(models, monkeypatch, axes=1, range=0.0, jitter=5.0)
     small = plain.T.astype(float) @ seen
     x = np.degrees(np.arctan2(-small[:, 1, 2], small[:, 2, 2]))
     y = np.degrees(np.arcsin(small[:, 0, 2]))
@@ -121,7 +127,7 @@ def test_the_share_and_the_size_of_points_are_drawn_between_their_limits(models,
         return render(points, turn, **how)
 
     monkeypatch.setattr(camera, "render", watched)
-    found = opened(tiny.live_views(live_points=[0.3, 0.6], live_point_size=[2, 3]), models[0])
+    found = opened(tiny.live_views({"points": [0.3, 0.6], "point_size": [2, 3]}), models[0])
     for seed in range(300):
         found.pixels(0, seed)
     assert 0.25 < min(shares) < 0.35
@@ -132,8 +138,8 @@ def test_the_share_and_the_size_of_points_are_drawn_between_their_limits(models,
 
 
 def test_the_points_that_are_left_out_are_others_each_time(models):
-    plain = {**tiny.STILL, "live_points": [0.5, 0.5]}
-    found, whole = opened(tiny.live_views(**plain), models[0]), opened(tiny.live_views(**tiny.STILL), models[0])
+    plain = {**tiny.STILL, "points": [0.5, 0.5]}
+    found, whole = opened(tiny.live_views(plain), models[0]), opened(tiny.live_views(tiny.STILL), models[0])
     some = [picture(found, 0, seed) for seed in range(10)]
     assert len({view.tobytes() for view in some}) == 10
     assert all((view <= picture(whole, 0)).all() for view in some)
@@ -156,7 +162,7 @@ def taken(source, steps=4, workers=0):
 
 @pytest.mark.parametrize("kind", ["live", "one"])
 def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
-    how = tiny.live_views(samples=kind, data="models" if kind == "live" else "views", batch_size=6)
+    how = recipe(kind)
     images = opened(how, models[0] if kind == "live" else views)
     alone = taken(Batches(images, how, seed=1))
     for workers in (1, 2):
@@ -168,7 +174,7 @@ def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
 
 @pytest.mark.parametrize("kind", ["live", "one"])
 def test_every_step_and_every_place_in_it_draws_anew(models, views, kind, monkeypatch):
-    how = tiny.live_views(samples=kind, data="models" if kind == "live" else "views", batch_size=6)
+    how = recipe(kind)
     images = opened(how, models[0] if kind == "live" else views)
     drawn, shown = [], type(images).pixels
 
@@ -190,7 +196,7 @@ def test_every_step_and_every_place_in_it_draws_anew(models, views, kind, monkey
 
 
 def test_one_of_the_stored_views_is_drawn_and_the_first_is_evaluated(views):
-    every, found = samples.Images.from_folder(views), opened(tiny.live_views(data="views", samples="one"), views)
+    every, found = samples.Images.from_folder(views), opened(recipe("one"), views)
     assert len(every) == 12
     assert len(found) == 3
     assert found.classes == every.classes
@@ -209,7 +215,7 @@ def test_classes_of_any_order_and_size_are_drawn_from():
 
 
 def test_all_views_are_samples_where_they_are_asked_for(views):
-    assert len(opened(tiny.live_views(data="views", samples="all"), views)) == 12
+    assert len(opened(recipe("all"), views)) == 12
 
 
 def test_evaluation_is_the_same_each_time(models):
@@ -244,9 +250,8 @@ def test_evaluation_is_the_same_each_time(models):
 )
 def test_a_folder_that_does_not_suit_is_refused(models, views, data, kind, words):
     root = {"models": models[0], "views": views}.get(data, views / data)
-    drawing = tiny.live_views(data=str(views), samples=kind)
     with pytest.raises(ValueError, match=words):
-        registry.samples(str(root), root, drawing)
+        registry.Drawing(samples=kind).opened(str(root), root)
 
 
 @pytest.mark.parametrize(
@@ -254,25 +259,29 @@ def test_a_folder_that_does_not_suit_is_refused(models, views, data, kind, words
 )
 def test_samples_and_data_that_do_not_suit_are_refused_before_anything_runs(data, kind):
     with pytest.raises(parameters.ParameterError, match=f"samples: {kind} does not suit data: {data}[;,]"):
-        tiny.live_views(data=data, samples=kind)
+        tiny.pretrain(data=data, samples=kind)
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"live_axes": 4}, "live_axes: 4 is out of range"),
-        ({"live_range": -1.0}, "live_range: -1.0 is out of range"),
-        ({"live_jitter": math.inf}, "live_jitter: inf is not allowed"),
-        ({"live_size": 0}, "live_size: 0 is out of range"),
-        ({"live_points": [0.0, 1.0]}, "live_points: .* out of range; .* above 0 and at most 1"),
-        ({"live_points": [1.0, 0.5]}, "live_points: .* must rise"),
-        ({"live_point_size": [1, 4]}, "live_point_size: .* out of range"),
-        ({"samples": "many"}, "samples: 'many' is not allowed; allowed is one of all, one, live"),
+        ({"axes": 4}, "live.axes: 4 is out of range"),
+        ({"range": -1.0}, "live.range: -1.0 is out of range"),
+        ({"jitter": math.inf}, "live.jitter: inf is not allowed"),
+        ({"size": 0}, "live.size: 0 is out of range"),
+        ({"points": [0.0, 1.0]}, "live.points: .* out of range; .* above 0 and at most 1"),
+        ({"points": [1.0, 0.5]}, "live.points: .* must rise"),
+        ({"point_size": [1, 4]}, "live.point_size: .* out of range"),
     ],
 )
 def test_bad_values_are_refused(values, words):
     with pytest.raises(parameters.ParameterError, match=words):
-        tiny.live_views(**values)
+        tiny.live_views(values)
+
+
+def test_another_way_to_draw_samples_is_refused():
+    with pytest.raises(parameters.ParameterError, match=r"samples: 'many' is not allowed; .* one of all, one, live"):
+        tiny.pretrain(samples="many")
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -18,7 +18,7 @@ FERN = """a,b,c,d,e,f,p
 0.2,-0.26,0.23,0.22,0,1.6,0.07
 -0.15,0.28,0.26,0.24,0,0.44,0.07
 """
-LIVE = {"samples": "live", "live_size": 48, "live_dots": 1000}
+LIVE = {"size": 48, "dots": 1000}
 
 
 @pytest.fixture
@@ -85,17 +85,17 @@ def test_other_names_are_another_data_set(own, tmp_path):
 def test_what_the_weight_does_is_said_where_it_is_met(own, tmp_path, capsys):
     fractal_2d.write(render(tmp_path, own, weight=0.2))
     assert "coefficient a of every map is multiplied by 0.2, as 2D-OFDB does by 0.2" in capsys.readouterr().out
-    pretrain.start(tiny.pretrain(data=str(own), **LIVE))
+    pretrain.start(tiny.pretrain(data=str(own), samples="live", live=LIVE))
     assert "multiplied by 0.2" in capsys.readouterr().out
     fractal_2d.write(render(tmp_path, own))
-    pretrain.start(tiny.pretrain(data=str(own), **LIVE, live_weight=1.0))
+    pretrain.start(tiny.pretrain(data=str(own), samples="live", live={**LIVE, "weight": 1.0}))
     assert "multiplied" not in capsys.readouterr().out
 
 
 def test_what_is_drawn_while_training_is_what_is_rendered(own, tmp_path):
     fractal_2d.write(render(tmp_path, own))
     stored = samples.Images.from_folder(tmp_path / "images")
-    live = pretrain.start(tiny.pretrain(data=str(own), **LIVE, live_weight=1.0)).samples
+    live = pretrain.start(tiny.pretrain(data=str(own), samples="live", live={**LIVE, "weight": 1.0})).samples
     assert live.classes == stored.classes
     assert all((live.pixels(i) == stored.pixels(i)).all() for i in range(2))
 
@@ -107,7 +107,7 @@ def test_another_coefficient_of_as_many_digits_is_another_folder(own):
 
 
 def test_a_folder_of_systems_is_refused_where_it_is_to_hold_images(own):
-    pretrain.check(tiny.pretrain(data=str(own), **LIVE))
+    pretrain.check(tiny.pretrain(data=str(own), samples="live", live=LIVE))
     with pytest.raises(ValueError, match="whose files are rendered while training: give samples: live"):
         pretrain.check(tiny.pretrain(data=str(own)))
 

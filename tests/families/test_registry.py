@@ -11,7 +11,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Source, Stage
-from ofdb_core.run import parameter_files, stages
+from ofdb_core.run import stages
 
 TOY = toy_family.FAMILY
 
@@ -50,10 +50,9 @@ def test_it_is_gone_afterwards():
 def test_its_stage_has_the_shared_notebook_and_the_values_of_its_class(toy):
     assert "3_render_toy" in registry.served_stages()
     assert provenance.notebook_of("3_render_toy").stem == provenance.SHARED_NOTEBOOK
-    defaults = parameter_files.defaults("3_render_toy")
-    assert set(defaults) == set(toy_family.Render.kinds())
-    assert defaults["categories"] == (4, "how many to draw")
-    assert all(comment for _, comment in defaults.values())
+    parameters = stages.stages()["3_render_toy"].parameters
+    assert parameters.defaults()["categories"] == 4
+    assert parameters.comments()["categories"] == "How many to draw."
 
 
 @pytest.mark.parametrize(
@@ -92,8 +91,8 @@ def test_the_folder_of_a_user_is_opened_by_what_is_in_it(tmp_path):
     (tmp_path / "models" / "wrapper" / "b").mkdir()
     live = registry.sources()["models"]
     assert registry.source_of(str(tmp_path / "models"), tmp_path / "models") is live
-    assert not registry.source_of(str(tmp_path / "views"), tmp_path / "views").live
-    assert not registry.source_of("/nowhere", Path("/nowhere")).live
+    assert registry.source_of(str(tmp_path / "views"), tmp_path / "views").live is None
+    assert registry.source_of("/nowhere", Path("/nowhere")).live is None
     assert registry.source_of("models", tmp_path / "views") is live
 
 
@@ -121,17 +120,18 @@ def test_a_family_from_elsewhere_goes_from_its_parameters_to_a_report_with_a_tra
     """Through the command, by a file that nothing else knows of, named from where the command is given."""
     monkeypatch.setenv(registry.FAMILIES_VARIABLE, os.path.relpath(toy_family.__file__))
     monkeypatch.setattr(registry, "_found", registry._found.__wrapped__)
-    training = {**tiny.PRETRAIN, "data": "toys", "steps": 2}
+    training = {**tiny.PRETRAIN, "data": "toy_seeds", "samples": "live", "live.holes": 0.5, "steps": 2}
     out = params(**{"3_render_toy": {"categories": 3}, "4_pretrain": training, "6_report": {}})
-    command.main(["tiny", "--out", str(out)])
+    command.main(["tiny", "--out", str(out), "-p", "live.holes", "0.25"])
     entries = record.read(out)
     assert list(entries) == ["3_render_toy", "4_pretrain", "6_report"]
     assert entries["4_pretrain"]["results"]["steps"] == 2
+    assert entries["4_pretrain"]["parameters"]["live"] == {"holes": 0.25}
     page = (out / "report.html").read_text()
     assert page.index("One image of each of the first 3 of 3 categories.") < page.index('<section id="ran"')
     assert '<section id="3_render_toy"><h2>Toy' in page
     capfd.readouterr()
-    command.main(["tiny", "--out", str(out)])
+    command.main(["tiny", "--out", str(out), "-p", "live.holes", "0.25"])
     assert capfd.readouterr().out.count("skipped") == 3
 
 

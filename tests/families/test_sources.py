@@ -15,7 +15,7 @@ from ofdb_core.data import samples
 from ofdb_core.families import registry
 
 EVERY = {source.folder: family for family in registry.families().values() for source in family.sources}
-VARIED = {"live_delta": 0.05, "live_weights": 0.1}
+LIVE = {"patches": "both", "views": 4, "delta": 0.05, "weights": 0.1}  # of these, what a source takes
 
 
 @pytest.fixture(scope="module", params=EVERY)
@@ -25,11 +25,14 @@ def opened(request, tmp_path_factory):
     test_families.write(EVERY[name], made)
     root = shutil.copytree(made / name, tmp_path_factory.mktemp("alone") / name)
     source = registry.sources()[name]
-    live = {"samples": "live", "live_patches": "both", "live_views": 4, **(VARIED if source.codes else {})}
+    live = {}
+    if source.live:
+        known = source.live.kinds()
+        live = {"samples": "live", "live": {entry: value for entry, value in LIVE.items() if entry in known}}
 
     def open_samples(**values):
-        recipe = tiny.pretrain(data=name, **(live if source.live else {}), **values)
-        return registry.samples(name, root, recipe), recipe
+        recipe = tiny.pretrain(data=name, **live, **values)
+        return recipe.opened(name, root), recipe
 
     return open_samples
 
@@ -78,7 +81,7 @@ def test_threads_share_one_cache(tmp_path, monkeypatch):
     read, decode = [], samples.decode
     monkeypatch.setattr(samples, "decode", lambda path: read.append(path) or decode(path))
     recipe = tiny.pretrain(data=tiny.folder_of_shades(tmp_path, 16))
-    source = Batches(registry.samples(recipe.data, tmp_path, recipe), recipe, seed=0)
+    source = Batches(recipe.opened(recipe.data, tmp_path), recipe, seed=0)
     for _ in range(2):  # passes over the 16 images
         assert len(list(prefetch(source, 4, workers=8))) == 4
     assert len(read) == len(set(read)) == 16

@@ -97,11 +97,10 @@ def _table() -> Files:
 
 
 def _parameters() -> Files:
-    name = "tiny/4_pretrain.yaml"
-    files = {name: b"extends: shared/base\n", "shared/base.yaml": b"steps: 8\n"}
     values = {**tiny.PRETRAIN, "crop_scale": [0.5, 1.0], "auto_augment": "rand-m9-mstd0.5-inc1"}
-    files[name] += "".join(f"{key}: {json.dumps(value)}  # why\n" for key, value in values.items()).encode()
-    return files
+    lines = "".join(f"  {key}: {json.dumps(value)}  # why\n" for key, value in values.items())
+    shared = b"variants:\n  base:\n    4_pretrain:\n      steps: 8\n"
+    return {"tiny.yaml": f"extends: shared/base\n4_pretrain:\n{lines}".encode(), "shared.yaml": shared}
 
 
 def _read_parameters(inside: Path) -> None:

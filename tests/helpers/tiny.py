@@ -13,7 +13,7 @@ from ofdb_core.base import record
 from ofdb_core.batches.recipe import BatchRecipe
 from ofdb_core.data import samples
 from ofdb_core.families import registry
-from ofdb_core.run import parameter_files, stages
+from ofdb_core.run import stages
 from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
 from ofdb_core.stages import pretrain as pretraining
@@ -50,14 +50,9 @@ SMALL = {stage.name: stage.small for family in registry.families().values() for 
 SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
 
-def defaults(notebook):
-    """The notebook's own values."""
-    return stages.stages()[notebook].parameters.defaults()
-
-
 def of(notebook, **values):
-    """The notebook's recipe: its defaults, and these values."""
-    return stages.stages()[notebook].parameters.of({**defaults(notebook), **values})
+    """The parameters of a stage: the defaults, and these values."""
+    return stages.stages()[notebook].parameters.of(values)
 
 
 def pretrain(**values):
@@ -157,14 +152,9 @@ def schema(name):
     return validator(found, format_checker=validator.FORMAT_CHECKER)
 
 
-STILL = {
-    "live_range": 0.0,
-    "live_jitter": 0.0,
-    "live_points": [1.0, 1.0],
-    "live_point_size": [1, 1],
-}  # not moved
+STILL = {"range": 0.0, "jitter": 0.0, "points": [1.0, 1.0], "point_size": [1, 1]}  # not moved
 
 
-def live_views(**values):
+def live_views(live=None, **values):
     """The parameters of a pre-training on live views of 64 pixels."""
-    return pretrain(**{"data": "models", "samples": "live", "live_size": 64, **values})
+    return pretrain(**{"data": "models", "samples": "live", "live": {"size": 64, **(live or {})}, **values})

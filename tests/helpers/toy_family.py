@@ -1,8 +1,10 @@
-"""A family of a few lines that lies outside the package and has no notebook: a category is a carpet of gray squares."""
+"""A family of a few lines that lies outside the package and has no notebook: a category is a carpet of gray squares.
+
+Training draws from its images, or from its seeds: a number a category, of which live samples are carpets with holes.
+"""
 
 import contextlib
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +12,81 @@ import pytest
 
 from ofdb_core.base import manifests
 from ofdb_core.base.folder import Folder
-from ofdb_core.base.parameters import StageParameters, setting
-from ofdb_core.base.values import Count, Whole
+from ofdb_core.base.parameters import Parameters, StageParameters
+from ofdb_core.base.values import Count, Share, Whole
 from ofdb_core.data import png
 from ofdb_core.families import registry
 from ofdb_core.formulas import contours
 
 
-@dataclass(frozen=True)
 class Render(StageParameters):
-    """3_render_toy."""
+    """Parameters of 3_render_toy."""
 
-    unseen = ("workers",)
+    no_effect = ("workers",)
 
-    workers: Whole
-    categories: Count = setting(4, "how many to draw")
-    image_size: Count = setting(24, "pixels, each side")
+    workers: Whole = 0
+    """Threads; 0: one a core."""
+    categories: Count = 4
+    """How many to draw."""
+    image_size: Count = 24
+    """Pixels, each side."""
 
     def code(self):
         return (write,)
 
 
+class Drawing(Parameters):
+    """Parameters of carpets that are drawn while training."""
+
+    holes: Share = 0.0
+    """Share of the pixels that are black."""
+
+    def __str__(self):
+        return f"holes in {self.holes:.0%}"
+
+
+def carpet(category, size, seed=0):
+    x, y = np.indices((size, size))
+    return ((x ^ y) * (2 * category + 1) + 16 * seed).astype(np.uint8)
+
+
 def picture(parameters, category):
-    x, y = np.indices((parameters.image_size, parameters.image_size))
-    return ((x ^ y) * (2 * category + 1) + 16 * parameters.seed).astype(np.uint8)
+    return carpet(category, parameters.image_size, parameters.seed)
 
 
 def make(parameters, category):
     return png.encode(picture(parameters, category), contours.GRAYS)
 
 
+def number(category):
+    return f"{category}\n".encode()
+
+
 def write(parameters):
-    categories, head = range(parameters.categories), manifests.header(parameters.identity(), make)
+    out, categories, workers = Path(parameters.out), range(parameters.categories), parameters.workers
+    seeds = ((f"{i:05d}.seed", functools.partial(number, i)) for i in categories)
+    Folder(out / "toy_seeds").fill(manifests.header({}, number), seeds, total=len(categories), workers=workers)
+    head = manifests.header(parameters.identity(), make)
     files = ((f"{i:05d}/{i:05d}.png", functools.partial(make, parameters, i)) for i in categories)
-    Folder(Path(parameters.out) / "toys").fill(head, files, total=len(categories), workers=parameters.workers)
+    Folder(out / "toys").fill(head, files, total=len(categories), workers=workers)
+
+
+class LiveCarpets:
+    """Samples whose pictures are drawn from the seeds of a folder."""
+
+    def __init__(self, root, drawing, cache_bytes):
+        paths = sorted(Path(root).glob("*.seed"))
+        self._categories, self._holes = [int(path.read_text()) for path in paths], drawing.holes
+        self.classes, self.labels = [path.stem for path in paths], np.arange(len(paths))
+
+    def __len__(self):
+        return len(self.labels)
+
+    def pixels(self, i, key=None):
+        pixels = carpet(self._categories[i], 24)
+        if key is not None:
+            pixels[np.random.default_rng(key).random(pixels.shape) < self._holes] = 0
+        return pixels
 
 
 def goldens():
@@ -53,11 +96,12 @@ def goldens():
 FAMILY = registry.Family(
     name="toy",
     title="Toy",
-    stages=(registry.Stage("3_render_toy", Render, writes=("toys",), write=write, small={"image_size": 16}),),
-    sources=(registry.Source("toys"),),
+    stages=(
+        registry.Stage("3_render_toy", Render, writes=("toy_seeds", "toys"), write=write, small={"image_size": 16}),
+    ),
+    sources=(registry.Source("toys"), registry.Source("toy_seeds", LiveCarpets, live=Drawing)),
     picture=picture,
     goldens=goldens,
-    published={"image_size": 24},
 )
 
 

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import subprocess
 
 import pytest
 
@@ -26,9 +25,13 @@ def test_its_commands_are_understood(line):
 
 
 def test_its_experiment_of_ones_own_has_what_it_extends(tmp_path, monkeypatch):
-    made = re.findall(r"^    ((?:mkdir|printf) .*)$", PAGE, re.MULTILINE)
-    subprocess.run("\n".join(made), shell=True, check=True, cwd=tmp_path)
+    (name, text), *others = re.findall(r"```yaml\n# (mine/few\.yaml)\n(.*?)```", PAGE, re.DOTALL)
+    assert not others
+    (tmp_path / "mine").mkdir()
+    (tmp_path / name).write_text(text)
     monkeypatch.setenv(experiments.PARAMS_VARIABLE, str(tmp_path / "mine"))
     assert parameter_files.notebooks("few") == parameter_files.notebooks("2d-ofdb-1k")
-    assert parameter_files.changes("few", "1_search_categories") == {"categories": 100}
-    assert experiments.bare("few") is None
+    assert parameter_files.values("few", "1_search_categories")["categories"] == 100
+    assert [parameter_files.values(f"few{part}", "4_pretrain")["steps"] for part in ("", "/longer")] == [20_000, 40_000]
+    live = parameter_files.checked("few/live", ["4_pretrain"], [], tmp_path)["4_pretrain"].live
+    assert (live["patches"], live["share"]) == ("pattern", 1.0)

@@ -27,9 +27,7 @@ def parts():
 ROWS = list(parts())
 
 
-def values(experiment, stage):
-    defaults = stages.stages()[stage].parameters.defaults()
-    return defaults | parameter_files.changes(experiment, stage)
+values = parameter_files.values
 
 
 def test_every_family_and_both_trainings_have_a_table():

@@ -9,7 +9,7 @@ from PIL import Image
 from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import registry
-from ofdb_core.run import parameter_files, plain_yaml
+from ofdb_core.run import experiments, parameter_files
 
 TEXT = (provenance.PROJECT / "docs" / "new-family.md").read_text(encoding="utf-8")
 
@@ -35,11 +35,12 @@ def test_it_draws_and_writes_its_images(carpet, tmp_path):
     assert all(held for _, held in carpet.goldens())
 
 
-def test_its_parameter_files_are_ones(carpet):
-    files = re.findall(r"```yaml\n# params/carpets/(\w+)\.yaml\n(.*?)```", TEXT, re.DOTALL)
-    assert [stage for stage, _ in files] == ["3_render_carpet", "4_pretrain"]
-    for stage, text in files:
-        values = plain_yaml.parse(text)
-        base = values.pop("extends", None)
-        assert base is None or (provenance.PROJECT / "params" / f"{base}.yaml").exists()
-        assert set(values) <= set(parameter_files.defaults(stage))
+def test_its_experiment_is_one(carpet, tmp_path, monkeypatch):
+    (text,) = re.findall(r"```yaml\n# params/carpets\.yaml\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "carpets.yaml").write_text(text)
+    monkeypatch.setenv(experiments.PARAMS_VARIABLE, str(tmp_path / "mine"))
+    chosen = parameter_files.notebooks("carpets")
+    assert chosen == ["3_render_carpet", "4_pretrain", "5_finetune"]
+    found = parameter_files.checked("carpets", chosen, [], tmp_path)
+    assert (found["3_render_carpet"].categories, found["4_pretrain"].data) == (1000, "carpets")

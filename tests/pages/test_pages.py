@@ -122,13 +122,16 @@ def parameters():
     for stage in stages.stages().values():
         for name, kind in stage.parameters.kinds().items():
             found.setdefault(name, []).append(kind)
+            for part in stage.parameters.entries(name):
+                for entry, its_kind in part.kinds().items():
+                    found.setdefault(f"{name}.{entry}", []).append(its_kind)
     return found
 
 
 @cache
 def names():
     """Every word of the project's code, of its notebooks and of its parameter files."""
-    paths = [*ROOT.glob("ofdb_core/**/*.py"), *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("params/**/*.yaml")]
+    paths = [*ROOT.glob("ofdb_core/**/*.py"), *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("params/*.yaml")]
     paths += [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob("results/*.csv")]
     words = {word for path in paths for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
     return words | {part for path in paths for part in re.findall(r"\w+", path.name)}
@@ -139,13 +142,19 @@ def test_a_name_in_the_text_is_one_of_the_projects(page, name):
     assert name in parameters() or name in names()
 
 
-@pytest.mark.parametrize(("page", "given"), every(r"`(?:-p )?([a-z_]+: [^`]+)`"))
+@pytest.mark.parametrize(("page", "name"), every(r"`([a-z]+\.[a-z_]+)`"))
+def test_an_entry_of_a_mapping_in_the_text_is_a_parameter(page, name):
+    if name.partition(".")[0] == "live":
+        assert name in parameters()
+
+
+@pytest.mark.parametrize(("page", "given"), every(r"`(?:-p )?([a-z_.]+: [^`]+)`"))
 def test_a_value_in_the_text_is_one_that_its_parameter_takes(page, given):
     name, _, value = given.partition(": ")
     assert name in KEYS or any(accepts(name, kind, value) for kind in parameters()[name])
 
 
-@pytest.mark.parametrize(("page", "name", "value"), [(p, *f) for p, f in every(r"`-p ([a-z_]+) ([^`]+)`")])
+@pytest.mark.parametrize(("page", "name", "value"), [(p, *f) for p, f in every(r"`-p ([a-z_.]+) ([^`]+)`")])
 def test_an_override_in_the_text_is_one_that_its_parameter_takes(page, name, value):
     assert any(accepts(name, kind, shlex.split(value)[0]) for kind in parameters()[name])
 

@@ -39,8 +39,9 @@ def images(request, tmp_path_factory):
     for stage in family.stages:
         if stage.write:
             values = {"seed": 0, "workers": 0, "categories": 3, "out": str(out), **FAMILIES[request.param]}
-            values = {**tiny.defaults(stage.name), **stage.small, **values}
-            stage.write(stage.parameters.of({name: values[name] for name in stage.parameters.kinds()}))
+            known = stage.parameters.kinds()
+            small = {name: value for name, value in {**stage.small, **values}.items() if name in known}
+            stage.write(stage.parameters.of(small))
     root = out / family.stages[-1].writes[-1]
     croissant.write(root, family.title)
     found = samples.Images.from_folder(root)

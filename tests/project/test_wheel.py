@@ -83,14 +83,15 @@ def test_a_project_of_ones_own_is_known_from_within(bin_folder, tmp_path):
     mine = tmp_path / "mine"
     assert "is a project" in ofdb(bin_folder, "init", "mine", cwd=tmp_path)
     names = {path.relative_to(mine).as_posix() for path in mine.rglob("*") if path.is_file()}
-    shipped = [*project.SOURCE.glob("notebooks/*.ipynb"), *project.SOURCE.glob("params/**/*.yaml")]
+    shipped = [*project.SOURCE.glob("notebooks/*.ipynb"), *project.SOURCE.glob("params/*.yaml")]
     assert {path.relative_to(project.SOURCE).as_posix() for path in shipped} < names
-    (mine / "params" / "quickstart" / "1_search_categories.yaml").write_text("categories: 3\n")
+    path = mine / "params" / "quickstart.yaml"
+    path.write_text(path.read_text().replace("categories: 128 ", "categories: 3 "))
     told = ofdb(bin_folder, *SMALL[:2], cwd=mine / "notebooks")
     assert f"results are in {mine / 'runs' / 'quickstart'}" in told
     assert len(list((mine / "runs" / "quickstart" / "categories").glob("*.csv"))) == 3
     again = ofdb(bin_folder, "init", "mine", cwd=tmp_path)
-    assert "params/quickstart/1_search_categories.yaml: differs from the package's, and is kept" in again
+    assert "params/quickstart.yaml: differs from the package's, and is kept" in again
     assert again.count("differs") == 1
 
 

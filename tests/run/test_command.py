@@ -1,10 +1,13 @@
 """The command's own words: completion, schemas for editors, projects; and that these are quick to start."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from typing import Annotated, Literal
 
 import jsonschema
@@ -12,7 +15,7 @@ import pytest
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import json_schema, project, provenance, values
-from ofdb_core.run import completion, experiments, init, plain_yaml, stages, schema
+from ofdb_core.run import completion, experiments, init, plain_yaml, schema, stages
 from ofdb_core.run.experiments import UsageError
 
 
@@ -58,8 +61,7 @@ def test_all_parameters_that_can_be_given_are_offered():
 
 def test_words_of_ones_own_experiments_are_completed(tmp_path, monkeypatch):
     monkeypatch.setenv(experiments.PARAMS_VARIABLE, "")  # to be as it was after the test
-    (tmp_path / "fern").mkdir()
-    (tmp_path / "fern" / "experiment.yaml").write_text("extends: evaluate")
+    (tmp_path / "fern.yaml").write_text("extends: evaluate")
     assert completed("--params", str(tmp_path), "fe") == ["fern"]
     assert completed("--params", str(tmp_path), "fern", "6_e") == ["6_evaluate"]
 
@@ -94,36 +96,54 @@ def test_completing_and_listing_import_nothing_that_takes_long():
         assert found.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_schemas_of_the_project_are_those_of_its_parameters():
-    """`./run_all.sh schema` writes them."""
-    for name, text in schema.texts().items():
-        assert (project.SOURCE / name).read_text() == text, f"{name}: run ./run_all.sh schema"
-    stored = {path.name for path in (project.SOURCE / schema.FOLDER).iterdir()}
-    assert stored == {name.rpartition("/")[2] for name in schema.texts() if name.startswith(schema.FOLDER)}
+@pytest.fixture(scope="module")
+def validator():
+    """That of an experiment's file, as the command prints it."""
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        command.main(["schema"])
+    found = json.loads(told.getvalue())
+    assert found == schema.schema()
+    jsonschema.Draft7Validator.check_schema(found)
+    return jsonschema.Draft7Validator(found)
 
 
-VALIDATORS = {
-    path.stem: jsonschema.Draft7Validator(json.loads(path.read_text()))
-    for path in sorted((project.SOURCE / schema.FOLDER).iterdir())
-}
-
-
-def test_they_are_schemas():
-    for validator in VALIDATORS.values():
-        validator.check_schema(validator.schema)
+@pytest.mark.parametrize("path", sorted(project.PARAMS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_is_as_the_schema_says(validator, path):
+    validator.validate(plain_yaml.parse(path.read_bytes()))
 
 
 @pytest.mark.parametrize(
-    "path", sorted(project.PARAMS.rglob("*.yaml")), ids=lambda path: path.relative_to(project.PARAMS).as_posix()
+    "text",
+    [
+        *("- a", "abuot: a", "about: 3", "extends: [a]", "stages: 4_pretrain", "4_pretrian: {}", "4_pretrain: 3"),
+        *("4_pretrain: {stesp: 3}", "4_pretrain: {steps: many}", "4_pretrain: {steps: 0}", "4_pretrain: {out: here}"),
+        *("4_pretrain: {live_patches: both}", "4_pretrain: {live.patchs: both}", "4_pretrain: {live.patches: a}"),
+        *("variants: [a]", "variants: {a: 3}", "variants: {a: {4_pretrain: {steps: many}}}"),
+    ],
 )
-def test_every_parameter_file_is_as_its_schema_says(path):
-    stem = experiments.SHARED if path.parent.name == experiments.SHARED else path.stem
-    VALIDATORS[stem].validate(plain_yaml.parse(path.read_bytes()))
+def test_a_mistake_in_an_experiment_is_marked(validator, text):
+    assert not validator.is_valid(plain_yaml.parse(text))
 
 
-@pytest.mark.parametrize("text", ["categoris: 3", "categories: many", "categories: 0", "out: here", "- a"])
-def test_a_mistake_in_a_parameter_file_is_marked(text):
-    assert not VALIDATORS["1_search_categories"].is_valid(plain_yaml.parse(text))
+def test_what_an_experiment_may_say_is_not_marked(validator):
+    text = """
+        about: a
+        extends: quickstart
+        stages: [4_pretrain]
+        1_search_categories:
+        4_pretrain: {live.patches: both, live: {patches: both}, model_options: {depth: 1}, auto_augment: null}
+        variants: {a: {variants: {b: {5_finetune: {steps: null, epochs: 3}}}}}
+    """
+    validator.validate(plain_yaml.parse(textwrap.dedent(text)))
+
+
+def test_editors_are_told_what_a_parameter_is(validator):
+    stage = validator.schema["definitions"]["4_pretrain"]["properties"]
+    assert stage["steps"]["description"].startswith("Batches; null where epochs has a value.")
+    assert stage["steps"]["default"] == 312_500
+    assert stage["live.patches"]["enum"] == ["stored", "pattern", "texture", "both"]
+    assert "images" in stage["data"]["examples"]
+    assert "out" not in stage
 
 
 KINDS = [
@@ -150,7 +170,6 @@ def test_a_project_of_ones_own_is_what_came_with_the_package(tmp_path, capsys):
     assert len(told.splitlines()) == 1
     made = {path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*") if path.is_file()}
     assert made == {*init._contents(), project.MARKER}
-    assert (tmp_path / "new" / schema.EDITOR).read_text() == (project.SOURCE / schema.EDITOR).read_text()
 
 
 @pytest.mark.parametrize("place", [project.SOURCE, project.PACKAGE / "mine"])

@@ -13,7 +13,7 @@ TINY = {
     "search_points": "2000",
     "filling_rate": "0.005",
     "2_render_2d.points": "1000",
-    "live_dots": "1000",
+    "live.dots": "1000",
     "model_points": "500",
     "3_render_3d.views": "3",
     "4_pretrain.steps": "500",
@@ -71,7 +71,7 @@ def test_a_glance_tells_how_long_an_experiment_takes_and_draws_nothing(tmp_path,
 @pytest.mark.slow
 def test_a_recipe_for_many_gpus_and_images_that_are_not_here_are_measured_too(tmp_path):
     parameters = checked("2d-ofdb-1k", tmp_path, search_points="2000", filling_rate="0.005", batch_size="4", **{
-        "4_pretrain.input_size": "32", "5_finetune.input_size": "32", "live_size": "32", "image_size": "48",
+        "4_pretrain.input_size": "32", "5_finetune.input_size": "32", "image_size": "48",
         "2_render_2d.points": "1000",
     })  # fmt: skip
     costs = dict(trial.measure(parameters, seconds=0))
@@ -95,7 +95,7 @@ def test_short_trainings_and_archives_are_not_measured(tmp_path, monkeypatch):
     every = checked("quickstart", tmp_path)
     assert not list(experiment.forecast("quickstart", {"5_finetune": every["5_finetune"]}))
     (tmp_path / "set.zip").touch()
-    packed = replace(every["4_pretrain"], data=str(tmp_path / "set.zip"), samples="all", live_patches="stored")
+    packed = replace(every["4_pretrain"], data=str(tmp_path / "set.zip"), samples="all", live={})
     assert not list(experiment.forecast("quickstart", {"4_pretrain": packed}))
 
 

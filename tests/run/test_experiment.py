@@ -7,11 +7,12 @@ import sys
 
 import pytest
 import tiny
+import yaml
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import files, parameters, provenance, values
+from ofdb_core.base import files, parameters, provenance, record, values
 from ofdb_core.base.folder import Folder
-from ofdb_core.run import experiment, notebook, parameter_files, stages
+from ofdb_core.run import experiment, experiments, notebook, parameter_files, stages
 
 pytestmark = pytest.mark.slow
 
@@ -24,19 +25,10 @@ def run(*words):
     return command.main([*map(str, words)])
 
 
-@pytest.mark.parametrize("notebook", road.stages())
-def test_a_notebook_has_exactly_the_parameters_of_its_recipe_with_a_comment_each(notebook):
-    found = parameter_files.defaults(notebook)
-    assert list(found) == list(dict.fromkeys(found))
-    assert set(found) == set(road.stages()[notebook].parameters.kinds())
-    assert all(comment for _, comment in found.values())
-    road.stages()[notebook].parameters.of({name: value for name, (value, _) in found.items()})
-
-
-@pytest.mark.parametrize("name", parameter_files.names())
+@pytest.mark.parametrize("name", experiments.names())
 def test_every_experiment_of_the_project_is_valid(name, tmp_path):
     notebooks = parameter_files.notebooks(name)
-    yours = [parameter_files.changes(name, notebook).get("data", "") for notebook in notebooks]
+    yours = [parameter_files.values(name, notebook).get("data", "") for notebook in notebooks]
     given = [("data", "digits")] if any(data.startswith("data/") for data in yours) else []  # to be given by the user
     assert parameter_files.checked(name, notebooks, given, tmp_path)
 
@@ -58,44 +50,43 @@ def test_every_experiment_of_the_project_is_valid(name, tmp_path):
             "filling_rate: 0.2 is out of range; 500 points can light 0 to 0.0019",
         ),
         ({"1_search_categories": {"points": 500}}, r"points: unknown parameter \(it is called search_points here\)"),
-        ({"1_search_catgories": {}}, r"named after no notebook \(did you mean 1_search_categories\.yaml\?\)"),
+        ({"1_search_catgories": {}}, r"1_search_catgories: no stage \(did you mean 1_search_categories\?\)"),
         ({"1_search_categories": "1: 2"}, "1: is no name; quotes make it one"),
         ({"1_search_categories": "when: 2024-13-01"}, "when: unknown parameter"),
         ({"1_search_categories": "seed: 1\nseed: 2"}, "seed: is there twice"),
         ({"1_search_categories": f"seed: 1 {'#' * 2**16}"}, "at most 65,536 are allowed"),
         ({"1_search_categories": {"out": "elsewhere"}}, "out is not allowed here; give --out DIR"),
         ({"1_search_categories": "a: [b"}, "cannot be read"),
-        ({"1_search_categories": "- a"}, "must hold lines"),
+        ({"1_search_categories": "- a"}, r"tiny: 1_search_categories: \['a'\]: neither a stage with its parameters"),
+        ({"4_pretrain": {"live_patches": "both"}}, r"live_patches: unknown .*it is called live\.patches here"),
+        (
+            {"4_pretrain": {"data": "models", "samples": "live", "live.patchs": "both"}},
+            r"4_pretrain: live\.patchs: no parameter of data: models \(did you mean patches\?\)",
+        ),
         ({"2_render_2d": {}}, "categories is missing or unfinished; run 1_search_categories first"),
         ({"5_finetune": {"data": "/nowhere"}}, "data: '/nowhere' is none of digits, .* no folder"),
     ],
 )
 def test_mistakes_in_parameter_files_are_refused_before_anything_runs(params, notebooks, message):
     out = params(**notebooks)
-    with pytest.raises((parameters.ParameterError, parameter_files.UsageError), match=message):
-        run("tiny", "--out", out)
-    assert not out.exists()
-
-
-@pytest.mark.parametrize("name", ["4_pretrain.yml", "notes.txt"])
-def test_a_file_of_params_that_would_not_be_read_is_refused(params, tmp_path, name):
-    out = params(**{"1_search_categories": SEARCH})
-    (tmp_path / "params" / "tiny" / name).touch()
-    with pytest.raises(parameter_files.UsageError, match=f"params/tiny: {name}: named after no notebook"):
+    with pytest.raises((parameters.ParameterError, experiments.UsageError), match=message):
         run("tiny", "--out", out)
     assert not out.exists()
 
 
 def test_a_parameter_file_that_is_no_text_is_refused(params, tmp_path):
     out = params(**{"1_search_categories": SEARCH})
-    (tmp_path / "params" / "tiny" / "1_search_categories.yaml").write_bytes(b"\x80")
-    with pytest.raises(parameter_files.UsageError, match="cannot be read"):
+    (tmp_path / "params" / "tiny.yaml").write_bytes(b"\x80")
+    with pytest.raises(experiments.UsageError, match="cannot be read"):
         run("tiny", "--out", out)
 
 
-def test_an_empty_parameter_file_changes_nothing(params):
+def test_an_empty_section_changes_nothing(params):
     params(**{"1_search_categories": ""})
-    assert parameter_files.changes("tiny", "1_search_categories") == {}
+    defaults = stages.stages()["1_search_categories"].parameters.defaults()
+    assert parameter_files.settings("tiny", "1_search_categories") == {
+        name: (value, None) for name, value in defaults.items()
+    }
 
 
 def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
@@ -115,6 +106,9 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
         (["complete"], r"\(did you mean completion\?\)"),
         (["tiny", "2_rendr_2d"], r"no notebook of tiny \(did you mean 2_render_2d\?\)"),
         (["tiny", "-p", "image_sise", "5"], r"-p image_sise: unknown parameter .*did you mean image_size"),
+        (["tiny", "-p", "live_patches", "both"], r"-p live_patches: unknown .*it is called live\.patches here"),
+        (["tiny", "-p", "live.patchs", "both"], r"-p live\.patchs: unknown .*did you mean live\.patches"),
+        (["tiny", "-p", "live.patches", "random"], "live.patches: 'random' is not allowed; .* one of stored, pattern"),
         (["tiny", "-p", "image_size", "big"], "image_size: 'big' is not allowed"),
         (["tiny", "-p", "2_render_2d.image_size", "4"], "2_render_2d: image_size: 4 is out of range"),
         (["tiny", "-p", "1_search_categories.image_size", "64"], "unknown parameter"),
@@ -128,8 +122,9 @@ def test_a_model_that_does_not_exist_is_refused_before_anything_runs(params):
     ],
 )
 def test_mistakes_on_the_command_line_are_refused_before_anything_runs(params, words, message):
-    out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER})
-    with pytest.raises((parameters.ParameterError, parameter_files.UsageError), match=message):
+    training = {"data": "categories", "samples": "live"}
+    out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER, "4_pretrain": training})
+    with pytest.raises((parameters.ParameterError, experiments.UsageError), match=message):
         run(*words, *([] if {"verify", "--out"} & {*words} else ["--out", out]))
     assert not out.exists()
 
@@ -180,6 +175,42 @@ def test_the_record_says_what_ran(params):
     assert all((out / figure["file"]).exists() for figure in entry["figures"])
 
 
+def papermill(name, *words, cwd):
+    command = [sys.executable, "-m", "papermill", str(provenance.NOTEBOOKS / f"{name}.ipynb"), "done.ipynb", *words]
+    return subprocess.run([*command, "-k", "python3", "--no-progress-bar"], cwd=cwd, capture_output=True, text=True)
+
+
+def test_a_run_leaves_all_its_values_as_a_file_that_papermill_takes(params, tmp_path):
+    out = params(**{"1_search_categories": SEARCH})
+    run("tiny", "--out", out, "-p", "categories", "2")
+    values, entry = yaml.safe_load((out / "1_search_categories.yaml").read_text()), record.read(out)
+    assert values == {**stages.stages()["1_search_categories"].parameters.defaults(), **SEARCH} | {
+        "out": str(out),
+        "categories": 2,
+    }
+    done = papermill("1_search_categories", "-f", str(out / "1_search_categories.yaml"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = record.read(out)["1_search_categories"]
+    assert again["parameters"] == entry["1_search_categories"]["parameters"]
+    assert again["started"] != entry["1_search_categories"]["started"]
+
+
+def test_what_was_changed_is_all_that_is_injected(params):
+    out = params(**{"1_search_categories": SEARCH})
+    run("tiny", "--out", out)
+    cells = json.loads((out / "1_search_categories.ipynb").read_text())["cells"]
+    (injected,) = (cell["source"] for cell in cells if cell["metadata"]["tags"] == ["injected-parameters"])
+    names = {line.split(" = ")[0].strip() for line in "".join(injected).splitlines() if " = " in line}
+    assert names == {*SEARCH, "out"}
+
+
+def test_a_name_that_no_class_knows_ends_a_notebook_that_papermill_runs(tmp_path):
+    done = papermill("2_render_2d", "-p", "image_sise", "64", "-p", "out", str(tmp_path / "out"), cwd=tmp_path)
+    assert done.returncode != 0
+    assert "image_sise: unknown parameter (did you mean image_size?)" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 FAILING = """{"cells": [
  {"cell_type": "code", "execution_count": null, "id": "a", "metadata": {"tags": ["parameters"]}, "outputs": [],
   "source": ["out: str = ''  # folder\\n", "seed: int = 0  # seed\\n", "title: str = ''  # title"]},
@@ -211,7 +242,7 @@ def test_a_failing_cell_ends_the_run_with_notebook_cell_error_and_path(params, m
 
 def test_two_runs_never_share_a_folder(params):
     out = params(**{"1_search_categories": SEARCH})
-    with experiment._alone(out), pytest.raises(parameter_files.UsageError, match="another run is at work"):
+    with experiment._alone(out), pytest.raises(experiments.UsageError, match="another run is at work"):
         run("tiny", "--out", out)
 
 
@@ -240,7 +271,7 @@ def test_a_value_may_begin_with_any_sign(params):
 def test_a_link_to_itself_is_no_folder_for_results(params, tmp_path, below):
     params(**{"1_search_categories": SEARCH})
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(parameter_files.UsageError, match=r"nothing can be written here .*; give another --out"):
+    with pytest.raises(experiments.UsageError, match=r"nothing can be written here .*; give another --out"):
         run("tiny", "--out", tmp_path / "loop" / below)
 
 
@@ -267,17 +298,17 @@ def test_a_link_to_itself_is_no_folder_for_results(params, tmp_path, below):
 def test_options_that_accelerate_would_refuse_are_refused_before_anything_runs(params, options, message):
     out = params(**{"1_search_categories": SEARCH})
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-    with pytest.raises(parameter_files.UsageError, match=f"^--launch .*{message}"):
+    with pytest.raises(experiments.UsageError, match=f"^--launch .*{message}"):
         run("tiny", "--out", out, "--launch", options)
     assert not out.exists()
     assert environment == os.environ
 
 
-@pytest.mark.parametrize("stage", road.stages())
+@pytest.mark.parametrize("stage", stages.stages())
 @pytest.mark.parametrize("text", ["1" + "0" * 25, "-1" + "0" * 25, "1" + "0" * 400, "1" + "0" * 5000, "1e999"])
 def test_no_parameter_takes_a_number_that_no_machine_could_hold(params, stage, text, tmp_path):
     params(**{stage: {}})
-    kinds = road.stages()[stage].parameters.kinds()
+    kinds = stages.stages()[stage].parameters.kinds()
     for name, kind in kinds.items():
         given = {list: f"[{text}]", dict: f"{{depth: {text}}}"}
         for plain in values.arms(kind) & {int, float, list, dict}:
@@ -289,7 +320,7 @@ def test_no_parameter_takes_a_number_that_no_machine_could_hold(params, stage, t
 def test_a_folder_that_cannot_be_written_is_refused(params, tmp_path, below):
     params(**{"1_search_categories": SEARCH})
     (tmp_path / "file").touch()
-    with pytest.raises(parameter_files.UsageError, match=r"nothing can be written here .*; give another --out"):
+    with pytest.raises(experiments.UsageError, match=r"nothing can be written here .*; give another --out"):
         run("tiny", "--out", tmp_path / "file" / below)
 
 

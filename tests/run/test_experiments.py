@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 
 import pytest
 import tiny
@@ -9,6 +10,7 @@ import yaml
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import record
+from ofdb_core.base.parameters import ParameterError
 from ofdb_core.families import registry
 from ofdb_core.run import experiment, experiments, listing, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
@@ -22,92 +24,217 @@ def mine(tmp_path, monkeypatch):
     def write(name, text=""):
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(textwrap.dedent(text))
         return path
 
     return write
 
 
 def test_a_folder_of_ones_own_builds_upon_an_experiment(mine):
-    mine("few/experiment.yaml", "extends: 2d-ofdb-1k\nabout: my first")
-    path = mine("few/1_search_categories.yaml", "categories: 7")
-    mine("few/longer/4_pretrain.yaml", "extends: shared/pretrain_21k\nsteps: 9")
+    path = mine(
+        "few.yaml",
+        """
+        about: my first
+        extends: 2d-ofdb-1k
+        1_search_categories:
+          categories: 7
+        variants:
+          longer:
+            extends: shared/published-21k
+            4_pretrain: {steps: 9}
+        """,
+    )
     assert {"few", "few/longer", "2d-ofdb-1k"} <= set(experiments.names())
     assert parameter_files.notebooks("few") == parameter_files.notebooks("2d-ofdb-1k")
     assert parameter_files.settings("few", "1_search_categories")["categories"] == (7, str(path))
-    assert parameter_files.changes("few", "2_render_2d") == parameter_files.changes("2d-ofdb-1k", "2_render_2d")
-    assert parameter_files.changes("few/longer", "1_search_categories")["categories"] == 7
-    longer = parameter_files.changes("few/longer", "4_pretrain")
-    assert (longer["steps"], longer["batch_size"]) == (9, yaml.safe_load(shared("pretrain_21k"))["batch_size"])
-    assert experiments.bare("few/longer") is None
+    assert parameter_files.values("few", "2_render_2d") == parameter_files.values("2d-ofdb-1k", "2_render_2d")
+    assert parameter_files.values("few/longer", "1_search_categories")["categories"] == 7
+    longer = parameter_files.settings("few/longer", "4_pretrain")
+    assert longer["steps"] == (9, f"{path} (longer)")
+    assert longer["batch_size"] == (1024, "params/shared.yaml (published-21k)")
+    assert longer["weight_decay"] == (0.05, None)
 
 
-def shared(name):
-    return (experiments.PARAMS / "shared" / f"{name}.yaml").read_text()
-
-
-def test_a_variant_may_build_upon_another_experiment_than_the_folder_around_it(mine):
-    mine("a/1_search_categories.yaml", "categories: 3")
-    mine("a/b/experiment.yaml", "extends: quickstart")
-    assert parameter_files.changes("a/b", "1_search_categories") == parameter_files.changes(
-        "quickstart", "1_search_categories"
+def test_a_variant_stands_over_what_it_extends_and_that_over_what_is_around_it(mine):
+    mine("base.yaml", "1_search_categories: {categories: 2, search_points: 200, search_seed: 2}")
+    mine(
+        "a.yaml",
+        """
+        1_search_categories: {categories: 1, search_points: 100, search_seed: 1, filling_rate: 0.1}
+        variants:
+          b:
+            extends: base
+            1_search_categories: {categories: 3}
+        """,
     )
+    found = parameter_files.settings("a/b", "1_search_categories")
+    assert [found[name].value for name in ("categories", "search_points", "filling_rate")] == [3, 200, 0.1]
+    assert [one.name for one in experiments.lineage("a/b")] == ["a", "base", "a/b"]
+
+
+def test_what_two_ways_lead_to_counts_once_and_below_both(mine):
+    mine("base.yaml", "1_search_categories: {categories: 2}")
+    mine(
+        "a.yaml",
+        """
+        extends: base
+        1_search_categories: {categories: 3}
+        variants:
+          b: {extends: base}
+        """,
+    )
+    assert [one.name for one in experiments.lineage("a/b")] == ["base", "a", "a/b"]
+    assert parameter_files.values("a/b", "1_search_categories")["categories"] == 3
+
+
+def test_stages_keeps_some_of_those_that_an_experiment_builds_upon_and_its_own(mine):
+    mine(
+        "a.yaml",
+        """
+        extends: quickstart
+        stages: [4_pretrain, 2_render_2d]
+        6_report: {title: A}
+        variants:
+          b:
+            stages: [4_pretrain]
+          c:
+            0_explore_ifs:
+        """,
+    )
+    assert experiments.stages("a") == ["2_render_2d", "4_pretrain", "6_report"]
+    assert experiments.stages("a/b") == ["4_pretrain"]
+    assert experiments.stages("a/c") == ["0_explore_ifs", "2_render_2d", "4_pretrain", "6_report"]
+    assert parameter_files.values("a/b", "4_pretrain") == parameter_files.values("quickstart", "4_pretrain")
+
+
+def test_an_entry_changes_a_mapping_and_a_mapping_replaces_it(mine):
+    mine(
+        "a.yaml",
+        """
+        extends: quickstart
+        4_pretrain: {live.patches: both, model_options.depth: 2}
+        variants:
+          b:
+            4_pretrain: {live: {size: 64}}
+        """,
+    )
+    before, found = parameter_files.values("quickstart", "4_pretrain"), parameter_files.values("a", "4_pretrain")
+    assert found["live"] == {**before["live"], "patches": "both"} != before["live"]
+    assert found["model_options"] == {**before["model_options"], "depth": 2}
+    assert parameter_files.values("a/b", "4_pretrain")["live"] == {"size": 64}
 
 
 @pytest.mark.parametrize("name", experiments.names())
-def test_every_experiment_says_what_it_is_and_builds_upon(name):
-    every = experiments.found()
-    assert listing._about(name, every)
-    assert experiments.bare(name) is None
+def test_every_experiment_says_what_it_is(name):
+    one = experiments.found()[name]
+    assert listing._about(one)
     assert experiments.stages(name) == parameter_files.notebooks(name)
+    assert name.split("/")[0] != experiments.SHARED
 
 
-def test_one_that_builds_upon_nothing_says_so_unless_that_is_meant(mine, capsys, tmp_path):
-    mine("new/6_report.yaml", "title: A")
-    tiny.ran(tmp_path / "out")
-    assert next(experiment.notices("new", ["6_report"], [])).startswith("new: builds upon no other experiment")
-    mine("new/experiment.yaml", "extends: null")
-    assert list(experiment.notices("new", ["6_report"], [])) == []
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: 2d-ofdb-1", r"a\.yaml: extends: '2d-ofdb-1' is no experiment \(did you mean 2d-ofdb-1k"),
+        ("extends: a", r"a\.yaml: extends: 'a' leads in a circle"),
+        ("extends: a/b\nvariants: {b: {6_report: {}}}", "extends: .* leads in a circle"),
+        ("extends: b\nvariants: {b: {}}", r"'b' is no experiment"),
+        ("extend: quickstart", r"a: extend: 'quickstart': neither a stage .*did you mean extends\?"),
+        ("extends: [quickstart]", r"extends: \['quickstart'\] is not allowed; allowed is text"),
+        ("about: 3", "about: 3 is not allowed; allowed is text"),
+        ("stages: 4_pretrain", "stages: '4_pretrain' is not allowed; allowed is a list of stages"),
+        ("extends: quickstart\nstages: [4_pretrian]", r"a\.yaml: stages: 4_pretrian is none of 0_explore_ifs, "),
+        ("extends: quickstart\n4_pretrian: {}", r"a\.yaml: 4_pretrian: no stage \(did you mean 4_pretrain\?\)"),
+        ("extends: quickstart\nvariants: [b]", "variants: .* is not|variants: .*neither"),
+        ("extends: quickstart\nvariants: {b: 3}", "variants: b: must be a name without '/', and hold what differs"),
+        ("extends: quickstart\nvariants: {b/c: {}}", "variants: b/c: must be a name without '/'"),
+        ("about: nothing", "a: has no stage of its own; its variants are $"),
+        ("- a", "must hold lines"),
+        ("6_report: {}\n6_report: {}", "6_report: is there twice"),
+    ],
+)
+def test_what_an_experiment_cannot_be_is_refused(mine, text, message, tmp_path):
+    mine("a.yaml", text)
+    with pytest.raises(UsageError, match=message):
+        parameter_files.notebooks("a")
+
+
+def test_two_that_extend_each_other_are_refused(mine):
+    mine("a.yaml", "extends: b")
+    mine("b.yaml", "extends: a")
+    with pytest.raises(UsageError, match=r"b\.yaml: extends: 'a' leads in a circle|a\.yaml: extends: 'b' leads"):
+        parameter_files.notebooks("a")
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
+        ({"quickstart.yaml": "6_report:"}, "quickstart is an experiment of .*params, too; give another name"),
+        ({"few.txt": ""}, r"holds no experiment, which is a file as quickstart\.yaml$"),
+        ({".few.yaml": "6_report:"}, r"holds no experiment, .*quickstart\.yaml"),
         (
-            {"a/experiment.yaml": "extends: 2d-ofdb-1"},
-            r"extends: '2d-ofdb-1' is no experiment \(did you mean 2d-ofdb-1k",
+            {"few/experiment.yaml": "extends: quickstart", "few/4_pretrain.yaml": "steps: 9"},
+            r"holds no experiment, .* is of version 0\.1\.0: docs/commands\.md says how it is written now",
         ),
-        ({"a/experiment.yaml": "extends: b", "b/experiment.yaml": "extends: a"}, "leads in a circle"),
-        ({"a/experiment.yaml": "extends: a/b", "a/b/6_report.yaml": ""}, "leads in a circle"),
-        ({"a/experiment.yaml": "extend: quickstart"}, r"extend: unknown; .*did you mean extends\?"),
-        ({"a/experiment.yaml": "extends: [quickstart]"}, r"extends: \['quickstart'\] is not allowed"),
-        ({"a/experiment.yaml": "- a"}, "must hold lines"),
-        ({"a/6_report.yaml": "extends: quickstart"}, "an experiment, which experiment.yaml beside this file extends"),
-        ({"quickstart/6_report.yaml": ""}, "quickstart is the name of an experiment of .*params, too"),
-        ({"6_report.yaml": ""}, r"holds no experiment.*; is it one itself\? then give the folder around it"),
-        ({"few.txt": ""}, r"holds no experiment, which is a folder of files as 4_pretrain\.yaml$"),
     ],
 )
-def test_what_an_experiment_cannot_build_upon_is_refused(mine, files, message, tmp_path):
+def test_a_folder_without_experiments_of_its_own_is_refused(mine, files, message):
     for name, text in files.items():
         mine(name, text)
     with pytest.raises(UsageError, match=message):
-        parameter_files.checked("a", parameter_files.notebooks("a"), [], tmp_path)
+        experiments.found()
+
+
+def test_what_several_extend_is_no_experiment(mine):
+    mine("a.yaml", "extends: shared/published-1k")
+    assert "a" in experiments.names()
+    assert not [name for name in experiments.names() if name.startswith("shared")]
+    assert "shared/published-1k" in experiments.found()
 
 
 def test_params_names_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv(experiments.PARAMS_VARIABLE, "")  # to be as it was after the test
     with pytest.raises(UsageError, match="nowhere: is no folder of experiments"):
         command.main(["list", "--params", str(tmp_path / "nowhere")])
-    (tmp_path / "own" / "fern").mkdir(parents=True)
-    (tmp_path / "own" / "fern" / "experiment.yaml").write_text("extends: evaluate\nabout: a fern")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "fern.yaml").write_text("extends: evaluate\nabout: a fern")
     command.main(["list", "--params", str(tmp_path / "own")])
     assert re.search(r"^fern +- .* a fern$", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_what_differs_between_two_experiments_is_listed_with_both_values(mine):
+    mine(
+        "a.yaml",
+        """
+        extends: quickstart
+        stages: [2_render_2d, 4_pretrain]
+        4_pretrain: {live.patches: both, mixup: 0.5}
+        variants:
+          b:
+            4_pretrain: {mixup: 0.25}
+            6_report:
+        """,
+    )
+    rows = [line.split() for line in listing.differences("a", "a/b", None).splitlines()]
+    assert rows == [["parameter", "a", "a/b"], ["4_pretrain.mixup", "0.5", "0.25"], ["6_report", "-", "runs"]]
+    assert listing.differences("a", "a", None) == "a and a do not differ"
+    assert "4_pretrain.live " in listing.differences("quickstart", "a", None)
+
+
+def test_what_a_stage_would_run_with_is_yaml_of_all_its_values():
+    text = listing.as_yaml("quickstart", "4_pretrain", [("live.patches", "both"), ("seed", "3")])
+    values = yaml.safe_load(text)
+    assert list(values) == list(stages.stages()["4_pretrain"].parameters.kinds())
+    assert (values["seed"], values["live"]["patches"], values["live"]["share"]) == (3, "both", 1.0)
+    assert values["out"].endswith("runs/quickstart")
+    assert values["auto_augment"] is None
+    with pytest.raises(ParameterError, match="mixup: 'x' is not allowed"):
+        listing.as_yaml("quickstart", "4_pretrain", [("mixup", "x")])
+
+
 def test_a_bare_p_says_which_notebooks_it_reaches_and_one_for_a_notebook_does_not():
     chosen = ["1_search_categories", "2_render_2d", "3_render_3d", "4_pretrain"]
-    told = experiment.notices("quickstart", chosen, [("seed", "3"), ("search_seed", "2"), ("4_pretrain.steps", "5")])
+    told = experiment.notices(chosen, [("seed", "3"), ("search_seed", "2"), ("4_pretrain.steps", "5")])
     assert list(told) == [
         "-p seed 3: for 2_render_2d, 3_render_3d, 4_pretrain",
         "-p search_seed 2: for 1_search_categories, 3_render_3d",
@@ -119,8 +246,8 @@ def test_names_mean_one_thing_in_all_notebooks():
     searching = [name for name, stage in stages.stages().items() if "search_seed" in stage.parameters.kinds()]
     assert searching == ["0_explore_ifs", "1_search_categories", "3_render_3d"]
     assert "seed" not in stages.stages()["1_search_categories"].parameters.kinds()
-    comments = [parameter_files.defaults(name)["search_seed"][1] for name in searching]
-    assert all(comment.startswith("of the one stream of candidates") for comment in comments)
+    comments = [stages.stages()[name].parameters.comments()["search_seed"] for name in searching]
+    assert all(comment.startswith("Of the one stream of candidates") for comment in comments)
     points = {name for name, stage in stages.stages().items() if "points" in stage.parameters.kinds()}
     assert points == {"0_explore_ifs", "2_render_2d", "3_render_1p-frac"}  # dots of a picture
 
@@ -164,7 +291,9 @@ def test_the_overview_has_a_row_for_each_experiment_in_columns_with_what_is_done
 
 def test_the_parameters_of_an_experiment_are_listed_and_keep_to_a_width():
     plain = "\n".join(listing.parameters(["quickstart"], None))
-    assert re.search(r"\* categories = \d+ .*how many to find.*\[a whole number, at least 1.* <- params/", plain)
+    assert re.search(r"\* categories = \d+ .*How many to find.*\[a whole number, at least 1.* <- params/quick", plain)
+    assert re.search(r"\* live\.patches = 'pattern' .*Of a dot: .*\[one of stored, .* <- params/quickstart", plain)
+    assert re.search(r"^    live\.share = 1\.0 +Of the samples[^<]*$", plain, re.MULTILINE)
     narrow = "\n".join(listing.parameters(["quickstart"], 80))
     assert max(map(len, narrow.splitlines())) <= 80
     assert plain.split() == narrow.split()
@@ -202,9 +331,7 @@ def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):
     assert stages.ready(report) is report
 
 
-@pytest.mark.parametrize(
-    "stage", [name for name, stage in stages.stages().items() if stage.parameters(**tiny.defaults(name)).inputs()]
-)
+@pytest.mark.parametrize("stage", [name for name, stage in stages.stages().items() if stage.parameters().inputs()])
 def test_a_notebook_that_reads_a_folder_asks_for_it_in_its_first_cell(stage):
     from ofdb_core.base import provenance
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ofdb_core.run import parameter_files
+from ofdb_core.families import registry
+from ofdb_core.run import experiments, parameter_files
 
 OFDB_1K, OFDB_21K = (1_000, 80_000, (8, 32)), (21_000, 15_238, (8, 128))  # images, epochs, (processes, images of each)
 PROGRAM = {
@@ -15,9 +16,13 @@ SWIN = [f"{family}-ofdb-{size}/swin-base" for family in ("2d", "3d") for size in
 
 
 def values(experiment, stage="4_pretrain"):
-    """All values of a stage: its notebook's, and what the experiment changes."""
-    defaults = stages.stages()[stage].parameters.defaults()
-    return {**defaults, **parameter_files.changes(experiment, stage)}
+    """All values of a stage."""
+    return parameter_files.values(experiment, stage)
+
+
+def live(given):
+    """All values of live samples."""
+    return registry.sources()[given["data"]].live.of(given["live"]).values()
 
 
 def rates(given):
@@ -30,7 +35,7 @@ def rates(given):
 def test_a_seed_for_all_notebooks_does_not_set_live_samples_against_the_stored_images(experiment):
     stages = parameter_files.notebooks(experiment)
     if "2_render_2d" in stages and (given := values(experiment)) and given["samples"] == "live":
-        assert given["live_seed"] is not None
+        assert live(given)["seed"] is not None
 
 
 @pytest.mark.parametrize(("experiment", "program"), PROGRAM.items())
@@ -95,8 +100,8 @@ def test_the_ablation_changes_nothing_but_how_samples_are_drawn(size, family):
     for kind in kinds[1:]:
         given, stored = trainings[kind], trainings["none"]
         differing = {name for name in given if given[name] != stored.get(name)}
-        assert all(name in ("data", "samples") or name.startswith("live_") for name in differing)
-        assert (given["samples"], given["live_patches"]) == ("live", kind)
+        assert differing == {"data", "samples", "live"}
+        assert (given["samples"], live(given)["patches"]) == ("live", kind)
         for stage in set(stages[kind]) - {"4_pretrain", "6_report"}:
             assert values(f"{size}/{family}/{kind}", stage) == values(f"{size}/{family}/none", stage)
     if size == "ablation-augmentation":
@@ -108,15 +113,15 @@ def test_the_ablation_changes_nothing_but_how_samples_are_drawn(size, family):
 @pytest.mark.parametrize("kind", ["pattern", "texture", "both"])
 def test_the_ablation_draws_the_stored_pictures_with_other_patches(size, share, kind):
     """The same dots, points and viewpoints as stored: the values of what renders them; in space, the small one half."""
-    given, flat = values(f"{size}/2d/{kind}"), values(f"{size}/2d/{kind}", "2_render_2d")
-    assert ((given["live_size"] or 362), (given["live_dots"] or 200_000)) == (flat["image_size"], flat["points"])
-    assert given["live_share"] == 1.0
-    given, space = values(f"{size}/3d/{kind}"), values(f"{size}/3d/{kind}", "3_render_3d")
-    assert (given["live_axes"], given["live_views"]) == (space["axes"], space["views"])
-    assert given["live_size"] in (None, space["image_size"])
-    assert (given["live_point_size"], given["live_points"]) == ([space["point_size"]] * 2, [1.0, 1.0])
-    assert (given["live_unit"], given["live_levels"], given["live_share"]) == ("dot", [0, 255], share)
-    assert (given["live_delta"], given["live_weights"], given["live_depth"]) == (0, 0, "nearest")
+    drawn, flat = live(values(f"{size}/2d/{kind}")), values(f"{size}/2d/{kind}", "2_render_2d")
+    assert ((drawn["size"] or 362), (drawn["dots"] or 200_000)) == (flat["image_size"], flat["points"])
+    assert (drawn["share"], drawn["delta"], drawn["weights"]) == (1.0, 0, 0)
+    drawn, space = live(values(f"{size}/3d/{kind}")), values(f"{size}/3d/{kind}", "3_render_3d")
+    assert (drawn["axes"], drawn["views"]) == (space["axes"], space["views"])
+    assert drawn["size"] in (None, space["image_size"])
+    assert (drawn["point_size"], drawn["points"]) == ([space["point_size"]] * 2, [1.0, 1.0])
+    assert (drawn["unit"], drawn["levels"], drawn["share"]) == ("dot", [0, 255], share)
+    assert drawn["depth"] == "nearest"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_the_published_epochs_of_imagenet_are_the_published_steps():
     asked = tiny.finetune(
         **{**EPOCHS, "epochs": 300, "warmup_epochs": 5, "batch_size": 1024, "augmentation_repeats": 3}
     )
-    found, published = asked.of_samples(1_281_167), parameter_files.changes("finetune/imagenet1k", "5_finetune")
+    found, published = asked.of_samples(1_281_167), parameter_files.values("finetune/imagenet1k", "5_finetune")
     assert (found.steps, found.warmup_steps) == (published["steps"], published["warmup_steps"])
 
 
@@ -81,7 +81,7 @@ def test_a_finished_training_is_kept_when_a_check_or_the_log_changes(tmp_path, m
     assert tiny.trained(tiny.pretrain(**how, required_gain=3.0, log_every=2, tracker="tensorboard")).log == made.log
     assert "pretrain: made before and unchanged, kept" in capsys.readouterr().out
     assert "required_gain" not in Folder(tmp_path / "pretrain").manifest()["parameters"]
-    assert recipes.Pretrain.shown == ("required_gain",)
+    assert recipes.Pretrain.display_only == ("required_gain",)
     asked = tiny.pretrain(**how)
     assert "required_gain" in asked.identity()  # the notebook checks again
     assert "required_gain" not in asked.makes()

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tiny
@@ -7,6 +10,7 @@ from torch.nn import functional
 from ofdb_core import loader
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import samples
+from ofdb_core.formulas import ifs, search
 
 SMALL = {"batch_size": 4, "input_size": 16, "loader_workers": 0}
 
@@ -56,3 +60,30 @@ def test_what_cannot_be_used_is_named(data, values, message):
 def test_data_that_are_not_there_are_named(tmp_path):
     with pytest.raises(ValueError, match="data: 'nowhere' is neither a folder or archive nor one of"):
         loader.batches("nowhere", **SMALL)
+
+
+def test_it_needs_no_notebook_and_nothing_that_runs_one(data, tmp_path):
+    code = f"""
+import builtins, io, sys
+opened, open_file = [], io.open
+builtins.open = io.open = lambda path, *words, **named: opened.append(str(path)) or open_file(path, *words, **named)
+from ofdb_core import loader
+found = loader.batches({data!r}, epochs=1, batch_size=4, input_size=16, loader_workers=0)
+print(len(found), [path for path in opened if path.endswith((".ipynb", ".yaml"))])
+print([name for name in ("papermill", "nbformat", "jupyter_client", "ofdb_core.run") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["2 []", "[]"]
+
+
+def test_live_samples_have_their_parameters_in_one_mapping(tmp_path):
+    ifs.save(search.published(2, 0), tmp_path / "00000.csv")
+    ifs.save(search.published(2, 1), tmp_path / "00001.csv")
+    how = {"samples": "live", "steps": 1, **SMALL}
+    found = loader.batches(tmp_path, live={"size": 32, "dots": 500, "patches": "pattern"}, **how)
+    assert (found.recipe.live["patches"], found.recipe.live["share"]) == ("pattern", 1.0)
+    with pytest.raises(ValueError, match=r"live_patches: unknown parameter \(it is called live\.patches here\)"):
+        loader.batches(tmp_path, live_patches="pattern", **how)
+    with pytest.raises(ValueError, match=r"live\.patchs: no parameter of data: .* \(did you mean patches\?\)"):
+        loader.batches(tmp_path, live={"patchs": "pattern"}, **how)
