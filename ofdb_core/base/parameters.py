@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from ofdb_core.base import project
-from ofdb_core.base.values import SEEDS, Folder, Place, Range, nearest, problem, refusal
+from ofdb_core.base.values import SEEDS, Folder, Place, Range, arms, nearest, problem, refusal
 
+ENTRY = bool | int | float | str | list | dict | None  # the type of an entry of a mapping with any names
 INJECTED = "# Parameters\n"  # how the cell begins that papermill puts into a notebook
 
 
@@ -121,9 +122,12 @@ class Parameters:
     def kind(cls, name: str) -> Any:
         """The type of a parameter, or of an entry of one, as `live.patches`; None where there is no such parameter."""
         field, _, entry = name.partition(".")
+        kind, parts = cls.kinds().get(field), cls.entries(field)
         if not entry:
-            return cls.kinds().get(field)
-        return next((part.kinds()[entry] for part in cls.entries(field) if entry in part.kinds()), None)
+            return kind
+        if not parts:
+            return ENTRY if kind is not None and arms(kind) == {dict} else None
+        return next((part.kinds()[entry] for part in parts if entry in part.kinds()), None)
 
     @classmethod
     def take(cls, names: Mapping[str, Any], *, besides: Collection[str] = ()) -> Self:

@@ -31,8 +31,9 @@ def notebooks(experiment: str) -> list[str]:
             if stage not in known:
                 raise UsageError(f"{one.origin}: {stage}: no stage{nearest(stage, [*known, *experiments.WORDS])}")
     if not found:
-        variants = [name for name in experiments.names() if name.startswith(f"{experiment}/")]
-        raise UsageError(f"{experiment}: has no stage of its own; its variants are {', '.join(variants)}")
+        variants = ", ".join(name for name in experiments.names() if name.startswith(f"{experiment}/"))
+        hint = f"its variants are {variants}" if variants else "give it a section for each, as `6_report: {}`"
+        raise UsageError(f"{experiment}: has no stage of its own; {hint}")
     return found
 
 

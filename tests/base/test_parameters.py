@@ -152,7 +152,7 @@ def test_changes_are_what_is_not_the_default():
 def test_a_notebook_takes_its_names_and_refuses_those_that_papermill_put_there_and_it_does_not_know():
     names = {"steps": 5, "note": "a", "numpy": object(), "stage": "x", "In": ["", "# Parameters\nsteps = 5\nstage = 1"]}
     assert Whole.take(names, besides=["stage"]) == Whole(steps=5, note="a")
-    with pytest.raises(parameters.ParameterError, match=r"^stage: unknown parameter$"):
+    with pytest.raises(parameters.ParameterError, match=r"^stage: unknown parameter \(did you mean steps"):
         Whole.take(names)
     injected = {**names, "stepz": 5, "In": ["", "# Parameters\nlength = 1", "# Parameters\nstepz = 5\nnote = 'a'"]}
     with pytest.raises(parameters.ParameterError, match=r"^stepz: unknown parameter \(did you mean steps\?\)$"):
