@@ -82,10 +82,8 @@ class Parameters:
     @functools.cache
     def kinds(cls) -> Mapping[str, Any]:
         """Field name -> annotated type: the folder first, then the class's own fields, then those of its groups."""
-        hints, fields = (
-            typing.get_type_hints(cls, include_extras=True),
-            {field.name for field in dataclasses.fields(cls)},
-        )
+        hints = typing.get_type_hints(cls, include_extras=True)
+        fields = {field.name for field in dataclasses.fields(cls)}
         named = (name for part in cls.__mro__ for name in inspect.get_annotations(part))
         return {name: hints[name] for name in dict.fromkeys(("out", *named)) if name in fields}
 
