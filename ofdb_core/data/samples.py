@@ -80,15 +80,13 @@ def _counts(entry: os.DirEntry[str], endings: tuple[str, ...]) -> bool:
     return entry.name.lower().endswith(endings) and entry.is_file()
 
 
-def _files_in(
-    folder: str | Path, endings: tuple[str, ...], look: Callable[[str | Path], Iterable[os.DirEntry[str]]] = _listed
-) -> Iterator[str]:
-    """The paths of the files in a folder and the folders below it; look: `_scanned` where any order will do."""
-    for entry in look(folder):
+def _files_in(folder: str | Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    """The paths of the files in a folder and the folders below it, in any order."""
+    for entry in _scanned(folder):
         if entry.is_dir(follow_symlinks=False):
-            yield from _files_in(entry.path, endings, look)
+            yield from _files_in(entry.path, endings)
         elif _counts(entry, endings):
-            yield entry.path
+            yield Path(entry.path)
 
 
 class Samples(Protocol):
@@ -143,7 +141,7 @@ def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[li
     endings, paths, labels = tuple(endings), list[Path](), list[int]()
     folders = class_folders(root, what, endings)
     for label, folder in enumerate(folders):
-        files = [Path(path) for path in _files_in(folder, endings)]
+        files = sorted(_files_in(folder, endings))
         if not files:
             raise ValueError(_without_files(folder, what))
         paths += files
@@ -157,7 +155,7 @@ def _without_files(folder: Path, what: str) -> str:
 
 def require_images(folder: Path, shots: int) -> None:
     """A ValueError where a class folder holds no image, or fewer than `shots`; no further names are looked at."""
-    found = sum(1 for _ in itertools.islice(_files_in(folder, extensions(), _scanned), max(shots, 1)))
+    found = sum(1 for _ in itertools.islice(_files_in(folder, extensions()), max(shots, 1)))
     if not found:
         raise ValueError(_without_files(folder, "image"))
     _require_shots(shots, folder.name, found)

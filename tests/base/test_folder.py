@@ -4,8 +4,9 @@ import os
 import re
 
 import pytest
+import tiny
 
-from ofdb_core.base import files, folder, manifests
+from ofdb_core.base import files, folder, manifests, record
 from ofdb_core.base.folder import Folder
 
 
@@ -147,3 +148,37 @@ def test_the_fingerprint_of_a_choice_of_linked_folders_changes_with_their_files(
     before = folder.fingerprint(tmp_path / "chosen")
     (tmp_path / "store" / "a.jpg").write_text("1")
     assert folder.fingerprint(tmp_path / "chosen") != before
+
+
+def test_verify_names_a_folder_that_is_another_than_it_was(tmp_path):
+    fill(tmp_path / "a", ["1.txt"])
+    before = Folder(tmp_path / "a").digest()
+    assert Folder(tmp_path / "a").verify(before) == []
+    fill(tmp_path / "a", ["1.txt", "2.txt"], size=4)
+    assert Folder(tmp_path / "a").verify() == []
+    assert Folder(tmp_path / "a").verify(before) == ["another run wrote it"]
+
+
+@pytest.mark.parametrize(
+    ("head", "sentence"),
+    [
+        ([], "it is not a mapping"),
+        ({"code": "x"}, "parameters is missing"),
+        ({"parameters": {}, "code": 3}, "code has a wrong type"),
+        ({"parameters": {}, "code": "x", "versions": {"numpy": 2}}, "versions has a wrong type"),
+    ],
+)
+def test_a_header_of_another_shape_is_refused(head, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        manifests.check_header(head)
+
+
+def test_a_run_notes_the_digests_of_what_it_reads_and_writes(tmp_path):
+    fill(tmp_path / "out" / "images", ["1.txt"])
+    (tmp_path / "photos").mkdir()
+    run = record.Run("0_explore_ifs", tiny.of("0_explore_ifs", out=str(tmp_path / "out")))
+    run.reads("images", str(tmp_path / "photos"))
+    run.writes("images", outdated=True)
+    digest = Folder(tmp_path / "out" / "images").digest()
+    assert run.entry["reads"] == {"images": digest, "../photos": folder.fingerprint(tmp_path / "photos")}
+    assert (run.entry["writes"], run.entry["outdated"]) == ({"images": digest}, "images")

@@ -1,7 +1,7 @@
 """Make the run folder of this version: `python tests/released/make.py`, once for each release.
 
-The real runner runs a tiny experiment; notebooks lose their outputs, and the folder becomes one archive. From then on
-`tests/test_released.py` opens it: what this version has left must stay readable.
+The real runner runs a tiny experiment, and its folder becomes one small archive. From then on `tests/test_released.py`
+opens it: what this version has left must stay readable.
 """
 
 import json
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LARGEST = 10_000  # bytes of a figure that is kept
 STAGES = ("1_search_categories", "2_render_2d", "4_pretrain", "5_finetune")
 TRAINING = {
     "steps": 3,
@@ -42,36 +43,46 @@ def overrides() -> list[tuple[str, str]]:
     return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in every]
 
 
-def without_outputs(path: Path) -> None:
-    """Take the outputs from an executed notebook, which hold the figures once more."""
-    notebook = json.loads(path.read_bytes())
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"] = []
-    path.write_text(json.dumps(notebook, indent=1) + "\n")
+def shrink(out: Path) -> None:
+    """Leave of the notebooks that they were saved, and of the figures the small ones: all else stands in the record."""
+    from ofdb_core.base import manifests
+
+    for path in out.glob("*.ipynb"):
+        notebook = json.loads(path.read_bytes())
+        saved = {"papermill": {"end_time": notebook["metadata"]["papermill"]["end_time"]}}
+        path.write_text(json.dumps({**notebook, "cells": [], "metadata": saved}) + "\n")
+    record = json.loads((out / "record.json").read_bytes())
+    for entry in record["notebooks"].values():
+        entry["figures"] = [figure for figure in entry["figures"] if (out / figure["file"]).stat().st_size < LARGEST]
+    kept = {figure["file"] for entry in record["notebooks"].values() for figure in entry["figures"]}
+    for path in out.glob("figures/*"):
+        if f"figures/{path.name}" not in kept:
+            path.unlink()
+    (out / "record.json").write_text(manifests.text(record))
+
+
+def pack(out: Path, archive: Path) -> None:
+    """Pack a folder as `run`, without hidden files and the names of this machine."""
+
+    def plain(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        info.uname = info.gname = ""
+        info.uid = info.gid = info.mtime = 0
+        return None if Path(info.name).name.startswith(".") else info
+
+    with tarfile.open(archive, "w:xz") as file:
+        file.add(out, "run", filter=plain)
 
 
 def main() -> None:
-    """Run, and pack."""
+    """Run, shrink and pack."""
     from ofdb_core import __version__
     from ofdb_core.run import experiment
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         experiment.run("2d-ofdb-1k", STAGES, overrides=overrides(), out=out)
-        for path in out.glob("*.ipynb"):
-            without_outputs(path)
-        with tarfile.open(Path(__file__).with_name(f"{__version__}.tar.xz"), "w:xz") as archive:
-            archive.add(out, "run", filter=_plain)
-
-
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """An entry without the names of this machine; hidden files stay away."""
-    if Path(info.name).name.startswith("."):
-        return None
-    info.uname = info.gname = ""
-    info.uid = info.gid = 0
-    return info
+        shrink(out)
+        pack(out, Path(__file__).with_name(f"{__version__}.tar.xz"))
 
 
 if __name__ == "__main__":
