@@ -256,14 +256,12 @@ def test_a_link_to_itself_is_no_folder_for_results(params, tmp_path, below):
         ("--no_such_option", "unrecognized arguments: --no_such_option"),
         ("train.py", "'train.py' is no option"),
         ("--module", "--module and --no_python are not allowed"),
-        ("--multi_gpu --num_processes 1", "at least 2 processes"),
-        ("--multi_gpu --num_processes 2 --tee x", "x does not match"),
-        ("--multi_gpu --num_processes 2 --rdzv_conf x", "must have a value"),
-        ("--multi_gpu --cpu", "only use one of"),
-        ("--config_file nowhere", "`nowhere` does not exist"),
+        ("--multi_gpu --num_processes 1", "--multi_gpu needs --num_processes 2 or more"),
+        ("--multi_gpu --cpu", "--cpu and --multi_gpu exclude each other"),
+        ("--config_file nowhere", "--config_file: nowhere is no file"),
     ],
 )
-def test_options_that_accelerate_would_refuse_are_refused_before_anything_runs(params, options, message):
+def test_launch_options_that_cannot_be_meant_are_refused_before_anything_runs(params, options, message):
     out = params(**{"1_search_categories": SEARCH})
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     with pytest.raises(parameter_files.UsageError, match=f"^--launch .*{message}"):

@@ -28,6 +28,15 @@ def ready(tmp_path):
     return {**os.environ, "CONDA_PREFIX": str(tmp_path), "CONDA_DEFAULT_ENV": "ofdb-lab"}
 
 
+def wait_for(path, process, seconds=60):
+    """Wait until a process has made a file."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"it ended with {process.returncode} and did not make {path}"
+        assert time.monotonic() < end, f"{path} is not there after {seconds} s"
+        time.sleep(0.01)
+
+
 def call(ready, *words, **how):
     return subprocess.run([COMMAND, *words], env=ready, capture_output=True, text=True, **how)
 
@@ -76,8 +85,7 @@ def test_a_batch_systems_signal_ends_a_run_that_starts_with_75(ready, tmp_path, 
     python = tmp_path / "bin" / "python"
     python.write_text(f"#!/bin/sh\n: >{tmp_path / 'begun'}\n" + python.read_text().partition("\n")[2])
     with subprocess.Popen([COMMAND, "list", "quickstart"], env=ready, stdout=subprocess.DEVNULL) as process:
-        while not (tmp_path / "begun").exists():
-            time.sleep(0.01)
+        wait_for(tmp_path / "begun", process)
         time.sleep(delay)
         process.send_signal(number)
     assert process.returncode == signals.TO_BE_CONTINUED or (delay and process.returncode == 0)
@@ -95,8 +103,7 @@ def test_a_signal_ends_the_setting_up_too(tmp_path, number):
     alone = {name: value for name, value in os.environ.items() if name != "CONDA_DEFAULT_ENV"}
     alone["PATH"] = f"{python.parent}:{alone['PATH']}"
     with subprocess.Popen([tmp_path / "run_all.sh", "list"], env=alone) as process:
-        while not begun.exists():
-            time.sleep(0.01)
+        wait_for(begun, process)
         process.send_signal(number)
     assert process.returncode == (130 if number == signal.SIGINT else signals.TO_BE_CONTINUED)
 
