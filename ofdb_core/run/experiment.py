@@ -13,17 +13,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ofdb_core.base import files, folder, manifests, project, provenance, record, signals
+from ofdb_core.base import files, folder, manifests, project, provenance, record, signals, units
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
-from ofdb_core.run import experiments, launch, ledger, notebook, parameter_files, road
+from ofdb_core.run import experiments, launch, notebook, parameter_files, road
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.stages.recipes import Finetune, Pretrain
 from ofdb_core.training.recipe import Recipe
 
-WORTH = 200  # steps of a training, from which on it is foretold how long all takes
+WORTH = 200  # steps; a run whose trainings are all shorter gets no forecast
 LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
 
 
@@ -177,19 +177,19 @@ def _foretold(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[
         return
     import torch
 
-    from ofdb_core.run import trial
+    from ofdb_core.run import forecast
 
     if torch.cuda.is_available():  # this process would keep a part of the GPU's memory
         yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
     else:
         yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
         with signals.Stop() as stop, contextlib.suppress(signals.Interrupted):
-            spent = trial.glance(todo)
+            spent = {stage: cost.seconds for stage, cost in forecast.costs(todo, todo, draw=False)}
         if stop.asked:
             never = f"{experiment}: stopped before anything ran; the same command starts it"
             raise KeyboardInterrupt if stop.number == signal.SIGINT else signals.Continued(never)
         longest, whole = max(spent, key=lambda stage: spent[stage]), sum(spent.values())
-        yield f"{experiment}: about {ledger.told(whole)}, of which {longest} takes {ledger.told(spent[longest])}"
+        yield f"{experiment}: about {units.duration(whole)}, of which {longest} takes {units.duration(spent[longest])}"
 
 
 def _show(stage: str, out: Path) -> None:
@@ -198,15 +198,28 @@ def _show(stage: str, out: Path) -> None:
         print(f"    look at {out / figure['file']}", flush=True)
 
 
-def price(experiment: str, *, overrides: Iterable[tuple[str, str]] = (), seconds: float = 60.0) -> Iterator[str]:
-    """The lines that tell what an experiment costs on this machine; nothing is left of what is measured."""
-    from ofdb_core.run import cost, trial
+def _chosen(experiment: str, only: Sequence[str]) -> list[str]:
+    """The stages of an experiment that are named, in order; all where none is."""
+    every = parameter_files.notebooks(experiment)
+    for stage in only:
+        if stage not in every:
+            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
+    return [stage for stage in every if not only or stage in only]
 
-    overrides, every = list(overrides), parameter_files.notebooks(experiment)
-    checked = parameter_files.checked(experiment, every, overrides, _place(project.RUNS))
-    _check_possible(checked, 1)
-    costs = trial.measure(checked, seconds=seconds)
-    yield from cost.table(experiment, costs, note=not overrides)
+
+def price(experiment: str, only: Sequence[str] = (), *, overrides: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+    """The lines that tell what an experiment, or some of its stages, costs on this machine."""
+    from ofdb_core.run import forecast
+
+    overrides, every, asked = list(overrides), _chosen(experiment, ()), _chosen(experiment, only)
+    checked = parameter_files.checked(experiment, every, overrides, _place(project.RUNS / experiment))
+    _check_inputs(every, checked)
+    _check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
+    try:  # where real images are not here, the forecast knows how many there are
+        costs = forecast.costs(checked, asked)
+        yield from forecast.table(experiment, costs, note=not overrides and asked == every)
+    except ValueError as error:
+        raise UsageError(f"{experiment}: {error}") from error
 
 
 def run(
@@ -223,11 +236,7 @@ def run(
     these are used, as many as can share a batch equally. On the machines of a cluster other than the first, only these
     trainings run: the folder `out` is one for all machines, and the first one has checked everything.
     """
-    every = parameter_files.notebooks(experiment)
-    for stage in only:
-        if stage not in every:
-            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
-    chosen = [stage for stage in every if not only or stage in only]
+    chosen = _chosen(experiment, only)
     out = _place(out or project.RUNS / experiment)
     overrides = list(overrides)
     checked = parameter_files.checked(experiment, chosen, overrides, out)

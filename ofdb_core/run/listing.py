@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ofdb_core.base import project, record
+from ofdb_core.base import project, record, units
 from ofdb_core.base.files import Unreadable
 from ofdb_core.base.values import describe
 from ofdb_core.run import experiments, ledger
@@ -25,7 +25,7 @@ def width() -> int | None:
 def overview(columns: int | None) -> str:
     """A row for each experiment: its name, what is done, what it costs where that was measured, and what it is."""
     every, prices = experiments.found(), ledger.read()
-    costs = {name: (ledger.told(price.seconds), ledger.size(price.kept)) for name, price in prices.items()}
+    costs = {name: (units.duration(price.seconds), units.size(price.kept)) for name, price in prices.items()}
     rows = [(name, _done(name, every), *costs.get(name, ("?", "?")), _about(name, every)) for name in every]
     return table([HEAD, *rows], columns) + ("" if costs else f"\n\n{UNKNOWN}")
 
