@@ -1,8 +1,8 @@
-"""Training on several devices: a script exported from a notebook, which accelerate starts as every process.
+"""Training on several devices: accelerate starts a script, exported from a notebook, in several processes.
 
-The script holds the notebook's cells that are tagged `parameters` or `launch`; the notebook itself, run afterwards,
-finds the training done and shows it. `python -m ofdb_core.run.launch <options> script.py` is the `accelerate launch`
-command, with this project's exit status and beside any torchvision.
+The script holds the notebook's cells that are tagged `parameters` or `launch`. The notebook itself runs afterwards,
+finds the training done and shows it. `python -m ofdb_core.run.launch <options> script.py` is `accelerate launch` with
+the exit status of this project.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()\n\n"
 QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
 WAYS = ("cpu", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp")  # options of which accelerate takes one
 SCRIPT = "the training"  # stands for the script while the options are checked
-PATIENCE = "600"  # seconds that processes asked to stop have for their last step and its state; torch gives them 30
+PATIENCE = "600"  # seconds in which processes that are asked to stop save their state; torch gives them 30
 
 
 class LaunchError(RuntimeError):
@@ -37,14 +37,14 @@ class LaunchError(RuntimeError):
 
 
 def is_launched(source: Path) -> bool:
-    """Whether a notebook file has cells for several processes."""
+    """Whether a notebook has cells that every process runs."""
     return any(
         TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
     )
 
 
 def automatic(stages: Sequence[NotebookParameters]) -> str | None:
-    """The options for the GPUs of this machine, as many as can share the stages' batches; None for one or none."""
+    """The options that use as many GPUs of this machine as can share the stages' batches; None where that is one."""
     import torch
 
     count = torch.cuda.device_count()
@@ -147,7 +147,7 @@ def run(script: Path, options: str) -> None:
 
 
 def _leave() -> None:
-    """Close the connections to the other processes: torch's threads, left alone, may abort a process that is done."""
+    """Close the connections to the other processes; torch's threads might abort this one after its end."""
     if (distributed := sys.modules.get("torch.distributed")) and distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -175,7 +175,7 @@ def begin() -> None:
 
 
 def main() -> int:
-    """`accelerate launch`, which ends with the status that its processes ended with."""
+    """Run `accelerate launch`; the exit status tells how its processes ended."""
     signals.die_with_parent()
     from accelerate.commands.launch import main as launch
     from torch.distributed.elastic.multiprocessing.api import SignalException
