@@ -22,30 +22,12 @@ has() { command -v "$1" >/dev/null; }
 
 die() { echo "run_all.sh: $*" >&2; exit 1; }
 
-usage() {
-    cat <<'TEXT'
-./run_all.sh                                   the quickstart, from search to report
-./run_all.sh <experiment> [notebook ...]       all notebooks of params/<experiment>.yaml, or only those named
-    --params DIR                               a folder of experiments of your own, beside the project's
-    --out DIR                                  where results go (default: runs/<experiment>)
-    -p NAME VALUE                              another value for a parameter (repeatable; notebook.NAME for one notebook)
-    --launch "OPTIONS"                         train in several processes, by options of accelerate launch
-./run_all.sh list [experiment]                 the experiments; the parameters of one
-./run_all.sh cost EXPERIMENT                   how long it takes on this machine, and how much disk
-./run_all.sh verify DIR                        missing, altered and extra files of a run or a data set
-./run_all.sh compare                           finished runs side by side (an experiment, as quickstart is)
-./run_all.sh site [RUN] [--out DIR]            a finished run (runs/quickstart) and a gallery as static pages in site/
-./run_all.sh test [pytest options]             the tests
-./run_all.sh lab [jupyter options]             JupyterLab on the notebooks
-./run_all.sh init DIR                          a project of your own: notebooks and parameter files to change
-./run_all.sh completion bash                   a script by which bash (or zsh) completes experiments, notebooks, parameters
-./run_all.sh schema                            write the JSON Schemas of parameter files, for editors
-./run_all.sh --cpu [any of these]              the CPU build of torch, should this be the call that sets .venv up
-
-Ends with status 0: all done; 1: a notebook, a check or a file failed; 2: refused, before anything ran; 75: a training was
-stopped and its state saved, or a batch system ended the run; 130: Ctrl-C ended it; 141: the output went to a program
-that ended (| head). After the last three the same command goes on.
-TEXT
+# The help of the command itself; before anything is set up, the list of docs/commands.md.
+help() {
+    locate
+    if is_ready; then run --help; fi
+    echo "./run_all.sh [--cpu] [words]: sets .venv up on the first call (--cpu: with the CPU build of torch), then runs them:"
+    sed -n 's|^    ofdb|    ./run_all.sh|p; /^## /q' "$project/docs/commands.md"
 }
 
 # The first Python of a version that is supported; where there is none, uv fetches one.
@@ -74,15 +56,21 @@ make_venv() {
     die "Python's venv module cannot make an environment with pip here; install it (Debian: apt-get install python3-venv)"
 }
 
-# Sets $python: an active conda environment of environment.yml, or .venv, made or renewed when the pins have changed.
+# Sets $python, that of an active conda environment of environment.yml or of .venv, and $stamp, the pins that .venv needs.
+locate() {
+    python=$venv/bin/python stamp=
+    if [ -n "${CONDA_PREFIX:-}" ] && [ "${CONDA_DEFAULT_ENV:-}" = ofdb-lab ]; then
+        python=$CONDA_PREFIX/bin/python
+    else
+        stamp="$project $(cd "$project" && cat requirements.txt requirements-torch.txt pyproject.toml | cksum)"
+    fi
+}
+
+# Makes .venv, or renews it when the pins have changed.
 # Every run holds .venv.lock (descriptor 9) while it lives, so .venv is never renewed under a run or by two at once.
 set_up() {
-    if [ -n "${CONDA_PREFIX:-}" ] && [ "${CONDA_DEFAULT_ENV:-}" = ofdb-lab ]; then
-        python="$CONDA_PREFIX/bin/python"
-        return
-    fi
-    python=$venv/bin/python
-    stamp="$project $(cd "$project" && cat requirements.txt requirements-torch.txt pyproject.toml | cksum)"
+    locate
+    if [ -z "$stamp" ]; then return; fi
     if [ ! -w "$project" ] && is_ready; then return; fi # nobody can renew it
     base=$(find_python)
     exec 9>>"$venv.lock"
@@ -93,7 +81,7 @@ set_up() {
     lock LOCK_SH
 }
 
-is_ready() { [ -x "$python" ] && [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ]; }
+is_ready() { [ -x "$python" ] && { [ -z "$stamp" ] || [ "$(cat "$venv/pins" 2>/dev/null)" = "$stamp" ]; }; }
 
 lock() { patiently "$base" -c "from fcntl import *; flock(9, $1)"; } # macOS has no flock in its shell
 
@@ -134,7 +122,7 @@ if [ "${1:-}" = --cpu ]; then
 fi
 
 case "${1:-}" in
-    -h | --help | help) usage ;;
+    -h | --help | help) help ;;
     *)
         set_up
         run "$@"

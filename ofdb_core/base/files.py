@@ -73,6 +73,13 @@ def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
                     yield f"{below}{path.name}", path.stat(follow_symlinks=path.exists()).st_size
 
 
+def bytes_of(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder; a link counts as itself."""
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_size
+    return sum(size for _, size in walk(path, followlinks=False) if isinstance(size, int))
+
+
 def sha256(path: str | Path) -> str:
     """Hex SHA-256 of a file."""
     with Path(path).open("rb") as file:

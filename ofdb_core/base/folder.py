@@ -144,12 +144,16 @@ class Folder:
             counted = {name: hashed for name, hashed in counted.items() if Path(name).name != CARD}
         return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
-    def made_by(self, parameters: Mapping[str, Any]) -> str | None:
-        """The version of the code that made the folder, if it was made from these parameters and passes `verify`."""
+    def made_by(self, parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
+        """The version of the code that made the folder, if it was made from these parameters and passes `verify`.
+
+        defaults: of the parameters; what an earlier version did not have, it did as today's default says.
+        """
         manifest = self._manifest()
-        if manifest is None or portable(manifest["parameters"]) != portable(parameters) or self.verify():
+        if manifest is None or self.verify():
             return None
-        return manifest["code"]
+        had = {**{name: defaults[name] for name in parameters.keys() & defaults.keys()}, **manifest["parameters"]}
+        return manifest["code"] if portable(had) == portable(dict(parameters)) else None
 
     def is_current(self, head: Header) -> bool:
         """Whether the folder was made from `head` and passes `verify`."""

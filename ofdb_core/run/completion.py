@@ -1,99 +1,96 @@
-"""Completion of the command's words by bash and zsh.
+"""Completion of the command's words by bash, zsh and fish, in click's way.
 
-The shell asks `completion words WORD ...` at each press of the key. So nothing is imported here that takes long:
-parameters are read from the notebooks' files.
+The shell asks at each press of the key, so nothing is imported that takes long.
 """
 
+import contextlib
+import json
 import os
+import re
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import click
+from click.shell_completion import CompletionItem, get_completion_class, shell_complete
+
+from ofdb_core.base import files, project
 from ofdb_core.run import experiments
-from ofdb_core.run.experiments import UsageError
 
-ASK = "'{python}' -P -m ofdb_core completion words"
-
-BASH = (
-    """_ofdb() {{
-    local IFS=$'\\n'
-    COMPREPLY=($("""
-    + ASK
-    + """ "${{COMP_WORDS[@]:1:COMP_CWORD}}" 2>/dev/null))
-}}
-complete -o default -F _ofdb {names}"""
-)
-
-ZSH = (
-    """_ofdb() {{
-    local -a found
-    found=("${{(@f)$("""
-    + ASK
-    + """ "${{(@)words[2,CURRENT]}}" 2>/dev/null)}}")
-    if [[ -n $found ]]; then compadd -- $found; else _files; fi
-}}
-compdef _ofdb {names}"""
-)
-
-SCRIPTS = {"bash": BASH, "zsh": ZSH}
-FOLLOWED = {"-p": 2, "--out": 1, "--params": 1, "--launch": 1}  # option -> how many words follow it, of any form
-BEFORE_ONE = ("list", "cost")  # commands that are followed by an experiment
+SHELLS = ("bash", "zsh", "fish")
+VARIABLE = "_OFDB_COMPLETE"  # set by the script when the shell asks
+WORDS = "ofdb.words"  # the key of all words typed so far, in click's context
+NAMES = "ofdb run_all.sh ./run_all.sh"  # the names under which the command is typed
+KEPT = project.PACKAGE / "__pycache__" / "parameters.json"
 
 
-def script(shell: str) -> str:
-    """What a shell reads once, as by `source <(ofdb completion bash)`."""
-    if shell not in SCRIPTS:
-        raise UsageError(f"completion: {shell}: no such shell; there are {', '.join(SCRIPTS)}")
-    return SCRIPTS[shell].format(python=sys.executable, names="ofdb run_all.sh ./run_all.sh")
+def script(shell: str, command: click.Command) -> str:
+    """What a shell reads once, as by `source <(ofdb completion bash)`.
+
+    It is click's script, with one change: it asks this Python, as run_all.sh would look at its environment first.
+    """
+    kind = get_completion_class(shell)
+    assert kind
+    ask = shlex.join([sys.executable, "-P", "-m", "ofdb_core"])
+    text = re.sub(r"(\$1|\bofdb)(?=\))", lambda _: ask, kind(command, {}, "ofdb", VARIABLE).source())
+    text = re.sub(r".*\$\+commands\[.*\n", "", text)  # zsh: only where the program is on the PATH
+    text = re.sub(r"--command ofdb", " ".join(f"--command {name}" for name in NAMES.split()), text)
+    return re.sub(r"(?<= )ofdb$", NAMES, text, flags=re.MULTILINE)
 
 
-def words(typed: Sequence[str], commands: Sequence[str]) -> list[str]:
-    """What the last of the typed words may become; nothing where that is a file, or a value."""
-    *before, current = typed or [""]
-    if "--params" in before[:-1]:
-        os.environ[experiments.PARAMS_VARIABLE] = os.path.realpath(before[before.index("--params") + 1])
-    try:
-        return sorted({word for word in _candidates(before, current, commands) if word.startswith(current)})
-    except (UsageError, OSError):  # the command itself tells of it
-        return []
+def answer(command: click.Command, program: str, instruction: str) -> int:
+    """Print what the last word may become; nothing where that cannot be told, as the command itself says why."""
+    with contextlib.suppress(experiments.UsageError, OSError):
+        return shell_complete(command, {}, program, VARIABLE, instruction)
+    return 1
 
 
-def _candidates(before: Sequence[str], current: str, commands: Sequence[str]) -> Iterator[str]:
-    plain = _plain(before)
-    experiment, named = (plain[0], plain[1:]) if plain else (None, [])
-    asked = named[0] if experiment in BEFORE_ONE and named else experiment
-    if before and FOLLOWED.get(before[-1]) == 1:
-        return
-    if before and before[-1] == "-p":
-        every = experiments.stages(asked or "quickstart")
-        for stage in [name for name in every if name in named] or every:
-            yield from (f"{stage}.{name}" if "." in current else name for name in _parameters(stage))
-    elif len(before) > 1 and before[-2] == "-p":
-        return
-    elif current.startswith("-"):
-        yield from (*FOLLOWED, "--help")
-    elif experiment is None or experiment in BEFORE_ONE:
-        yield from [*experiments.names(), *(() if experiment else commands)]
-    elif experiment == "completion":
-        yield from SCRIPTS
-    elif experiment not in commands:
-        yield from (stage for stage in experiments.stages(experiment) if stage not in named)
+def path(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What the shell itself completes: files and folders."""
+    return [CompletionItem(incomplete, type="file")]
 
 
-def _plain(before: Sequence[str]) -> list[str]:
-    """The words that are neither options nor what belongs to them."""
-    found, left = [], 0
-    for word in before:
-        if left:
-            left -= 1
-        elif word.startswith("-"):
-            left = FOLLOWED.get(word, 0)
-        else:
-            found.append(word)
-    return found
+def experiment(_context: click.Context, _parameter: click.Parameter | None, incomplete: str) -> list[str]:
+    """The experiments."""
+    return [name for name in experiments.names() if name.startswith(incomplete)]
 
 
-def _parameters(stage: str) -> list[str]:
-    """The names of a stage's parameters."""
+def notebook(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The notebooks of the experiment that are not named yet."""
+    name, *named = _typed(context)
+    return [stage for stage in experiments.stages(name) if stage.startswith(incomplete) and stage not in named]
+
+
+def parameter(context: click.Context, option: click.Parameter, incomplete: str) -> list[CompletionItem] | list[str]:
+    """After -p, the names of parameters; after a name, its value, which may be a file."""
+    if context.meta[WORDS][-1] != "-p":
+        return path(context, option, incomplete)
+    name, *named = _typed(context)
+    every, known = experiments.stages(name), _parameters()
+    pairs = [(stage, name) for stage in every if stage in named or not named for name in known.get(stage, ())]
+    words = {f"{stage}.{name}" if "." in incomplete else name for stage, name in pairs}
+    return sorted(word for word in words if word.startswith(incomplete))
+
+
+def _typed(context: click.Context) -> list[str]:
+    """The experiment and its notebooks on the line so far; in `args` where an unfinished -p ended the parsing."""
+    name = context.params.get("name") if "name" in context.params else context.info_name
+    return [word for word in (name, *(context.params.get("names") or ()), *context.args) if word] or ["quickstart"]
+
+
+def _parameters() -> dict[str, list[str]]:
+    """Stage -> the names of its parameters. They are kept in a file: to import the classes takes seconds."""
+    elsewhere = os.environ.get("OFDB_FAMILIES", "")
+    sources = [*project.PACKAGE.rglob("*.py"), *map(Path, filter(None, elsewhere.split(os.pathsep)))]
+    code = [elsewhere, len(sources), max(source.stat().st_mtime_ns for source in sources)]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(KEPT.read_bytes())
+        if kept["code"] == code:
+            return kept["parameters"]
     from ofdb_core.run import stages
 
-    return [name for name in stages.stages()[stage].parameters.kinds() if name != "out"]
+    kinds = {name: stage.parameters.kinds() for name, stage in stages.stages().items()}
+    found = {name: [parameter for parameter in names if parameter != "out"] for name, names in kinds.items()}
+    with contextlib.suppress(OSError):  # a package that another user installed
+        files.write_whole(KEPT, json.dumps({"code": code, "parameters": found}))
+    return found

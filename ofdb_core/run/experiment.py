@@ -12,18 +12,18 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ofdb_core.base import files, project, provenance, record, signals
+from ofdb_core.base import files, project, provenance, record, signals, units
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
-from ofdb_core.run import launch, ledger, notebook, parameter_files, stages
+from ofdb_core.run import launch, notebook, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.run.reasons import reason
 from ofdb_core.stages.recipes import Finetune, Pretrain
 from ofdb_core.training.recipe import Recipe
 
-WORTH = 200  # steps; shorter trainings get no forecast
+WORTH = 200  # steps; a run whose trainings are all shorter gets no forecast
 LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
 
 
@@ -53,7 +53,7 @@ def run(
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
     _check_possible(todo, (how and how.num_processes) or 1)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
-    _say(forecast(experiment, todo))
+    _say(announcement(experiment, todo))
     began = time.time()
     with _alone(out):
         for stage, parameters in checked.items():
@@ -66,15 +66,19 @@ def _say(lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
-def price(experiment: str, *, overrides: Iterable[tuple[str, str]] = (), seconds: float = 60.0) -> Iterator[str]:
-    """What an experiment costs on this machine, in lines; the files of the measurement are removed again."""
-    from ofdb_core.run import cost, trial
+def price(experiment: str, only: Collection[str] = (), *, overrides: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+    """The lines that say what an experiment, or some of its stages, costs on this machine."""
+    from ofdb_core.run import forecast
 
-    overrides, every = list(overrides), parameter_files.notebooks(experiment)
-    checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS))
-    _check_possible(checked, 1)
-    costs = trial.measure(checked, seconds=seconds)
-    yield from cost.table(experiment, costs, note=not overrides)
+    overrides, every, asked = list(overrides), _chosen(experiment, ()), _chosen(experiment, only)
+    checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS / experiment))
+    _check_inputs(checked)
+    _check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
+    try:  # where real images are not here, the forecast knows how many there are
+        costs = forecast.costs(checked, asked)
+        yield from forecast.table(experiment, costs, note=not overrides and asked == every)
+    except ValueError as error:
+        raise UsageError(f"{experiment}: {error}") from error
 
 
 def _chosen(experiment: str, only: Collection[str]) -> list[str]:
@@ -143,7 +147,7 @@ def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> N
         raise ParameterError(problems)
 
 
-def forecast(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
+def announcement(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
     """What will run and about how long it takes here; without a GPU, a second of a training is measured for that."""
     trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
     if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
@@ -152,19 +156,19 @@ def forecast(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[s
         return
     import torch
 
-    from ofdb_core.run import trial
+    from ofdb_core.run import forecast
 
     if torch.cuda.is_available():  # this process would keep a part of the GPU's memory
         yield f"{experiment}: {', '.join(todo)}; how long that takes here says: cost {experiment}"
     else:
         yield f"{experiment}: {', '.join(todo)}; measuring how long that takes here ..."
         with signals.Stop() as stop, contextlib.suppress(signals.Interrupted):
-            spent = trial.glance(todo)
+            spent = {stage: cost.seconds for stage, cost in forecast.costs(todo, todo, draw=False)}
         if stop.asked:
             never = f"{experiment}: stopped before anything ran; the same command starts it"
             raise KeyboardInterrupt if stop.number == signal.SIGINT else signals.Continued(never)
         longest, whole = max(spent, key=lambda stage: spent[stage]), sum(spent.values())
-        yield f"{experiment}: about {ledger.told(whole)}, of which {longest} takes {ledger.told(spent[longest])}"
+        yield f"{experiment}: about {units.duration(whole)}, of which {longest} takes {units.duration(spent[longest])}"
 
 
 @contextlib.contextmanager

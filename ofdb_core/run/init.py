@@ -9,9 +9,9 @@ COPIED = ("notebooks/*.ipynb", "notebooks/*.md", "params/*.yaml")
 
 
 def run(place: str | Path) -> None:
-    """Write what is not in the folder yet, and name what is there and differs.
+    """Write the files that the folder lacks, and name those that differ from the package's.
 
-    Nothing is overwritten, so that after an update of the package the same command brings what is new.
+    Nothing is overwritten, so the same command brings what is new after an update of the package.
     """
     root = Path(place).resolve()
     if root == project.SOURCE or root.is_relative_to(project.PACKAGE):
@@ -33,7 +33,7 @@ def _contents() -> dict[str, bytes]:
 
 
 def _written(path: Path, data: bytes) -> bool:
-    """Write a file where there is none; whether it now holds these bytes."""
+    """Write a file unless there is one; whether it then holds these bytes."""
     if not path.exists():
         files.write_whole(path, data)
     return path.read_bytes() == data

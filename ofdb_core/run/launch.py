@@ -1,26 +1,22 @@
-"""Training on several devices: a script exported from a notebook, which accelerate starts as every process.
+"""Training on several devices: accelerate starts a script, exported from a notebook, in several processes.
 
-The script holds the notebook's cells that are tagged `parameters` or `launch`; the notebook itself, run afterwards,
-finds the training done and shows it. `python -m ofdb_core.run.launch <options> script.py` is the `accelerate launch`
-command, with this project's exit status and beside any torchvision.
+The script holds the notebook's cells that are tagged `parameters` or `launch`. The notebook itself runs afterwards,
+finds the training done and shows it. `python -m ofdb_core.run.launch <options> script.py` is `accelerate launch` with
+the exit status of this project.
 """
 
 import argparse
 import atexit
 import json
-import logging
 import os
 import shlex
 import subprocess
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
-
-from yaml import YAMLError
 
 from ofdb_core.base import files, signals
 from ofdb_core.base.parameters import NotebookParameters
@@ -31,7 +27,9 @@ from ofdb_core.training.recipe import Recipe
 TAG = "launch"  # of the cells that every process runs
 FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()\n\n"
 QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
-PATIENCE = "600"  # seconds that processes asked to stop have for their last step and its state; torch gives them 30
+WAYS = ("cpu", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp")  # options of which accelerate takes one
+SCRIPT = "the training"  # stands for the script while the options are checked
+PATIENCE = "600"  # seconds in which processes that are asked to stop save their state; torch gives them 30
 
 
 class LaunchError(RuntimeError):
@@ -39,14 +37,14 @@ class LaunchError(RuntimeError):
 
 
 def is_launched(source: Path) -> bool:
-    """Whether a notebook file has cells for several processes."""
+    """Whether a notebook has cells that every process runs."""
     return any(
         TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
     )
 
 
 def automatic(stages: Sequence[NotebookParameters]) -> str | None:
-    """The options for the GPUs of this machine, as many as can share the stages' batches; None for one or none."""
+    """The options that use as many GPUs of this machine as can share the stages' batches; None where that is one."""
     import torch
 
     count = torch.cuda.device_count()
@@ -67,34 +65,33 @@ def _can_share(parameters: NotebookParameters, processes: int) -> bool:
 
 
 def check(options: str) -> argparse.Namespace:
-    """The `accelerate launch` options as accelerate and torch read them; what they refuse is a UsageError, at once."""
+    """The `accelerate launch` options as accelerate's parser reads them; a UsageError where they cannot be meant.
 
-    import torch.distributed.run
-    from accelerate.commands import launch as command
-    from accelerate.utils import patch_environment
+    What only accelerate and torch can tell, they say themselves when the training starts.
+    """
+    import torch
+    from accelerate.commands.launch import launch_command_parser
 
-    script = "the training"
-    parser = command.launch_command_parser()
+    parser = launch_command_parser()
     parser.error = _refuse  # it would end this process
-    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it tells of its defaults when it starts
     try:
-        found = parser.parse_args([*QUIET, *shlex.split(options), script])
-        if found.training_script != script:
+        found = parser.parse_args([*QUIET, *shlex.split(options), SCRIPT])
+        if found.training_script != SCRIPT:
             raise ValueError(f"{found.training_script!r} is no option")
         if found.module or found.no_python:
             raise ValueError("--module and --no_python are not allowed; what runs is this project's script")
-        given = {name: getattr(found, name) for name in ("num_machines", "num_processes")}
-        whole(1, 2**16, **{name: number for name, number in given.items() if number is not None})
+        if found.config_file and not Path(found.config_file).is_file():
+            raise ValueError(f"--config_file: {found.config_file} is no file")
+        if len(ways := [f"--{name}" for name in WAYS if getattr(found, name)]) > 1:
+            raise ValueError(f"{ways[0]} and {ways[1]} exclude each other")
+        if found.multi_gpu and found.num_processes == 1:
+            raise ValueError("--multi_gpu needs --num_processes 2 or more")
+        if found.num_processes is None:
+            found.num_processes = torch.cuda.device_count() or 1
+        whole(1, 2**16, num_machines=found.num_machines, num_processes=found.num_processes)
         whole(0, found.num_machines - 1, machine_rank=found.machine_rank or 0)
         whole(0, 2**16 - 1, main_process_port=found.main_process_port or 0)
-        found = command._validate_launch_command(found)[0]
-        if found.multi_gpu:
-            with patch_environment(OMP_NUM_THREADS="1"), warnings.catch_warnings(action="ignore"):
-                command.prepare_multi_gpu_env(found)
-                rest = ["--training_script", script, "--training_script_args", []]  # as accelerate gives it to torch
-                torchs = command._filter_args(found, torch.distributed.run.get_args_parser(), rest)
-                torch.distributed.run.config_from_args(torchs)
-    except (ValueError, OSError, TypeError, LookupError, AttributeError, ArithmeticError, YAMLError) as error:
+    except ValueError as error:
         raise UsageError(
             f"--launch {shlex.quote(options)}: {error}; give options of `accelerate launch`, together as one word"
         ) from error
@@ -150,7 +147,7 @@ def run(script: Path, options: str) -> None:
 
 
 def _leave() -> None:
-    """Close the connections to the other processes: torch's threads, left alone, may abort a process that is done."""
+    """Close the connections to the other processes; torch's threads might abort this one after its end."""
     if (distributed := sys.modules.get("torch.distributed")) and distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -178,7 +175,7 @@ def begin() -> None:
 
 
 def main() -> int:
-    """`accelerate launch`, which ends with the status that its processes ended with."""
+    """Run `accelerate launch`; the exit status tells how its processes ended."""
     signals.die_with_parent()
     from accelerate.commands.launch import main as launch
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -195,6 +192,9 @@ def main() -> int:
             return signals.TO_BE_CONTINUED if signals.TO_BE_CONTINUED in statuses else 1
         except subprocess.CalledProcessError as error:
             return error.returncode
+        except ValueError as error:  # options that accelerate or torch refuses
+            print(error, file=sys.stderr)
+            return 1
     return 0
 
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ofdb_core.base import project, record
+from ofdb_core.base import project, record, units
 from ofdb_core.base.files import Unreadable
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import describe
@@ -27,7 +27,7 @@ def width() -> int | None:
 def overview(columns: int | None) -> str:
     """A row for each experiment: its name, what is done, what it costs where that was measured, and what it is."""
     every, prices = experiments.found(), ledger.read()
-    costs = {name: (ledger.told(price.seconds), ledger.size(price.kept)) for name, price in prices.items()}
+    costs = {name: (units.duration(price.seconds), units.size(price.kept)) for name, price in prices.items()}
     rows = [
         (name, _done(name, every), *costs.get(name, ("?", "?")), _about(every[name]))
         for name in experiments.names(every)

@@ -24,7 +24,7 @@ def reasons(stage: str, checked: NotebookParameters, out: Path) -> Iterator[str]
         return
     if not _is_saved(notebook):
         yield f"{notebook.name} was not saved to its end"
-    wanted, had = manifests.portable(checked.identity(), out), entry["parameters"]
+    wanted, had = manifests.portable(checked.identity(), out), {**checked.defaults(), **entry["parameters"]}
     if changed := [name for name in wanted if wanted[name] != had.get(name)]:
         yield "changed: " + ", ".join(f"{name} {had.get(name)} -> {wanted[name]}" for name in changed)
     if entry["code"] != provenance.code_version(stage, *checked.code()):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files, project, record
+from ofdb_core.base import files, project, record, units
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.record import Entry
 from ofdb_core.data import tables
@@ -99,7 +99,7 @@ def page(places: dict[str, Path]) -> str:
     took = [
         (
             name,
-            pages.duration(sum(float(entry.get("seconds", 0)) for entry in run.values())),
+            units.duration(sum(float(entry.get("seconds", 0)) for entry in run.values())),
             "; ".join(entry["headline"]["sentence"] for entry in run.values() if "headline" in entry),
         )
         for name, run in runs.items()

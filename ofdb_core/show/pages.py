@@ -119,14 +119,6 @@ def bars(values: Sequence[tuple[str, float]]) -> Text:
     return f'<div class="scroll"><table style="width: 100%"><tbody>{rows}</tbody></table></div>'
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words: 5.1 s, 2 min 44 s, 3 h 5 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def contents(links: Mapping[str, str]) -> Text:
     """A table of contents, beside the page or, on a small screen, folded above it. links: anchor -> words."""
     entries = "".join(f'<li><a href="#{escape(place)}">{escape(words)}</a></li>' for place, words in links.items())

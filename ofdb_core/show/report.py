@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ofdb_core.base import files, provenance, record
+from ofdb_core.base import files, provenance, record, units
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.record import Check, Entry, Figure, Run
 from ofdb_core.families import registry
@@ -112,7 +112,7 @@ def _seconds(entry: Entry) -> float:
 
 
 def _took(entry: Entry) -> str:
-    return pages.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # which is written before it has ended
+    return units.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # which is written before it has ended
 
 
 def _ran(entries: dict[str, Entry]) -> str:
@@ -146,7 +146,7 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
     results: dict[str, object] = next((entries[stage]["results"] for stage in AS_RESULT if stage in entries), {})
     last = list(entries.values())[-1]
     checks = [check["holds"] for entry in entries.values() for check in entry["checks"]]
-    took = pages.duration(sum(map(_seconds, entries.values())))
+    took = units.duration(sum(map(_seconds, entries.values())))
     about = f"{last['started'][:10]} · {len(entries)} notebooks in {took} · {sum(checks)} of {len(checks)} checks hold"
     systems = gallery.systems(out, MOST_SYSTEMS) if explorer else []
     explored = {"explore": "Its categories, to explore"} if systems else {}

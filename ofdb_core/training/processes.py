@@ -66,7 +66,7 @@ def fill_once(
     is restart.
     """
     results = Folder(root)
-    made_by = shared(lambda: results.made_by(head["parameters"]))
+    made_by = shared(lambda: results.made_by(head["parameters"], recipe.defaults() if recipe else {}))
     if made_by == head["code"]:
         print(f"{root}: made before and unchanged, kept")
     elif made_by and recipe and recipe.changed != "restart":

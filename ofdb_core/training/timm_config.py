@@ -16,7 +16,10 @@ from ofdb_core.training.places import CONFIG
 
 
 def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
-    """config.json for a network, as timm and transformers read it; facts: as in `weights.FACTS`."""
+    """config.json for a network, as timm and transformers read it; facts: as in `weights.FACTS`.
+
+    timm's own `save_config_for_hf` would add the licence and tag of the weights that timm publishes for the network.
+    """
     size, channels, classes = (facts[key] for key in ("input_size", "channels", "classes"))
     shape: dict[str, Any] = {"options": facts["options"], "input_size": size, "channels": channels}
     known: Any = network.pretrained_cfg

@@ -203,7 +203,7 @@ def test_a_malformed_manifest_is_a_sentence(tmp_path_factory, facts, name):
     Folder(root).beside(name).write_text(json.dumps(facts) + "\n0 1.txt\n" * (name == manifests.PART))
     assert all(isinstance(problem, str) for problem in Folder(root).verify())
     with contextlib.suppress(files.Unreadable):
-        Folder(root).made_by({})
+        Folder(root).made_by({}, {})
         fill(root, ["1.txt"])
         assert Folder(root).verify() == []
 

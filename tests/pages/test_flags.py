@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from ofdb_core import __main__ as command
 from ofdb_core.base import provenance
-from ofdb_core.run import parameter_files, plain_yaml, stages
+from ofdb_core.run import commands, parameter_files, plain_yaml, stages
 
 TEXT = (provenance.PROJECT / "docs" / "flags.md").read_text(encoding="utf-8")
 
@@ -57,5 +56,5 @@ def test_fine_tuning_is_as_pre_training_where_its_table_names_nothing():
 
 
 def test_our_options_are_the_commands():
-    options = {option for action in command.parser()._actions for option in action.option_strings}
+    options = {option for parameter in commands.experiment.params for option in parameter.opts}
     assert set(re.findall(r"\| [^|]*`(--(?:out|launch))", TEXT)) <= options

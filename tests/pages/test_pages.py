@@ -5,13 +5,13 @@ import shlex
 from functools import cache
 
 import pytest
+from words import parsed
 
 from benchmarks import png
-from ofdb_core import __main__ as command
 from ofdb_core.base import provenance
 from ofdb_core.base.values import problem
 from ofdb_core.formulas import ifs, search
-from ofdb_core.run import launch, parameter_files, plain_yaml, stages
+from ofdb_core.run import commands, launch, parameter_files, plain_yaml, stages
 
 ROOT = provenance.PROJECT
 PAGES = {
@@ -22,7 +22,7 @@ PAGES = {
 del PAGES["CHANGELOG.md"]  # which may name what is no longer there
 MADE = ("runs/", "data/", ".venv")  # by a run, a download, the set-up
 # words of the command that are no experiment
-OTHERS = {"list", "verify", "test", "lab", "init", "completion", "schema", "cost", "site"}
+OTHERS = {*commands.command.commands}
 CALL = r"(?:\./run_all\.sh|ofdb)(?=\s|$)"
 KEYS = {"extends", "about"}  # of parameter files, beside parameters
 
@@ -105,7 +105,7 @@ def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path):
         not words or words[0].startswith("--") or words[0] in OTHERS or {"--params", "runs"} & set(words)
     ):  # of the reader's own
         return
-    options = command.parsed(words)
+    options = parsed(words)
     every = parameter_files.notebooks(options.experiment)
     assert set(options.names) <= set(every)
     chosen = [stage for stage in every if not options.names or stage in options.names]

@@ -5,8 +5,8 @@ import shlex
 import subprocess
 
 import pytest
+import words as command
 
-from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, signals
 from ofdb_core.run import launch, parameter_files
 

@@ -13,6 +13,7 @@ import tiny
 import yaml
 
 from ofdb_core.base import provenance, signals
+from ofdb_core.run import commands
 
 pytestmark = pytest.mark.slow
 
@@ -28,13 +29,33 @@ def ready(tmp_path):
     return {**os.environ, "CONDA_PREFIX": str(tmp_path), "CONDA_DEFAULT_ENV": "ofdb-lab"}
 
 
+def wait_for(path, process, seconds=60):
+    """Wait until a process has made a file."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"it ended with {process.returncode} and did not make {path}"
+        assert time.monotonic() < end, f"{path} is not there after {seconds} s"
+        time.sleep(0.01)
+
+
 def call(ready, *words, **how):
     return subprocess.run([COMMAND, *words], env=ready, capture_output=True, text=True, **how)
 
 
-def test_help_needs_no_environment():
-    told = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(word in told for word in ("--out DIR", "-p NAME VALUE", "list", "verify", "test", "lab", "status"))
+def test_help_tells_all_words(ready):
+    told = call(ready, "--help").stdout
+    assert all(word in told for word in ("--out DIR", "-p NAME VALUE", "--launch OPTIONS", "--params DIR", "status"))
+    assert all(f"\n  {word} " in told for word in commands.command.commands)
+
+
+def test_help_needs_no_environment(tmp_path):
+    (tmp_path / "docs").mkdir()
+    for name in ("run_all.sh", "docs/commands.md", "requirements.txt", "requirements-torch.txt", "pyproject.toml"):
+        shutil.copy(COMMAND.parent / name, tmp_path / name)
+    alone = {name: value for name, value in os.environ.items() if name != "CONDA_DEFAULT_ENV"}
+    told = subprocess.run([tmp_path / "run_all.sh", "--help"], capture_output=True, text=True, check=True, env=alone)
+    assert all(f"\n    ./run_all.sh {word}" in told.stdout for word in commands.command.commands)
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_it_works_from_any_folder_and_passes_words_on(ready, tmp_path):
@@ -56,9 +77,16 @@ def test_it_works_from_any_folder_and_passes_words_on(ready, tmp_path):
             ["quickstart", "5_finetune", "--out", "/tmp/nothing/here"],
             "pretrain is missing or unfinished; run 4_pretrain first",
         ),
-        (["quickstart", "-p", "seed"], "argument -p: expected 2 arguments"),
-        (["quickstart", "--out"], "argument --out: expected one argument"),
-        (["quickstart", "--oot", "here"], "unrecognized arguments: --oot"),
+        (["quickstart", "-p", "seed"], "Option '-p' requires 2 arguments. See `run_all.sh --help`."),
+        (["quickstart", "--out"], "Option '--out' requires an argument."),
+        (
+            ["quickstart", "--oot", "here"],
+            "No such option '--oot'. Did you mean '--out'? See `run_all.sh quickstart --help`.",
+        ),
+        (["verify"], "Missing argument 'DIR'. See `run_all.sh verify --help`."),
+        (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'."),
+        (["schema", "further"], "Got unexpected extra argument (further)"),
+        (["cost", "quickstart", "2_rendr_2d"], "no notebook of quickstart (did you mean 2_render_2d?)"),
         (["6_report", "--out", "/dev/null/here"], "no such experiment"),
         (["quickstart", "6_report", "--out", "/dev/null/here"], "nothing can be written here (Not a directory)"),
     ],
@@ -76,8 +104,7 @@ def test_a_batch_systems_signal_ends_a_run_that_starts_with_75(ready, tmp_path, 
     python = tmp_path / "bin" / "python"
     python.write_text(f"#!/bin/sh\n: >{tmp_path / 'begun'}\n" + python.read_text().partition("\n")[2])
     with subprocess.Popen([COMMAND, "list", "quickstart"], env=ready, stdout=subprocess.DEVNULL) as process:
-        while not (tmp_path / "begun").exists():
-            time.sleep(0.01)
+        wait_for(tmp_path / "begun", process)
         time.sleep(delay)
         process.send_signal(number)
     assert process.returncode == signals.TO_BE_CONTINUED or (delay and process.returncode == 0)
@@ -95,8 +122,7 @@ def test_a_signal_ends_the_setting_up_too(tmp_path, number):
     alone = {name: value for name, value in os.environ.items() if name != "CONDA_DEFAULT_ENV"}
     alone["PATH"] = f"{python.parent}:{alone['PATH']}"
     with subprocess.Popen([tmp_path / "run_all.sh", "list"], env=alone) as process:
-        while not begun.exists():
-            time.sleep(0.01)
+        wait_for(begun, process)
         process.send_signal(number)
     assert process.returncode == (130 if number == signal.SIGINT else signals.TO_BE_CONTINUED)
 

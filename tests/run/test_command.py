@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,15 +14,22 @@ from typing import Annotated, Literal
 
 import jsonschema
 import pytest
+from click.shell_completion import BashComplete
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import json_schema, project, provenance, values
-from ofdb_core.run import completion, experiments, init, plain_yaml, schema, stages
+from ofdb_core.run import commands, completion, experiments, init, plain_yaml, schema, stages
 from ofdb_core.run.experiments import UsageError
 
 
 def completed(*typed):
-    return completion.words(typed, [*command.OURS, *command.RAW])
+    """What bash offers for the last word; what it completes itself, as files, is not counted."""
+    *before, current = typed
+    try:
+        found = BashComplete(commands.command, {}, "ofdb", completion.VARIABLE).get_completions(before, current)
+    except UsageError:  # `answer` offers nothing then
+        return []
+    return [item.value for item in found if item.type == "plain"]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +44,7 @@ def completed(*typed):
         (("quickstart", "--out", ""), []),
         (("quickstart", "-p", "search_"), ["search_points", "search_seed"]),
         (("quickstart", "2_render_2d", "-p", "search_"), []),
+        (("quickstart", "-p", "search_", ""), []),
         (("quickstart", "-p", "4_pretrain.ema"), ["4_pretrain.ema"]),
         (("quickstart", "-p", "ema", ""), []),
         (("-p", "required_"), ["required_gain"]),
@@ -44,7 +54,10 @@ def completed(*typed):
         (("list", "ver"), []),
         (("cost", "quicks"), ["quickstart"]),
         (("cost", "1p-frac", "-p", "sig"), ["sigma"]),
-        (("completion", ""), ["bash", "zsh"]),
+        (("cost", "quickstart", "4_"), ["4_pretrain"]),
+        (("cost", "quickstart", "4_pretrain", "-p", "4_pretrain.ema"), ["4_pretrain.ema"]),
+        (("-p", "search_seed", "3", "2_"), ["2_render_2d"]),
+        (("completion", ""), ["bash", "zsh", "fish"]),
         (("quickstrt", ""), []),
         (("verify", ""), []),
     ],
@@ -62,14 +75,15 @@ def test_all_parameters_that_can_be_given_are_offered():
 def test_words_of_ones_own_experiments_are_completed(tmp_path, monkeypatch):
     monkeypatch.setenv(experiments.PARAMS_VARIABLE, "")  # to be as it was after the test
     (tmp_path / "fern.yaml").write_text("extends: evaluate")
-    assert completed("--params", str(tmp_path), "fe") == ["fern"]
-    assert completed("--params", str(tmp_path), "fern", "6_e") == ["6_evaluate"]
+    assert completed("list", "--params", str(tmp_path), "fe") == ["fern"]
+    assert completed("fern", "--params", str(tmp_path), "6_e") == ["6_evaluate"]
 
 
 @pytest.mark.slow
 def test_bash_completes_by_the_script(capsys, tmp_path):
     command.main(["completion", "bash"])
-    script = capsys.readouterr().out + 'COMP_WORDS=(ofdb quickstart 2_); COMP_CWORD=2; _ofdb; echo "${COMPREPLY[@]}"\n'
+    asked = 'COMP_WORDS=(ofdb quickstart 2_); COMP_CWORD=2; _ofdb_completion; echo "${COMPREPLY[@]}"'
+    script = f"{capsys.readouterr().out}\n{asked}; complete -p ofdb run_all.sh ./run_all.sh >/dev/null\n"
     told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert (told.stdout, told.stderr) == ("2_render_2d\n", "")
 
@@ -81,18 +95,44 @@ def test_zsh_takes_the_script(capsys):
     subprocess.run(["zsh", "-n"], input=capsys.readouterr().out, text=True, check=True)
 
 
-def test_another_shell_is_refused():
-    with pytest.raises(UsageError, match="fish: no such shell; there are bash, zsh"):
-        command.main(["completion", "fish"])
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_a_script_asks_python_itself_wherever_it_lies(monkeypatch, shell, tmp_path):
+    python = tmp_path / "o'clock $x" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho plain,"$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(completion.sys, "executable", str(python))
+    script = completion.script(shell, commands.command)
+    assert script.count(f"{shlex.quote(str(python))} -P -m ofdb_core)") == 1
+    assert not re.search(r"\$1\)|commands\[", script)
+    if shell == "bash":
+        asked = 'COMP_WORDS=(ofdb q); COMP_CWORD=1; _ofdb_completion; echo "${COMPREPLY[@]}"'
+        told = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True)
+        assert (told.stdout, told.stderr) == ("-P -m ofdb_core\n", "")
+
+
+def test_names_of_parameters_are_kept_until_the_code_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(completion, "KEPT", tmp_path / "kept.json")
+    fresh = completion._parameters()
+    kept = json.loads((tmp_path / "kept.json").read_text())
+    assert kept["parameters"] == fresh
+    (tmp_path / "kept.json").write_text(json.dumps({**kept, "parameters": {"4_pretrain": ["one"]}}))
+    assert completion._parameters() == {"4_pretrain": ["one"]}
+    for other in (json.dumps({**kept, "code": ["", 1, 2]}), "[", "{}", "[1]"):
+        (tmp_path / "kept.json").write_text(other)
+        assert completion._parameters() == fresh
 
 
 @pytest.mark.slow
 def test_completing_and_listing_import_nothing_that_takes_long():
     heavy = ("torch", "numba", "numpy", "scipy", "matplotlib", "papermill", "jupyter_client")
-    for words in (["completion", "words", "quickstart", "-p", ""], ["list"]):
+    completion._parameters()  # keeps what takes long
+    asking = {completion.VARIABLE: "bash_complete", "COMP_WORDS": "ofdb quickstart -p ", "COMP_CWORD": "3"}
+    for words, variables in (([], asking), (["list"], {})):
         code = f"import sys; from ofdb_core import __main__ as c; c.main({words}); print(); "
         code += f"print([name for name in {heavy} if name in sys.modules])"
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        how = {"env": {**os.environ, **variables}, "capture_output": True, "text": True, "check": True}
+        found = subprocess.run([sys.executable, "-c", code], **how)
         assert found.stdout.splitlines()[-1] == "[]"
 
 

@@ -1,13 +1,14 @@
 import os
 import signal
 import tempfile
-import time
 from dataclasses import replace
 
 import pytest
 
-from ofdb_core.base import project, signals
-from ofdb_core.run import cost, experiment, ledger, listing, parameter_files, trial
+from ofdb_core.base import project, signals, units
+from ofdb_core.run import experiment, forecast, ledger, listing, parameter_files
+from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.forecast import Cost
 
 TINY = {
     "search_points": "2000",
@@ -28,9 +29,10 @@ def checked(name, tmp_path, **overrides):
 
 @pytest.mark.slow
 def test_every_stage_of_an_experiment_has_a_cost_and_nothing_is_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(forecast, "SECONDS", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(project, "RUNS", tmp_path / "runs")
-    lines = list(experiment.price("quickstart", overrides=TINY.items(), seconds=0.1))
+    lines = list(experiment.price("quickstart", overrides=TINY.items()))
     stages = parameter_files.notebooks("quickstart")
     assert [line.split()[0] for line in lines[1:-1]] == stages
     assert lines[0].startswith("quickstart, on ")
@@ -42,48 +44,98 @@ def test_every_stage_of_an_experiment_has_a_cost_and_nothing_is_left(tmp_path, m
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.slow
-def test_the_cost_of_a_training_grows_with_its_length_and_its_repeats(tmp_path, monkeypatch):
-    monkeypatch.setattr(trial._Clock, "seconds_a_step", lambda clock: 0.5)
-    monkeypatch.setattr(cost, "of_a_notebook", lambda: 0.0)  # in these tests it is what all before have taken
+@pytest.fixture
+def half_a_second(monkeypatch):
+    """An image takes half a second in every network, and nothing is trained."""
+    monkeypatch.setattr(forecast, "_seconds_an_image", lambda network, recipe: 0.5)
+    monkeypatch.setattr(forecast.time, "process_time", lambda: 0.0)
+
+
+def costs_of(checked, *asked, **how):
+    return dict(forecast.costs(checked, asked or checked, **how))
+
+
+def test_the_cost_of_a_training_grows_with_its_length_and_its_repeats(tmp_path, half_a_second):
     every = checked("quickstart", tmp_path, **TINY)
     short, long = (
-        dict(trial.measure({**every, "4_pretrain": replace(every["4_pretrain"], steps=steps)}, seconds=0))["4_pretrain"]
+        costs_of({**every, "4_pretrain": replace(every["4_pretrain"], steps=steps)}, "4_pretrain")["4_pretrain"]
         for steps in (100, 1100)
     )
-    assert long.seconds - short.seconds == pytest.approx(500, rel=0.1)
+    assert long.seconds - short.seconds == pytest.approx(1000 * every["4_pretrain"].batch_size * 0.5)
     once, thrice = (
-        dict(trial.measure({**every, "5_finetune": replace(every["5_finetune"], repeats=count)}, seconds=0))
+        costs_of({**every, "5_finetune": replace(every["5_finetune"], repeats=count)}, "5_finetune")["5_finetune"]
         for count in (1, 3)
     )
-    assert thrice["5_finetune"].seconds / once["5_finetune"].seconds == pytest.approx(3, rel=0.2)
+    assert thrice.seconds == pytest.approx(3 * once.seconds)
 
 
-def test_a_glance_tells_how_long_an_experiment_takes_and_draws_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(trial._Clock, "seconds_a_step", lambda clock: 0.5)
-    monkeypatch.setattr(cost, "write_few", lambda *given: pytest.fail("written"))
-    found = trial.glance(checked("quickstart", tmp_path, **TINY))
+def test_few_shots_cost_less_than_all_images(tmp_path, half_a_second):
+    tuning = checked("finetune/cifar10", tmp_path, checkpoint="timm:vit_tiny_patch16_224")["5_finetune"]
+    tuning = replace(tuning, steps=None, epochs=2.0, warmup_steps=None, warmup_epochs=0.0, batch_size=100)
+    few, both = (costs_of({"5_finetune": replace(tuning, shots=shots)})["5_finetune"] for shots in ([10], [10, 0]))
+    runs = tuning.repeats * len(tuning.starts)
+    assert few.measured.startswith(f"{2 * runs} steps of 2 images/s")  # 10 images of 10 classes are a batch
+    assert both.measured.startswith(f"{(2 + 1000) * runs:,} steps of 2 images/s")
+
+
+def test_a_run_is_told_how_long_it_takes_and_draws_nothing_for_that(tmp_path, monkeypatch, half_a_second):
+    monkeypatch.setattr(forecast, "_of_a_family", lambda *_: pytest.fail("written"))
+    every = checked("quickstart", tmp_path, **TINY)
+    found = costs_of(every, draw=False)
     assert list(found) == parameter_files.notebooks("quickstart")
-    assert found["4_pretrain"] - found["6_report"] > 500 * 0.5
-    assert 0 < found["5_finetune"] - found["6_report"] < found["4_pretrain"]
+    assert found["4_pretrain"].seconds > 500 * every["4_pretrain"].batch_size * 0.5
+    assert found["6_report"].seconds == 0 < found["5_finetune"].seconds < found["4_pretrain"].seconds
+
+
+def test_a_stage_alone_is_measured_with_what_it_reads(tmp_path, monkeypatch, half_a_second):
+    written = []
+    monkeypatch.setattr(
+        forecast, "_of_a_family", lambda stage, *_: written.append(stage.name) or Cost(float(len(written)))
+    )
+    every = checked("quickstart", tmp_path, **TINY)
+    assert costs_of(every, "2_render_2d") == {"2_render_2d": Cost(2.0)}
+    assert written == ["1_search_categories", "2_render_2d"]
+    assert list(costs_of(every, "4_pretrain")) == ["4_pretrain"]
+    assert len(written) == 2
+
+
+@pytest.mark.parametrize("name", ["2d-ofdb-1k", "finetune/cifar10", "finetune/voc2012"])
+def test_real_images_are_not_downloaded_to_tell_what_they_cost(monkeypatch, half_a_second, name):
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setattr(experiment, "_place", lambda _: "/nowhere")
+    start = [("checkpoint", "timm:vit_tiny_patch16_224")] if "finetune" in name else []
+    *_, tuning, _ = experiment.price(name, ["5_finetune"], overrides=start)
+    assert tuning.split()[0] == "5_finetune"
+    assert " steps of 2 images/s" in tuning
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("timm:vit_tny_patch16_224", "did you mean vit_tiny_patch16_224"), (None, "pretrain is missing or unfinished")],
+)
+def test_a_training_that_cannot_be_is_refused(tmp_path, monkeypatch, value, message):
+    monkeypatch.setattr(project, "RUNS", tmp_path)
+    with pytest.raises(UsageError, match=message):
+        list(experiment.price("finetune/cifar10", overrides=[("checkpoint", value)] if value else []))
 
 
 @pytest.mark.slow
-def test_a_recipe_for_many_gpus_and_images_that_are_not_here_are_measured_too(tmp_path):
-    parameters = checked("2d-ofdb-1k", tmp_path, search_points="2000", filling_rate="0.005", batch_size="4", **{
-        "4_pretrain.input_size": "32", "5_finetune.input_size": "32", "image_size": "48",
-        "2_render_2d.points": "1000",
-    })  # fmt: skip
-    costs = dict(trial.measure(parameters, seconds=0))
-    assert costs["4_pretrain"].seconds > 3600
-    assert costs["5_finetune"].seconds > 3600
-    assert costs["2_render_2d"].kept > 16 * 50
+def test_a_large_batch_is_measured_by_the_images_of_a_smaller_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(forecast, "SECONDS", 0)
+    every = checked("2d-ofdb-1k", tmp_path, **{"4_pretrain.input_size": "32"})
+    monkeypatch.setattr(
+        forecast.functional, "cross_entropy", lambda out, targets: seen.append(len(targets)) or out.sum()
+    )
+    seen = []
+    assert costs_of(every, "4_pretrain")["4_pretrain"].seconds > 3600
+    assert set(seen) == {forecast.BATCH}
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize(("number", "raised"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", signals.Continued)])
 def test_a_signal_while_the_time_is_foretold_ends_the_run_before_it_begins(tmp_path, monkeypatch, number, raised):
-    monkeypatch.setattr(trial, "glance", lambda todo: os.kill(os.getpid(), getattr(signal, number)))
-    told = experiment.forecast("quickstart", checked("quickstart", tmp_path))
+    monkeypatch.setattr(forecast, "costs", lambda *_, draw: os.kill(os.getpid(), getattr(signal, number)) or ())
+    told = experiment.announcement("quickstart", checked("quickstart", tmp_path))
     assert "measuring" in next(told)
     with pytest.raises(raised) as caught:
         next(told)
@@ -91,19 +143,12 @@ def test_a_signal_while_the_time_is_foretold_ends_the_run_before_it_begins(tmp_p
 
 
 def test_short_trainings_and_archives_are_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(trial, "glance", lambda todo: pytest.fail("measured"))
+    monkeypatch.setattr(forecast, "costs", lambda *_, draw: pytest.fail("measured"))
     every = checked("quickstart", tmp_path)
-    assert not list(experiment.forecast("quickstart", {"5_finetune": every["5_finetune"]}))
+    assert not list(experiment.announcement("quickstart", {"5_finetune": every["5_finetune"]}))
     (tmp_path / "set.zip").touch()
     packed = replace(every["4_pretrain"], data=str(tmp_path / "set.zip"), samples="all", live={})
-    assert not list(experiment.forecast("quickstart", {"4_pretrain": packed}))
-
-
-def test_a_batch_that_a_processor_takes_at_once(tmp_path):
-    recipe = checked("2d-ofdb-1k", tmp_path)["4_pretrain"]
-    assert trial._bounded(recipe).batch_size == 64
-    assert trial._bounded(replace(recipe, batch_size=48)).batch_size == 48
-    assert trial._bounded(replace(recipe, batch_size=192, mix_groups=96)).batch_size == 48
+    assert not list(experiment.announcement("quickstart", {"4_pretrain": packed}))
 
 
 @pytest.mark.parametrize(
@@ -119,25 +164,25 @@ def test_a_batch_that_a_processor_takes_at_once(tmp_path):
     ],
 )
 def test_a_length_of_time_in_words(seconds, words):
-    assert ledger.told(seconds) == words
+    assert units.duration(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("count", "words"), [(10, "0.01 kB"), (1500, "1.5 kB"), (2e6, "2 MB"), (3.21e9, "3.2 GB"), (1e13, "10 TB")]
 )
 def test_a_size_in_words(count, words):
-    assert ledger.size(int(count)) == words
+    assert units.size(int(count)) == words
 
 
 def test_what_was_measured_here_is_remembered_and_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(project, "DATA", tmp_path / "data")
     assert ledger.read() == {}
     assert "`cost EXPERIMENT` measures it" in listing.overview(None)
-    costs = [("1_search_categories", cost.Cost(90.0, kept=2_000_000)), ("2_render_2d", cost.Cost(60.0, kept=1_000_000))]
-    assert " ".join(list(cost.table("quickstart", costs))[-1].split()) == "together 2.5 min 3 MB"
+    costs = [("1_search_categories", Cost(90.0, kept=2_000_000)), ("2_render_2d", Cost(60.0, kept=1_000_000))]
+    assert " ".join(list(forecast.table("quickstart", costs))[-1].split()) == "together 2.5 min 3 MB"
     assert ledger.read() == {}
-    list(cost.table("quickstart", costs, note=True))
-    list(cost.table("1p-frac", costs[:1], note=True))
+    list(forecast.table("quickstart", costs, note=True))
+    list(forecast.table("1p-frac", costs[:1], note=True))
     assert ledger.read() == {"quickstart": (150.0, 3_000_000), "1p-frac": (90.0, 2_000_000)}
     row = next(line for line in listing.overview(None).splitlines() if line.startswith("quickstart"))
     assert "  2.5 min" in row
@@ -148,28 +193,13 @@ def test_what_was_measured_here_is_remembered_and_listed(tmp_path, monkeypatch):
     assert ledger.read() == {}
 
 
-def test_the_clock_ends_a_training_after_its_steps_or_its_time():
-    clock = trial._Clock(seconds=3600)
-    assert not any(clock.due(step) for step in range(1, trial.STEPS + 1))
-    with pytest.raises(trial._Enough):
-        clock.due(trial.STEPS + 1)
-    clock = trial._Clock(seconds=0)
-    clock.due(1)
-    clock.due(2)
-    time.sleep(0.001)
-    with pytest.raises(trial._Enough):
-        clock.due(3)
-    assert clock.seconds_a_step() > 0
-
-
 @pytest.mark.parametrize(
     ("costs", "last"),
     [
-        ([cost.Cost(5.0)], "together 5 s"),
-        ([cost.Cost(5.0, kept=3000), cost.Cost(5.0)], "together 10 s 3 kB"),
-        ([cost.Cost(5.0, meanwhile=2000)], "together 5 s and 2 kB while it trains"),
-        ([cost.Cost(5.0, meanwhile=2000, energy=0.5)], "together 5 s and 2 kB while it trains; 0.50 kWh"),
+        ([Cost(5.0)], "together 5 s"),
+        ([Cost(5.0, kept=3000), Cost(5.0)], "together 10 s 3 kB"),
+        ([Cost(5.0, meanwhile=2000)], "together 5 s and 2 kB while it trains"),
     ],
 )
 def test_what_costs_nothing_is_not_told(costs, last):
-    assert " ".join(list(cost.table("name", [("stage", one) for one in costs]))[-1].split()) == last
+    assert " ".join(list(forecast.table("name", [("stage", one) for one in costs]))[-1].split()) == last

@@ -235,11 +235,7 @@ def test_what_a_stage_would_run_with_is_yaml_of_all_its_values():
 
 def test_a_bare_p_says_which_notebooks_it_reaches_and_one_for_a_notebook_does_not():
     chosen = ["1_search_categories", "2_render_2d", "3_render_3d", "4_pretrain"]
-<<<<<<< HEAD
     told = experiment.notices(chosen, [("seed", "3"), ("search_seed", "2"), ("4_pretrain.steps", "5")])
-=======
-    told = experiment._told(chosen, [("seed", "3"), ("search_seed", "2"), ("4_pretrain.steps", "5")])
->>>>>>> ptests_in
     assert list(told) == [
         "-p seed 3: for 2_render_2d, 3_render_3d, 4_pretrain",
         "-p search_seed 2: for 1_search_categories, 3_render_3d",

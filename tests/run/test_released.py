@@ -52,7 +52,7 @@ def test_its_stages_are_done_but_for_their_code(run):
 
 def test_its_finished_training_is_kept(run):
     recipe, manifest = checked(run, "4_pretrain"), Folder(run / "pretrain").manifest()
-    assert Folder(run / "pretrain").made_by({**recipe.makes(), "source": Folder(run / "images").digest()})
+    assert Folder(run / "pretrain").made_by({**recipe.makes(), "source": Folder(run / "images").digest()}, {})
     assert manifest["notes"]["processes"] == 1
 
 
@@ -62,3 +62,11 @@ def test_its_report_and_a_comparison_are_made(run):
     assert all(stage in page for stage in entries)
     assert entries["4_pretrain"]["commit"] is None or provenance.commit() is not None
     assert "pretrain" in compare.page({"one": run, "two": run})
+
+
+def test_a_parameter_that_came_later_has_its_default_in_what_was_finished_before(run):
+    """So that a new parameter does not undo what earlier versions finished."""
+    recipe, results = checked(run, "4_pretrain"), Folder(run / "pretrain")
+    now = {**recipe.makes(), "source": Folder(run / "images").digest(), "new": 7}
+    assert results.made_by(now, {**recipe.defaults(), "new": 7})
+    assert results.made_by(now, {**recipe.defaults(), "new": 8}) is None

@@ -10,8 +10,8 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from test_hostile_folder import any_name, json_values
 
-from ofdb_core import __main__ as command
 from ofdb_core.base import files, record
+from ofdb_core.run import verify
 from ofdb_core.show import report
 
 PICTURE = b"a picture"
@@ -101,7 +101,7 @@ def test_a_malformed_record_is_a_sentence(tmp_path_factory, path, value, shorter
     root = record_of(tmp_path_factory.mktemp("malformed"), replaced({"2_render_2d": entry()}, path, value))
     for use in (
         lambda: report.page(root, "title", record.read(root)),
-        lambda: command.check(root),
+        lambda: verify.check(root),
         lambda: record.others(root, "6_report"),
     ):
         try:

@@ -1,0 +1,198 @@
+"""What an experiment costs on this machine: time and disk of each stage, told before it runs.
+
+A family's stage writes a few categories. Of a training some steps are timed on random pixels, so nothing is drawn,
+loaded or downloaded for it. Its batches are prepared meanwhile: they cost time only where they are slower.
+"""
+
+import contextlib
+import io
+import tempfile
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ofdb_core.base import files, manifests, provenance, units
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.parameters import NotebookParameters
+from ofdb_core.data import real_images
+from ofdb_core.families import registry
+from ofdb_core.families.registry import Stage
+from ofdb_core.run import ledger
+from ofdb_core.run import stages as known
+from ofdb_core.stages import finetune
+from ofdb_core.stages.recipes import Finetune, Pretrain
+from ofdb_core.training import networks, optimizer, precision, processes
+
+FEW, SOME = 4, 16  # categories that a family's stage writes: two counts, whose difference leaves out the start-up time
+STEPS, SECONDS, WARM_UP = 20, 1.0, 2  # of a training: steps at most, their time, and steps that are not counted
+BATCH = 64  # images a step on a processor, at most: a larger batch takes proportionally longer
+FORWARD = 1 / 3  # of a step's time: the backward pass costs twice the forward one
+STATE = 3  # times the weights: an optimizer such as AdamW keeps two more numbers for each
+# Stand-ins for data that are not downloaded: classes, images to train on, images to test on
+REAL = {"digits": (10, 1000, 797), "cifar10": (10, 50_000, 10_000), "cifar100": (100, 50_000, 10_000)}
+REAL["voc2012"] = (20, 13_609, 13_841)
+ARCHIVE = (1000, 1_281_167, 50_000)  # which is not opened: as ImageNet-1k
+UNKNOWN = 1000  # categories, where no stage of the experiment and no folder says how many
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage costs: seconds, bytes that stay, further bytes while it runs, and what was measured for it."""
+
+    seconds: float
+    kept: int = 0
+    meanwhile: int = 0
+    measured: str = ""
+
+
+class _Work(NamedTuple):
+    """What a stage trains: a network of some classes, by a recipe that says its input.
+
+    steps: of each training; evaluated: images that are only evaluated, in all trainings together.
+    """
+
+    recipe: Pretrain | Finetune
+    model: str
+    options: dict[str, Any]
+    classes: int
+    steps: list[int]
+    evaluated: int
+
+
+def costs(
+    checked: Mapping[str, NotebookParameters], asked: Collection[str], *, draw: bool = True
+) -> Iterator[tuple[str, Cost]]:
+    """Name and cost of the stages that are asked for, in order; nothing is left of the measuring.
+
+    checked: the parameters of all stages of the experiment; draw: False leaves out what families' stages write.
+    """
+    start = time.process_time()  # of a notebook's kernel, estimated by this process's own imports
+    stages = {name: known.stages()[name] for name in checked}
+    read = {folder for name in asked if stages[name].write for folder in checked[name].inputs()}
+    with tempfile.TemporaryDirectory(prefix="ofdb-cost-") as folder:
+        for name, parameters in checked.items():
+            cost = Cost(0.0)
+            if draw and stages[name].write and (name in asked or read & {*stages[name].writes}):
+                cost = _of_a_family(stages[name], parameters, Path(folder), _categories(checked, parameters))
+            elif name in asked and isinstance(parameters, Pretrain | Finetune):
+                cost = _of_a_training(parameters, checked)
+            if name in asked:
+                yield name, replace(cost, seconds=cost.seconds + start)
+
+
+def _categories(checked: Mapping[str, NotebookParameters], parameters: NotebookParameters) -> int:
+    """How many categories a stage works on: its own number, or that of what it reads; 0 where nothing says it."""
+    if own := getattr(parameters, "categories", None):
+        return int(own)
+    for name, other in checked.items():
+        if set(known.stages()[name].writes) & set(parameters.inputs()):
+            return _categories(checked, other)
+    return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
+
+
+def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, total: int) -> Cost:
+    """The cost of writing `total` categories, by writing a few and then some into a folder."""
+    assert stage.write
+    for name in parameters.inputs():  # what the experiment has and no stage before has written
+        results = Folder(Path(parameters.out) / name)
+        for path in (results.root, results.beside(manifests.MANIFEST)):
+            if path.exists() and not (folder / path.name).exists():
+                (folder / path.name).symlink_to(path)
+    spent, sizes, counts = [], [], [min(count, total) for count in (FEW, SOME)]
+    for count in counts:
+        few: dict[str, Any] = {"categories": count} if hasattr(parameters, "categories") else {}
+        began = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            stage.write(replace(parameters, out=str(folder), **few))
+        spent.append(time.perf_counter() - began)
+        sizes.append(sum(files.bytes_of(folder / name) for name in stage.writes))
+    each = max(spent[1] - spent[0], 0.0) / max(counts[1] - counts[0], 1)
+    kept = sizes[1] * total // counts[1]
+    return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} categories")
+
+
+def _of_a_training(parameters: Pretrain | Finetune, checked: Mapping[str, NotebookParameters]) -> Cost:
+    """The cost of a stage that trains."""
+    before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
+    work = _pretraining(parameters, checked) if isinstance(parameters, Pretrain) else _tuning(parameters, before)
+    shape: dict[str, Any] = {"input_size": work.recipe.input_size, "channels": work.recipe.channels}
+    network = networks.build(work.model, work.classes, options=work.options, **shape, seed=0)
+    image, size = _seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
+    many = 1 if isinstance(parameters, Pretrain) else 2 * len(work.steps) * parameters.keep_weights
+    where = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
+    return Cost(
+        image * (sum(work.steps) * work.recipe.batch_size + FORWARD * work.evaluated),
+        kept=many * size,
+        meanwhile=STATE * size * parameters.keep,
+        measured=f"{sum(work.steps):,} steps of {1 / image:,.0f} images/s{where}",
+    )
+
+
+def _pretraining(parameters: Pretrain, checked: Mapping[str, NotebookParameters]) -> _Work:
+    """A pre-training: on the user's own data where they are a folder, else on a sample of each category."""
+    count = classes = _categories(checked, parameters) or UNKNOWN
+    if parameters.data not in registry.sources() and Path(parameters.data).is_dir():
+        samples = parameters.opened(parameters.data, Path(parameters.data))
+        count, classes = len(samples), len(samples.classes)
+    recipe = parameters.of_samples(count)
+    return _Work(recipe, recipe.model, recipe.model_options, classes, [recipe.steps or 0], count)
+
+
+def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
+    """Fine-tunings, from the checkpoint or from the pre-training before them."""
+    classes, trained, tested = REAL.get(parameters.data, ARCHIVE)
+    if Path(parameters.data).is_dir():
+        train, test = real_images.images_of(parameters.data)
+        classes, trained, tested = len(train.classes), len(train), len(test)
+    if before and not parameters.checkpoint:
+        seen = {**before.values(), "options": before.model_options}
+    else:
+        seen = finetune.checkpoint_of(parameters).shape
+    recipe = parameters.seeing({name: getattr(parameters, name) or seen[name] for name in ("input_size", "channels")})
+    counts = [min(trial.shots * classes, trained) or trained for trial in finetune.trials(parameters)]  # 0 shots: all
+    steps = [recipe.of_samples(count).steps or 0 for count in counts]
+    evaluations = [1 + ((n - 1) // recipe.evaluate_every if recipe.evaluate_every else 0) for n in steps]
+    return _Work(recipe, seen["model"], seen["options"], classes, steps, tested * sum(evaluations))
+
+
+def _seconds_an_image(network: torch.nn.Module, recipe: Pretrain | Finetune) -> float:
+    """How long an image takes in a step, forward, backward and optimizer: the median of about a second's steps."""
+    device, times = processes.state().device, [time.perf_counter()]
+    size = min(recipe.batch_size, BATCH) if device.type == "cpu" else recipe.batch_size
+    pixels = torch.rand(size, recipe.channels or 3, *[recipe.input_size or 0] * 2, device=device)
+    targets = torch.zeros(size, dtype=torch.int64, device=device)
+    learner = optimizer.build(network.to(device), recipe)[0]
+    while len(times) <= STEPS and (len(times) < 3 or times[-1] - times[0] < SECONDS):
+        with precision.autocast(recipe.precision, device):
+            loss = functional.cross_entropy(network(pixels), targets)
+        loss.backward()
+        learner.step()
+        learner.zero_grad()
+        loss.item()  # waits for the device
+        times.append(time.perf_counter())
+    return float(np.median(np.diff(times)[min(WARM_UP, len(times) - 2) :])) / size
+
+
+def table(title: str, found: Iterable[tuple[str, Cost]], *, note: bool = False) -> Iterator[str]:
+    """The lines that tell the costs, each as soon as it is known, and their sum; note: the ledger keeps the sum."""
+    yield f"{title}, on {provenance.machine()}:"
+    every = []
+    for name, cost in found:
+        every.append(cost)
+        yield _row(name, cost.seconds, cost.kept, cost.measured)
+    meanwhile = max((cost.meanwhile for cost in every), default=0)
+    price = ledger.Price(sum(cost.seconds for cost in every), sum(cost.kept for cost in every))
+    if note:
+        ledger.note(title, price)
+    yield _row("together", *price, f"and {units.size(meanwhile)} while it trains" if meanwhile else "")
+
+
+def _row(name: str, seconds: float, kept: int, further: str) -> str:
+    disk = units.size(kept) if kept else ""
+    return f"  {name:24} {units.duration(seconds):>9} {disk:>10}  {further}".rstrip()

@@ -1,0 +1,26 @@
+"""`verify DIR`: whether what a run or a data set wrote is still there, byte for byte."""
+
+from pathlib import Path
+
+from ofdb_core.base import record
+from ofdb_core.base.folder import Folder
+from ofdb_core.run.experiments import UsageError
+
+
+def check(root: str | Path) -> int:
+    """Verify every data folder and every run's figures at or below root; print the problems, return their number."""
+    root = Path(root)
+    verdicts: dict[Path, str | list[str]] = {}  # what is right, in a sentence, or the problems
+    for results in Folder.below(root):
+        verdicts[results.root] = results.verify() or f"{len(results.manifest()['files'])} files, all as written"
+    for path in sorted(root.rglob(record.FILE)):
+        entries = record.read(path.parent).values()
+        bad = [
+            f"{name}: missing or altered" for entry in entries for name in record.altered_figures(path.parent, entry)
+        ]
+        verdicts[path] = bad or f"{sum(len(entry['figures']) for entry in entries)} figures, all as drawn"
+    if not verdicts:
+        raise UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")
+    for place, problems in verdicts.items():
+        print(f"{place}: {problems}" if isinstance(problems, str) else "\n  ".join([f"{place}:", *problems]))
+    return sum(len(problems) for problems in verdicts.values() if not isinstance(problems, str))
