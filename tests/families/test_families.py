@@ -131,9 +131,10 @@ def write_and_die(name, out, count):
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(family, made, tmp_path, share):
     every = files(family, made)
     count = 2 + int(share * (sum(map(len, every.values())) - 2))
-    process = multiprocessing.get_context("spawn").Process(target=write_and_die, args=(family.name, tmp_path, count))
+    death = family.name, tmp_path, count
+    process = multiprocessing.get_context("spawn").Process(target=write_and_die, args=death, daemon=True)
     process.start()
-    process.join()
+    process.join(120)
     assert process.exitcode == -signal.SIGKILL
     left = times(tmp_path)
     assert len(left) == count
