@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -87,9 +88,10 @@ def _written(write, *arguments, **named):
 
 def _verified(root):
     seconds, problems = timed(folder.verify, root)
-    if problems:
-        raise RuntimeError(f"{root}: {problems[0]}")
-    return Measured(seconds, len(folder.manifest(root)["files"]), "file", disk_mb=_size(root))
+    manifest = folder.manifest(root)
+    if problems or manifest is None:
+        raise RuntimeError(f"{root}: {problems[:1]}")
+    return Measured(seconds, len(manifest["files"]), "file", disk_mb=_size(root))
 
 
 def render_2d(images):
@@ -211,7 +213,7 @@ def verify_family(family, images):
     return _verified(out / last.writes[-1])
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[..., Measured], list[int]]] = {
     "import_package": (import_package, [1]),
     "search_2d": (search_2d, [250, 1000]),
     "render_2d": (render_2d, [1000]),

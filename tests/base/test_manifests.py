@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 from PIL import Image
 
 from ofdb_core.base import files, folder, manifests, record, writing
 from ofdb_core.data import png
 from ofdb_core.families import fractal_3d
 from ofdb_core.run import experiment
+from tests.helpers import tiny
 
 
 def fill(root, names=("0/1.txt", "1/1.txt"), made=None, **parameters):

@@ -5,9 +5,9 @@ import sys
 import threading
 
 import pytest
-from processes import started
 
 from ofdb_core.base import signals
+from tests.helpers.processes import started
 
 
 @pytest.mark.parametrize("number", signals.STOPS)

@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from processes import started
 
 from ofdb_core.base import threads
+from tests.helpers.processes import started
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from processes import started
-from tiny import SHADES, folder_of, rules, some_images
 
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches import finish
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches, Plain, parts
 from ofdb_core.data import samples
+from tests.helpers.processes import started
+from tests.helpers.tiny import SHADES, folder_of, rules, some_images
 
 PLAIN = {
     **{

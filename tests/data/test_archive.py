@@ -11,10 +11,10 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from processes import started, until
 
 from ofdb_core.base import folder, writing
 from ofdb_core.data import archive, samples
+from tests.helpers.processes import started, until
 
 FILES = {"set/image/a/1.png": b"one", "set/image/b/1.png": b"two" * 999, "set/image/b/2.png": b""}
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy_family
 
 from ofdb_core.base import folder, manifests, parameters, writing
 from ofdb_core.data import samples
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files
+from tests.helpers import toy_family
 
 
 @pytest.fixture(scope="module", params=[*registry.families(), "toy"])
@@ -127,6 +127,7 @@ def write_and_die(name, out, count):
         write(registry.families()[name], out, workers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(family, made, tmp_path, share):
     every = files(family, made)

@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-import tiny
 
 from ofdb_core.data import samples
 from ofdb_core.families import fractal_3d, registry
 from ofdb_core.formulas import ifs, point_cloud
+from tests.helpers import tiny
 
 EXACT = {"live_points": [1.0, 1.0], "live_point_size": [1, 1]}
 FROM_SYSTEMS = {"data": "categories3d", "live_dots": 400}

@@ -23,9 +23,9 @@ def until(true: Callable[[], object], process: subprocess.Popen[Any] | None = No
     """Wait until `true()` is; fail when that takes too long, or when the process ends first."""
     end = time.monotonic() + seconds
     while True:
-        ended = process is not None and process.poll() is not None
+        status = process.poll() if process else None
         if true():
             return
-        assert not ended, f"{process.args} ended with {process.returncode}"
+        assert status is None, f"the process ended with {status}"
         assert time.monotonic() < end, f"nothing for {seconds} s"
         time.sleep(0.01)

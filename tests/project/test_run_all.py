@@ -9,10 +9,10 @@ import sys
 import time
 
 import pytest
-import tiny
 import yaml
 
 from ofdb_core.base import provenance, signals
+from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
 

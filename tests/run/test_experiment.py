@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-import tiny
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, folder, parameters, provenance, values
 from ofdb_core.run import experiment, notebook, parameter_files, road
+from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
 

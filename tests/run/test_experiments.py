@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-import tiny
 import yaml
 
 from ofdb_core import __main__ as command
@@ -12,6 +11,7 @@ from ofdb_core.base import record
 from ofdb_core.families import registry
 from ofdb_core.run import experiment, experiments, listing, parameter_files, road
 from ofdb_core.run.experiments import UsageError
+from tests.helpers import tiny
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import time
 import psutil
 import pytest
 import safetensors.torch
-import tiny
-from processes import started, until
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import folder, parameters, provenance, record, signals
 from ofdb_core.data import tables
 from ofdb_core.run import launch
+from tests.helpers import tiny
+from tests.helpers.processes import started, until
 
 pytestmark = pytest.mark.slow
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-import tiny
 import torch
 from torch.nn import functional
 
 from ofdb_core import loader
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import samples
+from tests.helpers import tiny
 
 SMALL = {"batch_size": 4, "input_size": 16, "loader_workers": 0}
 

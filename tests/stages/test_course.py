@@ -3,13 +3,13 @@
 import json
 
 import pytest
-import tiny
 
 from ofdb_core.base import manifests, parameters
 from ofdb_core.data import tables
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import finetune, pretrain, recipes
 from ofdb_core.training import loop
+from tests.helpers import tiny
 
 EPOCHS = {"steps": None, "epochs": 2, "warmup_steps": None, "warmup_epochs": 0.5}
 

@@ -1,9 +1,9 @@
 import pytest
-import tiny
 import torch
 
 from ofdb_core.base import folder, parameters
 from ofdb_core.data import tables
+from tests.helpers import tiny
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file
 
 from ofdb_core.base import folder, parameters
 from ofdb_core.stages import pretrain
 from ofdb_core.training import weights
+from tests.helpers import tiny
 
 
 @pytest.fixture
