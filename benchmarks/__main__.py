@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 from benchmarks import pages, training
 from benchmarks.cases import CASES
@@ -48,8 +49,8 @@ KEY = ("case", "device", "size", "batch")  # a measurement replaces the one of t
 def _one(module, *words, **environment):
     """A measurement in a process of its own, as `module` prints it; what goes wrong there is shown."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, words)]
-    how = {"cwd": provenance.PROJECT, "env": {**os.environ, **environment}}
-    told = subprocess.run(command, capture_output=True, text=True, **how)
+    where = {**os.environ, **environment}
+    told = subprocess.run(command, capture_output=True, text=True, cwd=provenance.PROJECT, env=where)
     if told.returncode:
         sys.exit(f"{' '.join(command[3:])} failed:\n{told.stderr}")
     return json.loads(told.stdout.splitlines()[-1])
@@ -91,7 +92,7 @@ def measure_training(case, batch, runs):
 
     The first run of a trainer compiles from nothing, and the others find what it left.
     """
-    found = {trainer: [] for trainer in training.TRAINERS}
+    found: dict[str, list[Any]] = {trainer: [] for trainer in training.TRAINERS}
     with tempfile.TemporaryDirectory() as root:
         caches = {trainer: {"TORCHINDUCTOR_CACHE_DIR": f"{root}/{trainer}"} for trainer in found}
         for _ in range(runs):
@@ -148,7 +149,7 @@ def main():
         "machine": provenance.machine(),
         "versions": " ".join(f"{name}={version}" for name, version in provenance.versions().items()),
     }
-    heading = ()
+    heading: tuple[str, ...] = ()
     for case in options.cases or every:
         if case in CASES:
             names, measured, sizes, file = HEADINGS, measure, CASES[case][1], case

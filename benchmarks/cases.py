@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -207,7 +208,7 @@ def verify_family(family, images):
     return _verified(out / last.writes[-1])
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[..., Measured], list[int]]] = {
     "import_package": (import_package, [1]),
     "search_2d": (search_2d, [250, 1000]),
     "render_2d": (render_2d, [1000]),

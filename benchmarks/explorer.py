@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -135,7 +136,7 @@ def film(tab, path):
         tab.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         picture = Image.open(io.BytesIO(tab.page.screenshot())).convert("RGB")
         frames.append(picture.resize([round(SCALE * side) for side in picture.size], Image.Resampling.LANCZOS))
-    how = {"duration": 1000 // PER_SECOND, "loop": 0, "quality": QUALITY, "method": 5}
+    how: dict[str, Any] = {"duration": 1000 // PER_SECOND, "loop": 0, "quality": QUALITY, "method": 5}
     frames[0].save(path, save_all=True, append_images=frames[1:], **how)
     print(f"{path}: {len(frames)} frames, {Path(path).stat().st_size / 1e6:.1f} MB")
 

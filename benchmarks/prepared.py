@@ -6,12 +6,13 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ofdb_core.base import provenance
 from ofdb_core.families import fractal_2d, fractal_3d
 
 KEPT = provenance.PROJECT / "runs" / "benchmarks"
-RELEASE = {"size": 362, "points": 200_000, "weight": 0.2}
+RELEASE: dict[str, Any] = {"size": 362, "points": 200_000, "weight": 0.2}
 
 
 @dataclass
@@ -39,7 +40,7 @@ def timed(function, *arguments, **named):
 def peak_mb():
     """This process's peak memory; what getrusage says of a new process may be that of the one that started it."""
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 
 
 def memory_mb():
@@ -50,7 +51,7 @@ def memory_mb():
             if (folder / "stat").read_text().rpartition(")")[2].split()[1] in family:
                 family.add(folder.name)
     told = [Path(f"/proc/{process}/smaps_rollup").read_text() for process in family]
-    return sum(int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) for text in told) / 1024
+    return sum(int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) for text in told) / 1024
 
 
 def kept(name, write, *arguments, **named):

@@ -7,6 +7,8 @@ draw different numbers.
 
 import functools
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +34,8 @@ def _recipe(experiment, stage, settings, **values):
 
 def _by_timm(images, recipe, batches):
     """Seconds for one sample: augmented, stacked and mixed by timm."""
-    chain = create_transform(recipe.input_size, color_jitter=None, **prepared.timms_augmentation(recipe))
+    rules: dict[str, Any] = {"color_jitter": None, **prepared.timms_augmentation(recipe)}
+    chain = create_transform(recipe.input_size, **rules)
     mixing = Mixup(num_classes=len(images.classes), **prepared.timms_mixing(recipe))
 
     def batch(step):
@@ -117,7 +120,7 @@ def memory(workers):
     return prepared.Measured(seconds[0], samples, "sample", seconds[1] / samples, memory_mb=tuple(held))
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[..., prepared.Measured], list[int]]] = {
     "sample_stored_2d": (stored_2d, [4000]),
     "sample_stored_2d_bytes": (functools.partial(stored_2d, finished=False), [4000]),
     "sample_live_2d": (live_2d, [4000]),

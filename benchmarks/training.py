@@ -74,8 +74,8 @@ class _Constant(Batches):
         super().__init__(*words, **named)
         whole, device = self.unfinished(0), processes.state().device
         batch = self.finish(type(whole)(*(tensor.to(device) for tensor in whole)))
-        self.unfinished = lambda step, part=0: type(whole)(*(tensor[:0] for tensor in whole))
-        self.finish = lambda half: batch
+        self.unfinished = lambda step, part=0: type(whole)(*(x[:0] for x in whole))  # type: ignore[method-assign]
+        self.finish = lambda half: batch  # type: ignore[assignment]
 
 
 def by_nothing(root, how, clock):

@@ -1,12 +1,13 @@
 import json
+import os
 import textwrap
 
 import pytest
-from browser import browser, tab  # noqa: F401
 from hypothesis import settings
-from lab import lab  # noqa: F401
 
 from ofdb_core.run import experiments
+from tests.helpers.browser import browser, tab  # noqa: F401
+from tests.helpers.lab import lab  # noqa: F401
 
 settings.register_profile("ours", deadline=None, derandomize=True)  # no timing, and the same cases in every run
 settings.load_profile("ours")
@@ -16,6 +17,44 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "slow" not in item.keywords:
             item.add_marker("fast")
+
+
+# ---- the fast tier stays fast
+
+LONG = 5  # seconds
+
+
+def processor_time():
+    """Seconds that this process, and those that it has waited for, have kept a processor busy."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    before = processor_time()
+    try:
+        return (yield)
+    finally:
+        item.user_properties.append(("processor", processor_time() - before))
+
+
+pytest_runtest_call = pytest_runtest_setup
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name the fast tests that are not. A busy machine does not matter; what a test is the first to compile does."""
+    took = [
+        (sum(value for name, value in report.user_properties if name == "processor"), report.nodeid)
+        for report in terminalreporter.stats.get("passed", [])
+        if "fast" in report.keywords
+    ]
+    if long := sorted((one for one in took if one[0] > LONG), reverse=True):
+        terminalreporter.section(f"fast tests of more than {LONG} s: make them smaller, or mark them slow")
+        for seconds, name in long:
+            terminalreporter.write_line(f"{seconds:5.1f} s of a processor  {name}")
+
+
+# ---- fixtures
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import os
 import re
 
 import pytest
-import tiny
 
 from ofdb_core.base import files, folder, manifests, record
 from ofdb_core.base.folder import Folder
+from tests.helpers import tiny
 
 
 def head(**parameters):

@@ -128,20 +128,20 @@ def test_two_that_fill_a_folder_take_turns(tmp_path, capsys):
     def slow():
         began.set()
         made.append(1)
-        running.wait()
+        running.wait(60)
         other.join(0.3)  # the other has every chance to run into this one
         return b"1"
 
     def work():
         Folder(tmp_path).fill(head(), [("1.txt", slow)], total=1, workers=1)
 
-    one, other = threading.Thread(target=work), threading.Thread(target=work)
+    one, other = (threading.Thread(target=work, daemon=True) for _ in range(2))
     one.start()
-    began.wait()
+    assert began.wait(60)
     other.start()
     running.set()
-    one.join()
-    other.join()
+    one.join(60)
+    other.join(60)
     assert made == [1]
     assert Folder(tmp_path).verify() == []
     assert [path.name for path in tmp_path.iterdir()] == ["1.txt"]

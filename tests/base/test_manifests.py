@@ -9,12 +9,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tiny
 
 from ofdb_core.base import manifests, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import fractal_3d
 from ofdb_core.run import experiment
+from tests.helpers import tiny
 
 
 def fill(root, names=("0/1.txt", "1/1.txt"), made=None, **parameters):

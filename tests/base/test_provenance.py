@@ -171,8 +171,9 @@ def command(project, *words):
 @pytest.mark.slow
 def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made_anew(tmp_path):
     """Through the command, on a copy of the project."""
-    import tiny
     import yaml
+
+    from tests.helpers import tiny
 
     for name in ("ofdb_core", "notebooks"):
         shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=NOT_COPIED)

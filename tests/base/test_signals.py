@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from ofdb_core.base import signals
+from tests.helpers.processes import started
 
 
 @pytest.mark.parametrize("number", signals.STOPS)
@@ -55,7 +56,7 @@ def test_other_threads_note_nothing():
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join()
+    thread.join(60)
     assert asked == [False]
 
 
@@ -93,17 +94,17 @@ print("ready", file=sys.stderr, flush=True)
 @pytest.mark.parametrize("number", signals.STOPS)
 def test_outside_a_stop_it_ends_at_once_with_the_status_that_says_so(number, work):
     program = [sys.executable, "-c", PROGRAM + AT_WORK[work]]
-    with subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with started(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr.readline() == "ready\n"
         process.send_signal(number)
-        told = process.communicate()[1]
+        told = process.communicate(timeout=60)[1]
     assert process.returncode == (130 if number == signal.SIGINT else 75)
     assert told == "\ninterrupted; the same command continues where it stopped\n"
 
 
 def test_signals_that_were_held_back_are_taken():
     program = [sys.executable, "-c", "import time; time.sleep(1);" + PROGRAM + AT_WORK["sleeping"]]
-    with subprocess.Popen(
+    with started(
         program, stderr=subprocess.DEVNULL, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPS)
     ) as process:
         process.send_signal(signal.SIGUSR1)

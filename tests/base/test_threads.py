@@ -1,7 +1,6 @@
 """Tasks in threads: results, errors and interrupts; nobody is left at work."""
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 import pytest
 
 from ofdb_core.base import threads
+from tests.helpers.processes import started
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -82,8 +82,9 @@ for _ in threads.results(itertools.repeat(lambda: time.sleep(0.0001)), 2):
 
 def test_an_interrupt_ends_it_whenever_it_comes():
     for delay in (0.0, 0.01, 0.03, 0.05, 0.1):
-        process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert process.stdout.readline() == b"working\n"
-        time.sleep(delay)
-        os.kill(process.pid, signal.SIGINT)
-        assert process.communicate(timeout=60)[1].rstrip().endswith(b"KeyboardInterrupt")
+        how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with started([sys.executable, "-c", INTERRUPTED], **how) as process:
+            assert process.stdout.readline() == b"working\n"
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60)[1].rstrip().endswith(b"KeyboardInterrupt")

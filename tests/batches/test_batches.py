@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import SHADES, folder_of, rules, some_images
 
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches import finish
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches, Plain, parts
 from ofdb_core.data import samples
+from tests.helpers.processes import started
+from tests.helpers.tiny import SHADES, folder_of, rules, some_images
 
 PLAIN = {
     **{
@@ -255,16 +256,16 @@ for step, _ in enumerate(prefetch(Slow(), 10**9, workers=2)):
 
 @pytest.mark.parametrize("parallel", [True, False])
 def test_ctrl_c_ends_the_workers_too(parallel):
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-c", INTERRUPTED.format(parallel=parallel)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert process.stdout.readline() == "working\n"
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
-    error = process.communicate(timeout=60)[1]
+    ) as process:
+        assert process.stdout.readline() == "working\n"
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+        error = process.communicate(timeout=60)[1]
     assert error.count("\nKeyboardInterrupt") == 1  # a worker's thread may miss the main process, in other words
     assert error.rstrip().endswith("KeyboardInterrupt")
     with pytest.raises(ProcessLookupError):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from tiny import rules, some_images
 
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches import finish, mixing
 from ofdb_core.batches.recipe import View
 from ofdb_core.batches.source import Batches
+from tests.helpers.tiny import rules, some_images
 
 
 @pytest.mark.parametrize("mixing", [{"mixup": 0.8, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}, {}])

@@ -15,6 +15,7 @@ from PIL import Image
 from ofdb_core.base import filling
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import archive, samples
+from tests.helpers.processes import started, until
 
 FILES = {"set/image/a/1.png": b"one", "set/image/b/1.png": b"two" * 999, "set/image/b/2.png": b""}
 
@@ -253,12 +254,12 @@ def test_two_that_unpack_an_archive_take_turns(tmp_path):
     path = pack(tmp_path / "x.zip", {f"{i:04}.png": bytes([i % 256]) * 9999 for i in range(3000)})
     program = "import sys; from ofdb_core.data import archive; archive.unpacked(*sys.argv[1:])"
     words = [sys.executable, "-c", program, str(path), str(tmp_path / "data")]
-    running = []
-    for number in range(3):
-        running.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
-        while number == 0 and not (tmp_path / "data" / "x" / "0009.png").exists():
-            assert running[0].poll() is None
-    told = [process.communicate()[0] for process in running]
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with started(words, **how) as first:
+        until((tmp_path / "data" / "x" / "0009.png").exists, first)
+        with started(words, **how) as second, started(words, **how) as third:
+            running = first, second, third
+            told = [process.communicate(timeout=120)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0]
     assert [text.count("unchanged, kept") for text in told] == [0, 1, 1]
     assert Folder(tmp_path / "data" / "x").verify() == []

@@ -134,7 +134,7 @@ def test_data_that_cannot_be_used_are_refused_before_anything_is_read(tmp_path):
 
 
 def test_the_recipe_asks_before_it_is_made(tmp_path):
-    from tiny import finetune
+    from tests.helpers.tiny import finetune
 
     assert finetune(data="cifar100").data == "cifar100"
     with pytest.raises(parameters.ParameterError, match=r"data: 'cifar' is none of"):

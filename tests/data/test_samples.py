@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 from PIL import Image, features
-from tiny import SHADES, folder_of, some_images
 
 from ofdb_core.data import samples
+from tests.helpers.tiny import SHADES, folder_of, some_images
 
 
 def test_one_of_many_samples_is_drawn_as_among_them():

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy_family
 
 from ofdb_core.base import filling, manifests, parameters
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import registry
+from tests.helpers import toy_family
 
 
 @pytest.fixture(scope="module", params=[*registry.families(), "toy"])
@@ -125,13 +125,15 @@ def write_and_die(name, out, count):
         write(registry.families()[name], out, workers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(family, made, tmp_path, share):
     every = files(family, made)
     count = 2 + int(share * (sum(map(len, every.values())) - 2))
-    process = multiprocessing.get_context("spawn").Process(target=write_and_die, args=(family.name, tmp_path, count))
+    death = family.name, tmp_path, count
+    process = multiprocessing.get_context("spawn").Process(target=write_and_die, args=death, daemon=True)
     process.start()
-    process.join()
+    process.join(120)
     assert process.exitcode == -signal.SIGKILL
     left = times(tmp_path)
     assert len(left) == count

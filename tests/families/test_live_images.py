@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import reference
-import tiny
 
 from ofdb_core.base import parameters
 from ofdb_core.data import samples
 from ofdb_core.families import fractal_2d, live, one_parameter
 from ofdb_core.formulas import chaos_game, ifs, instances, raster, search, streams
+from tests.helpers import reference, tiny
 
 SIZE, POINTS = 40, 1500
 SMALL = {"size": SIZE, "dots": POINTS}

@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-import tiny
 
 from ofdb_core.data import samples
 from ofdb_core.families import fractal_3d
 from ofdb_core.formulas import ifs, point_cloud
+from tests.helpers import tiny
 
 EXACT = {"points": [1.0, 1.0], "point_size": [1, 1]}
 FROM_SYSTEMS = {"data": "categories3d", "dots": 400}

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
 from ofdb_core.base import manifests, parameters
@@ -14,6 +13,7 @@ from ofdb_core.batches.source import Batches, Plain
 from ofdb_core.data import ply, samples
 from ofdb_core.families import fractal_3d, live_views, registry
 from ofdb_core.formulas import camera
+from tests.helpers import tiny
 
 
 @pytest.fixture(scope="module")

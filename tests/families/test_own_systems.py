@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import tiny
 
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Folder
@@ -11,6 +10,7 @@ from ofdb_core.families import fractal_2d, registry
 from ofdb_core.formulas import ifs, search
 from ofdb_core.run import experiment
 from ofdb_core.stages import pretrain
+from tests.helpers import tiny
 
 FERN = """a,b,c,d,e,f,p
 0,0,0,0.16,0,0,0.01

@@ -4,14 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny
-import toy_family
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Source, Stage
 from ofdb_core.run import stages
+from tests.helpers import tiny, toy_family
 
 TOY = toy_family.FAMILY
 

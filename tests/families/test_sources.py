@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 import test_families
-import tiny
 import torch
 
 from ofdb_core.base import parameters
@@ -13,6 +12,7 @@ from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import samples
 from ofdb_core.families import registry
+from tests.helpers import tiny
 
 EVERY = {source.folder: family for family in registry.families().values() for source in family.sources}
 LIVE = {"patches": "both", "views": 4, "delta": 0.05, "weights": 0.1}  # of these, what a source takes

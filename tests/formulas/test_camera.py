@@ -3,7 +3,6 @@ import math
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from ofdb_core.families import fractal_3d
 from ofdb_core.formulas import camera, streams
+from tests.helpers import reference
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.uniform(-1, 1, (700, 3))

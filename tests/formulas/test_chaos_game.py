@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ofdb_core.formulas import chaos_game, ifs, streams
+from tests.helpers import reference
 
 
 @pytest.mark.parametrize("d", [2, 3])

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ofdb_core.formulas import ifs, streams
+from tests.helpers import reference
 
 
 @pytest.mark.parametrize(("d", "columns"), [(2, 7), (3, 13)])

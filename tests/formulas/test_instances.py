@@ -5,11 +5,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, strategies
 from hypothesis.extra import numpy as arrays
 
 from ofdb_core.formulas import chaos_game, instances, raster, search, streams
+from tests.helpers import reference
 
 FAR = 2**64 - 1  # the largest key
 

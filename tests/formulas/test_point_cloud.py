@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, streams
+from tests.helpers import reference
 
 
 def orbit_of(seed, n=1000):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import chaos_game, ifs, raster, streams
+from tests.helpers import reference
 
 NUMBERS = st.floats(-100, 100, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0])
 

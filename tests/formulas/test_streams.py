@@ -2,11 +2,11 @@ import random
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ofdb_core.formulas import streams
+from tests.helpers import reference
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 2000), max_size=5))

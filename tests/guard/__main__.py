@@ -19,8 +19,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))  # for the tests' own modules, as pytest has them
-
 from benchmarks.pages import between
 from ofdb_core.base import files, provenance
 from ofdb_core.data import tables

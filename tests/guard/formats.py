@@ -7,14 +7,15 @@ import tarfile
 import zipfile
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
-import tiny
 import torch
 from PIL import Image
 
 from ofdb_core.data import archive, samples
 from ofdb_core.training import pretrained, weights
+from tests.helpers import tiny
 
 from .mutations import NAMES, Files, altered_json
 
@@ -97,7 +98,7 @@ def _zip(names: dict[str, bytes], rng: Random | None = None) -> bytes:
     return made.getvalue()
 
 
-def _tar(names: dict[str, bytes], mode: str, rng: Random | None = None) -> bytes:
+def _tar(names: dict[str, bytes], mode: Any, rng: Random | None = None) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode=mode, format=tarfile.PAX_FORMAT) as file:
         for name, data in names.items():

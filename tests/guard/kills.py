@@ -18,13 +18,13 @@ from random import Random
 
 import numpy as np
 import psutil
-import tiny
 import yaml
 from PIL import Image
 
 from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.training import weights
+from tests.helpers import tiny
 
 PATIENCE = 300  # seconds that a run may take, or need to notice that a part of it is gone
 FEW = {
@@ -183,7 +183,8 @@ def attempt(name: str, rng: Random, place: Path, *, kills: int = 3) -> tuple[lis
     """Run, kill and resume; what was hit, as 'saving kernel', and what went wrong, or None."""
     subject, expected = SUBJECTS[name], whole(name, place)
     with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as below:
-        out, log, hits = Path(below) / "out", Path(below) / "log.txt", []
+        out, log = Path(below) / "out", Path(below) / "log.txt"
+        hits: list[str] = []
         words = subject.words(out, place)
         for _ in range(kills):
             moment, victim = rng.choice(sorted(subject.moments)), rng.choice(VICTIMS)

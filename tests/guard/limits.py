@@ -59,10 +59,11 @@ def _snapshot(root: Path, without: Path | None) -> dict[str, tuple[int, int, int
 
 def _read(reader: Reader, inside: Path) -> str | None:
     """What went wrong, or None."""
+    refusals: tuple[type[Exception], ...] = (ValueError, *reader.also)
     try:
         with _limited():
             reader.read(inside)
-    except (ValueError, *reader.also) as error:
+    except refusals as error:
         named = any(path.stem in str(error) for path in (inside, *inside.rglob("*")))
         return None if named else f"it does not name the file: {type(error).__name__}: {str(error)[:200]}"
     except MemoryError:

@@ -12,7 +12,7 @@ NAMES = (
     *("-rf", "CON", ".hidden", "a ", "é", "é", "%s", "{}", "<b>", "manifest.json", "manifest.part", ".lock", ".x.part"),
 )
 NUMBERS = (0, -1, 1, 2**31, 2**63, 2**64, -(2**63), 10**25, 1e308, float("inf"), float("nan"), 0.5, 1e-320)
-VALUES = (None, True, False, "", "0", "nan", [], {}, [[]], [None], {"": None}, *NUMBERS, *NAMES)
+VALUES: tuple[Any, ...] = (None, True, False, "", "0", "nan", [], {}, [[]], [None], {"": None}, *NUMBERS, *NAMES)
 DEEP = 100_000
 WORDS = (
     *(

@@ -14,7 +14,6 @@ from random import Random
 from unittest import mock
 
 import numpy as np
-import tiny
 import torch
 from PIL import Image
 
@@ -25,6 +24,7 @@ from ofdb_core.formulas import ifs, streams
 from ofdb_core.run import experiments, parameter_files, reasons
 from ofdb_core.show import report
 from ofdb_core.training import checkpoint
+from tests.helpers import tiny
 
 from . import formats
 from .mutations import BYTES, VICTIM, Files, Mutation, altered_json
@@ -79,7 +79,7 @@ def _put_something_else(path: Path, rng: Random) -> None:
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind != "nothing":
-        targets = {"zeros": "/dev/zero", "loop": path, "dangling": "nowhere", "up": ".."}
+        targets: dict[str, str | Path] = {"zeros": "/dev/zero", "loop": path, "dangling": "nowhere", "up": ".."}
         path.symlink_to(targets.get(kind, Path("..", VICTIM).resolve()))
 
 
@@ -124,7 +124,8 @@ def _stop() -> bytes:
 def _filled(part: bool) -> Files:
     """A finished or an unfinished folder `set`, wherever it keeps what it says of itself."""
     with tempfile.TemporaryDirectory() as place, contextlib.suppress(_Stopped):
-        root, made = Path(place) / "set", [*MADE[:2], ("2/made.txt", _stop)] if part else MADE
+        root, last = Path(place) / "set", ("2/made.txt", _stop)
+        made: list[tuple[str, Callable[[], bytes]]] = [*MADE[:2], last] if part else [*MADE]
         try:
             Folder(root).fill(HEAD, made, total=3, workers=1)
         finally:

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from guard import kills
+from tests.guard import kills
 
 pytestmark = pytest.mark.slow
 

@@ -43,7 +43,8 @@ class Watched:
     """A page, and all that goes wrong on it: `wrong`, a list of sentences. Screenshots go to the folder `shots`."""
 
     def __init__(self, page, shots):
-        self.page, self.shots, self.wrong, self._count = page, Path(shots), [], 0
+        self.page, self.shots, self._count = page, Path(shots), 0
+        self.wrong: list[str] = []
         self.shots.mkdir(parents=True, exist_ok=True)
         page.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
         page.on("console", self._console)

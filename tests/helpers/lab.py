@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 import numpy as np
@@ -43,9 +42,9 @@ def lab(tmp_path_factory):
     try:
         for _ in range(300):
             try:
-                urllib.request.urlopen(f"{address}/api/status").close()
+                urllib.request.urlopen(f"{address}/api/status", timeout=10).close()
                 break
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:
                 assert server.poll() is None, (root / "lab.log").read_text()
                 time.sleep(0.2)
         yield address, root

@@ -196,8 +196,8 @@ def view(points, camera, size, side):
         corner = []
         for value in (y, x):  # the sum is fused with its product: float64 holds the product exactly
             place = F(float(value * (F(1) / w)) * (size / 2) + size / 2)
-            place = math.floor(float(place) * 256 + 0.5) / 256
-            corner.append(math.floor(place + 0.5 * (side % 2 == 0)) - side // 2)
+            snapped = math.floor(float(place) * 256 + 0.5) / 256
+            corner.append(math.floor(snapped + 0.5 * (side % 2 == 0)) - side // 2)
         for row in range(corner[0], corner[0] + side):
             for column in range(corner[1], corner[1] + side):
                 if 0 <= row < size and 0 <= column < size:

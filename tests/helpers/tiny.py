@@ -4,7 +4,6 @@ import json
 import shutil
 from importlib import resources
 
-import jsonschema
 import numpy as np
 import torch
 from PIL import Image
@@ -146,6 +145,8 @@ def hub(monkeypatch, cache, root):
 
 def schema(name):
     """The validator of a schema of the package: manifest or record."""
+    import jsonschema  # seconds, which few tests need
+
     found = json.loads((resources.files("ofdb_core.base") / "schemas" / f"{name}.json").read_text())
     validator = jsonschema.validators.validator_for(found)
     validator.check_schema(found)

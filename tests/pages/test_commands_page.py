@@ -4,10 +4,10 @@ import re
 import shlex
 
 import pytest
-from words import parsed
 
 from ofdb_core.base import provenance
 from ofdb_core.run import commands, experiments, parameter_files
+from tests.helpers.words import parsed
 
 PAGE = (provenance.PROJECT / "docs" / "commands.md").read_text()
 LINES = re.findall(r"^    (?:source <\()?ofdb ?([^#\n)]*)", PAGE, re.MULTILINE)

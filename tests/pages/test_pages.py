@@ -5,13 +5,13 @@ import shlex
 from functools import cache
 
 import pytest
-from words import parsed
 
 from benchmarks import png
 from ofdb_core.base import provenance
 from ofdb_core.base.values import problem
 from ofdb_core.formulas import ifs, search
 from ofdb_core.run import commands, launch, parameter_files, plain_yaml, stages
+from tests.helpers.words import parsed
 
 ROOT = provenance.PROJECT
 PAGES = {

@@ -1,9 +1,9 @@
 """The benchmark of training: both trainers train by one recipe, and the shares of their parts make up the steps."""
 
 import pytest
-import tiny
 
 from benchmarks import training
+from tests.helpers import tiny
 
 
 @pytest.fixture

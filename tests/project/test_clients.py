@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
-import tiny
 import torch
 import torchvision
 from PIL import Image
 
 from ofdb_core.data import croissant, ply, samples, tables
 from ofdb_core.families import registry
+from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
 

@@ -5,18 +5,18 @@ import math
 import os
 from pathlib import Path
 
-import lab as in_lab
 import numpy as np
 import papermill
 import pytest
-import tiny
-from browser import opened
 
 from ofdb_core.base import record
 from ofdb_core.data import ply
 from ofdb_core.families import fractal_3d
 from ofdb_core.run import stages
 from ofdb_core.show import view
+from tests.helpers import lab as in_lab
+from tests.helpers import tiny
+from tests.helpers.browser import opened
 
 pytestmark = pytest.mark.slow
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import papermill
 import pytest
-import tiny
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import project, provenance, record
 from ofdb_core.families import registry
 from ofdb_core.run import stages
+from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
 

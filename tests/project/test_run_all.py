@@ -9,11 +9,11 @@ import sys
 import time
 
 import pytest
-import tiny
 import yaml
 
 from ofdb_core.base import provenance, signals
 from ofdb_core.run import commands
+from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
 

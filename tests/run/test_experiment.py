@@ -6,14 +6,14 @@ import subprocess
 import sys
 
 import pytest
-import tiny
 import yaml
-from words import parsed
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, parameters, provenance, record, values
 from ofdb_core.base.folder import Folder
 from ofdb_core.run import experiment, experiments, notebook, parameter_files, stages
+from tests.helpers import tiny
+from tests.helpers.words import parsed
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,6 @@ import re
 import textwrap
 
 import pytest
-import tiny
 import yaml
 
 from ofdb_core import __main__ as command
@@ -14,6 +13,7 @@ from ofdb_core.base.parameters import ParameterError
 from ofdb_core.families import registry
 from ofdb_core.run import experiment, experiments, listing, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
+from tests.helpers import tiny
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ import time
 import psutil
 import pytest
 import safetensors.torch
-import tiny
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import parameters, provenance, record, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.run import launch
+from tests.helpers import tiny
+from tests.helpers.processes import started, until
 
 pytestmark = pytest.mark.slow
 
@@ -61,22 +62,19 @@ def words(script, processes):
 def start(script, processes, **how):
     """A training in a session of its own, as run_all.sh starts it."""
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        words(script, processes), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how
-    )
+    how |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return started(words(script, processes), env=environment, **how)
 
 
 def finish(script, processes):
-    process = start(script, processes)
-    told, error = process.communicate(timeout=300)
+    with start(script, processes) as process:
+        told, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     return told
 
 
 def wait_for_a_state(process, out):
-    while not list(out.glob("checkpoints/pretrain/*.pt")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    until(lambda: list(out.glob("checkpoints/pretrain/*.pt")), process)
 
 
 def same_but_for_rounding(one, other, weights, loss):
@@ -95,10 +93,9 @@ def test_two_processes_train_as_one_does_to_rounding(whole):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_training_that_was_killed_ends_with_the_same_bytes(data, whole, tmp_path, processes):
     script = script_of(data, tmp_path)
-    process = start(script, processes)
-    wait_for_a_state(process, tmp_path)
-    process.kill()
-    process.communicate()
+    with start(script, processes) as process:
+        wait_for_a_state(process, tmp_path)
+        process.kill()
     time.sleep(1)  # the processes that it started die with it
     before = list(tmp_path.glob("checkpoints/pretrain/*.pt"))
     assert before
@@ -113,12 +110,12 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(data, whole, tmp_pa
 )
 def test_a_training_that_is_asked_to_stop_saves_and_says_so(data, whole, tmp_path, processes, number):
     script = script_of(data, tmp_path, save_steps=0)
-    process = start(script, processes)
-    while "peak learning rate" not in process.stdout.readline():
-        assert process.poll() is None, process.communicate()
-    time.sleep(0.2)
-    process.send_signal(number)
-    error = process.communicate(timeout=120)[1]
+    with start(script, processes) as process:
+        while "peak learning rate" not in process.stdout.readline():
+            assert process.poll() is None, process.communicate(timeout=60)
+        time.sleep(0.2)
+        process.send_signal(number)
+        error = process.communicate(timeout=120)[1]
     assert process.returncode == signals.TO_BE_CONTINUED, error
     assert "to be continued: stopped at step" in error
     assert "Traceback" not in error
@@ -229,11 +226,11 @@ def test_a_notebook_that_a_batch_system_stops_saves_its_training_and_goes_on_wit
         for process in (*psutil.Process().children(recursive=True), psutil.Process()):
             process.send_signal(signal.SIGTERM)
 
-    thread = threading.Thread(target=stop)
+    thread = threading.Thread(target=stop, daemon=True)
     thread.start()
     with pytest.raises(signals.Continued, match=r"to be continued: stopped at step .* saved in"):
         command.main(["tiny", "--out", str(out), *long])
-    thread.join()
+    thread.join(60)
     (state,) = out.glob("checkpoints/pretrain/*.pt")
     step = int(state.name[:9])
     command.main(["tiny", "--out", str(out), "-p", "steps", str(step + 2), "-p", "changed", "continue"])
@@ -243,10 +240,9 @@ def test_a_notebook_that_a_batch_system_stops_saves_its_training_and_goes_on_wit
 def test_changed_parameters_are_refused_and_told(data, tmp_path):
     settings = tiny.pretrain(**RULES, data=data, out=str(tmp_path))
     script = script_of(data, tmp_path)
-    process = start(script, 1)
-    wait_for_a_state(process, tmp_path)
-    process.kill()
-    process.communicate()
+    with start(script, 1) as process:
+        wait_for_a_state(process, tmp_path)
+        process.kill()
     other = {**settings.values(), "weight_decay": 0.5}
     with pytest.raises(ValueError, match=r"weight_decay 0.05 -> 0.5.*changed continue"):
         tiny.trained(type(settings).of(other))

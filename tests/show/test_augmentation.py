@@ -1,9 +1,9 @@
 """What augmentation does, in words: as the recipe says, and nothing else."""
 
 import pytest
-import tiny
 
 from ofdb_core.show import augmentation
+from tests.helpers import tiny
 
 OFF = {"hflip": 0.0, "vflip": 0.0, "auto_augment": None, "erasing": 0.0, "mix_probability": 0.0}
 

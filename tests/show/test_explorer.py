@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import BLANK, opened
-from lab import drag, drawn, pixels, python, run_all, start
 
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import camera, ifs, search
 from ofdb_core.show import explorer, in_browser, pages
+from tests.helpers.browser import BLANK, opened
+from tests.helpers.lab import drag, drawn, pixels, python, run_all, start
 
 pytestmark = pytest.mark.slow
 

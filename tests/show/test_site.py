@@ -5,8 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from browser import browser, opened, tab  # noqa: F401
-from lab import pixels
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import record
@@ -15,6 +13,8 @@ from ofdb_core.families import fractal_2d, registry
 from ofdb_core.formulas import search
 from ofdb_core.run import api, experiments, parameter_files, site
 from ofdb_core.show import compare, gallery, pages
+from tests.helpers.browser import browser, opened, tab  # noqa: F401
+from tests.helpers.lab import pixels
 
 pytestmark = pytest.mark.slow
 

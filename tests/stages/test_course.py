@@ -1,7 +1,6 @@
 """The length of a training in epochs, and what of its parameters is only checked or shown."""
 
 import pytest
-import tiny
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
@@ -9,6 +8,7 @@ from ofdb_core.data import tables
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import finetune, pretrain, recipes
 from ofdb_core.training import loop
+from tests.helpers import tiny
 
 EPOCHS = {"steps": None, "epochs": 2, "warmup_steps": None, "warmup_epochs": 0.5}
 

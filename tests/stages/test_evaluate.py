@@ -1,10 +1,10 @@
 import pytest
-import tiny
 import torch
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
+from tests.helpers import tiny
 
 
 @pytest.fixture(scope="module")

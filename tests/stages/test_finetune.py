@@ -2,7 +2,6 @@ import os
 import signal
 
 import pytest
-import tiny
 from PIL import Image
 
 from ofdb_core.base import provenance, signals
@@ -11,6 +10,7 @@ from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
 from ofdb_core.stages import finetune, recipes
 from ofdb_core.training import evaluation, loop, pretrained
+from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,6 @@ import sys
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from torch.nn import functional
 
@@ -11,6 +10,7 @@ from ofdb_core import loader
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import samples
 from ofdb_core.formulas import ifs, search
+from tests.helpers import tiny
 
 SMALL = {"batch_size": 4, "input_size": 16, "loader_workers": 0}
 

@@ -4,7 +4,6 @@ import tarfile
 
 import pytest
 import timm
-import tiny
 import torch
 
 from ofdb_core.base import provenance
@@ -13,6 +12,7 @@ from ofdb_core.data import tables
 from ofdb_core.run import launch
 from ofdb_core.stages import pretrain
 from ofdb_core.training import evaluation, pretrained, weights
+from tests.helpers import tiny
 
 
 @pytest.fixture(scope="module")

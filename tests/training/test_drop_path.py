@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-import tiny
 import torch
 from timm.layers import drop
 from torch import nn
 
 from ofdb_core.training import drop_path
+from tests.helpers import tiny
 
 
 def layers(rate=0.5, count=3, scale_by_keep=True):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import tiny
-from tiny import network, same
 
 from ofdb_core.data import samples
 from ofdb_core.training import evaluation
+from tests.helpers import tiny
+from tests.helpers.tiny import network, same
 
 
 def test_predictions_are_the_classes_of_the_images_in_order():

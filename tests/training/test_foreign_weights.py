@@ -5,12 +5,12 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from tiny import network, same
 from torchvision.models import VisionTransformer
 
 from ofdb_core.training import foreign_weights, pretrained
+from tests.helpers import tiny
+from tests.helpers.tiny import network, same
 
 LIKE_TINY = {"model": "vit_tiny_patch16_224", "options": tiny.VIT}
 

@@ -2,12 +2,12 @@ import shutil
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from tiny import network, same
 
 from ofdb_core.batches.source import Batches
 from ofdb_core.training import checkpoint, evaluation, loop, networks, optimizer, precision, progress
+from tests.helpers import tiny
+from tests.helpers.tiny import network, same
 
 PLAIN = {"mix_probability": 0.0, "auto_augment": None, "erasing": 0.0, "label_smoothing": 0.0}
 

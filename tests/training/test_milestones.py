@@ -1,5 +1,4 @@
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file
 
@@ -7,6 +6,7 @@ from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
 from ofdb_core.stages import pretrain
 from ofdb_core.training import weights
+from tests.helpers import tiny
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import re
 
 import pytest
-import tiny
 import torch
 import yaml
 
 from ofdb_core.training import model_card, networks, timm_config, weights
+from tests.helpers import tiny
 
 COST = {"processes": 1, "hardware": "a machine", "seconds": 5400.0}
 MADE = {

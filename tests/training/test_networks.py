@@ -1,8 +1,8 @@
 import pytest
-import tiny
 import torch
 
 from ofdb_core.training import networks
+from tests.helpers import tiny
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
-import tiny
 
 from ofdb_core.training import networks, optimizer
+from tests.helpers import tiny
 
 POSITIONS = {"pos_embed", "cls_token"}
 

@@ -4,14 +4,14 @@ import json
 import re
 
 import pytest
-import tiny
 import torch
-from tiny import network, same
 
 from ofdb_core.base import parameters
 from ofdb_core.stages import recipes
 from ofdb_core.training import guess, networks, places, timm_config, weights
 from ofdb_core.training.pretrained import Checkpoint
+from tests.helpers import tiny
+from tests.helpers.tiny import network, same
 
 VIT = "vit_tiny_patch16_224"
 SEEN = {"mean": [0.3] * 3, "std": [0.2] * 3, "interpolation": "bilinear", "crop_pct": 0.9}

@@ -4,13 +4,13 @@ import types
 
 import accelerate.tracking
 import pytest
-import tiny
 import yaml
 from accelerate.utils import LoggerType
 
 from ofdb_core.base import signals
 from ofdb_core.batches.source import Batches
 from ofdb_core.training import checkpoint, loop, milestones, tracking
+from tests.helpers import tiny
 
 
 def train(settings, title="training", **how):

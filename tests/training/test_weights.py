@@ -4,16 +4,16 @@ import huggingface_hub
 import pytest
 import safetensors.torch
 import timm
-import tiny
 import torch
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 from test_hostile_folder import json_values
-from tiny import network, same
 
 from ofdb_core.training import networks, pretrained, weights
+from tests.helpers import tiny
+from tests.helpers.tiny import network, same
 
 VIT = "vit_tiny_patch16_224"
 SWIN = "swin_tiny_patch4_window7_224"
