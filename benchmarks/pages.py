@@ -11,6 +11,7 @@ MARKS = ("<!-- benchmarks -->", "<!-- end -->")
 TRAINING_MARKS = ("<!-- training -->", "<!-- end training -->")
 COST_MARKS = ("<!-- cost -->", "<!-- end cost -->")
 SAMPLE_MARKS = ("<!-- samples -->", "<!-- end samples -->")
+QUICKSTART_MARKS = ("<!-- quickstart -->", "<!-- end quickstart -->")
 COSTLY = ("2d-ofdb-1k", "2d-ofdb-1k/as-released", "2d-ofdb-21k", "2d-ofdb-21k/vit-base", "visualatom-1k/published")
 
 
@@ -112,7 +113,24 @@ def training_table():
     return "\n".join([*lines, "", _measured_on(rows)])
 
 
+def quickstart_table():
+    """What came of the quickstart, for README.md, from results/quickstart/accuracy.csv (`benchmarks.tour`)."""
+    rows = tables.read(RESULTS / "quickstart" / "accuracy.csv")
+    names = {"pre-trained": "pre-trained on fractals", "from scratch": "from scratch"}
+    one = rows[0]
+    lines = [
+        f"| {one['shots']} images a class, {one['steps']} steps | correct of {one['test_images']} |",
+        "|---|---|",
+        *(f"| {names.get(row['start'], row['start'])} | {row['mean']:.1%} ± {row['std']:.1%} |" for row in rows),
+        "",
+        f"Mean and standard deviation of {one['repeats']} repeats. All of the quickstart took {one['minutes']:.0f} "
+        f"minutes ({one['machine']}, {one['date']}).",
+    ]
+    return "\n".join(lines)
+
+
 TABLES = (
+    ("README.md", QUICKSTART_MARKS, quickstart_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
     ("docs/results.md", COST_MARKS, cost_table),

@@ -1,93 +1,198 @@
-"""The site: a folder of static pages to look at without running anything, from a file or any static host, offline.
+"""The site: static pages of docs/, a run's notebooks as they ran, its report, the gallery, the explorer, the package.
 
-It holds a run's notebooks as they were executed and its report, a gallery of the published families, the tables of
-results/, and what the package's docstrings say. No page asks for anything that is not in the folder.
+Sphinx builds it, with the settings of docs/conf.py. Its pages work from a folder, offline, or on any static host.
 """
 
-import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ofdb_core.base import files, project, record
-from ofdb_core.data import tables
 from ofdb_core.families import registry
-from ofdb_core.run import api, executed, parameter_files, stages
+from ofdb_core.run import parameter_files, stages
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.show import gallery, pages, report
 
-DATA = project.DATA / "site"  # of the gallery, kept for the next time
-RESULTS = project.SOURCE / "results"
-FAMILIES = ("2d-ofdb-1k", "3d-ofdb-1k", "visualatom-1k")  # the experiments whose data sets are shown
-CATEGORIES = 1000  # of each of them
-ABOUT = ("machine", "commit", "versions")  # the columns of a table of results that are the same in many rows
-TILE, PICTURES = 72, 4  # of the gallery: pixels of a tile, and how many a category has at most
-
-
-@dataclass(frozen=True)
-class _Card:
-    """A page of the site, as the first page offers it."""
-
-    file: str
-    title: str
-    words: str
+DATA = project.DATA / "site"  # the gallery's images, kept for the next time
+FAMILIES = ("2d-ofdb-1k", "3d-ofdb-1k", "visualatom-1k", "1p-frac")  # experiments whose data sets the gallery shows
+CATEGORIES = 1000  # of each
+TILE, PICTURES = 72, 4  # of the gallery: pixels of a tile, and the most tiles of a category
+LIST = ".site"  # in a site: the names of its files, a line each
+PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs", "results")  # what is laid out as it is
+GROUP = re.compile(r"^\| \*\*(\w+)\*\* \| (.+) \|$", re.MULTILINE)  # of pages, in README.md
+LINK = re.compile(r"\[([^]]+)\]\(([\w./-]+)\.md\)")
+PICTURE = ("image/svg+xml", "image/png", "image/jpeg")  # what a page keeps of an output, beside its text
+WIDGET = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
+HOME = '<p><a href="index.html">OFDB Lab</a></p>'
+RUN = '<a href="report.html">The report</a> says what came of it. Here are the notebooks, as they ran.'
+PACKAGE = "`ofdb_core` has nine wings, each of which imports only those below it; here from the top to the bottom."
+SYSTEMS = 1000  # of the live explorer
+MADE = {"Use": ("run", "gallery", "live"), "Reference": ("reference",)}  # group -> pages that only the site has
 
 
 def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
-    """Write the site of a finished run into a folder; return its first page.
+    """Build the site of a finished run in a folder; return its first page.
 
-    A UsageError where the run is none, or the folder holds what is no site.
+    categories: of each family in the gallery. A UsageError where the run has no record, or the folder is somebody's.
     """
     entries = record.read(run)
     if not entries:
         raise UsageError(f"{run}: no finished run; ./run_all.sh makes the quickstart's, or name another")
-    if site.exists() and any(site.iterdir()) and not (site / "index.html").exists():
-        raise UsageError(f"{site}: is there, and no site; give another --out")
-    cards = []
-    for name, page in _pages(run, entries, categories):
-        files.write_whole(site / name.file, _with_way_home(page(), "../" * name.file.count("/")))
-        print(f"{site / name.file}: {(site / name.file).stat().st_size / 1e6:.1f} MB", flush=True)
-        cards.append(name)
-    files.write_whole(site / "index.html", _index(cards, entries, run))
+    if not (project.SOURCE / "docs" / "conf.py").is_file():
+        raise UsageError("site: its pages are in a clone of the project, not in what pip installs")
+    if importlib.util.find_spec("sphinx") is None:
+        raise UsageError("site: needs Sphinx: pip install -e '.[docs]'")
+    before = own_files(site)
+    with tempfile.TemporaryDirectory() as folder:
+        laid, built = Path(folder, "laid"), Path(folder, "built")
+        _lay_out(laid, run, entries, categories)
+        command = ["-m", "sphinx", "-q", "-j", "auto", "-c", str(laid / "docs"), str(laid), str(built)]
+        if subprocess.run([sys.executable, *command]).returncode:
+            raise UsageError("site: Sphinx could not build it, see above")
+        replace(site, built, before)
     return site / "index.html"
 
 
-def _pages(run: Path, entries: dict[str, record.Entry], categories: int) -> Iterator[tuple[_Card, Callable[[], str]]]:
+def own_files(site: Path) -> list[str]:
+    """The files of a site that is to be built anew; a UsageError where a folder is something else."""
+    if (site / LIST).is_file():
+        return (site / LIST).read_text(encoding="utf-8").splitlines()
+    if site.exists() and (not site.is_dir() or any(site.iterdir())):
+        raise UsageError(f"{site}: is not empty and no site; give another --out")
+    return []
+
+
+def replace(site: Path, built: Path, before: list[str]) -> None:
+    """Put what was built in the place of the site's former files, and of nothing else."""
+    names = sorted(name for name, _ in files.walk(built, followlinks=False))
+    for name in names:
+        if files.inside(site, name).exists() and name not in before:
+            raise UsageError(f"{site / name}: is not the site's; move it away, or give another --out")
+    for name in before:
+        files.inside(site, name).unlink(missing_ok=True)
+    for name in names:
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(built / name, site / name)
+    files.write_whole(site / LIST, "\n".join(names))
+
+
+def _lay_out(root: Path, run: Path, entries: dict[str, record.Entry], categories: int) -> None:
+    """Fill a folder with what Sphinx reads: the pages where they stand in the project, and those that are made."""
+    for name in PAGES:
+        source = project.SOURCE / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, _ready(root / name))
+    for page in root.glob("docs/*.md"):
+        page.write_text(page.read_text(encoding="utf-8").replace("../README.md", "../index.md"), encoding="utf-8")
+    ran = [stage for stage in entries if (run / f"{stage}.ipynb").is_file()]
+    for stage in ran:
+        _write_notebook(run / f"{stage}.ipynb", _ready(root / "notebooks" / f"{stage}.ipynb"))
+    wings = _wings()
+    for wing in wings:
+        files.write_whole(root / "reference" / f"{wing}.md", _reference(wing))
     title = entries.get("6_report", {"parameters": {}})["parameters"].get("title", run.name)
-    yield (
-        _Card(
-            "gallery.html",
-            "The gallery",
-            "Every category of the published families: sort, filter, open, and drag its maps.",
-        ),
-        functools.partial(_gallery, categories),
-    )
-    yield (
-        _Card("report.html", "A report", f"{title}: what came of it, what ran, on what, and how long."),
-        functools.partial(report.page, run, title, entries, explorer=True),
-    )
-    for stage in entries:
-        if (run / f"{stage}.ipynb").is_file():
-            words = report.heading(stage)
-            yield (
-                _Card(f"notebooks/{stage}.html", words, stage),
-                functools.partial(executed.page, run / f"{stage}.ipynb", words),
-            )
-    yield (
-        _Card(
-            "results.html", "Measurements", "Speed and memory beside plain Python and timm, with versions and machine."
-        ),
-        _results,
-    )
-    yield _Card("api.html", "The package", "Modules and functions, from their docstrings."), api.page
+    whole = report.page(run, title, entries, explorer=True).replace(pages.TOP, pages.TOP + HOME, 1)
+    files.write_whole(root / "docs" / "extra" / "report.html", whole)
+    for name, heading, body in (
+        ("gallery", "All families", _gallery(categories)),
+        ("live", "Live explorer", _explorer(run)),
+    ):
+        files.write_whole(root / f"{name}.md", f"---\nhide-toc: true\n---\n# {heading}\n")
+        files.write_whole(root / "docs" / "embedded" / f"{name}.html", body)
+    files.write_whole(root / "run.md", _page(title, RUN, "notebooks", ran))
+    files.write_whole(root / "reference.md", _page("The package", PACKAGE, "reference", wings))
+    files.write_whole(root / "index.md", _index())
 
 
-def _with_way_home(page: str, up: str) -> str:
-    return page.replace(pages.TOP, f'{pages.TOP}<p><a href="{up}index.html">OFDB Lab</a></p>', 1)
+def _ready(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _page(title: str, words: str, folder: str, names: Iterable[str]) -> str:
+    """A page that leads to those of a folder."""
+    return f"# {pages.escape(' '.join(title.split()))}\n\n{words}\n{_contents(f'{folder}/{name}' for name in names)}"
+
+
+def _contents(names: Iterable[str], *options: str) -> str:
+    return "\n".join(["", "```{toctree}", *options, *names, "```", ""])
+
+
+def _index() -> str:
+    """README.md with the navigation: the pages in the groups that it has, and those that only the site has."""
+    text = (project.SOURCE / "README.md").read_text(encoding="utf-8")
+    parts = [text]
+    for group, links in GROUP.findall(text):
+        names = [f"{words} <{name}>" for words, name in LINK.findall(links)]
+        parts.append(_contents([*names, *MADE.get(group, ())], f":caption: {group}", ":hidden:"))
+    return "".join(parts)
+
+
+def _reference(wing: str) -> str:
+    """A page of a wing's modules and their public functions and classes, as Sphinx's autodoc fills it."""
+    parts = [f"# {wing}\n", _automodule(f"ofdb_core.{wing}")]
+    for path in sorted((project.PACKAGE / wing).glob("[!_]*.py")):
+        parts += [f"## {wing}.{path.stem}\n", _automodule(f"ofdb_core.{wing}.{path.stem}", "   :members:")]
+    return "\n".join(parts)
+
+
+def _automodule(*lines: str) -> str:
+    return "\n".join(["```{eval-rst}", f".. automodule:: {lines[0]}", *lines[1:], "```", ""])
+
+
+def _wings() -> list[str]:
+    """The wings in their order, as import-linter knows it."""
+    settings = tomllib.loads((project.SOURCE / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    return next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+
+
+def _write_notebook(path: Path, target: Path) -> None:
+    """Copy an executed notebook with its pictures and words alone: no widget, HTML, script or path of this machine."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    state = notebook.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "data" in output:
+                output["data"] = _shown(output["data"], state)
+    nowhere = str(path.parent.resolve())
+    files.write_whole(target, nbformat.writes(notebook).replace(nowhere, path.parent.resolve().name))
+
+
+def _shown(data: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """Of an output's forms, a picture and the text; of a widget the picture that it first had."""
+    shown = {kind: value for kind, value in data.items() if kind in PICTURE}
+    if WIDGET in data and not shown and (picture := _picture(state, data[WIDGET]["model_id"])):
+        shown = {"image/png": picture}
+    return {**shown, "text/plain": "a widget, live in JupyterLab" if WIDGET in data else data.get("text/plain", "")}
+
+
+def _picture(state: dict[str, Any], model: str) -> str:
+    """The first picture in a widget, a PNG as base64; empty where it has none."""
+    waiting, seen = [model], set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen or name not in state:
+            continue
+        seen.add(name)
+        for buffer in state[name].get("buffers", ()):
+            if state[name].get("model_name") == "ImageModel" and buffer.get("encoding") == "base64":
+                return str(buffer["data"])
+        waiting += [child.removeprefix("IPY_MODEL_") for child in state[name]["state"].get("children", ())]
+    return ""
 
 
 def _gallery(categories: int) -> str:
-    """The page of the three families, made by the experiments' own parameters."""
+    """The gallery of all families, by their experiments' own parameters."""
     sets = []
     print(
         f"for the gallery, {categories} categories each of {', '.join(FAMILIES)} are made below {DATA} once", flush=True
@@ -99,55 +204,10 @@ def _gallery(categories: int) -> str:
             stages.stages()[stage].write(parameters)  # type: ignore[misc]
         drawn = {registry.family_of(stage).name: parameters}
         sets += gallery.of_folder(out, drawn, side=TILE, pictures=PICTURES)
-    return gallery.page("The gallery", [{**each, "files": None} for each in sets])
+    return gallery.part([{**each, "files": None} for each in sets])
 
 
-def _results() -> str:
-    """The tables of results/, a section each, and bars of how much faster the project is."""
-    sections, bars = [], []
-    for path in sorted(RESULTS.glob("*.csv")):
-        rows = tables.read(path)
-        names = [name for name in rows[0] if name not in ("case", *ABOUT)]
-        about = dict.fromkeys(" · ".join(str(row[name]) for name in ABOUT if name in row) for row in rows)
-        shown = pages.table(([row[name] for name in names] for row in rows), names)
-        notes = "".join(f"<p>{pages.escape(line)}</p>" for line in about)
-        sections.append(
-            f'<section id="{path.stem}"><h3>{pages.escape(path.stem)}</h3>{shown}'
-            f"<details><summary>machine and versions</summary>{notes}</details></section>"
-        )
-        bars += [
-            (f"{path.stem} ({row['size']})", row["times_faster"])
-            for row in rows
-            if row.get("times_faster") and "size" in row
-        ]
-    body = (
-        '<h1>Measurements</h1><p class="lead">What is compared ran in a process of its '
-        "own, against the same work in plain Python and NumPy, or in timm, in the same run.</p>"
-        "<h2>How many times faster <small>in brackets the size of the case; bars on a logarithmic scale</small></h2>"
-        f"{pages.bars(bars)}<h2>The tables</h2>{''.join(sections)}"
-    )
-    return pages.page("Measurements", body)
-
-
-def _index(cards: list[_Card], entries: dict[str, record.Entry], run: Path) -> str:
-    """The first page: what this is, and what to open."""
-    covers = [figure for entry in entries.values() for figure in entry["figures"]]
-    names = {Path(figure["file"]).stem: figure for figure in covers}
-    hero = [names[name] for name in report.leading(names)[1:2]] or []
-    picture = "".join(f'<img src="{report.embedded(run, figure)}" alt="">' for figure in hero)
-    main = [card for card in cards if "/" not in card.file]
-    notebooks = [card for card in cards if "/" in card.file]
-    body = (
-        '<h1>OFDB Lab</h1><p class="lead">Pre-training vision models from formulas: one image a category, no '
-        "photograph. These pages need no installation and no network.</p>"
-        f'<figure>{picture}</figure><div class="cards">{_links(main)}</div>'
-        f'<h2>The notebooks, as they ran</h2><div class="cards">{_links(notebooks)}</div>'
-    )
-    return pages.page("OFDB Lab", body)
-
-
-def _links(cards: list[_Card]) -> str:
-    return "".join(
-        f'<a href="{card.file}"><h3>{pages.escape(card.title)}</h3><p>{pages.escape(card.words)}</p></a>'
-        for card in cards
-    )
+def _explorer(run: Path) -> str:
+    """The explorer of the run's systems, or of the published ones where it has none in the plane."""
+    systems = gallery.systems(run, SYSTEMS) or gallery.systems(DATA / FAMILIES[0], SYSTEMS)
+    return report.explorer_of(systems)

@@ -231,13 +231,14 @@ mount(document.getElementById("gallery"), data, {
 
 def page(title: str, collections: list[Collection]) -> str:
     """A page of collections, as text."""
-    body = f'<h1>{pages.escape(title)}</h1><p class="lead">{_about(collections)}</p><div id="gallery"></div>'
-    return pages.page(
-        title,
-        body,
-        style=pages.own("gallery.css") + pages.own("explorer.css"),
-        script=pages.script(["gallery.js", "explorer.js"], SHOWN, {"sets": collections}),
-    )
+    return pages.page(title, f"<h1>{pages.escape(title)}</h1>{part(collections)}")
+
+
+def part(collections: list[dict[str, Any]]) -> pages.Text:
+    """Collections as a part of any page."""
+    style = pages.own("gallery.css") + pages.own("explorer.css")
+    script = pages.script(["gallery.js", "explorer.js"], SHOWN, {"sets": collections})
+    return f'<style>{style}</style><p class="lead">{_about(collections)}</p><div id="gallery"></div>{script}'
 
 
 def _about(collections: list[Collection]) -> str:

@@ -3,7 +3,6 @@
 import base64
 import html
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
@@ -106,17 +105,6 @@ def figure(address: str, caption: Text, *, wide: bool = False) -> Text:
     """A picture and its caption. On a phone a wide one keeps its size and scrolls by itself."""
     kind = ' class="wide"' if wide else ""
     return f'<figure{kind}><img src="{address}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
-
-
-def bars(values: Sequence[tuple[str, float]]) -> Text:
-    """Names and positive numbers as bars on a logarithmic scale."""
-    most = max((math.log10(1 + value) for _, value in values), default=1.0)
-    rows = "".join(
-        f'<tr><th>{escape(name)}</th><td>{value:,.4g}</td><td style="width: 50%">'
-        f'<span class="bar" style="width: {100 * math.log10(1 + value) / most:.1f}%"></span></td></tr>'
-        for name, value in values
-    )
-    return f'<div class="scroll"><table style="width: 100%"><tbody>{rows}</tbody></table></div>'
 
 
 def contents(links: Mapping[str, str]) -> Text:

@@ -18,7 +18,6 @@ MOST_SYSTEMS = 1000  # in the explorer
 EXPLORE = (
     '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
 )
-EXPLORE += '<div id="explorer"></div>'
 EXPLORED = """import {mount} from "explorer";
 
 const mine = async (number) => {
@@ -161,15 +160,17 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
         *(_figure(out, figure) for figure in above),
         f'<p><a href="{beside}">Look through all categories</a></p>' if beside else "",
         "</section>",
-        f'<section id="explore"><h2>Its categories, to explore</h2>{EXPLORE}</section>' if systems else "",
+        f'<section id="explore"><h2>Its categories, to explore</h2>{explorer_of(systems)}</section>' if systems else "",
         f'<section id="ran"><h2>What ran, and on what</h2>{_ran(entries)}</section>',
         *(_section(out, notebook, entry, above) for notebook, entry in entries.items()),
     ]
-    body = f'<div class="sided">{pages.contents(links)}<main>{"".join(parts)}</main></div>'
-    if not systems:
-        return pages.page(title, body)
+    return pages.page(title, f'<div class="sided">{pages.contents(links)}<main>{"".join(parts)}</main></div>')
+
+
+def explorer_of(systems: list[list[list[float]]]) -> pages.Text:
+    """The explorer as a part of any page; systems: the table of each, which its reader chooses by number."""
     live = pages.script(["explorer.js"], EXPLORED, systems)
-    return pages.page(title, body, style=pages.own("explorer.css"), script=live)
+    return f'<style>{pages.own("explorer.css")}</style>{EXPLORE}<div id="explorer"></div>{live}'
 
 
 def write(run: Run, title: str) -> Path:

@@ -39,7 +39,7 @@ def named(texts):
 
 def used():
     """What .venv holds, by name: the core and all groups but the clients."""
-    return named([*ABOUT["dependencies"], *GROUPS["viewer"], *GROUPS["trackers"], *GROUPS["test"]])
+    return named([*ABOUT["dependencies"], *GROUPS["viewer"], *GROUPS["trackers"], *GROUPS["docs"], *GROUPS["test"]])
 
 
 def test_every_line_of_the_lock_is_one_version_with_its_hashes():

@@ -1,0 +1,158 @@
+"""python -m benchmarks.tour [RUN]: what the README and docs/tour.md show of a finished quickstart.
+
+It writes docs/tour.md with its figures, the strip of families, and what came of the run as results/quickstart/.
+"""
+
+import argparse
+import itertools
+import shutil
+import statistics
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks import pages
+from ofdb_core.base import files, project, provenance, record
+from ofdb_core.data import real_images, tables
+from ofdb_core.families import registry
+
+DOCS = provenance.PROJECT / "docs"
+STRIP = DOCS / "families.webp"
+SIDE, GAP, WIDEST = 240, 12, 1000  # pixels: of an image of the strip, between two, and of a figure of the tour
+IN_STRIP = {"2d": 0, "3d": 0, "visualatom": 1, "1p-frac": 0}  # family -> the category that is shown
+LOOK = {"quality": 70, "method": 6}  # of WebP
+NEIGHBOUR = "nearest neighbour of raw pixels"
+HEADINGS = {
+    "0_explore_ifs": "A fractal from a few maps",
+    "1_search_categories": "Which systems become categories",
+    "2_render_2d": "The images",
+    "3_render_3d": "In space",
+    "4_pretrain": "Pre-training",
+    "5_finetune": "Fine-tuning on real images",
+}
+FIGURES = {  # name -> a sentence or two, after the caption that the run gave it
+    "0_explore_ifs_maps": "Each coloured parallelogram is where a map takes the dashed square.",
+    "0_explore_ifs_growth": "The chaos game: draw a map by chance, move the point by it, mark where it lands.",
+    "1_search_categories_accepted": "A random system becomes a category if its points fill a fifth of the picture.",
+    "1_search_categories_rejected": "Most systems are sparse, and are thrown away.",
+    "2_render_2d_contact_sheet": "Every visited pixel gets a small random patch. One image is all that a category has.",
+    "2_render_2d_instances": "Training can also draw each image anew, with other patches or coefficients.",
+    "3_render_3d_contact_sheet": "The same idea with maps of space: each model is a cloud of points.",
+    "3_render_3d_views": "A category's images are views of its model.",
+    "4_pretrain_batch": "Random crops replace the other instances of a category.",
+    "4_pretrain_training": "The network learns to tell the categories apart.",
+    "5_finetune_accuracy": "Both networks see the same images in the same order; only the starting weights differ.",
+    "5_finetune_comparison": "A short training magnifies a head start: [what to expect](../README.md#what-to-expect).",
+}
+
+
+def write(run):
+    """Write all of it from the folder of a finished quickstart."""
+    entries = record.read(run)
+    figures = {Path(figure["file"]).stem: figure for entry in entries.values() for figure in entry["figures"]}
+    if missing := FIGURES.keys() - figures.keys():
+        raise SystemExit(f"{run}: lacks {', '.join(sorted(missing))}; run ./run_all.sh first")
+    shutil.rmtree(DOCS / "tour", ignore_errors=True)
+    shown = {name: _figure(run, figures[name]) for name in FIGURES}
+    files.write_whole(DOCS / "tour.md", _page(entries, figures, shown))
+    _strip().save(STRIP, "WEBP", **LOOK)
+    tables.write(pages.RESULTS / "quickstart" / "accuracy.csv", _accuracies(run, entries))
+    pages.write_tables()
+
+
+def _figure(run, figure):
+    """Copy a figure to docs/tour, a picture as WebP, no wider than it must be; return its name there."""
+    data = record.picture(run, figure)
+    if data is None:
+        raise SystemExit(f"{run / figure['file']}: missing or not as it was drawn; run its notebook again")
+    path = DOCS / "tour" / Path(figure["file"]).name
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix == ".svg":
+        path.write_bytes(data)
+        return path.name
+    with Image.open(run / figure["file"]) as image:
+        image = image.convert("RGBA")
+        image.thumbnail((WIDEST, 2 * WIDEST))
+        image.save(path.with_suffix(".webp"), "WEBP", **LOOK)
+    return path.with_suffix(".webp").name
+
+
+def _page(entries, figures, shown):
+    last = entries["5_finetune"]
+    lines = [
+        "# A tour",
+        "",
+        "What `./run_all.sh` draws: the quickstart in a dozen figures. The notebooks have more of them, and the code.",
+        f"`python -m benchmarks.tour` wrote this page from a run of {last['started'][:10]} ({last['machine']}).",
+    ]
+    for stage, names in itertools.groupby(FIGURES, _stage):
+        lines += ["", f"## {HEADINGS[stage]}"]
+        for name in names:
+            caption = figures[name]["caption"]
+            lines += ["", f"![{caption}](tour/{shown[name]})", "", f"{caption} {FIGURES[name]}"]
+    return "\n".join([*lines, ""])
+
+
+def _stage(name):
+    return next(stage for stage in HEADINGS if name.startswith(stage))
+
+
+def _strip():
+    """An image of each family, by its published values, from left to right."""
+    families = registry.families()
+    images = [families[name].picture(families[name].example(), category) for name, category in IN_STRIP.items()]
+    strip = np.zeros((SIDE, len(images) * (SIDE + GAP) - GAP, 4), np.uint8)
+    for i, image in enumerate(images):
+        small = Image.fromarray(image).convert("RGBA").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        strip[:, i * (SIDE + GAP) : i * (SIDE + GAP) + SIDE] = np.asarray(small)
+    return Image.fromarray(strip)
+
+
+def _accuracies(run, entries):
+    """A row for each start, and one for a nearest neighbour with the same images: mean and spread of the repeats."""
+    entry = entries["5_finetune"]
+    values = entry["parameters"]
+    (shots,) = values["shots"]
+    found = {}
+    for row in tables.read(run / "finetune" / "results.csv"):
+        found.setdefault(row["start"], []).append(row["accuracy"])
+    train, test = real_images.images_of(values["data"], values["data_root"])
+    found[NEIGHBOUR] = [
+        _nearest(train.few_shot(shots, seed=values["seed"] + repeat), test) for repeat in range(values["repeats"])
+    ]
+    about = {
+        "date": entry["started"][:10],
+        "commit": entry["commit"],
+        "machine": entry["machine"],
+        "versions": " ".join(f"{name}={version}" for name, version in entry["versions"].items()),
+    }
+    return [
+        {
+            "start": start,
+            "steps": values["steps"] if start != NEIGHBOUR else 0,
+            "shots": shots,
+            "test_images": len(test),
+            "repeats": len(accuracies),
+            "mean": f"{statistics.mean(accuracies):.4f}",
+            "std": f"{statistics.stdev(accuracies):.4f}",
+            "minutes": f"{sum(entry.get('seconds', 0.0) for entry in entries.values()) / 60:.1f}",
+            **about,
+        }
+        for start, accuracies in found.items()
+    ]
+
+
+def _nearest(train, test):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    def rows(images):
+        return np.array([images.pixels(i).ravel() for i in range(len(images))])
+
+    return float(KNeighborsClassifier(1).fit(rows(train), train.labels).score(rows(test), test.labels))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tour", description=__doc__.splitlines()[0])
+    parser.add_argument("run", nargs="?", type=Path, default=project.RUNS / "quickstart")
+    write(parser.parse_args().run)
