@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ofdb_core.base import files, project, provenance, record, signals, units
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
-from ofdb_core.base.values import nearest, shown
+from ofdb_core.base.values import shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
 from ofdb_core.run import launch, notebook, parameter_files, stages
@@ -42,7 +42,7 @@ def run(
     trainings run: the folder `out` is one for all machines, and the first one has checked everything.
     """
     out, overrides = _run_folder(out or project.RUNS / experiment), list(overrides)
-    checked = parameter_files.checked(experiment, _chosen(experiment, only), overrides, out)
+    checked = parameter_files.checked(experiment, parameter_files.selected(experiment, only), overrides, out)
     _say(notices(checked, overrides))
     how = launch.check(options) if options else None
     launched = [stage for stage in checked if launch.is_launched(provenance.notebook_of(stage))]
@@ -70,7 +70,11 @@ def price(experiment: str, only: Collection[str] = (), *, overrides: Iterable[tu
     """The lines that say what an experiment, or some of its stages, costs on this machine."""
     from ofdb_core.run import forecast
 
-    overrides, every, asked = list(overrides), _chosen(experiment, ()), _chosen(experiment, only)
+    overrides, every, asked = (
+        list(overrides),
+        parameter_files.selected(experiment, ()),
+        parameter_files.selected(experiment, only),
+    )
     checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS / experiment))
     _check_inputs(checked)
     _check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
@@ -79,15 +83,6 @@ def price(experiment: str, only: Collection[str] = (), *, overrides: Iterable[tu
         yield from forecast.table(experiment, costs, note=not overrides and asked == every)
     except ValueError as error:
         raise UsageError(f"{experiment}: {error}") from error
-
-
-def _chosen(experiment: str, only: Collection[str]) -> list[str]:
-    """The stages of an experiment, or only some of them, in order."""
-    every = parameter_files.notebooks(experiment)
-    for stage in only:
-        if stage not in every:
-            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
-    return [stage for stage in every if not only or stage in only]
 
 
 def _run_folder(out: str | Path) -> Path:

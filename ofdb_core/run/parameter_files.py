@@ -3,7 +3,7 @@
 What an experiment builds upon says `experiments`; how values are written, and what of YAML is not taken, `plain_yaml`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,15 @@ def notebooks(experiment: str) -> list[str]:
         hint = f"its variants are {variants}" if variants else "give it a section for each, as `6_report: {}`"
         raise UsageError(f"{experiment}: has no stage of its own; {hint}")
     return found
+
+
+def selected(experiment: str, only: Collection[str]) -> list[str]:
+    """The stages of an experiment, or only some of them, in order."""
+    every = notebooks(experiment)
+    for stage in only:
+        if stage not in every:
+            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
+    return [stage for stage in every if not only or stage in only]
 
 
 def settings(experiment: str, stage: str) -> dict[str, Setting]:

@@ -263,3 +263,31 @@ def test_the_commit_is_the_projects_own_or_none(tmp_path, monkeypatch):
         provenance.metadata, "distribution", lambda _: type("Noted", (), {"read_text": lambda *_: noted})()
     )
     assert provenance.commit() == "abc"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["2d-ofdb-1k", "--against", "2d-ofdb-21k"], r"4_pretrain\.batch_size +256 +1024\n"),
+        (["quickstart", "4_pretrain", "--yaml"], r"\nlive: {.*'patches': 'pattern'.*}\n"),
+        (["quickstart", "4_pretrain", "--yaml", "-p", "live.patches", "both"], r"\nlive: {.*'patches': 'both'.*}\n"),
+    ],
+)
+def test_list_shows_what_differs_and_what_a_stage_would_run_with(words, shown, capsys):
+    assert command.main(["list", *words]) == 0
+    assert re.search(shown, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["quickstart", "--yaml"], "give EXPERIMENT STAGE --yaml"),
+        (["quickstart", "evaluate", "--against", "compare"], "or EXPERIMENT --against ANOTHER"),
+        (["quickstart", "-p", "seed", "3"], "-p goes with --yaml"),
+        (["quickstart", "--against", "quickstar"], "quickstar: no such experiment .did you mean quickstart"),
+        (["quickstart", "9_nothing", "--yaml"], "9_nothing: no notebook of quickstart"),
+    ],
+)
+def test_what_list_cannot_show_is_refused(words, message):
+    with pytest.raises(UsageError, match=message):
+        command.main(["list", *words])
