@@ -29,7 +29,6 @@ COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  #
 KEEPING = tuple(
     f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes", "timm_config")
 )  # whose code makes none
-SETTING = "setting"  # the function that declares a parameter's default and comment; its value is in the record
 
 
 def notebook_of(stage: str) -> Path:
@@ -62,7 +61,7 @@ class _Bare(ast.NodeTransformer):
         plain = not node.decorator_list and "NamedTuple" not in bases
         node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
         for part in node.body:
-            if isinstance(part, ast.AnnAssign) and (plain or _is_setting(part.value)):
+            if isinstance(part, ast.AnnAssign) and plain:
                 part.value = None
         return self.generic_visit(node)
 
@@ -76,10 +75,6 @@ class _Bare(ast.NodeTransformer):
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _is_setting(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == SETTING
 
 
 def _source(module: str) -> str:
