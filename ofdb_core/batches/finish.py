@@ -153,13 +153,13 @@ class Finish:
 
         Targets: soft ones (B, classes) float32, mixed as the images; without `soft` the labels (B,) int64.
         """
-        images = self._by_kernel(given) if given.pictures.device.type == "cpu" else self._by_torch(given)
+        images = self.by_kernel(given) if given.pictures.device.type == "cpu" else self.by_torch(given)
         if self._soft is None:
             return images, given.labels
         targets, own = soft_targets(given.labels, *self._soft), given.weights[:, None]
         return images, targets * own + targets[_partners(len(targets))] * (1 - own)
 
-    def _by_kernel(self, given: Unfinished) -> torch.Tensor:
+    def by_kernel(self, given: Unfinished) -> torch.Tensor:
         count, size = given.pictures.shape[:2]
         images = np.empty((count, len(self._values), size, size), np.float32)  # in huge pages, unlike torch's own
         _finish(
@@ -175,7 +175,7 @@ class Finish:
         )
         return torch.from_numpy(images)
 
-    def _by_torch(self, given: Unfinished) -> torch.Tensor:
+    def by_torch(self, given: Unfinished) -> torch.Tensor:
         device, size, channels = given.pictures.device, given.pictures.shape[1], len(self._values)
         shown = given.pictures.permute(0, 3, 1, 2).expand(-1, channels, -1, -1).long()
         firsts = (torch.arange(channels, device=device) * 256)[:, None, None]

@@ -173,15 +173,15 @@ def rotated(planes: np.ndarray, degrees: float, bicubic: bool, fill: np.ndarray)
 def _rotation(degrees: float, size: int) -> tuple[float, float, float, float, float, float]:
     """The matrix of Pillow's Image.rotate, from a pixel to where it comes from."""
     angle = -(degrees * (math.pi / 180))
-    cos, sin, middle = _rounded(math.cos(angle)), _rounded(math.sin(angle)), size / 2
-    minus_sin = _rounded(-math.sin(angle))
+    cos, sin, middle = rounded(math.cos(angle)), rounded(math.sin(angle)), size / 2
+    minus_sin = rounded(-math.sin(angle))
     across = cos * -middle + sin * -middle + 0.0
     down = minus_sin * -middle + cos * -middle + 0.0
     return cos, sin, across + middle, minus_sin, cos, down + middle
 
 
 @kernel
-def _rounded(x: float) -> float:
+def rounded(x: float) -> float:
     """Python's round(x, 15) for |x| <= 1: of x itself, not of what x * 1e15 is rounded to."""
     scale = 1e15
     product = x * scale

@@ -74,7 +74,7 @@ def system(seed: int, sigma: float) -> IFS:
     angles = rng.uniform(-np.pi, np.pi, 2 * MAPS)
     rows = [[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]
     orthogonal: np.ndarray = np.array(rows).transpose(2, 0, 1) * signs
-    values = _singular_values(rng, rng.uniform(sigma - SPREAD, sigma + SPREAD))
+    values = singular_values(rng, rng.uniform(sigma - SPREAD, sigma + SPREAD))
     pairs = zip((orthogonal[:MAPS] * values[:, None]).tolist(), orthogonal[MAPS:].tolist(), strict=True)
     A = np.array([_product(left, right) for left, right in pairs])
     area = np.array([_determinant(*map_) for map_ in A.tolist()])
@@ -98,7 +98,7 @@ def _determinant(upper: list[float], lower: list[float]) -> float:
     return math.exp(math.log(abs(upper[0])) + math.log(abs(pivot)))
 
 
-def _singular_values(rng: np.random.Generator, alpha: float) -> np.ndarray:
+def singular_values(rng: np.random.Generator, alpha: float) -> np.ndarray:
     """(maps, 2) float64: the larger and the smaller one of each map; the sum of first + 2 second is alpha."""
     values = np.empty((MAPS, 2))
     p, q = alpha, alpha - 3 * MAPS + 3

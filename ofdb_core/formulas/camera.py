@@ -64,7 +64,7 @@ def _cross(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 
 @kernel
-def _look_at(rotation: np.ndarray) -> np.ndarray:
+def look_at(rotation: np.ndarray) -> np.ndarray:
     """World to camera, (3, 4) float32: right, up and back, for a camera on -x that the rotation has carried with it."""
     view = np.empty((3, 4), np.float32)
     ahead = rotation[:, 0] * DISTANCE
@@ -284,7 +284,7 @@ def _prepared(
     values.whole(1, image_size=size)
     values.require(POINT_SIZE, point_size=point_size)
     image = np.zeros((size + 2 * MARGIN,) * 2, np.uint8)
-    return np.ascontiguousarray(points.T, np.float32), _look_at(rotation), image
+    return np.ascontiguousarray(points.T, np.float32), look_at(rotation), image
 
 
 def view(

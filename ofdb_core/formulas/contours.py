@@ -147,7 +147,7 @@ def strokes(atom: Atom, stream: Mersenne, ranges: Ranges = ORIGINAL) -> Strokes:
 
 
 @kernel
-def _perlin(x: np.float32, gradients: np.ndarray) -> np.float32:
+def perlin(x: np.float32, gradients: np.ndarray) -> np.float32:
     """Perlin's noise on a line at x float32: float32, in single precision throughout, as the C code has it."""
     floor = np.floor(x)
     left, x = np.int64(floor), x - floor
@@ -170,7 +170,7 @@ def _move(
     noise, width = growth
     for axis in range(2):
         for i in range(polygon.shape[1]):
-            offset = np.float64(_perlin(np.float32(REACH * u[axis, i]), gradients)) * noise - noise
+            offset = np.float64(perlin(np.float32(REACH * u[axis, i]), gradients)) * noise - noise
             offset = offset - waves[0, i] - waves[1, i]
             polygon[axis, i] -= turn[axis, i] * (offset - width)
 
@@ -200,7 +200,7 @@ def _segment(
 
 
 @kernel
-def _polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None:
+def draw_polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None:
     """Draw the closed polygon (2, n) float64; coordinates are cut towards zero."""
     last = polygon.shape[1] - 1
     start = np.int64(polygon[0, last]), np.int64(polygon[1, last])
@@ -223,7 +223,7 @@ def _contours(
 ) -> None:
     for line in range(len(u)):
         _move(polygon, u[line], growth, turn, waves, gradients)
-        _polygon(polygon, grays[line], image)
+        draw_polygon(polygon, grays[line], image)
 
 
 def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:

@@ -24,7 +24,7 @@ def _extremes(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float
 
 
 @kernel
-def _variances(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float, float]:
+def variances(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float, float]:
     """The variance of each axis once they are rescaled to -1..1; the three sums advance side by side."""
     n = len(x)
     low, high = _extremes(x, y, z)
@@ -45,7 +45,7 @@ def variance(points: np.ndarray) -> float:
 
     points: (n, 3) float64, an axis contiguous, without the orbit's start. NaN for points that have a `defect`.
     """
-    return float(np.min(_variances(*points.T)))
+    return float(np.min(variances(*points.T)))
 
 
 def defect(points: np.ndarray) -> str | None:

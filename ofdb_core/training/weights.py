@@ -43,10 +43,10 @@ def to_bytes(model: nn.Module, facts: Facts) -> bytes:
     if missing := [name for name in FACTS if name not in facts]:
         raise ValueError(f"facts: {', '.join(missing)} missing; a checkpoint needs {', '.join(FACTS)}")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    return _with_metadata(safetensors.torch.save(tensors), {"format": "pt", METADATA: json.dumps(facts)})
+    return with_metadata(safetensors.torch.save(tensors), {"format": "pt", METADATA: json.dumps(facts)})
 
 
-def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
     """The bytes of a safetensors file with metadata; the library itself would write its entries in a random order."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.dumps({"__metadata__": metadata, **json.loads(data[8:end])}).encode()

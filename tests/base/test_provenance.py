@@ -50,6 +50,12 @@ def versions():
     return {name: provenance.code_version(*roots) for name, roots in ROOTS.items()}
 
 
+@pytest.fixture(scope="module")
+def before():
+    """The versions of the project itself, a copy of which is altered."""
+    return versions()
+
+
 def changed(before):
     return {name for name, version in versions().items() if version != before[name]}
 
@@ -67,8 +73,7 @@ def changed(before):
         ("run/launch.py", 'PATIENCE = "600"', 'PATIENCE = "900"'),
     ],
 )
-def test_what_cannot_change_a_result_does_not_count(copy, file, old, new):
-    before = versions()
+def test_what_cannot_change_a_result_does_not_count(before, copy, file, old, new):
     copy(file, old, new)
     assert changed(before) == set()
 
@@ -92,8 +97,7 @@ def test_what_cannot_change_a_result_does_not_count(copy, file, old, new):
         ("families/live_views.py", "u[5:8] * 2 - 1", "u[5:8] * 3 - 1", {"training"}),
     ],
 )
-def test_what_computes_a_result_counts_for_this_result_alone(copy, file, old, new, expected):
-    before = versions()
+def test_what_computes_a_result_counts_for_this_result_alone(before, copy, file, old, new, expected):
     copy(file, old, new)
     assert changed(before) == expected
 
@@ -143,8 +147,7 @@ def test_of_parameters_their_names_count_but_not_what_a_record_holds(copy, tmp_p
     assert (provenance.code_version(drawn) != before) == counts
 
 
-def test_every_docstring_and_comment_may_be_reworded(copy, tmp_path):
-    before = versions()
+def test_every_docstring_and_comment_may_be_reworded(before, copy, tmp_path):
     for path in (tmp_path / "ofdb_core").rglob("*.py"):
         text = re.sub(r'^( *)"""(?=\w)', r'\1"""In other words: ', path.read_text(), flags=re.MULTILINE)
         path.write_text(re.sub(r"  # .*", "  # a comment", text))

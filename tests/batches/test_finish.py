@@ -61,7 +61,7 @@ def halves(draw):
 @given(halves())
 def test_a_device_makes_the_bits_of_the_kernel(drawn):
     made = finish.Finish(drawn[0])
-    assert torch.equal(made._by_kernel(drawn[1]), made._by_torch(drawn[1]))
+    assert torch.equal(made.by_kernel(drawn[1]), made.by_torch(drawn[1]))
 
 
 @pytest.mark.parametrize("scale", [HALVES, IMAGENET])

@@ -111,7 +111,7 @@ def test_one_gray_channel_is_enough(name, pixels, level, bicubic, fill):
 
 @given(st.floats(-1, 1) | st.floats(-0.6, 0.6).map(math.cos) | st.integers(-(10**6), 10**6).map(lambda n: n / 10**6))
 def test_a_number_is_rounded_as_by_python(x):
-    assert motions._rounded(x) == round(x, 15)
+    assert motions.rounded(x) == round(x, 15)
 
 
 @given(pictures(channels=(3,)))

@@ -22,7 +22,7 @@ def plain_system(seed, sigma):
     signs = np.sign(rng.random((4, 2, 1)) - 0.5)
     turns = [[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in rng.uniform(-np.pi, np.pi, 4)]
     W = np.array(turns) @ (np.eye(2)[None] * signs)
-    values = one_parameter._singular_values(rng, rng.uniform(sigma - 0.1, sigma + 0.1))
+    values = one_parameter.singular_values(rng, rng.uniform(sigma - 0.1, sigma + 0.1))
     A = (W[:2] * values[:, None, :]) @ W[2:]
     areas = np.array([abs(np.linalg.det(map_)) for map_ in A])
     return np.column_stack([A.reshape(2, 4), rng.uniform(-1, 1, (2, 2)), areas / areas.sum()])

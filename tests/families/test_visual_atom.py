@@ -94,13 +94,13 @@ def test_one_stream_makes_the_originals_files(run):
 
 
 def test_noise_is_that_of_the_package():
-    values = [contours._perlin(np.float32(0.04999 * i + 0.0123), contours.GRADIENTS) for i in range(200_000)]
+    values = [contours.perlin(np.float32(0.04999 * i + 0.0123), contours.GRADIENTS) for i in range(200_000)]
     assert hashlib.sha256(np.array(values, np.float32).tobytes()).hexdigest() == GOLDENS["noise"]["sha256"]
 
 
 @given(st.floats(-20_000, 20_000, width=32))
 def test_noise_is_that_of_plain_python(x):
-    assert contours._perlin(np.float32(x), contours.GRADIENTS) == noise(x)
+    assert contours.perlin(np.float32(x), contours.GRADIENTS) == noise(x)
 
 
 COORDINATES = st.floats(-40, 80) | st.sampled_from([-0.5, 0.0, 23.5, 31.5, 32.0]) | st.floats(-1e4, 1e4)
@@ -113,7 +113,7 @@ def test_polygons_are_pillows(points):
     pen = ImageDraw.Draw(canvas)
     for start, end in zip(points, [*points[1:], points[0]], strict=True):
         pen.line((*start, *end), fill=200, width=1)
-    contours._polygon(np.array(points).T.copy(), 200, image)
+    contours.draw_polygon(np.array(points).T.copy(), 200, image)
     assert (image == np.asarray(canvas)).all()
 
 

@@ -51,14 +51,14 @@ def test_a_stored_view_has_the_angles_of_the_original(chosen):
 @given(ANGLES)
 def test_the_camera_is_that_of_plain_python(angles):
     rotation = camera.rotation(angles)
-    assert camera._look_at(rotation).tolist() == reference.look_at([list(row) for row in rotation])
+    assert camera.look_at(rotation).tolist() == reference.look_at([list(row) for row in rotation])
 
 
 @pytest.mark.parametrize(("size", "side"), list(itertools.product((1, 7, 64), (1, 2, 3))))
 @pytest.mark.parametrize("scale", [0.8, 4.0])  # 4: points outside the image, too near, and behind the camera
 def test_images_are_those_of_plain_python(size, side, scale):
     rotation = camera.rotation((1.0, 2.0, 3.0))
-    plain = reference.view(POINTS * scale, camera._look_at(rotation).tolist(), size, side)
+    plain = reference.view(POINTS * scale, camera.look_at(rotation).tolist(), size, side)
     image = camera.render(POINTS * scale, rotation, size=size, point_size=side)
     assert image.shape == (size, size)
     assert image.dtype == np.uint8
@@ -71,7 +71,7 @@ def test_points_on_the_edges_of_pixels_are_placed_as_in_plain_python():
     points = np.hstack([np.zeros((33, 1)), RNG.permutation(grid), grid])
     rotation = camera.rotation([0.0])
     for side in (1, 2, 3):
-        plain = reference.view(points, camera._look_at(rotation).tolist(), 32, side)
+        plain = reference.view(points, camera.look_at(rotation).tolist(), 32, side)
         assert (camera.render(points, rotation, size=32, point_size=side) == plain).all()
 
 

@@ -41,6 +41,7 @@ def drawn(figure):
     return data.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:No artists")
 @pytest.mark.parametrize("name", FIGURES)
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)

@@ -142,6 +142,7 @@ def test_an_archive_is_trained_on_as_its_folder_is(data, tmp_path):
     assert one == other
 
 
+@pytest.mark.slow
 def test_the_exported_script_has_the_parameters_and_no_figures(data, tmp_path):
     script = tmp_path / "4_pretrain.py"
     launch.export(provenance.NOTEBOOKS / "4_pretrain.ipynb", settings(data, tmp_path).values(), script)

@@ -143,6 +143,7 @@ store.save(2, {"step": 2, "x": torch.zeros(100_000)})
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_older_states(tmp_path):
     told = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "s")], capture_output=True, text=True)
     assert told.returncode

@@ -195,6 +195,7 @@ def test_gradient_checkpointing_changes_nothing_but_memory():
     assert same(state_of(plain), state_of(saving))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_trains_the_same_to_rounding():
     settings = {"drop_path": 0.2, "steps": 4}

@@ -69,7 +69,7 @@ def test_weights_that_no_network_has_are_refused_with_their_name(tmp_path, part,
     if form == "theirs":
         path = foreign(tmp_path / "x.pth", state)
     else:
-        path.write_bytes(weights._with_metadata(safetensors.torch.save(state), {weights.METADATA: json.dumps(FACTS)}))
+        path.write_bytes(weights.with_metadata(safetensors.torch.save(state), {weights.METADATA: json.dumps(FACTS)}))
     with pytest.raises(ValueError, match=rf"{path.name}: {part} (holds values that are not finite|is of torch\.)"):
         pretrained.load(path, model=VIT, options=tiny.VIT, input_size=16)
 
@@ -87,7 +87,7 @@ def test_weights_of_another_precision_are_taken(tmp_path, kind):
 def test_facts_of_another_type_are_a_sentence(tmp_path_factory, name, value, alone):
     path = tmp_path_factory.mktemp("facts") / "x.safetensors"
     facts = json.dumps(value if alone else {**FACTS, name: value})
-    path.write_bytes(weights._with_metadata(safetensors.torch.save(network().state_dict()), {weights.METADATA: facts}))
+    path.write_bytes(weights.with_metadata(safetensors.torch.save(network().state_dict()), {weights.METADATA: facts}))
     for use in (weights.described, pretrained.load):
         try:
             use(path)
@@ -98,14 +98,14 @@ def test_facts_of_another_type_are_a_sentence(tmp_path_factory, name, value, alo
 def test_facts_that_are_nested_too_deeply_are_a_sentence(tmp_path):
     path = tmp_path / "x.safetensors"
     state = safetensors.torch.save(network().state_dict())
-    path.write_bytes(weights._with_metadata(state, {weights.METADATA: "[" * 10**5}))
+    path.write_bytes(weights.with_metadata(state, {weights.METADATA: "[" * 10**5}))
     with pytest.raises(ValueError, match="facts in it are not whole"):
         weights.described(path)
 
 
 def test_a_file_of_0_1_0_is_shown_images_as_its_evaluation_was(tmp_path):
     old = {name: value for name, value in FACTS.items() if name not in ("interpolation", "crop_pct")}
-    data = weights._with_metadata(safetensors.torch.save(network().state_dict()), {weights.METADATA: json.dumps(old)})
+    data = weights.with_metadata(safetensors.torch.save(network().state_dict()), {weights.METADATA: json.dumps(old)})
     (tmp_path / "x.safetensors").write_bytes(data)
     assert weights.described(tmp_path / "x.safetensors") == {**old, "interpolation": "bicubic", "crop_pct": 0.875}
 
