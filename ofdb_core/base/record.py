@@ -210,13 +210,13 @@ class Run:
         print(sentence)
 
     def reads(self, *names: str) -> None:
-        """Note the digest of what was read: folders or files below the experiment's folder, or paths."""
+        """Record the digests of inputs: folders or files below the experiment's folder, or paths."""
         for name in names:
             digest = digest_of(self.folder, self.notebook, name)
             self.entry["reads"][manifests.portable(name, self.folder)] = digest
 
     def writes(self, *names: str, outdated: bool = False) -> None:
-        """Note the digest of folders that were written; outdated: kept, though made by earlier code."""
+        """Record the digests of folders that were written; outdated: kept, though made by earlier code."""
         for name in names:
             if outdated:
                 self.entry["outdated"] = name

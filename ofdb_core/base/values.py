@@ -60,7 +60,7 @@ class Length:
 
 @dataclass(frozen=True)
 class PathOf:
-    """Text that can be a path; what: what it leads to, in a message."""
+    """Text that can be a path; what: its kind, in a message."""
 
     what: str
 

@@ -104,7 +104,7 @@ class Render(StageParameters):
         return Path(self.systems) if self.systems else Path(self.out) / "categories"
 
     def drawing(self) -> dict[str, Any]:
-        """How an image is drawn, as `indices` takes it."""
+        """The arguments of `indices` for the images."""
         return {"size": self.image_size, "points": self.points, "weight": self.weight, "draw": self.draw}
 
 

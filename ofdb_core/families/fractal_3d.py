@@ -76,11 +76,11 @@ class Render(StageParameters):
             yield "one_stream: True needs degenerate: keep; the original's order passes over no candidate"
 
     def model(self) -> dict[str, Any]:
-        """How a model is made, as `model_files` takes it."""
+        """The arguments of `model_files` for the models."""
         return {"seed": self.seed, "points": self.model_points, "weight": self.weight}
 
     def search(self) -> dict[str, Any]:
-        """Which systems are categories, as `search.candidates_3d` takes it."""
+        """The arguments of `search.candidates_3d` for the categories."""
         return {"seed": self.search_seed, "points": self.search_points, "variance": self.variance}
 
 

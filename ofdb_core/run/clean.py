@@ -1,4 +1,4 @@
-"""`clean`: what takes space in the project, how much, and its removal by name.
+"""`clean` shows what takes space in the project, and removes it by name.
 
 All of it can be made or downloaded again. Nothing is removed outside the project, or through a link.
 """

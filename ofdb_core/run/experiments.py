@@ -3,7 +3,7 @@
     about: one line for `list`; without it, the title of the report
     extends: 2d-ofdb-1k         # an experiment whose stages and values it has, too
     stages: [4_pretrain]        # only these of its stages; left out: all
-    4_pretrain:                 # a stage, and what differs in it; `{}`: nothing
+    4_pretrain:                 # a stage, and its changed values; `{}`: none
       steps: 1000
     variants:                   # experiments that build upon this one, as NAME/longer; each of the same form
       longer:
@@ -104,7 +104,7 @@ def mapping(path: Path) -> dict[str, Any]:
 
 
 def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment]:
-    """An experiment and its variants, from what a file or a part of it says."""
+    """An experiment and its variants, from the mapping of a file or of a part of it."""
 
     def refuse(key: str, sentence: str) -> UsageError:
         return UsageError(f"{_named(path)}: {name}: {key}: {sentence}")
@@ -172,7 +172,7 @@ def lineage(name: str, every: Experiments | None = None) -> list[Experiment]:
 
 
 def stages(name: str, every: Experiments | None = None) -> list[str]:
-    """The names of an experiment's stages, its own and those of what it builds upon, in order."""
+    """The names of an experiment's stages, its own and inherited ones, in order."""
     have: set[str] = set()
     for one in lineage(name, every):
         have |= one.sections.keys()

@@ -267,7 +267,7 @@ class Comparison:
 
     @property
     def outdated(self) -> bool:
-        """Whether the code that made the tables is not today's."""
+        """Whether earlier code made the tables."""
         return Folder(self.root).manifest()["code"] != provenance.code_version(_compare)
 
     def table(self, name: str) -> list[Row]:

@@ -37,7 +37,7 @@ class Start:
 class Outcome:
     """The result: the log's rows, predictions (n,) int64 of the samples, the speed, and the code that made it.
 
-    outdated: whether that code is not today's.
+    outdated: whether that is earlier code.
     """
 
     log: list[Row]
