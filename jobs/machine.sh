@@ -1,6 +1,6 @@
 #!/bin/bash
-# What slurm.sh and pbs.sh start once on each machine of a job, with the words of ./run_all.sh. Their variables: RANK of
-# this machine among MACHINES, GPUS of each, the FIRST machine and its PORT, where the processes meet.
+# slurm.sh and pbs.sh start this once on each machine of a job, with the words of ./run_all.sh. They set: RANK of this
+# machine among MACHINES, GPUS of each, the FIRST machine and its PORT, where the processes meet.
 options="--num_processes $((MACHINES * GPUS))"
 if [ $((MACHINES * GPUS)) -gt 1 ]; then
     options+=" --multi_gpu --num_machines $MACHINES --machine_rank $RANK"

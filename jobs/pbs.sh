@@ -1,25 +1,25 @@
 #!/bin/bash
-# A training under PBS, on all GPUs of its machines, by Open MPI's mpirun. From the project's folder, which the machines
-# share:
+# A training under PBS, on all GPUs of its machines, by Open MPI's mpirun. Run it in the project's folder, which the
+# machines share:
 #
 #     export WORDS="2d-ofdb-1k 4_pretrain"; qsub -v WORDS jobs/pbs.sh
 #     export WORDS="finetune/cifar10 -p checkpoint runs/2d-ofdb-1k/pretrain"; qsub -v WORDS jobs/pbs.sh
 #
-# The words are those of ./run_all.sh. Five minutes before its time is up the training saves its state and ends, and the
-# job is submitted again, until the training is finished. Set the next lines to what your cluster has.
+# The words are those of ./run_all.sh. Five minutes before its time is up, the training saves its state and ends; then the
+# job is submitted again, until the training is finished. Adapt the next lines to your cluster.
 #PBS -N ofdb
 #PBS -l select=2:ncpus=64:ngpus=8:mpiprocs=1
 #PBS -l walltime=24:00:00
 #PBS -j oe
-GPUS=8               # of each machine: ngpus
-SECONDS_TO_RUN=86100 # walltime, less five minutes
+GPUS=8               # on each machine: ngpus
+SECONDS_TO_RUN=86100 # walltime minus five minutes
 
 cd "${PBS_O_WORKDIR:-.}" || exit 2
 if [ -z "${WORDS:-}" ] || [ ! -x jobs/machine.sh ]; then
     echo "from the project's folder: export WORDS='EXPERIMENT [NOTEBOOK ...]'; qsub -v WORDS jobs/pbs.sh" >&2
     exit 2
 fi
-eval "set -- $WORDS" # so that quotes keep words together
+eval "set -- $WORDS" # lets quotes keep words together
 FIRST=$(head -n 1 "$PBS_NODEFILE")
 MACHINES=$(sort -u "$PBS_NODEFILE" | wc -l)
 number=${PBS_JOBID%%[!0-9]*}
@@ -31,5 +31,5 @@ timeout --preserve-status --signal=USR1 "$SECONDS_TO_RUN" \
     -x FIRST -x MACHINES -x GPUS -x PORT \
     bash -c 'RANK=$OMPI_COMM_WORLD_RANK exec jobs/machine.sh "$@"' machine "$@"
 status=$?
-[ $status = 75 ] && qsub -v WORDS jobs/pbs.sh # stopped, and its state is saved
+[ $status = 75 ] && qsub -v WORDS jobs/pbs.sh # stopped, with its state saved
 exit $status

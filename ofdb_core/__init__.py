@@ -12,7 +12,7 @@ The wings, from top to ground; each imports only wings below it, and its `__init
     formulas   iterated function systems, contours, rasters, cameras: NumPy and numba only
     base       parameters, files, folders, records, signals
 
-What a notebook or a script of one's own needs most is importable from here: `from ofdb_core import ifs, fractal_2d`.
+The modules that your own notebooks and scripts need most are here, too: `from ofdb_core import ifs, fractal_2d`.
 """
 
 import importlib
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ofdb_core.formulas import camera, chaos_game, ifs, raster, search, streams
     from ofdb_core.stages import loader
 
-# Threads of torch that wait for work let others have the core, unless the user decides otherwise: to spin costs a
-# training a multiple of its time where anything else runs. It must be said before torch starts.
+# Torch's waiting threads yield the core, unless the user has set this: beside other programs, spinning makes a training
+# several times slower. Set before torch starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _WINGS = {
@@ -56,7 +56,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A module of a wing, imported when it is first asked for."""
+    """A module of a wing, imported on first use."""
     for wing, modules in _WINGS.items():
         if name in modules:
             return importlib.import_module(f"ofdb_core.{wing}.{name}")

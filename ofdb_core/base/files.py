@@ -22,7 +22,7 @@ class Unreadable(ValueError):
 
 
 def problem_of(name: object) -> str | None:
-    """Why a file below a folder cannot have a name, as the end of a sentence; None where it can.
+    """What is wrong with the name of a file below a folder, as the end of a sentence; None if nothing is.
 
     Every name that comes from a file (an archive, a manifest, a record) goes through here before it is used.
     """
@@ -38,9 +38,9 @@ def problem_of(name: object) -> str | None:
 
 
 def inside(root: str | Path, name: object) -> Path:
-    """The path of a file below root by its name; a ValueError where the name or a link leads out of root.
+    """The path of a file below root by its name; a ValueError if the name or a link leads out of root.
 
-    The root itself may be a link, and so may the file (what is written replaces the link), but no folder between them.
+    The root may be a link, and so may the file (writing replaces the link), but no folder between them.
     """
     root = Path(root)
     if problem := problem_of(name):
@@ -55,8 +55,8 @@ def inside(root: str | Path, name: object) -> Path:
 def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
     """Every file below root with its size in bytes; a broken link has its own size.
 
-    followlinks: whether linked folders are entered; else they count as files. Each folder is entered once: where links
-    lead to it again, the name of its first visit stands in place of a size.
+    followlinks: enter linked folders; else they count as files. Each folder is entered once: if links lead to it again,
+    the name of its first visit replaces the size.
     """
     waiting, entered = [("", root)] if root.is_dir() else [], dict[tuple[int, int], str]()
     while waiting:
@@ -65,7 +65,7 @@ def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
         if (first := entered.setdefault((about.st_dev, about.st_ino), below)) != below:
             yield below, first
             continue
-        with contextlib.suppress(PermissionError):  # as of a disk's lost+found
+        with contextlib.suppress(PermissionError):  # such as a disk's lost+found
             for path in sorted(folder.iterdir()):
                 if path.is_dir() and (followlinks or not path.is_symlink()):
                     waiting.append((f"{below}{path.name}/", path))
@@ -74,7 +74,7 @@ def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
 
 
 def bytes_of(path: Path) -> int:
-    """The bytes of a file, or of all files in a folder; a link counts as itself."""
+    """The size in bytes of a file, or of all files in a folder; a link counts as itself."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
     return sum(size for _, size in walk(path, followlinks=False) if isinstance(size, int))
@@ -87,12 +87,12 @@ def sha256(path: str | Path) -> str:
 
 
 def holds(path: Path, hashed: str) -> bool:
-    """Whether a path is that of a plain file (or a link to one) with this SHA-256; a pipe or device is not read."""
+    """Whether a path is a plain file (or a link to one) with this SHA-256; a pipe or device is not read."""
     return path.is_file() and sha256(path) == hashed
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None where there is no file; a ValueError where it is not JSON, or too large."""
+    """The content of a JSON file, or None if there is no file; a ValueError if it is not JSON, or too large."""
     if not path.exists():
         return None
     if not path.is_file() or path.stat().st_size > LARGEST_JSON:
@@ -104,7 +104,7 @@ def read_json(path: Path) -> Any:
 
 
 def _temporary(path: Path) -> Path:
-    """The file that is written before it takes its name: hidden beside it, by a name that is never too long."""
+    """The hidden file beside `path` that is written first and then renamed; its name is never too long."""
     return path.with_name(f".{stem_of_temporary(path.name)}.{os.getpid()}.part")
 
 
@@ -119,7 +119,7 @@ def is_temporary(name: str) -> bool:
 
 
 def remove_temporary(folder: Path, is_ours: Callable[[str], Any]) -> None:
-    """Remove the temporary files that killed processes left in a folder, where is_ours(`stem_of_temporary`)."""
+    """Remove the temporary files of killed processes from a folder, if is_ours(`stem_of_temporary`)."""
     for path in folder.glob(".*.part"):
         if (found := TEMPORARY.fullmatch(path.name)) and is_ours(found[1]) and not path.is_dir():
             path.unlink(missing_ok=True)
@@ -135,7 +135,7 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _temporary(path)
     try:
-        part.unlink(missing_ok=True)  # left by an earlier process of this number, or a link that someone put there
+        part.unlink(missing_ok=True)  # left by an earlier process with this id, or a link that someone put there
         with part.open("xb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             if durable:
@@ -151,10 +151,10 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: str | None) -> Iterator[None]:
-    """Hold a lock file, as one process or thread at a time can; it is removed at the end.
+    """Hold a lock file, which one process or thread at a time can hold; it is removed at the end.
 
-    wait: the sentence to print before waiting for another holder; None: a BlockingIOError in place of waiting. Where
-    the file cannot be written, nobody can write beside it either, and who would wait goes on without the lock.
+    wait: the sentence to print before waiting for another holder; None: raise BlockingIOError instead. If the file
+    cannot be written, nobody can write beside it either: with `wait`, the caller goes on without the lock.
     """
     lock = _lock(path, wait)
     try:
@@ -166,7 +166,7 @@ def locked(path: Path, *, wait: str | None) -> Iterator[None]:
 
 
 def _lock(path: Path, wait: str | None) -> int | None:
-    """The open and locked file; None where it cannot be written and `wait` is a sentence."""
+    """The open and locked file; None if it cannot be written and `wait` is a sentence."""
     while True:
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -187,4 +187,4 @@ def _lock(path: Path, wait: str | None) -> int | None:
         except BaseException:
             os.close(lock)
             raise
-        os.close(lock)  # its last holder has removed it, and another may have made a new one
+        os.close(lock)  # the last holder removed it, and another may have made a new one

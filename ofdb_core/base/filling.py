@@ -1,8 +1,8 @@
-"""The filling of a folder: whole or not at all, continued after an interruption, and nothing of the user's is touched.
+"""Filling a folder: whole or not at all, continued after an interruption, without touching the user's files.
 
-Only what was listed, and still has its hash, is ever removed, and only what was listed is replaced by other bytes.
-While a folder is being filled, <folder>.manifest.part holds its header and, for each file, a line with its hash and its
-name. After an interruption the files that it lists are kept if their hashes still hold; the others are made again.
+Only listed files that still have their hash are removed, and only listed files are overwritten. During the filling,
+<folder>.manifest.part holds the header and, for each file, a line with its hash and its name. After an interruption the
+listed files are kept if their hashes still match; the others are made again.
 """
 
 import functools
@@ -23,7 +23,7 @@ from ofdb_core.base.manifests import MANIFEST, PART, Header, Manifest
 if TYPE_CHECKING:
     from ofdb_core.base.folder import Folder
 
-ALTERED = "-"  # in PART, in place of the hash: a listed file that is no longer as it was written
+ALTERED = "-"  # in PART, instead of the hash: a listed file that has changed since it was written
 
 Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functions that make their bytes
 
@@ -52,7 +52,7 @@ class Filling:
         return files.inside(self.folder.root, name)
 
     def _remove_half_written(self, listed: Iterable[str]) -> None:
-        """Remove what killed processes left half-written: of the listed files, and of what lies beside the folder."""
+        """Remove half-written files of killed processes: of the listed files, the manifest and PART."""
         paths = [self.folder.beside(MANIFEST), self.folder.beside(PART), *map(self._path, listed)]
         stems: dict[Path, set[str]] = {}
         for path in paths:
@@ -70,7 +70,7 @@ class Filling:
             parent.rmdir()
 
     def make(self, makers: Makers, *, total: int, workers: int) -> None:
-        """Make the files that an earlier run has not left, in threads."""
+        """Make, in threads, the files that no earlier run has left."""
         with tqdm(total=total, desc=self.folder.root.name, unit="file") as bar:
 
             def make(name: str, maker: Callable[[], bytes]) -> None:
@@ -89,11 +89,11 @@ class Filling:
                 pass
 
     def put(self, name: str, data: bytes | Path) -> None:
-        """List a file, and write it, or move it here from where it lies."""
+        """List a file, then write it; data given as a path is moved here."""
         path = self._path(name)
         hashed = sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
         if name not in self._listed and path.exists() and path.stat().st_size and not files.holds(path, hashed):
-            self.folder.refuse({name})  # an empty file, or one without a line, may be what a power cut left
+            self.folder.refuse({name})  # a power cut may leave an empty file, or a file without its line
         with self._one_by_one:
             self._lines.write(f"{hashed} {name}\n")
             self._lines.flush()
@@ -105,7 +105,7 @@ class Filling:
         self._done[name] = hashed
 
     def finish(self, notes: dict[str, Any] | None = None) -> Manifest:
-        """Remove what an earlier run left beside these files, and write the manifest."""
+        """Remove other files of an earlier run, and write the manifest."""
         for name in self._kept.keys() - self._done.keys():
             self._remove(name)
         self.close()
@@ -123,5 +123,5 @@ class Filling:
         return {"name": name, **manifests.dated(), **self.head, "parameters": parameters, "files": listed}  # type: ignore
 
     def close(self) -> None:
-        """Close the file of the lines."""
+        """Close PART."""
         self._lines.close()

@@ -1,8 +1,8 @@
 """Folders of results, each with a manifest: what the folder was made from, and the SHA-256 of every file.
 
 The manifest lies beside the folder, as <folder>.manifest.json, and not in it: a data set is
-<root>/<category>/<file>.png and nothing else, for readers that take every name in a folder for a class (the original's
-trainer of 3D-OFDB takes it for a number).
+<root>/<category>/<file>.png and nothing else, since readers take every name in a folder for a class (the original's
+trainer of 3D-OFDB: for a number).
 """
 
 import contextlib
@@ -19,15 +19,15 @@ from ofdb_core.base.files import Unreadable, sha256
 from ofdb_core.base.filling import Filling, Makers
 from ofdb_core.base.manifests import LOCK, MANIFEST, PART, Header, Manifest, check_header, portable, same
 
-CARD = "README.md"  # for readers of what lies beside it
+CARD = "README.md"  # describes the data sets beside it
 
 
 def fingerprint(path: str | Path) -> str:
-    """One hash of what lies at a path, for a record: of a folder of results it is the digest.
+    """One hash of the data at a path, for a record: for a folder of results, its digest.
 
-    Of a folder without a manifest (a user's photographs) it is a hash of the files' names and sizes; where all are
-    tables, of names and bytes, as another coefficient may have as many digits. Linked folders count too: a choice of
-    classes is often made of links. Of a file (an archive, a checkpoint) it is a hash of the bytes.
+    For a folder without a manifest (a user's photographs) it is a hash of the files' names and sizes; if all are
+    tables, of names and bytes, since another coefficient may leave the size unchanged. Linked folders count too: users
+    often select classes by links. For a file (an archive, a checkpoint) it is a hash of the bytes.
     """
     path = Path(path)
     if path.is_file():
@@ -43,12 +43,12 @@ def fingerprint(path: str | Path) -> str:
 
 @functools.cache
 def _hash(path: Path, *_: int) -> str:
-    """A file's SHA-256, computed once while its size and time stay: an archive may have a hundred gigabytes."""
+    """A file's SHA-256, computed again only if size or time change: an archive may have a hundred gigabytes."""
     return sha256(path)
 
 
 class Folder:
-    """A folder of results; what its methods say is read from the disk anew each time."""
+    """A folder of results; its methods read the disk at each call."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -63,7 +63,7 @@ class Folder:
         return [cls(path) for path in sorted(roots)]
 
     def beside(self, name: str) -> Path:
-        """The path of what is kept about the folder: <folder>.<name>; for a linked folder, beside its target."""
+        """The path <folder>.<name>, beside the folder; for a linked folder, beside its target."""
         root = self.root.resolve()
         return root.with_name(f"{root.name}.{name}")
 
@@ -72,7 +72,7 @@ class Folder:
         return self.beside(MANIFEST).is_file()
 
     def manifest(self) -> Manifest:
-        """The manifest; a FileNotFoundError where the folder is missing or unfinished."""
+        """The manifest; a FileNotFoundError if the folder is missing or unfinished."""
         if (manifest := self._manifest()) is None:
             raise FileNotFoundError(f"{self.root}: no finished data here; run the notebook that writes it first")
         return manifest
@@ -92,7 +92,7 @@ class Folder:
             raise Unreadable(f"{path}: not a manifest ({error}); delete {self.root} and run again") from error
 
     def listed(self) -> tuple[Header | None, dict[str, str]]:
-        """What the folder was made from, and name -> hash of its files: of the manifest or of an interrupted run."""
+        """The header and name -> hash of the files, from the manifest or from an interrupted run's list."""
         if manifest := self._manifest():
             return manifest, manifest["files"]
         part = self.beside(PART)
@@ -100,7 +100,7 @@ class Folder:
             return None, {}
         first, *lines = part.read_bytes().decode(errors="replace").splitlines() or [""]
         pairs = [line.split(" ", 1) for line in lines if " " in line]
-        listed = {name: hashed for hashed, name in pairs if not files.problem_of(name)}  # the last may be cut off
+        listed = {name: hashed for hashed, name in pairs if not files.problem_of(name)}  # the last may be cut
         try:
             head = json.loads(first)
             check_header(head)
@@ -113,9 +113,9 @@ class Folder:
         return {name for name, _ in files.walk(self.root, followlinks=False) if not files.is_temporary(name)}
 
     def verify(self, digest: str | None = None) -> list[str]:
-        """A sentence for each missing, altered or extra file; none where the folder is what its manifest says.
+        """A sentence for each missing, altered or extra file; none if the folder is as its manifest says.
 
-        digest: of the folder when it was last seen; another one is a problem, too.
+        digest: the folder's digest when last seen; a different one is a problem, too.
         """
         try:
             manifest = self._manifest()
@@ -134,9 +134,9 @@ class Folder:
         return problems
 
     def digest(self) -> str:
-        """One hash for all files; a FileNotFoundError where the folder is missing or unfinished.
+        """One hash for all files; a FileNotFoundError if the folder is missing or unfinished.
 
-        Of a training's folder, model cards do not count: they hold its speed, as the notes do.
+        In a training's folder, model cards do not count: like the notes, they hold its speed.
         """
         manifest = self.manifest()
         counted = manifest["files"]
@@ -147,7 +147,7 @@ class Folder:
     def made_by(self, parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
         """The version of the code that made the folder, if it was made from these parameters and passes `verify`.
 
-        defaults: of the parameters; what an earlier version did not have, it did as today's default says.
+        defaults: of the parameters; a parameter that an earlier version lacked counts as its default.
         """
         manifest = self._manifest()
         if manifest is None or self.verify():
@@ -161,15 +161,15 @@ class Folder:
         return manifest is not None and same(manifest, head) and not self.verify()
 
     def refuse_strangers(self) -> None:
-        """A FileExistsError where the folder holds files that are not this project's.
+        """Raise FileExistsError if the folder holds files that are not this project's.
 
-        An unfinished folder is not looked at: what it holds beside is refused when all its files are made.
+        An unfinished folder is not checked here: foreign files are refused once all its own are made.
         """
         if self.root.is_dir() and not self.beside(PART).exists():
             self.refuse(self.names() - self.listed()[1].keys())
 
     def refuse(self, names: set[str]) -> None:
-        """A FileExistsError where there are such names."""
+        """Raise FileExistsError if there are names: files that are not this project's."""
         if names:
             raise FileExistsError(
                 f"{self.root}: holds {min(names)}, which is not this project's; move it away or choose another folder"
@@ -178,10 +178,10 @@ class Folder:
     def fill(self, head: Header, makers: Makers, *, total: int, workers: int = 0) -> Manifest:
         """Make the files of the folder, in threads; return the manifest.
 
-        total: the number of makers, for the progress bar; workers: threads, 0 for one a core, each of which holds the
-        bytes of one file. Files of an interrupted run with the same head are kept where their hashes hold; files made
-        from something else are removed first. A folder that is complete and current is kept. While another process
-        fills the folder, this one waits.
+        total: the number of makers, for the progress bar; workers: threads (0: one a core), each of which holds the
+        bytes of one file. Files of an interrupted run with the same head are kept if their hashes match; files made
+        from another head are removed first. A complete and current folder is kept. While another process fills the
+        folder, this one waits.
         """
         values.whole(workers=workers)
         if self._is_kept(head):
@@ -202,7 +202,7 @@ class Folder:
     def write(self, head: Header, contents: Mapping[str, bytes | str | Path], notes: dict[str, Any]) -> None:
         """Fill the folder with these contents: bytes or text, or the path of a file that is moved here.
 
-        notes: what is worth keeping but differs from run to run, as a training's speed; no part of the digest.
+        notes: facts that differ from run to run, such as a training's speed; not part of the digest.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(Filling(self, head)) as filling:

@@ -1,4 +1,4 @@
-"""The JSON Schema of an annotated type: what an editor checks is what `values.refusal` refuses."""
+"""The JSON Schema of an annotated type, by which an editor marks what `values.refusal` refuses."""
 
 import types
 import typing
@@ -34,7 +34,7 @@ def of(kind: Any) -> Schema:
 
 
 def _bounded(schema: Schema, bounds: tuple[Any, ...]) -> Schema:
-    """A schema with the bounds of an annotation; a range in a list or mapping is that of each number in it."""
+    """A schema with the bounds of an annotation; a range on a list or mapping applies to each number in it."""
     for bound in bounds:
         if isinstance(bound, Length):
             schema |= {"minItems": bound.low, "maxItems": bound.high}

@@ -1,4 +1,4 @@
-"""Manifests: what they say of a folder, and what they have in common with records."""
+"""Manifests: what they hold about a folder, and what they share with records."""
 
 import datetime
 import json
@@ -10,21 +10,21 @@ from typing import Any, Required, TypedDict
 
 from ofdb_core.base import provenance, values
 
-# behind the folder's name and a point
+# suffixes of the folder's name, after a dot
 MANIFEST = "manifest.json"
 PART = "manifest.part"  # while the folder is being filled
 LOCK = "manifest.lock"
-SCHEMA_VERSION = 1  # of what a manifest and a record hold: see schemas/
-LICENSE = "MIT"  # of what is made from formulas alone, as of the project
+SCHEMA_VERSION = 1  # of manifests and records: see schemas/
+LICENSE = "MIT"  # of the project, and of data made from formulas alone
 
 
 class Header(TypedDict, total=False):
-    """What a folder is made from; it is made anew when parameters or code change. Versions of packages may differ."""
+    """What a folder is made from. New parameters or code make it anew; new versions of packages do not."""
 
     parameters: Required[dict[str, Any]]
     code: Required[str]
     versions: dict[str, str]
-    license: str | None  # SPDX; None where it follows from data that came from elsewhere
+    license: str | None  # SPDX; None if it depends on data from elsewhere
     missing: dict[str, str]  # a category without a file -> why
 
 
@@ -45,7 +45,7 @@ def header(parameters: Mapping[str, Any], *functions: Callable | str, license: s
 
 
 def check_header(head: Any) -> None:
-    """A ValueError unless `head`, which was read from a file, is a header."""
+    """Raise ValueError unless `head`, read from a file, is a header."""
     if flaw := values.flaw(head, Header):
         raise ValueError(flaw)
 
@@ -64,7 +64,7 @@ def dated() -> dict[str, Any]:
 def portable(value: Any, start: str | Path | None = None) -> Any:
     """A parameter's value without absolute paths, in lists and mappings too, for a file that others will read.
 
-    A path, maybe behind a word as in local-dir:/a/b, becomes relative to the folder `start`; without it, its last name.
+    A path, also after a prefix as in local-dir:/a/b, becomes relative to the folder `start`; without it, its last part.
     """
     if isinstance(value, Mapping):
         return {name: portable(inner, start) for name, inner in value.items()}

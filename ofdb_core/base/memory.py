@@ -1,4 +1,4 @@
-"""What the C library does with memory that is given back."""
+"""Which freed memory the C library keeps."""
 
 import ctypes
 import functools
@@ -9,10 +9,10 @@ KEPT = 2**30  # bytes
 
 @functools.cache
 def keep_freed() -> None:
-    """Let glibc keep up to a gigabyte that was freed for what is asked for next, in this process.
+    """Let glibc keep up to a gigabyte of this process's freed memory for its next allocations.
 
-    A batch is larger than what it keeps by itself, so each would come from the system anew, a page at a time. Other C
-    libraries have no such setting, and go on as they are.
+    By default glibc returns memory as large as a batch to the system, and each batch is mapped anew, page by page.
+    Other C libraries have no such setting and are left alone.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:

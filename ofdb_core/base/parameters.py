@@ -26,8 +26,8 @@ from typing import Annotated, Any, ClassVar, Self
 from ofdb_core.base import project
 from ofdb_core.base.values import SEEDS, Folder, Place, Range, arms, nearest, problem, refusal
 
-ENTRY = bool | int | float | str | list | dict | None  # the type of an entry of a mapping with any names
-INJECTED = "# Parameters\n"  # how the cell begins that papermill puts into a notebook
+ENTRY = bool | int | float | str | list | dict | None  # the type of an entry in a mapping with free names
+INJECTED = "# Parameters\n"  # the first line of the cell that papermill injects
 
 
 class ParameterError(ValueError):
@@ -40,14 +40,14 @@ class ParameterError(ValueError):
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 class Parameters:
-    """A group of checked parameters; every subclass is a frozen dataclass of keywords."""
+    """A group of checked parameters; every subclass is a frozen, keyword-only dataclass."""
 
     no_effect: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
     display_only: ClassVar[
         tuple[str, ...]
     ] = ()  # fields of a notebook's checks and figures, on which no folder depends
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = ()  # two fields of which one has a value, the other None
-    renamed: ClassVar[dict[str, str]] = {}  # the name of earlier versions -> today's
+    renamed: ClassVar[dict[str, str]] = {}  # a field's former name -> today's
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -72,7 +72,7 @@ class Parameters:
                 yield f"{one}, {other}: {given}; give one of the two, and null for the other"
 
     def falling(self, *names: str) -> Iterator[str]:
-        """A sentence for each of these pairs whose first number is above the second."""
+        """A sentence for each named pair of numbers whose first is above its second."""
         for name in names:
             low, high = getattr(self, name)
             if low > high:
@@ -113,12 +113,12 @@ class Parameters:
 
     @classmethod
     def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type["Parameters"]]:
-        """The classes of parameters that a field's mapping may hold, or of these values does; none: of any names."""
+        """The classes whose fields a field's mapping may hold, or with these values does; none: any names."""
         return ()
 
     @classmethod
     def kind(cls, name: str) -> Any:
-        """The type of a parameter, or of an entry of one, as `live.patches`; None where there is no such parameter."""
+        """The type of a parameter, or of an entry such as `live.patches`; None if there is no such parameter."""
         field, _, entry = name.partition(".")
         kind, parts = cls.kinds().get(field), cls.entries(field)
         if not entry:
@@ -129,9 +129,9 @@ class Parameters:
 
     @classmethod
     def take(cls, names: Mapping[str, Any], *, besides: Collection[str] = ()) -> Self:
-        """The parameters in a notebook's `globals()`; a field that has no value there has its default.
+        """The parameters in a notebook's `globals()`; a field without a value there has its default.
 
-        A name that papermill has put there is refused where it is neither a field nor one of `besides`.
+        A name that papermill injected is refused unless it is a field or one of `besides`.
         """
         return cls.of(cls._taken(names, besides))
 
@@ -142,7 +142,7 @@ class Parameters:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The parameters of a dictionary, where a name that is no field is refused."""
+        """The parameters in a dictionary; a name that is no field is refused."""
         known = cls.kinds()
         if strange := [name for name in values if name not in known]:
             raise ParameterError(f"{name}: unknown parameter{suggestion(name, [cls])}" for name in strange)
@@ -152,7 +152,7 @@ class Parameters:
 
     @classmethod
     def renames(cls) -> dict[str, str]:
-        """The name of a field in earlier versions -> today's."""
+        """A field's former name -> today's."""
         return {old: new for part in cls.__mro__ for old, new in vars(part).get("renamed", {}).items()}
 
     @classmethod
@@ -164,7 +164,7 @@ class Parameters:
     def layered(cls, lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
         """The values of `lower`, changed by those of `upper`.
 
-        One of a pair takes the other's place, and a name as `live.patches` changes an entry of a mapping.
+        A value for one of a pair removes the other's; a name such as `live.patches` changes an entry of a mapping.
         """
         found = dict(lower)
         for name, value in upper.items():
@@ -195,7 +195,7 @@ class Parameters:
         return {name: value for name, value in self.values().items() if name not in left_out}
 
     def identity(self) -> dict[str, Any]:
-        """The values that the results depend on: all but where they lie, who makes them and what is saved meanwhile."""
+        """The values that the results depend on: all but folders, workers and what is saved meanwhile."""
         return self._without("no_effect")
 
     def makes(self) -> dict[str, Any]:
@@ -204,14 +204,14 @@ class Parameters:
 
 
 def _injected(names: Mapping[str, Any]) -> list[str]:
-    """The names in the cell that papermill injected last, of a notebook's `globals()`."""
+    """The names in the last cell that papermill injected, from a notebook's `globals()`."""
     cells = [cell for cell in names.get("In", ()) if cell.startswith(INJECTED)]
     tree = ast.parse(cells[-1] if cells else "")
     return [ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
 
 
 def suggestion(name: str, classes: Sequence[type[Parameters]]) -> str:
-    """What an unknown name may stand for among these classes' fields, as the end of a sentence."""
+    """The field of these classes that an unknown name may mean, as the end of a sentence."""
     renamed = [new for parameters in classes if (new := parameters.renames().get(name))]
     if renamed:
         return f" (it is called {renamed[0]} here)"
@@ -232,7 +232,7 @@ class NotebookParameters(Parameters):
 
     @classmethod
     def take(cls, names: Mapping[str, Any], *, besides: Collection[str] = ()) -> Self:
-        """As of any group; a path starts at the project's folder, wherever the notebook runs."""
+        """As in any group; a path starts at the project's folder, wherever the notebook runs."""
         values = {**cls.defaults(), **cls._taken(names, besides)}
         if isinstance(out := values["out"], str):
             values["out"] = str(project.located(out))
@@ -243,7 +243,7 @@ class NotebookParameters(Parameters):
         return ()
 
     def code(self) -> tuple[Callable, ...]:
-        """Functions that the result depends on beside those that the notebook's cells name."""
+        """Functions that the result depends on, besides those that the notebook's cells name."""
         return ()
 
     @classmethod
@@ -257,30 +257,30 @@ class NotebookParameters(Parameters):
 
     @classmethod
     def _is_place(cls, value: object, base: Path) -> bool:
-        """Whether text for a `Place` is the path of something, and not the name of a data set."""
+        """Whether text for a `Place` is an existing path, not the name of a data set."""
         if not isinstance(value, str) or value in cls.data_names():
             return False
         try:
             return (base / value).exists()
-        except (OSError, ValueError):  # too long a name, or no folder that may be looked into
+        except (OSError, ValueError):  # the name is too long, or a folder may not be read
             return False
 
     @classmethod
     def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
-        """The values with absolute paths, from base on, for each `Folder`, and each `Place` where something lies."""
+        """The values, with paths from `base` made absolute: each `Folder`, and each `Place` that exists."""
         folders = [name for name in cls._places(Folder) if isinstance(values.get(name), str)]
         places = [name for name in cls._places(Place) if cls._is_place(values.get(name), base)]
         kept = {name for name in (*folders, *places) if not refusal(name, values[name], cls.kinds()[name])}
         return {**values, **{name: os.path.realpath(base / values[name]) for name in kept}}
 
     def reads(self) -> tuple[str, ...]:
-        """What the notebook reads: folders of the experiment, and files and folders of the user's."""
+        """What the notebook reads: folders of the experiment, and the user's files and folders."""
         given = [getattr(self, name) for name in self._places(Place)]
         return (*self.inputs(), *(value for value in given if self._is_place(value, Path(self.out))))
 
 
 class StageParameters(NotebookParameters):
-    """The same of a notebook that draws random numbers of its own; the seed of a search has a name of its own."""
+    """Parameters of a notebook that draws random numbers; the seed of a search is a separate parameter."""
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
     """Of all that is drawn."""

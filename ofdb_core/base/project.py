@@ -1,20 +1,20 @@
 """The project: its version, and where its notebooks, parameter files, runs and downloads lie.
 
-Its folder is the current one or the nearest above it that `ofdb init` made; else the checkout that the package is part
-of; else, for an installed package, the current folder. The command names it to each kernel and process that it starts,
-by the environment variable OFDB_PROJECT. Every path in a notebook or a parameter file starts there.
+Its folder is the nearest one, from the current folder up, that `ofdb init` made; else the package's checkout; else, for
+an installed package, the current folder. The command passes it to its kernels and processes in the environment variable
+OFDB_PROJECT. Every path in a notebook or a parameter file starts there.
 """
 
 import os
 from pathlib import Path
 
 VERSION = "0.2.0"
-MARKER = ".ofdb"  # the file by which a folder that `ofdb init` made is known
+MARKER = ".ofdb"  # a file that marks a folder made by `ofdb init`
 VARIABLE = "OFDB_PROJECT"
 
 PACKAGE = Path(__file__).resolve().parent.parent
 INSTALLED = (PACKAGE / "notebooks").is_dir()  # a wheel has notebooks/ and params/ in the package
-SOURCE = PACKAGE if INSTALLED else PACKAGE.parent  # where these two lie
+SOURCE = PACKAGE if INSTALLED else PACKAGE.parent  # the folder that holds these two
 
 
 def _folder() -> Path:
@@ -29,7 +29,7 @@ def _folder() -> Path:
 
 
 def is_made(folder: Path) -> bool:
-    """Whether this user made a folder by `ofdb init`: in one of somebody else's, any notebook might run."""
+    """Whether this user made a folder by `ofdb init`; another user's folder could run any notebook."""
     marker = folder / MARKER
     return marker.is_file() and marker.stat().st_uid in (os.getuid(), 0)
 
@@ -41,5 +41,5 @@ RUNS, DATA = FOLDER / "runs", FOLDER / "data"
 
 
 def located(path: str | Path) -> Path:
-    """The absolute path that a notebook or a parameter file means."""
+    """The absolute form of a path in a notebook or a parameter file."""
     return Path(os.path.realpath(FOLDER / path))

@@ -1,8 +1,8 @@
-"""What a result was made by: the version of its code, the commit, the packages and the machine.
+"""What made a result: the version of its code, the commit, the packages and the machine.
 
-The version of code follows names, not files: from the functions that compute a result to all that these use, definition
-by definition. It leaves out comments, docstrings, annotations, defaults of parameters (a record has the values) and
-the wings that compute nothing.
+The version of code follows names, not files: from the functions that compute a result to everything that they use,
+definition by definition. It leaves out comments, docstrings, annotations, defaults of parameters (a record has the
+values) and the wings that compute nothing.
 """
 
 import ast
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ofdb_core.base import project
 
-PROJECT = project.PACKAGE.parent  # where the package lies: the checkout, or the folder of all packages
+PROJECT = project.PACKAGE.parent  # the package's parent: the checkout, or the folder of all packages
 NOTEBOOKS = project.NOTEBOOKS
 DISTRIBUTION = "ofdb-lab"  # the name under which pip knows the package
 SHARED_NOTEBOOK = "3_render"  # runs the stages that have no notebook of their own
@@ -28,11 +28,11 @@ PACKAGES = ("numpy", "numba", "pillow", "matplotlib", "scikit-learn", "torch", "
 COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  # the wings whose code makes results
 KEEPING = tuple(
     f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes", "timm_config")
-)  # whose code makes none
+)  # modules in them whose code makes none
 
 
 def notebook_of(stage: str) -> Path:
-    """The notebook file of a stage: of its name, or else the one that families share."""
+    """The notebook file of a stage: the one with its name, or else the one that families share."""
     # looked up, not joined to a path: a name may come from a record, and lead anywhere
     own = {path.stem: path for path in NOTEBOOKS.glob("*.ipynb")}
     return own.get(stage, NOTEBOOKS / f"{SHARED_NOTEBOOK}.ipynb")
@@ -40,7 +40,7 @@ def notebook_of(stage: str) -> Path:
 
 @dataclass
 class _Module:
-    """The statements of a module by the name that they define, what its names import, and what runs on import."""
+    """A module's statements by the name that they define, its imports, and the statements that run on import."""
 
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # name -> (module, name in it)
@@ -48,7 +48,7 @@ class _Module:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes docstrings, annotations and the values of parameters from a syntax tree."""
+    """Removes docstrings, annotations and the values of parameters from a syntax tree."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
@@ -56,7 +56,7 @@ class _Bare(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """The values of an undecorated class's annotated names are defaults of parameters: the record has them."""
+        """In an undecorated class, annotated values are defaults of parameters: the record has the values."""
         bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
         plain = not node.decorator_list and "NamedTuple" not in bases
         node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
@@ -78,7 +78,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def _source(module: str) -> str:
-    """The code of a module ('ofdb_core.formulas.ifs', or a family's elsewhere) or of a notebook ('2_render_2d')."""
+    """The code of a module ('ofdb_core.formulas.ifs', or an outside family's) or of a notebook ('2_render_2d')."""
     if not module.startswith("ofdb_core"):
         if elsewhere := getattr(sys.modules.get(module), "__file__", None):
             return Path(elsewhere).read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def _source(module: str) -> str:
 
 
 def _counts(cell: dict) -> bool:
-    """Whether a cell is code; its parameters are values, which a record holds anyway."""
+    """Whether a cell is code, and not the parameters, whose values a record holds anyway."""
     return cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", ())
 
 
@@ -132,7 +132,7 @@ def _defined(node: ast.stmt) -> list[str]:
 
 
 def _attach_overloads(module: _Module) -> None:
-    """A definition that is decorated by way of another (numba's `overload`) belongs to that one."""
+    """Attach a definition whose decorator names another (numba's `overload`) to that other one."""
     functions = [node for nodes in module.definitions.values() for node in nodes if isinstance(node, ast.FunctionDef)]
     for function in functions:
         for decorator in function.decorator_list:
@@ -142,7 +142,7 @@ def _attach_overloads(module: _Module) -> None:
 
 
 def _uses(module: _Module, name: str, statement: ast.stmt) -> Iterator[tuple[str, str | None]]:
-    """The definitions that a statement uses, as (module, name); a whole module where it is used as a value."""
+    """The definitions that a statement uses, as (module, name); a whole module if it is used as a value."""
     attributes = {node.value: node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and node.id in module.definitions:
@@ -182,10 +182,10 @@ def code_version(*roots: str | Callable) -> str:
 
 
 def commit() -> str | None:
-    """The commit of this project's code, with '+' where tracked files differ from it; None where it is unknown.
+    """The commit of this project's code, with '+' if tracked files differ from it; None if it is unknown.
 
-    It is the checkout's, or the one that pip installed from a repository; never that of another repository that the
-    package's environment may lie in.
+    It is the checkout's, or the one that pip installed from a repository; never that of another repository around the
+    package's environment.
     """
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:
@@ -204,7 +204,7 @@ def commit() -> str | None:
 
 
 def _installed_commit() -> str | None:
-    """The commit that `pip install git+...` noted."""
+    """The commit that `pip install git+...` recorded."""
     try:
         noted = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
         return json.loads(noted or "{}")["vcs_info"]["commit_id"]
@@ -214,7 +214,7 @@ def _installed_commit() -> str | None:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Package -> version of what results depend on, Python included."""
+    """Package -> version, for all packages that results depend on, and Python."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 

@@ -1,7 +1,7 @@
 """What ran: parameters, seed, versions, commit, and the hashes of what was read and written.
 
 A notebook opens a `Run`, hands it figures, checks and results, and ends with `done`, which writes the notebook's entry
-in <out>/record.json. By the same entry the next run knows whether there is anything to do.
+in <out>/record.json. The next run reads this entry to see whether there is anything to do.
 """
 
 import datetime
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "record.json"
 NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-DOTS = 125  # pixels to an inch of a figure: a quarter more than most screens have
+DOTS = 125  # pixels an inch of a figure: a quarter more than on most screens
 
 
 class Figure(TypedDict):
@@ -69,11 +69,11 @@ class Entry(TypedDict):
 
 
 class CheckError(AssertionError):
-    """A notebook's check against an independent number did not hold."""
+    """A notebook's check against an independent number failed."""
 
 
 def read(out: str | Path) -> dict[str, Entry]:
-    """The record of an experiment's folder: notebook -> entry; empty where there is none."""
+    """The record of an experiment's folder: notebook -> entry; empty if there is none."""
     path = Path(out) / FILE
     try:
         found = files.read_json(path)
@@ -87,7 +87,7 @@ def read(out: str | Path) -> dict[str, Entry]:
 
 
 def _check(notebook: str, entry: Entry) -> None:
-    """A ValueError unless this is a notebook's entry, whose files lie in the record's folder."""
+    """Raise ValueError unless this is a notebook's entry with files in the record's folder."""
     if flaw := values.flaw(entry, Entry):
         raise ValueError(f"{notebook}: {flaw}")
     figures = [figure["file"] for figure in entry["figures"]]
@@ -98,10 +98,10 @@ def _check(notebook: str, entry: Entry) -> None:
 
 
 def picture(out: Path, figure: Figure) -> bytes | None:
-    """The bytes of a figure; None where the file is missing or altered."""
+    """The bytes of a figure; None if the file is missing or altered."""
     try:
         path = files.inside(out, figure["file"])
-    except ValueError:  # by way of a link
+    except ValueError:  # through a link
         return None
     return path.read_bytes() if files.holds(path, figure["sha256"]) else None
 
@@ -132,13 +132,13 @@ def _saved(figure: "Drawn", kind: str, metadata: dict[str, Any]) -> bytes:
 
 
 def svg(figure: "Drawn") -> bytes:
-    """A figure as the bytes of an SVG file, with a mark for each character that XML does not have, as a name may."""
+    """A figure as the bytes of an SVG file, with a mark for each character (of a name, say) that XML forbids."""
     text = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
     return NO_XML.sub("\ufffd", text).encode()
 
 
 def _png(figure: "Drawn") -> bytes:
-    """A figure as the bytes of a small PNG file: one without colour has one channel beside the transparency."""
+    """A figure as the bytes of a small PNG file: without colour it has one channel beside the transparency."""
     from PIL import Image
 
     picture: Image.Image = Image.open(io.BytesIO(_saved(figure, "png", {"Software": None})))
@@ -151,7 +151,7 @@ def _png(figure: "Drawn") -> bytes:
 
 
 def _width(png: bytes) -> int:
-    """The width at which a PNG figure is shown, in pixels of a screen with a hundred to the inch."""
+    """The width at which a PNG figure is shown, in pixels at 100 an inch."""
     return int.from_bytes(png[16:20], "big") * 100 // DOTS
 
 
@@ -180,7 +180,7 @@ class Run:
     def figure(self, figure: "Drawn", name: str, caption: str) -> "Image | SVG":
         """Save a matplotlib figure as figures/<notebook>_<name> and return the picture, for a notebook to show.
 
-        One that shows images is a PNG file, one of lines alone an SVG file, sharp at any size.
+        A figure with images is saved as PNG; one of lines alone as SVG, sharp at any size.
         """
         from IPython.display import SVG, Image
         from matplotlib.image import AxesImage
@@ -194,29 +194,29 @@ class Run:
         return Image(data=data, width=_width(data)) if kind == "png" else SVG(data=data)
 
     def check(self, sentence: str, holds: bool) -> None:
-        """Record a check and fail where it does not hold."""
+        """Record a check, and raise CheckError if it does not hold."""
         self.entry["checks"].append({"sentence": sentence, "holds": bool(holds)})
         print(f"{'holds' if holds else 'FAILS'}: {sentence}")
         if not holds:
             raise CheckError(sentence)
 
     def results(self, **numbers: object) -> None:
-        """Numbers for the report and for whoever reads the record."""
+        """Record numbers for the report and for readers of the record."""
         self.entry["results"].update(manifests.portable(numbers, self.folder))
 
     def headline(self, sentence: str) -> None:
-        """The one sentence that matters of a notebook; its last figure so far shows it."""
+        """Record the sentence that matters most; the notebook's last figure so far illustrates it."""
         self.entry["headline"] = {"sentence": sentence, "figure": self.entry["figures"][-1]["file"]}
         print(sentence)
 
     def reads(self, *names: str) -> None:
-        """Note the digest of what was read: folders or files below the experiment's folder, or paths."""
+        """Record the digests of inputs: folders or files below the experiment's folder, or paths."""
         for name in names:
             digest = digest_of(self.folder, self.notebook, name)
             self.entry["reads"][manifests.portable(name, self.folder)] = digest
 
     def writes(self, *names: str, outdated: bool = False) -> None:
-        """Note the digest of folders that were written; outdated: by code that is not today's, and kept."""
+        """Record the digests of folders that were written; outdated: kept, though made by earlier code."""
         for name in names:
             if outdated:
                 self.entry["outdated"] = name

@@ -28,7 +28,7 @@ class Continued(KeyboardInterrupt):
 class Stop:
     """Notes signals while it is open: `asked` says whether one came; `then` is called at the first.
 
-    A `Stop` inside another shares its knowledge with it, so no signal is lost between two trainings. A second Ctrl-C
+    A `Stop` inside another shares its signals with it, so none is lost between two trainings. A second Ctrl-C
     interrupts at once; but a repeat within a second is the same signal: batch systems signal every process, and a
     process signals its workers. Outside the main thread, where Python handles no signals, it notes none.
     """
@@ -38,7 +38,7 @@ class Stop:
     def __init__(self, then: Callable[[], object] | None = None) -> None:
         self.number: int | None = None
         self._then, self._first = then, 0.0
-        self._before: dict[signal.Signals, Any] = {}  # the handlers to give back
+        self._before: dict[signal.Signals, Any] = {}  # the handlers to restore
         self._outer: Stop | None = None
 
     @property
@@ -72,10 +72,10 @@ class Stop:
 
 
 def end_at_once() -> None:
-    """From now on a signal that no open `Stop` takes ends this process at once, with the status that says so.
+    """From now on, a signal that no open `Stop` takes ends this process at once, with the status that says so.
 
-    That is safe, as files are written whole or not at all; an exception at a random moment may be swallowed by what
-    runs then. Called first of all; run_all.sh starts Python with these signals blocked.
+    That is safe, since files are written whole or not at all; the running code might swallow an exception. Call it
+    first of all: run_all.sh starts Python with these signals blocked.
     """
     for number in STOPS:
         signal.signal(number, _end)

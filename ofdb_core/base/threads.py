@@ -1,4 +1,4 @@
-"""Work in threads whose results the caller takes as they come, or in order; an interrupt ends all of it."""
+"""Work in threads; the caller takes results as they finish, or in order; an interrupt ends all of it."""
 
 import collections
 import contextlib
@@ -13,10 +13,10 @@ Finished = queue.SimpleQueue[tuple[Any, BaseException | None]]  # results, or wh
 
 @contextlib.contextmanager
 def _pool(workers: int) -> Iterator[Callable[[Callable[[], Any], Finished], None]]:
-    """A function that gives a task to one of the threads, and the queue into which the thread puts its result.
+    """A function of a task and a queue: one of the threads does the task and puts its result into the queue.
 
-    The queues are written in C: Python's own futures, interrupted at the wrong moment, keep a lock for ever, and the
-    threads wait for it. At the end what nobody has begun is left out.
+    The queues are written in C: Python's futures, interrupted at the wrong moment, never release a lock, and the
+    threads wait for it. At the end, tasks that no thread has begun are dropped.
     """
     waiting: queue.SimpleQueue[tuple[Callable[[], Any], Finished] | None] = queue.SimpleQueue()
 
@@ -25,7 +25,7 @@ def _pool(workers: int) -> Iterator[Callable[[Callable[[], Any], Finished], None
             task, finished = given
             try:
                 finished.put((task(), None))
-            except BaseException as error:  # it is the caller's
+            except BaseException as error:  # raised in the caller
                 finished.put((None, error))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]  # a caller may forget the iterator
@@ -71,7 +71,7 @@ def results(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
 def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
     """The results of tasks, in their own order; the exception of a task is raised here, in its turn.
 
-    tasks: taken one by one, so many that each thread has one and one more waits to be taken: no more results are held.
+    tasks: taken one by one, at most workers + 1 ahead of the results taken, so no more results are held.
     """
     ahead: collections.deque[Finished] = collections.deque()
     with _pool(workers) as give:

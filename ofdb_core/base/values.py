@@ -1,7 +1,7 @@
-"""Values: types with ranges, and the sentence that refuses a value, whoever gives it: notebook, command or Python.
+"""Values: types with ranges, and the sentence that refuses a value from a notebook, the command or Python.
 
-A type is a plain or an annotated one, as `Annotated[int, Range(1)]`. `problem` checks a parameter, `require` the
-arguments of a call.
+A type is plain or annotated, as in `Annotated[int, Range(1)]`. `problem` checks a parameter, `require` the arguments of
+a call.
 """
 
 import difflib
@@ -41,7 +41,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Length:
-    """The number of entries that a list must have, and whether none may be there twice."""
+    """Bounds of a list's length; once: no entry may repeat."""
 
     low: int
     high: int
@@ -52,7 +52,7 @@ class Length:
         return f"{number}, none twice" if self.once else number
 
     def holds(self, value: list) -> bool:
-        """Whether a list has as many entries."""
+        """Whether a list keeps the bounds."""
         return self.low <= len(value) <= self.high and not (
             self.once and any(value.count(entry) > 1 for entry in value)
         )
@@ -60,7 +60,7 @@ class Length:
 
 @dataclass(frozen=True)
 class PathOf:
-    """Text that a system can take for a path; `what` it is the path of."""
+    """Text that can be a path; what: its kind, in a message."""
 
     what: str
 
@@ -68,7 +68,7 @@ class PathOf:
         return f"{self.what} (names of at most 255 bytes, together 4,000)"
 
     def holds(self, value: str) -> bool:
-        """Whether a text is so short, and not empty."""
+        """Whether a text is short enough for a path, and not empty."""
         return value != "" and "\0" not in value and len(value.encode()) <= 4000 and _longest_name(value) <= 255
 
 
@@ -76,8 +76,8 @@ def _longest_name(path: str) -> int:
     return max(len(name.encode()) for name in path.split("/"))
 
 
-Place = Annotated[str, PathOf("a path")]  # or the name of something that is no file; see `located`
-Folder = Annotated[str, PathOf("a folder")]  # that need not be there yet
+Place = Annotated[str, PathOf("a path")]  # or a name, as of a data set; see `located`
+Folder = Annotated[str, PathOf("a folder")]  # which need not exist yet
 Count = Annotated[int, Range(1, 2**20)]  # of what a machine holds at once
 Whole = Annotated[int, Range(0, 2**20)]
 Steps = Annotated[int, Range(1, MOST)]
@@ -104,7 +104,7 @@ def arms(kind: Any) -> set[type]:
 
 
 def _matches(value: object, kind: Any) -> bool:
-    """Whether a plain Python value (as YAML gives it) is of an annotated type, ranges left out."""
+    """Whether a plain Python value (as YAML yields it) has an annotated type, ranges left out."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         return _matches(value, args[0])
@@ -130,7 +130,7 @@ def _matches(value: object, kind: Any) -> bool:
 
 
 def flaw(value: object, shape: Any) -> str | None:
-    """What keeps a value, read from a file, from being of a TypedDict: a key that is missing or has a wrong type."""
+    """Why a value read from a file does not fit a TypedDict: a key that is missing or has a wrong type."""
     if not isinstance(value, dict):
         return "it is not a mapping"
     for name, kind in typing.get_type_hints(shape).items():
@@ -149,7 +149,7 @@ def _is_finite(value: Real) -> bool:
 
 
 def _numbers(value: object) -> list[Any]:
-    """The value itself, or the numbers in a list or mapping and in those in it."""
+    """The value itself, or all numbers in a list or mapping, nested ones included."""
     if isinstance(value, list | dict):
         entries = value.values() if isinstance(value, dict) else value
         return [number for entry in entries for number in _numbers(entry)]
@@ -188,7 +188,7 @@ def describe(kind: Any) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it, or the beginning of that."""
+    """A value as Python writes it, cut off if it is long."""
     try:
         text = repr(value)
     except ValueError:  # a whole number of more digits than Python writes
@@ -197,14 +197,14 @@ def shown(value: object) -> str:
 
 
 def refusal(name: str, value: object, kind: Any) -> str | None:
-    """The sentence that refuses a value, or None where it may be used."""
+    """The sentence that refuses a value, or None if it may be used."""
     if not _matches(value, kind):
         return f"{name}: {shown(value)} is not allowed; allowed is {describe(kind)}"
     return None if _within(value, kind) else f"{name}: {shown(value)} is out of range; allowed is {describe(kind)}"
 
 
 def problem(name: str, value: object, kind: Any) -> str | None:
-    """The same for a value from a parameter file or the command, with what is easily mistaken there."""
+    """As `refusal`, for a value from a parameter file or the command, with hints on common mistakes there."""
     sentence, plain = refusal(name, value, kind), arms(kind)
     if sentence and isinstance(value, str) and plain & {int, float} and any(sign.isdigit() for sign in value):
         sentence += ". A number is decimal and has no quotes or leading zeros, as 10, 0.5 or 1e-3"
@@ -214,14 +214,14 @@ def problem(name: str, value: object, kind: Any) -> str | None:
 
 
 def require(kind: Any, **values: object) -> None:
-    """Raise a ValueError with a sentence for each of the named values that is not of this type or leaves its range."""
+    """Raise a ValueError with a sentence for each named value that has another type or is out of range."""
     refusals = [refusal(name, value, kind) for name, value in values.items()]
     if sentences := [sentence for sentence in refusals if sentence]:
         raise ValueError("\n".join(sentences))
 
 
 def whole(low: int = 0, high: int | None = None, **values: object) -> None:
-    """Raise a ValueError for the named values that are no whole numbers from low to high."""
+    """Raise a ValueError for named values that are not whole numbers from low to high."""
     require(_whole(low, high), **values)
 
 
@@ -231,6 +231,6 @@ def _whole(low: int, high: int | None) -> Any:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean ...?)' for the known word that is most like this one, or nothing."""
+    """' (did you mean ...?)' with the known word most like this one, or ''."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]}?)" if close else ""

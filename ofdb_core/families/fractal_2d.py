@@ -2,7 +2,7 @@
 
 A category is a random system of maps of the plane that fills enough of a picture (FractalDB, Kataoka et al., ACCV
 2020). Its image is the orbit of the weighted system, drawn dot by dot with random 3 x 3 patches. The random numbers
-that choose the maps are the same for every image, as in the original; the patches are the category's own.
+that choose the maps are the same for every image, as in the original; the patches are drawn for each category.
 """
 
 import functools
@@ -44,7 +44,7 @@ class Rule(Parameters):
             yield str(error)
 
     def unpublished(self) -> str:
-        """What makes the categories others than the published ones, in words; nothing where they are those."""
+        """Why the categories are not the published ones, in words; empty if they are."""
         differ = {name: value for name, value in Rule.defaults().items() if getattr(self, name) != value}
         return ", ".join(f"{name} is {getattr(self, name)!r}, not {value!r}" for name, value in differ.items())
 
@@ -104,7 +104,7 @@ class Render(StageParameters):
         return Path(self.systems) if self.systems else Path(self.out) / "categories"
 
     def drawing(self) -> dict[str, Any]:
-        """How an image is drawn, as `indices` takes it."""
+        """The arguments of `indices` for the images."""
         return {"size": self.image_size, "points": self.points, "weight": self.weight, "draw": self.draw}
 
 
@@ -203,7 +203,7 @@ def write_images(
 ) -> Manifest:
     """Render one image for each 2D category of a folder (the original's or your own); return the images' manifest.
 
-    The name of a file, 00000.csv or fern.csv, is that of its class. categories: the first n, or all; drawing: size,
+    A file's name, such as 00000.csv or fern.csv, names its class. categories: the first n, or all; drawing: size,
     points, weight and draw as for `indices`. The patches of an image depend on seed and category only, so any subset,
     order or number of workers gives the same files.
     """
@@ -228,7 +228,7 @@ def write_search(parameters: Search) -> Manifest:
 
 
 def check(parameters: Render) -> None:
-    """A ValueError where the user's systems cannot be rendered: it names the file that has no picture."""
+    """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
     if not parameters.systems:
         return
     pairs, every = live.systems(parameters.systems, 2), ifs.names(parameters.systems)

@@ -2,8 +2,8 @@
 
 A category is a random system of maps of space whose points spread along every axis (PC-FractalDB, Yamada et al., CVPR
 2022). Its model is the orbit of the weighted system without its start, rescaled and centred (Nakamura et al., ICCV
-2023, after MV-FractalDB, Yamada et al., IROS 2021), and the model is what is shared: its views are stored, or rendered
-while training, from anywhere, with no stored image at all.
+2023, after MV-FractalDB, Yamada et al., IROS 2021). Sharing the models is enough: their views are stored, or rendered
+during training, from anywhere, without stored images.
 """
 
 import functools
@@ -76,11 +76,11 @@ class Render(StageParameters):
             yield "one_stream: True needs degenerate: keep; the original's order passes over no candidate"
 
     def model(self) -> dict[str, Any]:
-        """How a model is made, as `model_files` takes it."""
+        """The arguments of `model_files` for the models."""
         return {"seed": self.seed, "points": self.model_points, "weight": self.weight}
 
     def search(self) -> dict[str, Any]:
-        """Which systems are categories, as `search.candidates_3d` takes it."""
+        """The arguments of `search.candidates_3d` for the categories."""
         return {"seed": self.search_seed, "points": self.search_points, "variance": self.variance}
 
 
@@ -109,7 +109,7 @@ def model_files(
     """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs.
 
     one_stream: row i of the numbers of `RandomState(seed).random_sample((n, points))` chooses the maps of the i-th
-    category, as in the original; else each category has a stream of its own, and any of them can be made alone.
+    category, as in the original; else each category has a stream of its own and can be made alone.
     """
 
     def make(system: IFS, u: np.ndarray) -> bytes:
@@ -127,7 +127,7 @@ def model_defects(
     weight: float | list[float],
     one_stream: bool = False,
 ) -> dict[int, str]:
-    """Category number -> why it has no model, for the (number, IFS) pairs that have none; as for `model_files`."""
+    """Category number -> why it has no model, if it has none; arguments as for `model_files`."""
     defects = {}
     for category, system, u in _draws(categories, seed, points, one_stream):
         try:
@@ -138,7 +138,7 @@ def model_defects(
 
 
 def view_name(category: int, index: tuple[int, ...], model: int = 0) -> str:
-    """The original's file name of a view: the indices last about first, so f stands at the end."""
+    """The original's file name of a view: with the indices in reverse, so f stands at the end."""
     numbers = "_".join(f"{k:03d}" for k in reversed(index))
     return f"{category:06d}/{category:06d}_{model:05d}_{numbers}.png"
 
@@ -185,7 +185,7 @@ def write_categories(
     """Search n 3D categories and write them as 000000.csv, ...; return the folder's manifest.
 
     model: None, or seed, points and weight as for `model_files`: then a candidate whose weighted model diverges or
-    degenerates is passed over, for the next one, and reported; so every category has a model.
+    degenerates is skipped and reported, so every category has a model.
     """
     values.whole(1, categories=categories)
     rule: dict[str, Any] = {"seed": seed, "points": points, "variance": variance}

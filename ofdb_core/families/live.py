@@ -1,7 +1,7 @@
-"""Samples whose images are drawn while training, from systems alone.
+"""Samples whose images are drawn during training, from systems alone.
 
-An instance has the dots of the stored image and other patches (OFDB's random pattern and random texture; Nakamura et
-al., ICCV 2023); where its coefficients vary, too, it has other dots. Without a key it is the stored image.
+An instance has the dots of the stored image and new patches (OFDB's random pattern and random texture; Nakamura et al.,
+ICCV 2023); if its coefficients vary, too, it has new dots. Without a key it is the stored image.
 """
 
 import functools
@@ -21,16 +21,16 @@ from ofdb_core.data.samples import Cache
 from ofdb_core.formulas import chaos_game, instances, point_cloud, raster, streams
 from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
 
-RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # how images are made
-FIXED = {"draw": "patch_gray", "one_stream": False}  # what cannot be made otherwise while training
-DOTS = {"points": "dots"}  # the parameter that a manifest has by another name
+RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # the settings of the released images
+FIXED = {"draw": "patch_gray", "one_stream": False}  # settings that training cannot change
+DOTS = {"points": "dots"}  # a manifest's name of a parameter -> its name here
 KEYS = 2**64
-FACTORS = 1  # of a key's streams, the one that coefficients vary by
+FACTORS = 1  # the number, among a key's streams, of the one for factors of coefficients
 NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of `Patched.patches`
 
 
 class Patched(Parameters):
-    """Parameters of samples whose dots have patches; new ones cost 0.05 to 0.08 ms an image, 0.1 ms a view."""
+    """Parameters of samples whose dots have patches; new patches cost 0.05 to 0.08 ms an image, 0.1 ms a view."""
 
     patches: Literal["stored", instances.Kind] = "stored"
     """Of a dot: stored, or drawn anew: pattern (a random mask), texture (random grays) or both."""
@@ -55,7 +55,7 @@ class Patched(Parameters):
         yield from self.falling("levels")
 
     def drawing(self, light: int) -> instances.Patches | None:
-        """How the patches of an instance are drawn; None: they are the stored ones."""
+        """How the patches of an instance are drawn; None: the stored ones."""
         low, high = self.levels
         return None if self.patches == "stored" else instances.Patches(self.patches, self.unit, (low, high), light)
 
@@ -89,10 +89,10 @@ def told(weight: Weight) -> str:
 
 
 def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | Path, stored: Path) -> dict[str, Any]:
-    """How pictures are made: as the parameters say, and as released where a parameter is None.
+    """How pictures are made: by the parameters, and as released where a parameter is None.
 
-    root: the folder of the systems; stored: that of the run's stored pictures. Where these were made otherwise, a
-    parameter with a value is followed, and a line names it; for None that is a ValueError.
+    root: the folder of the systems; stored: that of the run's stored pictures. If these were made with another value,
+    the parameter's value is used and a line says so; for a parameter of None that is a ValueError.
     """
     made = {}
     facts = Folder(stored).manifest()["parameters"] if Folder(stored).is_complete() else {}
@@ -114,7 +114,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
 
 
 def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
-    """(number, IFS) pairs of a folder's CSV files; a ValueError where they have not d dimensions."""
+    """(number, IFS) pairs of a folder's CSV files; a ValueError unless they have d dimensions."""
     pairs = load_folder(root)
     if strange := [system for _, system in pairs if system.d != d]:
         raise ValueError(f"{root}: holds systems of {strange[0].d} dimensions; {d} are needed")
@@ -122,13 +122,13 @@ def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
 
 
 class Shapes:
-    """An array for each of many systems: make(system, weight, category=number), as stored, and varied for an instance.
+    """An array for each system, make(system, weight, category=number): the stored one, or one varied for an instance.
 
-    The stored ones are made here, in threads, and kept while cache_bytes last; the others are made anew when they are
-    asked for. A system that is `Degenerate` is named and left out of the `numbers`.
+    The stored arrays are made here, in threads, and kept up to cache_bytes; the rest are made anew at each use. A
+    `Degenerate` system is named and left out of the `numbers`.
 
-    An instance has a row of `weight_rows` in place of the weight where there are weights, and then each of its
-    coefficients a factor of its own, from 1 - delta to 1 + delta.
+    For an instance, a row of `weight_rows` replaces the weight if there are weights; then each coefficient is
+    multiplied by a factor from 1 - delta to 1 + delta.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Shapes:
         return self._make(self._systems[number], self._weights[row], category=number)
 
     def _begin(self, label: str) -> set[int]:
-        """Make those that are stored, and return the numbers of those that cannot be made."""
+        """Make the stored arrays, and return the numbers of the systems that have none."""
         lacking, total = set(), len(self._systems)
 
         def begin(number: int) -> tuple[int, str]:
@@ -179,7 +179,7 @@ class Shapes:
         return self._kept[self.numbers[i], 0]
 
     def drawn(self, i: int, key: int) -> np.ndarray:
-        """The array of an instance of it; where that is `Degenerate`, the stored one."""
+        """The array of an instance of the i-th of the numbers; if that is `Degenerate`, the stored one."""
         number, row = self.numbers[i], 1 + key % (len(self._weights) - 1) if len(self._weights) > 1 else 0
         try:
             if not self._delta:
@@ -202,7 +202,7 @@ def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, cat
 class LiveImages:
     """Samples whose pictures are drawn from the systems in <root>/*.csv, one for each.
 
-    What is kept of them are tables of dots, 50 KB a category as released.
+    It keeps tables of dots in memory, 50 KB a category as released.
     """
 
     def __init__(self, root: str | Path, drawing: ImagesDrawing, cache_bytes: int) -> None:

@@ -1,6 +1,6 @@
-"""Samples whose views are rendered while training: of models in files, or of those that systems alone give.
+"""Samples whose views are rendered during training, from models in files or from systems alone.
 
-A camera looks at a model from anywhere, or from where the stored views were taken, and its points are white squares, or
+A camera looks at a model from anywhere, or from the viewpoints of the stored views. The points are white squares, or
 squares of random patches (see `live`).
 """
 
@@ -18,15 +18,15 @@ from ofdb_core.families import live
 from ofdb_core.formulas import camera, ifs, point_cloud, streams
 from ofdb_core.formulas.ifs import IFS, Weight
 
-MODEL = {"points": 10_000, "weight": 0.4, "seed": 0}  # how the released ones are made
+MODEL = {"points": 10_000, "weight": 0.4, "seed": 0}  # the settings of the released models, and of the views
 VIEWS = {"size": 224, "seed": 0, "axes": 1, "views": 12}
-DRAWS = 8  # numbers that a view takes: a point's size, the share of points, three angles and three of a small turn
+DRAWS = 8  # random numbers of a view: point size, share of points, three angles, three of a small turn
 CAMERA, CHOICE = int(streams.FIRST), int(streams.GOLDEN)  # XORed with the key: separate streams for camera and thinning
 WHITE = int(camera.PALETTE[1, 0])
 
 
 class ViewsDrawing(live.Patched):
-    """Parameters of views that are rendered from models while training."""
+    """Parameters of views that are rendered from models during training."""
 
     size: Annotated[int, Range(1, 4096)] | None = None
     """Pixels, each side; null: as released (224)."""
@@ -55,14 +55,14 @@ class ViewsDrawing(live.Patched):
 
 
 class SystemsDrawing(ViewsDrawing, live.Varied):
-    """Parameters of views of the models that systems of space give."""
+    """Parameters of views of models that are made from systems of space."""
 
     seed: Annotated[int, Range(0, SEEDS)] | None = None
     """Of the stored models and views that systems stand for; null: as released (0)."""
 
 
 def cloud(points: np.ndarray) -> np.ndarray:
-    """Points (n, 3) as `camera.render` takes them fastest: float32, each axis contiguous."""
+    """Points (n, 3) in the layout that `camera.render` reads fastest: float32, each axis contiguous."""
     return np.asfortranarray(points, np.float32)
 
 
@@ -77,7 +77,7 @@ def load_points(path: str | Path) -> np.ndarray:
 
 
 class Models(Protocol):
-    """The cloud of each sample, as it is stored or, for a key, as an instance."""
+    """The cloud of each sample: the stored one or, for a key, an instance's."""
 
     def stored(self, i: int) -> np.ndarray: ...
 
@@ -85,7 +85,7 @@ class Models(Protocol):
 
 
 class _Files:
-    """Models in files, read when they are first asked for; an instance is the model itself."""
+    """Models in files, read at first use; an instance is the model itself."""
 
     def __init__(self, paths: list[Path], cache_bytes: int) -> None:
         self._paths, self._kept = paths, Cache(load_points, cache_bytes)
@@ -98,19 +98,19 @@ class _Files:
 
 
 def _among(u: float, low: int, high: int) -> int:
-    """The whole number from low to high that u in [0, 1) stands for."""
+    """A whole number from low to high, for u in [0, 1)."""
     return low + int(u * (high - low + 1))
 
 
 class LiveViews:
-    """Samples whose pictures are views of models, rendered when they are asked for.
+    """Samples whose pictures are views of models, rendered at each use.
 
-    The viewpoint is that of the first stored view, moved by a random angle about each of the camera's axes and then by
-    a small turn; or, with `views`, that of any stored view. The size of a point and the share of the points vary too,
-    and the points' patches where `patches` says so.
+    The viewpoint is that of the first stored view, turned by a random angle about each of the camera's axes and then by
+    a small one; with `views` it is that of any stored view. Point size and share of points vary too, and so do the
+    patches if `patches` says so.
 
-    views: the folder of the run's stored views; categories: the number of each sample's category, which the jitter of
-    stored views belongs to.
+    views: the folder of the run's stored views; categories: each sample's category number, by which stored views are
+    jittered.
     """
 
     def __init__(
@@ -141,8 +141,8 @@ class LiveViews:
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """A view of model i, (size, size) uint8; 0 and 255, unless its points have patches of grays.
 
-        Without a key: the first stored view (without its jitter, unless there are `views`), of all points, each as
-        small as is allowed.
+        Without a key: the first stored view (without its jitter, unless there are `views`), of all points, at
+        the smallest point size.
         """
         drawing, u = self._drawing, None if key is None else streams.units(np.uint64(key ^ CAMERA), DRAWS)
         fresh = key if key is not None and key < self._fresh else None
@@ -158,7 +158,7 @@ class LiveViews:
         return camera.paint(points, rotation, patches, size=self._size, point_size=side, nearest=nearest)
 
     def _rotation(self, i: int, u: np.ndarray | None) -> np.ndarray:
-        """What carries the camera to a viewpoint, by what is drawn for it; without that to the first."""
+        """The rotation of the camera to the viewpoint of the random numbers u, or, for None, to the first one."""
         if self._jitter is not None:
             view = 0 if u is None else _among(u[2], 0, len(self._order) - 1)
             jitter = self._jitter[self._categories[i]].reshape(len(self._order), -1)[view]
@@ -176,7 +176,7 @@ def has_models(root: Path) -> bool:
 
 
 def live_models(root: str | Path, drawing: ViewsDrawing, cache_bytes: int) -> LiveViews:
-    """Views of the models <root>/<class>/<file>.ply; what is kept of them are 12 bytes a point."""
+    """Views of the models <root>/<class>/<file>.ply; 12 bytes a point stay in memory."""
     paths, labels, classes = class_files(root, "model", [".ply"])
     named = [int(name) if name.isdecimal() else label for label, name in enumerate(classes)]
     models, views, numbers = _Files(paths, cache_bytes), Path(root).parent / "views", [named[label] for label in labels]
@@ -184,9 +184,9 @@ def live_models(root: str | Path, drawing: ViewsDrawing, cache_bytes: int) -> Li
 
 
 def live_systems(root: str | Path, drawing: SystemsDrawing, cache_bytes: int) -> LiveViews:
-    """Views of the models that the systems in <root>/*.csv give, those of `live_models` as they are stored.
+    """Views of models made from the systems in <root>/*.csv; without variation they are those of `live_models`.
 
-    A system that gives no model has no sample, as it has no file.
+    A system without a model has no sample, as it has no file.
     """
     made = live.resolve_drawing(drawing, MODEL, root, Path(root).parent / "models")
     make, systems = functools.partial(model, points=made["points"], seed=made["seed"]), live.systems(root, 3)

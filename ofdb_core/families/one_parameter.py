@@ -5,7 +5,7 @@ sigma-factor, which sets how much its maps contract. A category multiplies every
 near 1; p stays, so all categories share one sequence of map choices. A perturbation whose image is too empty is drawn
 again.
 
-In the original nothing is seeded; here a stream belongs to (seed, category). `one_stream` is the order of its program
+In the original nothing is seeded; here a stream belongs to (seed, category). `one_stream` follows the original's order
 under Python's `random.seed(seed)`: one stream through all categories.
 """
 
@@ -31,9 +31,9 @@ from ofdb_core.formulas.ifs import IFS, save
 from ofdb_core.formulas.streams import Mersenne, shared_choices
 
 MAPS = 2
-SPREAD = 0.1  # of the sigma-factor, to both sides
+SPREAD = 0.1  # of the sigma-factor, above and below
 DRAW = "patch_gray"
-TRIES = 1000  # perturbations of a category, before it is given up
+TRIES = 1000  # perturbations of a category, before giving up
 
 
 class Render(StageParameters):
@@ -82,7 +82,7 @@ def system(seed: int, sigma: float) -> IFS:
 
 
 def _product(left: list[list[float]], right: list[list[float]]) -> list[list[float]]:
-    """The product of two 2 x 2 matrices as OpenBLAS makes it: the second term is added in one fused operation."""
+    """The product of two 2 x 2 matrices as OpenBLAS computes it: the second term is added in one fused operation."""
     columns = list(zip(*right, strict=True))
     return [
         [float(Fraction(row[1]) * Fraction(column[1]) + Fraction(row[0] * column[0])) for column in columns]
@@ -91,7 +91,7 @@ def _product(left: list[list[float]], right: list[list[float]]) -> list[list[flo
 
 
 def _determinant(upper: list[float], lower: list[float]) -> float:
-    """|det| of a 2 x 2 matrix as NumPy makes it: from the pivots of LAPACK's decomposition, by way of logarithms."""
+    """|det| of a 2 x 2 matrix as NumPy computes it: from the pivots of LAPACK's decomposition, with logarithms."""
     if abs(lower[0]) > abs(upper[0]):
         upper, lower = lower, upper
     pivot = lower[1] - lower[0] * (1.0 / upper[0]) * upper[1]
@@ -99,7 +99,7 @@ def _determinant(upper: list[float], lower: list[float]) -> float:
 
 
 def singular_values(rng: np.random.Generator, alpha: float) -> np.ndarray:
-    """(maps, 2) float64: the larger and the smaller one of each map; the sum of first + 2 second is alpha."""
+    """(maps, 2) float64: the larger and the smaller of each map; the sum of larger + 2 smaller is alpha."""
     values = np.empty((MAPS, 2))
     p, q = alpha, alpha - 3 * MAPS + 3
     for i in range(MAPS - 1):
@@ -134,7 +134,7 @@ def indices(base: IFS, parameters: Render, stream: Mersenne) -> np.ndarray:
 
 
 def image_name(category: int) -> str:
-    """A name as 2D-OFDB's; the original's has two digits or three, which sort as text in another order."""
+    """A name as in 2D-OFDB; the original's, of two or three digits, do not sort in order as text."""
     return f"{category:05d}/{category:05d}_00_count_0_flip0.png"
 
 

@@ -1,7 +1,7 @@
 """The registry of families: what the runner, training, the report, the explorer, benchmarks and tests know of them.
 
-A family's file in this folder ends with `FAMILY = Family(...)` and is found by its being there. Files elsewhere are
-named by the environment variable OFDB_FAMILIES, as PATH names folders.
+A family's file in this folder ends with `FAMILY = Family(...)` and is found by itself. The environment variable
+OFDB_FAMILIES lists files elsewhere, as PATH lists folders.
 """
 
 import functools
@@ -46,10 +46,10 @@ class Stage:
 class Source:
     """A folder that training can draw samples from.
 
-    folder: its name in an experiment's folder, and for `data`; live: the class of the parameters by which samples are
-    drawn from its files while training; None: its files are images. opens(root, parameters, cache_bytes) gives live
-    samples, opens(root, one, cache_bytes) those of images; codes: the files are systems; suits(root): whether a folder
-    of the user's holds such files, and is opened so, too.
+    folder: its name in an experiment's folder, and for `data`; live: the class of parameters for samples drawn from
+    its files during training; None: its files are images. opens(root, parameters, cache_bytes) returns live samples,
+    opens(root, one, cache_bytes) those of images; codes: the files are systems; suits(root): whether a user's folder
+    holds such files, and can be opened likewise.
     """
 
     folder: str
@@ -64,10 +64,9 @@ class Family:
     """A family of formula-driven images.
 
     name: in the names of its stage and benchmark; stages: in order, the last one writes the images or views; sources:
-    what training may name as its `data`; picture(parameters of the last stage, category) -> (H, W) or (H, W, 3) uint8;
-    goldens: sentences about the original's bytes, and whether they hold;
-    properties(parameters of the last stage, category) -> numbers by name, for the gallery to sort by; meanings: of each
-    property, a phrase.
+    folders that training may name as `data`; picture(parameters of the last stage, category) -> (H, W) or (H, W, 3)
+    uint8; goldens: sentences about the original's bytes, and whether they hold; properties(parameters of the last
+    stage, category) -> numbers by name, for the gallery to sort by; meanings: a phrase for each property.
     """
 
     name: str
@@ -80,7 +79,7 @@ class Family:
     meanings: dict[str, str] = field(default_factory=dict)
 
     def example(self, **values: Any) -> Any:
-        """Parameters of the last stage: the published values, and these."""
+        """Parameters of the last stage: the published values, changed by these."""
         return self.stages[-1].parameters.of(values)
 
     @property
@@ -90,7 +89,7 @@ class Family:
 
 
 def together(every: Iterable[Family]) -> dict[str, Family]:
-    """Name -> family; a name of a family, stage or folder that another has taken is a ParameterError."""
+    """Name -> family; a ParameterError if two share the name of a family, stage or folder."""
     known: dict[str, Family] = {}
     for family in every:
         for other in known.values():
@@ -123,7 +122,7 @@ def _found() -> dict[str, Family]:
 
 
 def _elsewhere() -> list[Path]:
-    """The files that OFDB_FAMILIES names; it then names them for processes that start in other folders, too."""
+    """The files in OFDB_FAMILIES, whose paths become absolute for processes that start in other folders."""
     paths = [Path(path).absolute() for path in os.environ.get(FAMILIES_VARIABLE, "").split(os.pathsep) if path]
     if paths:
         os.environ[FAMILIES_VARIABLE] = os.pathsep.join(map(str, paths))
@@ -160,7 +159,7 @@ def stage_of(name: str) -> Stage:
 
 
 def served_stages() -> list[str]:
-    """The stages that have no notebook of their own, so that the shared one runs them."""
+    """The stages without a notebook of their own; the shared one runs them."""
     every = [stage.name for family in families().values() for stage in family.stages]
     return [name for name in every if provenance.notebook_of(name).stem != name]
 
@@ -209,11 +208,11 @@ class Drawing(Parameters):
 
     @property
     def cache_bytes(self) -> int:
-        """How much of decoded images, tables or models each process may keep."""
+        """Bytes of decoded images, tables or models that each process may keep."""
         return int(self.cache_gb * GB)
 
     def misfits(self, data: str, source: Source) -> Iterator[str]:
-        """Sentences about what does not suit a source, which `data` names."""
+        """Sentences about values that do not fit the source that `data` names."""
         drawn = [other for other in sources().values() if other.live]
         if source.live and self.samples != "live":
             yield (
@@ -228,11 +227,11 @@ class Drawing(Parameters):
             yield from _misfits_of(self.live, data, source.live, drawn)
 
     def draws(self, source: Source) -> Parameters | None:
-        """The parameters of samples that are drawn live; None: they are stored."""
+        """The parameters of live samples; None: the samples are stored."""
         return source.live.of(self.live) if source.live else None
 
     def opened(self, data: str, root: Path) -> Samples:
-        """The samples to train on, from the folder root that `data` names; a ValueError where they cannot be drawn."""
+        """The samples to train on, from the folder root that `data` names; a ValueError if they cannot be drawn."""
         source = source_of(data, root)
         if problems := list(self.misfits(data, source)):
             raise ParameterError(problems)
@@ -240,7 +239,7 @@ class Drawing(Parameters):
 
 
 def _misfits_of(values: dict[str, Any], data: str, live: type[Parameters], every: list[Source]) -> Iterator[str]:
-    """Sentences about parameters of live samples that are another source's, or cannot be used."""
+    """Sentences about parameters of live samples that belong to another source or cannot be used."""
     strange = values.keys() - live.kinds().keys()
     if others := {name: [other for other in every if other.live and name in other.live.kinds()] for name in strange}:
         for name, able in others.items():

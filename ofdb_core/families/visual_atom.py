@@ -1,4 +1,4 @@
-"""VisualAtom: one image, or more, of each category, an atom of contours (Takashima et al., CVPR 2023).
+"""VisualAtom: one or more images of each category, an atom of contours (Takashima et al., CVPR 2023).
 
 There is nothing to search: every draw is a category. An atom's stream belongs to (seed, category), an image's to (seed,
 category, instance); in the original one stream runs through all of them (`one_stream`).
@@ -64,7 +64,7 @@ def image_files(
     """Pairs of a file name and a function that makes its bytes, for n instances of each category number.
 
     one_stream: the random numbers are those of Python's `random.seed(seed)` in the order of the files, as in the
-    original, whose process i has the seed i + 1. So a file depends on those before it; without, on itself and the seed.
+    original, whose process i has the seed i + 1. So a file depends on those before it; else on itself and the seed.
     """
     categories = list(categories)
     contours.require(seed=seed, instances=instances, image_size=size)
@@ -85,7 +85,7 @@ def image_files(
 
 
 def _in_one_stream(categories: Iterable[int], instances: int, stream: Mersenne, size: int, ranges: Ranges) -> Makers:
-    """The pairs of `image_files`: the random numbers are drawn in turn, here, the images in any order, elsewhere."""
+    """The pairs of `image_files`: random numbers are drawn here, in turn; images are made later, in any order."""
 
     def make(atom: Atom, strokes: Strokes) -> bytes:
         return png.encode(contours.draw(atom, strokes, size), contours.GRAYS)
@@ -159,7 +159,7 @@ MEANINGS = {
 
 
 def properties(parameters: Render, category: int) -> dict[str, float]:
-    """What a category's atom is made of; nothing where one stream runs through all images before it."""
+    """The numbers of a category's atom; none with one_stream, where they depend on all images before it."""
     if parameters.one_stream:
         return {}
     atom = contours.category(category, seed=parameters.seed, ranges=contours.SETTINGS[parameters.settings])

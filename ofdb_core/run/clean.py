@@ -1,4 +1,4 @@
-"""`clean`: what takes space in the project, how much, and its removal by name.
+"""`clean` shows what takes space in the project, and removes it by name.
 
 All of it can be made or downloaded again. Nothing is removed outside the project, or through a link.
 """
@@ -47,7 +47,7 @@ def table() -> str:
 
 
 def remove(names: Iterable[str], *, agreed: Callable[[str], bool]) -> None:
-    """Remove what the names stand for, once `agreed` says yes to the question."""
+    """Remove what the names stand for, if `agreed` answers the question with yes."""
     chosen = {path: name for name in names for path in _paths(name.rstrip("/"))}
     for path, name in chosen.items():
         _refuse(path, name)
@@ -59,7 +59,7 @@ def remove(names: Iterable[str], *, agreed: Callable[[str], bool]) -> None:
 
 
 def _paths(name: str) -> list[Path]:
-    """What a name stands for: an entry, all of runs or data, or a path in them, with the manifest beside it."""
+    """The paths of a name: an entry, all of runs or data, or a path in them, with the manifest beside it."""
     every, path = entries(), project.FOLDER / name
     if name in (ENVIRONMENT, CACHES) and name in every:
         return every[name]
@@ -69,7 +69,7 @@ def _paths(name: str) -> list[Path]:
 
 
 def _refuse(path: Path, name: str) -> None:
-    """A UsageError where a link leads there, or while another process holds a lock there."""
+    """Raise UsageError if a link leads there, or another process holds a lock there."""
     root = project.FOLDER if path.is_relative_to(project.FOLDER) else project.SOURCE
     for place in (path, *path.parents[: len(path.parents) - len(root.parents) - 1]):
         if place.is_symlink():
@@ -81,7 +81,7 @@ def _refuse(path: Path, name: str) -> None:
 
 
 def _is_held(lock: Path) -> bool:
-    """Whether another process holds a lock file. That of .venv this one itself may hold, as descriptor 9."""
+    """Whether another process holds a lock file. This process may itself hold that of .venv, as descriptor 9."""
     with lock.open("rb") as file:
         try:
             ours = os.path.samestat(os.fstat(9), os.fstat(file.fileno()))

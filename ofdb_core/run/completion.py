@@ -1,6 +1,6 @@
 """Completion of the command's words by bash, zsh and fish, in click's way.
 
-The shell asks at each press of the key, so nothing is imported that takes long.
+The shell calls it at each press of the key, so it imports nothing slow.
 """
 
 import contextlib
@@ -25,21 +25,21 @@ KEPT = project.PACKAGE / "__pycache__" / "parameters.json"
 
 
 def script(shell: str, command: click.Command) -> str:
-    """What a shell reads once, as by `source <(ofdb completion bash)`.
+    """The script that a shell reads once, as in `source <(ofdb completion bash)`.
 
-    It is click's script, with one change: it asks this Python, as run_all.sh would look at its environment first.
+    It is click's script, with one change: it calls this Python, since run_all.sh would check its environment first.
     """
     kind = get_completion_class(shell)
     assert kind
     ask = shlex.join([sys.executable, "-P", "-m", "ofdb_core"])
     text = re.sub(r"(\$1|\bofdb)(?=\))", lambda _: ask, kind(command, {}, "ofdb", VARIABLE).source())
-    text = re.sub(r".*\$\+commands\[.*\n", "", text)  # zsh: only where the program is on the PATH
+    text = re.sub(r".*\$\+commands\[.*\n", "", text)  # zsh's line that wants the program on the PATH
     text = re.sub(r"--command ofdb", " ".join(f"--command {name}" for name in NAMES.split()), text)
     return re.sub(r"(?<= )ofdb$", NAMES, text, flags=re.MULTILINE)
 
 
 def answer(command: click.Command, program: str, instruction: str) -> int:
-    """Print what the last word may become; nothing where that cannot be told, as the command itself says why."""
+    """Print completions of the last word; none after a mistake, which the command itself explains."""
     with contextlib.suppress(experiments.UsageError, OSError):
         return shell_complete(command, {}, program, VARIABLE, instruction)
     return 1
@@ -73,13 +73,13 @@ def parameter(context: click.Context, option: click.Parameter, incomplete: str) 
 
 
 def _typed(context: click.Context) -> list[str]:
-    """The experiment and its notebooks on the line so far; in `args` where an unfinished -p ended the parsing."""
+    """The experiment and its notebooks on the line so far; they are in `args` if an unfinished -p ended the parsing."""
     name = context.params.get("name") if "name" in context.params else context.info_name
     return [word for word in (name, *(context.params.get("names") or ()), *context.args) if word] or ["quickstart"]
 
 
 def _parameters() -> dict[str, list[str]]:
-    """Stage -> the names of its parameters. They are kept in a file: to import the classes takes seconds."""
+    """Stage -> the names of its parameters. They are kept in a file: importing the classes takes seconds."""
     elsewhere = os.environ.get("OFDB_FAMILIES", "")
     sources = [*project.PACKAGE.rglob("*.py"), *map(Path, filter(None, elsewhere.split(os.pathsep)))]
     code = [elsewhere, len(sources), max(source.stat().st_mtime_ns for source in sources)]

@@ -24,7 +24,7 @@ from ofdb_core.stages.recipes import Finetune, Pretrain
 from ofdb_core.training.recipe import Recipe
 
 WORTH = 200  # steps; a run whose trainings are all shorter gets no forecast
-LONGEST = "x" * 100  # as long as the path of a file below an experiment's folder gets
+LONGEST = "x" * 100  # as long as any file's path below an experiment's folder
 
 
 def run(
@@ -35,11 +35,11 @@ def run(
     out: str | Path | None = None,
     options: str | None = None,
 ) -> None:
-    """Run an experiment's stages, or only some of them, into `out` (runs/<experiment> where it is None).
+    """Run an experiment's stages, or only some of them, into `out` (None: runs/<experiment>).
 
-    options: of `accelerate launch`, for the stages that train; where they are None and the machine has several GPUs,
-    these are used, as many as can share a batch equally. On the machines of a cluster other than the first, only these
-    trainings run: the folder `out` is one for all machines, and the first one has checked everything.
+    options: of `accelerate launch`, for the stages that train; None: use as many of the machine's GPUs as can share a
+    batch equally. In a cluster, machines other than the first run only these trainings: all machines share the folder
+    `out`, and the first one checks everything.
     """
     out, overrides = _run_folder(out or project.RUNS / experiment), list(overrides)
     checked = parameter_files.checked(experiment, parameter_files.selected(experiment, only), overrides, out)
@@ -78,7 +78,7 @@ def price(experiment: str, only: Collection[str] = (), *, overrides: Iterable[tu
     checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS / experiment))
     _check_inputs(checked)
     _check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
-    try:  # where real images are not here, the forecast knows how many there are
+    try:  # the forecast knows the number of real images that are not here
         costs = forecast.costs(checked, asked)
         yield from forecast.table(experiment, costs, note=not overrides and asked == every)
     except ValueError as error:
@@ -86,7 +86,7 @@ def price(experiment: str, only: Collection[str] = (), *, overrides: Iterable[tu
 
 
 def _run_folder(out: str | Path) -> Path:
-    """The absolute path of an experiment's folder, there or not; a UsageError where there can be none."""
+    """The absolute path of an experiment's folder, which need not exist; a UsageError if it cannot."""
     folder = Path(os.path.realpath(out))
     try:
         with contextlib.suppress(FileNotFoundError):
@@ -102,21 +102,21 @@ def _no_folder(folder: Path, error: OSError | ValueError) -> str:
 
 
 def notices(chosen: Collection[str], overrides: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Which notebooks each -p reaches, where it does not say so itself."""
+    """The notebooks that each -p reaches, unless it names one."""
     for name, value in overrides:
         if name.partition(".")[0] not in chosen:
             yield f"-p {name} {value}: for {', '.join(parameter_files.takers(name, chosen))}"
 
 
 def _train(chosen: Iterable[str], checked: Mapping[str, NotebookParameters], out: Path, options: str) -> None:
-    """The part of a run that a further machine of a cluster takes: the trainings that are not done."""
+    """The part of a run on each further machine of a cluster: the trainings that are not done."""
     for stage in chosen:
         if reason(stage, checked[stage], out):
             _launch(stage, checked[stage], out, options)
 
 
 def _check_inputs(checked: Mapping[str, NotebookParameters]) -> None:
-    """Refuse a stage whose input neither lies in its folder nor is made by a stage that runs before it."""
+    """Refuse a stage whose input is neither in its folder nor made by an earlier stage."""
     before: list[str] = []
     for stage, parameters in checked.items():
         if sentence := stages.missing(parameters, before):
@@ -125,7 +125,7 @@ def _check_inputs(checked: Mapping[str, NotebookParameters]) -> None:
 
 
 def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> None:
-    """Refuse, all at once, what takes time to find out: a model that does not exist, a batch that does not divide."""
+    """Refuse, all at once, mistakes that take time to find: an unknown model, a batch that does not divide."""
     problems = []
     for stage, parameters in checked.items():
         try:
@@ -143,11 +143,11 @@ def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> N
 
 
 def announcement(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
-    """What will run and about how long it takes here; without a GPU, a second of a training is measured for that."""
+    """What will run and about how long it takes here, measured on a second of training if there is no GPU."""
     trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
     if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
         return
-    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive: nothing is known of it
+    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive: its size is unknown
         return
     import torch
 
@@ -181,7 +181,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _bring_up_to_date(stage: str, checked: NotebookParameters, out: Path, options: str | None) -> None:
-    """Run a stage, unless it is done; options: by which its training is launched first."""
+    """Run a stage, unless it is done; options: launch its training with them first."""
     why = reason(stage, checked, out)
     if why is None:
         print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)

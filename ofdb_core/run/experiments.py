@@ -1,9 +1,9 @@
 """The experiments: one file each, params/<experiment>.yaml, and what each builds upon.
 
-    about: one line for `list`; where there is none, the title of the report is one
-    extends: 2d-ofdb-1k         # the experiment whose stages and values it has, too
-    stages: [4_pretrain]        # of these stages only some; left out: all
-    4_pretrain:                 # a stage, and what differs in it; `{}`: nothing
+    about: one line for `list`; without it, the title of the report
+    extends: 2d-ofdb-1k         # an experiment whose stages and values it has, too
+    stages: [4_pretrain]        # only these of its stages; left out: all
+    4_pretrain:                 # a stage, and its changed values; `{}`: none
       steps: 1000
     variants:                   # experiments that build upon this one, as NAME/longer; each of the same form
       longer:
@@ -11,7 +11,7 @@
 
 A variant builds upon the experiment around it, then upon what it extends; what both build upon counts once, below both.
 `shared.yaml` holds what several experiments extend, and no experiment. `--params DIR` names a folder of further
-files. Nothing here imports what takes long, so that listing and completing are quick.
+files. Nothing here imports slow modules, so that listing and completing are quick.
 """
 
 import os
@@ -37,7 +37,7 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment as its file has it, without what it builds upon; sections: stage -> parameter name -> value."""
+    """An experiment as in its file, without those it builds upon; sections: stage -> parameter name -> value."""
 
     name: str
     path: Path
@@ -48,7 +48,7 @@ class Experiment:
 
     @property
     def origin(self) -> str:
-        """Its file, below the project's folder (of the user's, its path), and which variant in it."""
+        """Its file (by its path, or below the project's folder) and the variant in it."""
         variant = self.name.partition("/")[2]
         return f"{_named(self.path)}{f' ({variant})' if variant else ''}"
 
@@ -67,7 +67,7 @@ def roots() -> list[Path]:
 
 
 def found() -> dict[str, Experiment]:
-    """Name -> experiment or variant, what is shared included; in order."""
+    """Name -> experiment or variant, in order, shared ones included."""
     every: dict[str, Experiment] = {}
     for root in roots():
         if not root.is_dir():
@@ -83,7 +83,7 @@ def found() -> dict[str, Experiment]:
 
 
 def _former(root: Path) -> str:
-    """What to do with a folder of the form of version 0.1.0, as the end of a sentence."""
+    """What to do with a folder in the form of version 0.1.0, as the end of a sentence."""
     old = next((path for path in root.glob("**/*.yaml")), None)
     return f"; {old} is of version 0.1.0: docs/commands.md says how it is written now" if old else ""
 
@@ -104,7 +104,7 @@ def mapping(path: Path) -> dict[str, Any]:
 
 
 def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment]:
-    """An experiment and its variants, from what a file or a part of it says."""
+    """An experiment and its variants, from the mapping of a file or of a part of it."""
 
     def refuse(key: str, sentence: str) -> UsageError:
         return UsageError(f"{_named(path)}: {name}: {key}: {sentence}")
@@ -137,7 +137,7 @@ def names(every: Experiments | None = None) -> list[str]:
 
 
 def require(name: str, every: Experiments, commands: Iterable[str] = ()) -> Experiment:
-    """An experiment; a UsageError with the one, or the command, that may be meant where there is none."""
+    """An experiment; if it does not exist, a UsageError names a similar one, or a command."""
     if name not in every:
         raise UsageError(f"{name}: no such experiment{nearest(name, [*every, *commands])}; {_known(every)}")
     return every[name]
@@ -150,7 +150,7 @@ def _known(every: Collection[str]) -> str:
 
 
 def lineage(name: str, every: Experiments | None = None) -> list[Experiment]:
-    """What an experiment builds upon, from the bottom up, each once, and itself."""
+    """The experiments that one builds upon, from the bottom up, each once, and itself."""
     line: list[Experiment] = []
     every = found() if every is None else every
 
@@ -172,7 +172,7 @@ def lineage(name: str, every: Experiments | None = None) -> list[Experiment]:
 
 
 def stages(name: str, every: Experiments | None = None) -> list[str]:
-    """The names of an experiment's stages, its own and those of what it builds upon, in order."""
+    """The names of an experiment's stages, its own and inherited ones, in order."""
     have: set[str] = set()
     for one in lineage(name, every):
         have |= one.sections.keys()

@@ -1,7 +1,7 @@
-"""What an experiment costs on this machine: time and disk of each stage, told before it runs.
+"""What an experiment costs on this machine: time and disk of each stage, measured before it runs.
 
-A family's stage writes a few categories. Of a training some steps are timed on random pixels, so nothing is drawn,
-loaded or downloaded for it. Its batches are prepared meanwhile: they cost time only where they are slower.
+A family's stage writes a few categories. A training does some steps on random pixels, so no data are drawn, loaded or
+downloaded for it. A real one prepares batches during its steps: they cost time only if they are slower.
 """
 
 import contextlib
@@ -37,8 +37,8 @@ STATE = 3  # times the weights: an optimizer such as AdamW keeps two more number
 # Stand-ins for data that are not downloaded: classes, images to train on, images to test on
 REAL = {"digits": (10, 1000, 797), "cifar10": (10, 50_000, 10_000), "cifar100": (100, 50_000, 10_000)}
 REAL["voc2012"] = (20, 13_609, 13_841)
-ARCHIVE = (1000, 1_281_167, 50_000)  # which is not opened: as ImageNet-1k
-UNKNOWN = 1000  # categories, where no stage of the experiment and no folder says how many
+ARCHIVE = (1000, 1_281_167, 50_000)  # an archive is not opened: as many as ImageNet-1k
+UNKNOWN = 1000  # categories, if no stage of the experiment and no folder says how many
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Cost:
 
 
 class _Work(NamedTuple):
-    """What a stage trains: a network of some classes, by a recipe that says its input.
+    """The work of a stage that trains: a network, its classes, and a recipe with its input.
 
     steps: of each training; evaluated: images that are only evaluated, in all trainings together.
     """
@@ -68,7 +68,7 @@ class _Work(NamedTuple):
 def costs(
     checked: Mapping[str, NotebookParameters], asked: Collection[str], *, draw: bool = True
 ) -> Iterator[tuple[str, Cost]]:
-    """Name and cost of the stages that are asked for, in order; nothing is left of the measuring.
+    """Name and cost of the stages that are asked for, in order; the measuring leaves no files.
 
     checked: the parameters of all stages of the experiment; draw: False leaves out what families' stages write.
     """
@@ -87,7 +87,7 @@ def costs(
 
 
 def _categories(checked: Mapping[str, NotebookParameters], parameters: NotebookParameters) -> int:
-    """How many categories a stage works on: its own number, or that of what it reads; 0 where nothing says it."""
+    """The number of a stage's categories: its own, or that of its input; 0 if unknown."""
     if own := getattr(parameters, "categories", None):
         return int(own)
     for name, other in checked.items():
@@ -99,7 +99,7 @@ def _categories(checked: Mapping[str, NotebookParameters], parameters: NotebookP
 def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, total: int) -> Cost:
     """The cost of writing `total` categories, by writing a few and then some into a folder."""
     assert stage.write
-    for name in parameters.inputs():  # what the experiment has and no stage before has written
+    for name in parameters.inputs():  # inputs that the experiment has and no stage before has written
         results = Folder(Path(parameters.out) / name)
         for path in (results.root, results.beside(manifests.MANIFEST)):
             if path.exists() and not (folder / path.name).exists():
@@ -135,7 +135,7 @@ def _of_a_training(parameters: Pretrain | Finetune, checked: Mapping[str, Notebo
 
 
 def _pretraining(parameters: Pretrain, checked: Mapping[str, NotebookParameters]) -> _Work:
-    """A pre-training: on the user's own data where they are a folder, else on a sample of each category."""
+    """A pre-training: on the user's own data if they are a folder, else on a sample of each category."""
     count = classes = _categories(checked, parameters) or UNKNOWN
     if parameters.data not in registry.sources() and Path(parameters.data).is_dir():
         samples = parameters.opened(parameters.data, Path(parameters.data))
@@ -162,7 +162,7 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
 
 
 def _seconds_an_image(network: torch.nn.Module, recipe: Pretrain | Finetune) -> float:
-    """How long an image takes in a step, forward, backward and optimizer: the median of about a second's steps."""
+    """Seconds for an image in a step (forward, backward, optimizer): the median of about a second's steps."""
     device, times = processes.state().device, [time.perf_counter()]
     size = min(recipe.batch_size, BATCH) if device.type == "cpu" else recipe.batch_size
     pixels = torch.rand(size, recipe.channels or 3, *[recipe.input_size or 0] * 2, device=device)
@@ -180,7 +180,7 @@ def _seconds_an_image(network: torch.nn.Module, recipe: Pretrain | Finetune) -> 
 
 
 def table(title: str, found: Iterable[tuple[str, Cost]], *, note: bool = False) -> Iterator[str]:
-    """The lines that tell the costs, each as soon as it is known, and their sum; note: the ledger keeps the sum."""
+    """The lines of the costs, each as soon as it is known, and their sum; note: keep the sum in the ledger."""
     yield f"{title}, on {provenance.machine()}:"
     every = []
     for name, cost in found:

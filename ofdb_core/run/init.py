@@ -1,4 +1,4 @@
-"""`ofdb init DIR`: a project of one's own, with the notebooks and parameter files that came with the package."""
+"""`ofdb init DIR`: a new project, with the notebooks and parameter files of the package."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ COPIED = ("notebooks/*.ipynb", "notebooks/*.md", "params/*.yaml")
 def run(place: str | Path) -> None:
     """Write the files that the folder lacks, and name those that differ from the package's.
 
-    Nothing is overwritten, so the same command brings what is new after an update of the package.
+    Nothing is overwritten, so after an update of the package the same command adds its new files.
     """
     root = Path(place).resolve()
     if root == project.SOURCE or root.is_relative_to(project.PACKAGE):
@@ -33,7 +33,7 @@ def _contents() -> dict[str, bytes]:
 
 
 def _written(path: Path, data: bytes) -> bool:
-    """Write a file unless there is one; whether it then holds these bytes."""
+    """Write a file unless it exists; return whether it holds these bytes."""
     if not path.exists():
         files.write_whole(path, data)
     return path.read_bytes() == data

@@ -44,7 +44,7 @@ def is_launched(source: Path) -> bool:
 
 
 def automatic(stages: Sequence[NotebookParameters]) -> str | None:
-    """The options that use as many GPUs of this machine as can share the stages' batches; None where that is one."""
+    """The options that use as many GPUs of this machine as can share the stages' batches; None if that is one."""
     import torch
 
     count = torch.cuda.device_count()
@@ -65,9 +65,9 @@ def _can_share(parameters: NotebookParameters, processes: int) -> bool:
 
 
 def check(options: str) -> argparse.Namespace:
-    """The `accelerate launch` options as accelerate's parser reads them; a UsageError where they cannot be meant.
+    """The `accelerate launch` options as accelerate's parser reads them; a UsageError if they cannot be meant.
 
-    What only accelerate and torch can tell, they say themselves when the training starts.
+    Other mistakes are refused by accelerate and torch when the training starts.
     """
     import torch
     from accelerate.commands.launch import launch_command_parser
@@ -115,9 +115,9 @@ def export(source: Path, parameters: dict[str, Any], path: Path) -> None:
 
 
 def run(script: Path, options: str) -> None:
-    """Start the script in processes, by `accelerate launch` options, and wait for them.
+    """Start the script in processes, with options of `accelerate launch`, and wait for them.
 
-    Raises LaunchError where one fails, and `signals.Continued` where they were asked to stop and saved their state.
+    Raises LaunchError if one fails, and `signals.Continued` if they were asked to stop and saved their state.
     """
     import torch
 
@@ -153,7 +153,7 @@ def _leave() -> None:
 
 
 def begin() -> None:
-    """In every process, first: only the main one prints, and an error says which process it is of."""
+    """Call this first in every process: only the main one prints, and an error names its process."""
     signals.die_with_parent()
     process = int(os.environ.get("RANK", 0))
     if process:
@@ -182,7 +182,7 @@ def main() -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", PATIENCE)
-    with signals.Stop():  # a process that accelerate starts directly has the signal too, and is waited for
+    with signals.Stop():  # a process that accelerate starts directly gets the signal too: wait for it
         try:
             launch()
         except SignalException:

@@ -1,6 +1,6 @@
 """What `cost` has measured on this machine, for `list`: <project>/data/costs.json.
 
-No result depends on the file. One of another machine, or one that cannot be read, is ignored.
+No result depends on the file. A file of another machine, or one that cannot be read, is ignored.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What `list` prints: the experiments, the parameters of some of them, or in what two of them differ."""
+"""What `list` prints: the experiments, the parameters of some of them, or the differences between two of them."""
 
 import shutil
 import sys
@@ -16,16 +16,16 @@ from ofdb_core.run.experiments import Experiment, Experiments
 HEAD = ("experiment", "done", "time here", "disk", "what it is")
 UNKNOWN = "?: `cost EXPERIMENT` measures it, in a minute or two"
 WIDEST = 44  # characters of a column
-TITLED = "6_report"  # the stage whose title says what an experiment is that has no `about`
+TITLED = "6_report"  # the stage whose title describes an experiment without `about`
 
 
 def width() -> int | None:
-    """The columns of the terminal; None where the output goes elsewhere, and lines are as long as they are."""
+    """The columns of the terminal; None if the output goes elsewhere: then no line is wrapped."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def overview(columns: int | None) -> str:
-    """A row for each experiment: its name, what is done, what it costs where that was measured, and what it is."""
+    """A row for each experiment: its name, what is done, what it costs if that was measured, and what it is."""
     every, prices = experiments.found(), ledger.read()
     costs = {name: (units.duration(price.seconds), units.size(price.kept)) for name, price in prices.items()}
     rows = [
@@ -47,7 +47,7 @@ def table(rows: Sequence[Sequence[str]], columns: int | None) -> str:
 
 
 def wrapped(first: str, text: str, columns: int | None) -> list[str]:
-    """The lines of a text that begins after `first`, within a width; one line where there is none to keep."""
+    """The lines of `first` and a text after it, within a width; one line if there is no width."""
     if columns is None or len(first + text) <= columns:
         return [(first + text).rstrip()]
     indent = " " * min(len(first), columns // 2)
@@ -59,7 +59,7 @@ def wrapped(first: str, text: str, columns: int | None) -> list[str]:
 
 
 def _about(one: Experiment) -> str:
-    """What an experiment is: as it says itself, or else the title of its report."""
+    """What an experiment is: its `about`, or else the title of its report."""
     return one.about or str(one.sections.get(TITLED, {}).get("title", ""))
 
 
@@ -75,7 +75,7 @@ def _done(name: str, every: Experiments) -> str:
 
 def parameters(names: Iterable[str], columns: int | None) -> Iterator[str]:
     """The lines that show all parameters of the named experiments: value, meaning, what is allowed, where it is set."""
-    from ofdb_core.run import parameter_files  # which takes longer than the overview
+    from ofdb_core.run import parameter_files  # slow to import, and the overview does not need it
 
     for name in names:
         chosen = parameter_files.notebooks(name)

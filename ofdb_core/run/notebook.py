@@ -1,4 +1,4 @@
-"""How one notebook is run: by papermill, in a kernel that is asked to save when the run is asked to stop."""
+"""Runs one notebook, by papermill, in a kernel that is asked to save when the run is asked to stop."""
 
 import logging
 import os
@@ -34,8 +34,8 @@ class _Echo:
 def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
     """Run a notebook file with these parameters (name -> value) and leave the executed one at `result`.
 
-    NotebookError where a cell fails or the kernel dies; signals.Continued where a training was asked to stop and saved
-    its state, or a batch system ended the run; KeyboardInterrupt where anything else was interrupted by Ctrl-C.
+    Raises NotebookError if a cell fails or the kernel dies; signals.Continued if a training was asked to stop and saved
+    its state, or a batch system ended the run; KeyboardInterrupt if Ctrl-C interrupted anything else.
     """
     import papermill
     from jupyter_client.manager import AsyncKernelManager
@@ -58,7 +58,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
 
         @default("ip")
         def _ip(self) -> str:
-            return f"{sockets}/kernel"  # of its own: kernels that start at once would take each other's names
+            return f"{sockets}/kernel"  # a folder for this kernel: others that start at once would take its names
 
     def stop() -> None:
         running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
@@ -67,7 +67,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         print("stopping: a training saves its state first; Ctrl-C again ends it at once", flush=True)
         os.killpg(running[0], signal.SIGINT)
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of what a shared notebook does not name
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of names that a shared notebook lacks
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("PYVISTA_JUPYTER_BACKEND", "static")
 
@@ -76,7 +76,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
             return signals.Continued(f"{notebook}: asked to stop; the same command goes on with what is done")
         return KeyboardInterrupt()
 
-    def begin_cell(**_: Any) -> None:  # between two cells a kernel does not hear of it
+    def begin_cell(**_: Any) -> None:  # a kernel ignores SIGINT between cells
         if stopped.asked:
             raise interrupted()
 

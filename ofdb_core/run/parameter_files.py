@@ -1,6 +1,6 @@
 """The parameters of an experiment's stages: defaults, what its files change, and what the command line changes.
 
-What an experiment builds upon says `experiments`; how values are written, and what of YAML is not taken, `plain_yaml`.
+See `experiments` for what an experiment builds upon, `plain_yaml` for how values are written.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ def selected(experiment: str, only: Collection[str]) -> list[str]:
 
 
 def settings(experiment: str, stage: str) -> dict[str, Setting]:
-    """Parameter name -> value and origin, of all parameters of a stage and of names that are none."""
+    """Parameter name -> value and origin, of all parameters of a stage, and of names that are no parameters."""
     parameters = stages.stages()[stage].parameters
     values, origins = parameters.defaults(), dict[str, str]()
     for one in experiments.lineage(experiment):
@@ -83,8 +83,8 @@ def checked(
 ) -> dict[str, NotebookParameters]:
     """Stage -> checked parameters, for the chosen stages.
 
-    overrides: (name, text) pairs, for the stages that are its `takers`; a path in it starts at the current folder, one
-    in a file at the project's. All mistakes of all stages are reported in one ParameterError, before anything runs.
+    overrides: (name, text) pairs, each for its `takers`; a path in a pair starts at the current folder, one in a file
+    at the project's. All mistakes of all stages are reported in one ParameterError, before anything runs.
     """
     classes = {stage: stages.stages()[stage].parameters for stage in chosen}
     problems, given = [], {stage: dict[str, Any]() for stage in chosen}

@@ -1,7 +1,7 @@
-"""The values of a parameter file and of `-p`: YAML by the rules of its version 1.2, without what can surprise or harm.
+"""The values of a parameter file and of `-p`: YAML 1.2, without its surprising and harmful parts.
 
-`yes` and `1:30` are text and `1e-3` is a number. A number is decimal: `010` and `0x10` are text, which a parameter that
-takes a number then refuses. There are no aliases, no tags, no name twice in a mapping, and bounds on size and depth.
+`yes` and `1:30` are text and `1e-3` is a number. Numbers are decimal: `010` and `0x10` are text, which a parameter
+for a number then refuses. Aliases, tags and a name twice in a mapping are refused; size and depth are bounded.
 """
 
 import re
@@ -25,7 +25,7 @@ TAG = "tag:yaml.org,2002:"
 
 
 def _number(text: str) -> int | float | None:
-    """The number that a text is, or None; a ValueError where it has so many digits that Python does not read them."""
+    """The number that a text is, or None; a ValueError if it has more digits than Python reads."""
     try:
         return int(text) if WHOLE.fullmatch(text) else float(text) if NUMBER.fullmatch(text) else None
     except ValueError as error:
@@ -33,7 +33,7 @@ def _number(text: str) -> int | float | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, with a composer that knows neither aliases nor tags, and a constructor of its own for single values."""
+    """PyYAML's loader, whose composer refuses aliases and tags, and with `single` to construct single values."""
 
     depth = 0
 
@@ -83,7 +83,7 @@ _Loader.yaml_constructors = {
 
 
 def parse(text: str | bytes) -> Any:
-    """The value of a text; a ValueError says in one line what it is not, and where."""
+    """The value of a text; a ValueError says in one line what is wrong, and where."""
     if len(text) > LARGEST:
         raise ValueError(f"{len(text):,} characters; at most {LARGEST:,} are allowed")
     try:
@@ -102,9 +102,9 @@ def parse(text: str | bytes) -> Any:
 def value_of(text: str, kind: Any) -> Any:
     """The value that `-p name text` gives to a parameter of an annotated type.
 
-    Text is taken as it was typed. null, true and false are what they say where the type has them, and a number is
-    decimal. Lists and mappings are YAML; a ValueError says what is wrong with it. What the type does not have stays
-    text, to be refused with the type's own sentence.
+    Text stays as it was typed. null, true and false have their meaning if the type allows them, and a number is
+    decimal. Lists and mappings are YAML; a ValueError says what is wrong with it. Anything else stays text, which the
+    type then refuses with its own sentence.
     """
     plain = arms(kind)
     if text in WORDS and type(WORDS[text]) in plain:

@@ -1,4 +1,4 @@
-"""Reasons to run a stage: it has not run, or what it depends on, or what it left, has changed."""
+"""Reasons to run a stage: it has not run, or its inputs, its code or its outputs have changed."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ CODE = "its code changed"
 
 
 def reason(stage: str, checked: NotebookParameters, out: Path) -> str | None:
-    """The first of the `reasons`; None where there is none."""
+    """The first of the `reasons`; None if there is none."""
     return next(reasons(stage, checked, out), None)
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of an experiment's file, from the types of the parameters, for editors that check while one types.
+"""The JSON Schema of an experiment's file, from the types of the parameters, for editors that check it during typing.
 
 `./run_all.sh schema > params/schema.json` writes it; the first line `# yaml-language-server: $schema=schema.json` of a
 file names it.
@@ -11,7 +11,7 @@ from ofdb_core.base.json_schema import Schema
 from ofdb_core.base.parameters import NotebookParameters, Parameters
 from ofdb_core.run import stages
 
-DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that yaml-language-server knows whole
+DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that yaml-language-server supports fully
 
 
 def schema() -> dict[str, Any]:
@@ -32,9 +32,9 @@ def _object(properties: dict[str, Schema], **more: Any) -> Schema:
 
 
 def _of_stage(parameters: type[NotebookParameters]) -> Schema:
-    """The schema of a stage's section; an entry of a mapping may have a name of its own, as live.patches."""
+    """The schema of a stage's section; an entry of a mapping may be a key by itself, such as live.patches."""
     properties = _properties(parameters)
-    properties.pop("out")  # which is the command's
+    properties.pop("out")  # the command sets it
     for name in list(properties):
         parts = parameters.entries(name)
         entries = [{f"{name}.{entry}": about for entry, about in _properties(part).items()} for part in parts]

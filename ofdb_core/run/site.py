@@ -25,7 +25,7 @@ FAMILIES = ("2d-ofdb-1k", "3d-ofdb-1k", "visualatom-1k", "1p-frac")  # experimen
 CATEGORIES = 1000  # of each
 TILE, PICTURES = 72, 4  # of the gallery: pixels of a tile, and the most tiles of a category
 LIST = ".site"  # in a site: the names of its files, a line each
-PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs", "results")  # what is laid out as it is
+PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs", "results")  # what is copied unchanged
 GROUP = re.compile(r"^\| \*\*(\w+)\*\* \| (.+) \|$", re.MULTILINE)  # of pages, in README.md
 LINK = re.compile(r"\[([^]]+)\]\(([\w./-]+)\.md\)")
 PICTURE = ("image/svg+xml", "image/png", "image/jpeg")  # what a page keeps of an output, beside its text
@@ -41,7 +41,7 @@ MADE = {"Use": ("run", "gallery", "live"), "Reference": ("reference",)}  # group
 def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
     """Build the site of a finished run in a folder; return its first page.
 
-    categories: of each family in the gallery. A UsageError where the run has no record, or the folder is somebody's.
+    categories: of each family in the gallery. A UsageError if the run has no record, or the folder is no site.
     """
     entries = record.read(run)
     if not entries:
@@ -62,7 +62,7 @@ def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
 
 
 def own_files(site: Path) -> list[str]:
-    """The files of a site that is to be built anew; a UsageError where a folder is something else."""
+    """The files of a site that is to be built anew; a UsageError if the folder is something else."""
     if (site / LIST).is_file():
         return (site / LIST).read_text(encoding="utf-8").splitlines()
     if site.exists() and (not site.is_dir() or any(site.iterdir())):
@@ -71,7 +71,7 @@ def own_files(site: Path) -> list[str]:
 
 
 def replace(site: Path, built: Path, before: list[str]) -> None:
-    """Put what was built in the place of the site's former files, and of nothing else."""
+    """Replace the site's former files, and nothing else, with what was built."""
     names = sorted(name for name, _ in files.walk(built, followlinks=False))
     for name in names:
         if files.inside(site, name).exists() and name not in before:
@@ -85,7 +85,7 @@ def replace(site: Path, built: Path, before: list[str]) -> None:
 
 
 def _lay_out(root: Path, run: Path, entries: dict[str, record.Entry], categories: int) -> None:
-    """Fill a folder with what Sphinx reads: the pages where they stand in the project, and those that are made."""
+    """Fill a folder with the input of Sphinx: the project's pages at their paths, and the generated ones."""
     for name in PAGES:
         source = project.SOURCE / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, _ready(root / name))
@@ -117,7 +117,7 @@ def _ready(path: Path) -> Path:
 
 
 def _page(title: str, words: str, folder: str, names: Iterable[str]) -> str:
-    """A page that leads to those of a folder."""
+    """A page that links to the pages of a folder."""
     return f"# {pages.escape(' '.join(title.split()))}\n\n{words}\n{_contents(f'{folder}/{name}' for name in names)}"
 
 
@@ -126,7 +126,7 @@ def _contents(names: Iterable[str], *options: str) -> str:
 
 
 def _index() -> str:
-    """README.md with the navigation: the pages in the groups that it has, and those that only the site has."""
+    """README.md with the navigation: its groups of pages, and the pages that only the site has."""
     text = (project.SOURCE / "README.md").read_text(encoding="utf-8")
     parts = [text]
     for group, links in GROUP.findall(text):
@@ -155,7 +155,7 @@ def _wings() -> list[str]:
 
 
 def _write_notebook(path: Path, target: Path) -> None:
-    """Copy an executed notebook with its pictures and words alone: no widget, HTML, script or path of this machine."""
+    """Copy an executed notebook with only its pictures and words: no widget, HTML, script or path of this machine."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
@@ -169,7 +169,7 @@ def _write_notebook(path: Path, target: Path) -> None:
 
 
 def _shown(data: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    """Of an output's forms, a picture and the text; of a widget the picture that it first had."""
+    """The picture and the text of an output; of a widget, its first picture."""
     shown = {kind: value for kind, value in data.items() if kind in PICTURE}
     if WIDGET in data and not shown and (picture := _picture(state, data[WIDGET]["model_id"])):
         shown = {"image/png": picture}
@@ -177,7 +177,7 @@ def _shown(data: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _picture(state: dict[str, Any], model: str) -> str:
-    """The first picture in a widget, a PNG as base64; empty where it has none."""
+    """The first picture in a widget, a PNG as base64; empty if it has none."""
     waiting, seen = [model], set[str]()
     while waiting:
         name = waiting.pop(0)
@@ -208,6 +208,6 @@ def _gallery(categories: int) -> str:
 
 
 def _explorer(run: Path) -> str:
-    """The explorer of the run's systems, or of the published ones where it has none in the plane."""
+    """The explorer of the run's systems, or of the published ones if it has none in the plane."""
     systems = gallery.systems(run, SYSTEMS) or gallery.systems(DATA / FAMILIES[0], SYSTEMS)
     return report.explorer_of(systems)

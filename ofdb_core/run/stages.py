@@ -1,4 +1,4 @@
-"""Every stage that an experiment may have, in order, and what each needs of those before it."""
+"""Every stage that an experiment may have, in order, and what each needs from earlier ones."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -34,7 +34,7 @@ def maker(name: str) -> str:
 
 
 def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str | None:
-    """The sentence that says what a stage lacks and what makes it, unless the stages `before` do; None: it has all."""
+    """A sentence that names a missing input and what makes it, unless the stages `before` do; None: all is there."""
     out = Path(parameters.out)
     if isinstance(parameters, Report):
         done = record.read(out).keys() - {stage.name for stage in LEARNING if stage.parameters is Report}
@@ -52,7 +52,7 @@ Given = TypeVar("Given", bound=NotebookParameters)
 
 
 def ready(parameters: Given) -> Given:
-    """The parameters of a notebook, where all that it reads is there; else a ValueError says what makes it."""
+    """The parameters of a notebook, if its inputs are there; else a ValueError says what makes them."""
     if sentence := missing(parameters):
         raise ValueError(sentence)
     return parameters

@@ -10,7 +10,7 @@ from ofdb_core.run.experiments import UsageError
 def check(root: str | Path) -> int:
     """Verify every data folder and every run's figures at or below root; print the problems, return their number."""
     root = Path(root)
-    verdicts: dict[Path, str | list[str]] = {}  # what is right, in a sentence, or the problems
+    verdicts: dict[Path, str | list[str]] = {}  # a sentence if all is right, or the problems
     for results in Folder.below(root):
         verdicts[results.root] = results.verify() or f"{len(results.manifest()['files'])} files, all as written"
     for path in sorted(root.rglob(record.FILE)):

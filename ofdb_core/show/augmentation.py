@@ -1,4 +1,4 @@
-"""What a recipe does to the images of a batch, in words, so that a notebook's remark speaks of what ran."""
+"""A recipe's augmentation in words, so that a notebook's remark matches what ran."""
 
 from ofdb_core.batches.recipe import BatchRecipe
 
@@ -6,7 +6,7 @@ from ofdb_core.batches.recipe import BatchRecipe
 def in_words(recipe: BatchRecipe) -> str:
     """A Markdown list: how training images are cropped, changed and mixed, and what share of them.
 
-    What the recipe leaves out is not in it.
+    Steps that the recipe leaves out are not in it.
     """
     low, high = recipe.crop_scale
     shares = {

@@ -79,7 +79,7 @@ def _rows(runs: Compared, part: Callable[[Entry], dict[str, Any]]) -> list[list[
 
 
 def curves(places: dict[str, Path], stage: str) -> dict[str, list[tables.Row]]:
-    """Run -> the log of its first training in a stage; without the runs that have none."""
+    """Run -> the log of its first training in a stage; runs without one are left out."""
     paths = {name: place / LOGS[stage] for name, place in places.items()}
     logs = {name: tables.read(path) for name, path in paths.items() if path.is_file()}
     return {

@@ -22,7 +22,7 @@ PUBLISHED = 1000  # categories of FractalDB-1k
 
 
 class Explorer(InBrowser):
-    """An explorer that starts with a 2D system. `system` is the one that it shows, and can be set.
+    """An explorer that starts with a 2D system. `system` is the one on show, and can be set.
 
     root: the folder of an experiment whose categories can be opened by number; own: the folder whose categories/ "save"
     writes to; settings: of the picture, as for `fractal_2d.indices`.

@@ -1,4 +1,4 @@
-"""The gallery: a page of all categories of a data set, sorted and filtered by what is measured on them.
+"""The gallery: a page of all categories of a data set, sorted and filtered by measured properties.
 
 The pictures are tiles of sprite sheets; js/gallery.js shows those in sight. Near-duplicates are found by the normalised
 correlation of thumbnails (`measures.likeness`).
@@ -28,7 +28,7 @@ from ofdb_core.formulas.ifs import IFS
 from ofdb_core.show import pages
 
 PAGE = "gallery.html"
-ALIKE = 0.9  # the correlation from which two categories count as near-duplicates at first
+ALIKE = 0.9  # the default for the least correlation of near-duplicates
 ACROSS = 16  # tiles of a sheet, in both directions
 QUALITY = 60  # of the sheets, lossy WebP
 OF_IMAGE: dict[str, tuple[Callable[[np.ndarray], float], str]] = {
@@ -61,7 +61,7 @@ class Packed(TypedDict):
 
 
 class Collection(TypedDict):
-    """What the gallery shows of a family; js/collection.js says what each part is."""
+    """What the gallery shows of a family; js/collection.js explains each part."""
 
     name: str
     title: str
@@ -81,10 +81,10 @@ class Collection(TypedDict):
 def collection(
     out: Path, family: Family, parameters: NotebookParameters | None = None, *, side: int = 64, pictures: int = 1
 ) -> Collection | None:
-    """What the gallery shows of a family's images in an experiment's folder; None where they are missing or unfinished.
+    """What the gallery shows of a family's images in an experiment's folder; None if they are missing or unfinished.
 
-    parameters: those that the images were drawn with, for properties that depend on them; side: pixels of a tile;
-    pictures: tiles of a category at most; there are no more than it has images.
+    parameters: those of the images, for properties that depend on them; side: pixels of a tile; pictures: the most
+    tiles of a category, one for each image.
     """
     root = out / next(source.folder for source in family.sources if not source.live)
     if not Folder(root).is_complete():
@@ -176,7 +176,7 @@ def _systems(out: Path, family: Family, classes: list[str]) -> list[IFS]:
 
 
 def systems(out: Path, most: int) -> list[list[list[float]]]:
-    """The tables of the 2D systems of an experiment's folder, as the explorer takes them; most: how many of them."""
+    """The tables of the 2D systems of an experiment's folder, as the explorer takes them, at most `most`."""
     for root in _stored(out, registry.sources().values()):
         found = [system for _, system in ifs.load_folder(root)[:most]]
         if found[0].d == 2:
@@ -193,11 +193,11 @@ def _packed(systems: list[IFS]) -> Packed | None:
 
 
 def _drawn(parameters: NotebookParameters | None) -> dict[str, Any] | None:
-    """How the images were drawn, as the explorer's settings; None where it cannot draw so, or it is not known."""
+    """The explorer's settings for the images; None if they are unknown or it cannot draw so."""
     drawing: dict[str, Any] = getattr(parameters, "drawing", dict)()
     explorable = isinstance(
         drawing.get("weight"), int | float
-    )  # the explorer knows one weight, not one of each coefficient
+    )  # the explorer has one weight, not one for each coefficient
     return {**drawing, "seed": parameters.seed} if explorable and isinstance(parameters, StageParameters) else None
 
 
@@ -215,7 +215,7 @@ def of_run(out: Path, entries: Mapping[str, Entry], **look: int) -> list[Collect
 
 
 def of_folder(out: Path, drawn: Mapping[str, NotebookParameters], **look: int) -> list[Collection]:
-    """As `of_run`; drawn: name of a family -> the parameters of its images, where they are known."""
+    """As `of_run`; drawn: name of a family -> the parameters of its images, if known."""
     found = (collection(out, family, drawn.get(family.name), **look) for family in registry.families().values())
     return [each for each in found if each]
 
@@ -267,7 +267,7 @@ def widget(out: Path, entries: Mapping[str, Entry]) -> Any:
 
 
 def write(out: Path, title: str, entries: Mapping[str, Entry]) -> Path | None:
-    """Write gallery.html into an experiment's folder; None where it has no images."""
+    """Write gallery.html into an experiment's folder; None if it has no images."""
     if not (collections := of_run(out, entries)):
         return None
     files.write_whole(out / PAGE, page(title, collections))

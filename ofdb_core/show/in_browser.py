@@ -10,7 +10,7 @@ STYLE = Path(__file__).with_name("explorer.css")
 
 
 class InBrowser(anywidget.AnyWidget):
-    """A widget that shows a still picture where its notebook is read without a kernel."""
+    """A widget that shows a still picture if its notebook is read without a kernel."""
 
     _css = STYLE
 

@@ -1,4 +1,4 @@
-"""HTML pages of one look, each a file that needs no other: styles, pictures, data and JavaScript (js/) are inside."""
+"""HTML pages in one style, each a single file with its styles, pictures, data and JavaScript (js/)."""
 
 import base64
 import html
@@ -80,7 +80,7 @@ def as_json(value: Any) -> str:
 
 
 def table(rows: Iterable[Sequence[object]], heads: Sequence[str] = ()) -> Text:
-    """Rows of plain words or numbers, the first of each its heading. A table too wide for a phone scrolls by itself."""
+    """Rows of plain words or numbers, the first cell as heading. A table too wide for a phone scrolls by itself."""
     top = f"<thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in heads)}</tr></thead>" if heads else ""
     lines = "".join(f"<tr><th>{escape(first)}</th>{_cells(rest)}</tr>" for first, *rest in rows)
     return f'<div class="scroll"><table>{top}<tbody>{lines}</tbody></table></div>'

@@ -21,14 +21,14 @@ Size = tuple[float, float]  # width and height of one of the axes, in inches
 
 Given = ParamSpec("Given")
 
-MOSAIC, TILE = 1500, (10, 64)  # pixels of a sheet of all pictures, each side at most, and of each of them
+MOSAIC, TILE = 1500, (10, 64)  # pixels, each side: the largest mosaic; its smallest and largest tile
 
 ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
-INK = "#767676"  # of text and axes: read as well on white as on black, since a figure's background is see-through
+INK = "#767676"  # of text and axes: legible on white and on black, since a figure's background is transparent
 
 
 def _as_written(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
-    """The function, whose figures have our ink, and in which a name with dollar signs is a name and no formula."""
+    """The function, with text and axes of its figures in `INK`, and dollar signs in names taken literally."""
     inks: Any = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
 
     @functools.wraps(draw)
@@ -84,7 +84,7 @@ def sheet(
 
 @_as_written
 def mosaic(samples: Samples) -> Figure:
-    """A sheet of one picture of every class, or of as many as are seen with `TILE` pixels in `MOSAIC`."""
+    """A sheet of one picture of every class, or of as many classes as fit as tiles of `TILE` into `MOSAIC`."""
     chosen = np.unique(samples.labels, return_index=True)[1]
     columns = int(np.ceil(np.sqrt(len(chosen))))
     tile = int(np.clip(MOSAIC // columns, *TILE))
@@ -133,7 +133,7 @@ def histogram(
     title: str,
     log: bool = True,
 ) -> Figure:
-    """How a score is distributed below and from a threshold, an edge of the bins; names: of those two parts."""
+    """The distribution of a score; the threshold is an edge of the bins; names: of the parts below and from it."""
     figure, (axis,) = _charts(1, (7, 3), title)
     values = np.asarray(values)
     low, high = min(values.min(), threshold), max(values.max(), threshold)
@@ -162,7 +162,7 @@ def line(
     title: str,
     slope: Sequence[float] | np.ndarray | None = None,
 ) -> Figure:
-    """Points and, where given, a straight line (slope, intercept) through them."""
+    """Points and, if `slope` is there, a straight line (slope, intercept) through them."""
     figure, (axis,) = _charts(1, (5, 3.2), title)
     axis.plot(x, y, "o", color=ACCENT)
     if slope is not None:
@@ -173,14 +173,14 @@ def line(
 
 
 def _legend(drawn: Any, **how: Any) -> None:
-    """The legend of a figure or of one of its axes, where anything has a label ("" and "_a" are none to matplotlib)."""
+    """The legend of a figure or of one of its axes, if anything has a label ("" and "_a" are none to matplotlib)."""
     axes = drawn.axes if isinstance(drawn, Figure) else [drawn]
     if any(axis.get_legend_handles_labels()[1] for axis in axes):
         drawn.legend(frameon=False, **how)
 
 
 def _look(i: int) -> dict[str, Any]:
-    """The style of the i-th curve: pre-trained and from scratch alternate in colour, and such a pair shares a line."""
+    """The style of the i-th curve: pre-trained and from scratch alternate in colour; each pair shares a line style."""
     return {"color": (ACCENT, OTHER)[i % 2], "linestyle": ("-", "--", ":", "-.")[i // 2 % 4], "linewidth": 1.5}
 
 

@@ -11,9 +11,9 @@ from ofdb_core.base.record import Check, Entry, Figure, Run
 from ofdb_core.families import registry
 from ofdb_core.show import gallery, pages, plot
 
-OUTCOME = "5_finetune_comparison"  # the figure that shows what came of it
+OUTCOME = "5_finetune_comparison"  # the figure that shows the outcome
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
-AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # whose numbers say what came of it, the first one that ran
+AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # the first of these that ran supplies the outcome's numbers
 MOST_SYSTEMS = 1000  # in the explorer
 EXPLORE = (
     '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
@@ -25,12 +25,12 @@ const mine = async (number) => {
   return data[number];
 };
 mount(document.getElementById("explorer"), {system: data[0], mine});"""
-WIDE = 2.0  # times as wide as high
-MOST_NUMBERS = 4  # of them, the others stand with their notebook
+WIDE = 2.0  # the ratio of width to height
+MOST_NUMBERS = 4  # of the outcome; the others are with their notebook
 
 
 def embedded(out: Path, figure: Figure) -> str:
-    """A figure as text, as a page holds a picture; a ValueError where the file is not the one that was drawn."""
+    """A figure as text for a page; a ValueError if the file is not the one that was drawn."""
     data = record.picture(out, figure)
     if data is None:
         raise ValueError(f"{out / figure['file']}: missing or not as it was drawn; run its notebook again")
@@ -90,7 +90,7 @@ class Report(NotebookParameters):
 
 
 def heading(stage: str) -> str:
-    """The first line of a stage's notebook, in which it says what it is about; of a shared one, the family's title."""
+    """The title of a stage: the first line of its notebook or, if that is shared, the family's title."""
     path = provenance.notebook_of(stage)
     if path.stem != stage:
         titles = {own.name: family.title for family in registry.families().values() for own in family.stages}
@@ -100,7 +100,7 @@ def heading(stage: str) -> str:
 
 
 def leading(names: Iterable[str]) -> list[str]:
-    """Of the names of figures, those that open the report: what came of it, and the data of each family in it."""
+    """The names of the figures that open the report: the outcome, and the data of each family in it."""
     names, covers = set(names), [family.cover for family in registry.families().values()]
     return [name for name in (OUTCOME, *covers) if name in names]
 
@@ -111,7 +111,7 @@ def _seconds(entry: Entry) -> float:
 
 
 def _took(entry: Entry) -> str:
-    return units.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # which is written before it has ended
+    return units.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # written before its end
 
 
 def _ran(entries: dict[str, Entry]) -> str:
@@ -135,10 +135,10 @@ def _ran(entries: dict[str, Entry]) -> str:
 
 
 def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = None, *, explorer: bool = False) -> str:
-    """The page as text: what came of it, what ran, each notebook.
+    """The page as text: the outcome, what ran, each notebook.
 
-    out: the experiment's folder; entries: notebook -> its record; beside: the gallery's file, where there is one;
-    explorer: with one of the run's 2D systems, where it has any.
+    out: the experiment's folder; entries: notebook -> its record; beside: the gallery's file, if there is one;
+    explorer: include that of the run's 2D systems, if it has any.
     """
     figures = {Path(figure["file"]).stem: figure for entry in entries.values() for figure in entry["figures"]}
     above = [figures[name] for name in leading(figures)]
@@ -168,15 +168,15 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
 
 
 def explorer_of(systems: list[list[list[float]]]) -> pages.Text:
-    """The explorer as a part of any page; systems: the table of each, which its reader chooses by number."""
+    """The explorer as a part of any page; systems: their tables; the reader chooses one by number."""
     live = pages.script(["explorer.js"], EXPLORED, systems)
     return f'<style>{pages.own("explorer.css")}</style>{EXPLORE}<div id="explorer"></div>{live}'
 
 
 def write(run: Run, title: str) -> Path:
-    """Write report.html into the run's folder, with the run itself in its place among the others; return its path.
+    """Write report.html, with the run's own entry, into its folder; return its path.
 
-    Beside it gallery.html, where the run has images.
+    Write gallery.html beside it, if the run has images.
     """
     before = {name: entry for name, entry in sorted(record.read(run.folder).items()) if name < run.notebook}
     entries = {**before, run.notebook: run.entry}

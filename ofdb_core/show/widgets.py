@@ -26,7 +26,7 @@ WIDE = widgets.Layout(width="330px")
 def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
     """Controls for a family, a category and its parameters, beside the picture, which is drawn again at each change.
 
-    The family's class of parameters says which controls there are; they start at the values of the published set.
+    The controls are those of the family's parameters; they start at the values of the published set.
     """
     options = [(family.title, family) for family in families.values()]
     choice = widgets.Dropdown(options=options, description="family", tooltip="the kind of images", layout=WIDE)
@@ -40,7 +40,7 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
             parameters = family.example(**{name: _value(control) for name, control in controls.items()})
             picture.value = png.of(family.picture(parameters, number.value))
             words.value = f"{family.title}, category {number.value}"
-        except (ValueError, MemoryError) as error:  # the picture before it stays
+        except (ValueError, MemoryError) as error:  # keep the last picture
             words.value = f"<span role='alert'>{html.escape(str(error))}</span>"
 
     def choose(_: Any = None) -> None:
@@ -74,7 +74,7 @@ def _control(name: str, kind: Any, value: Any, comment: str) -> Any:
 
 
 def _value(control: Any) -> Any:
-    """The value of a control; a ValueError that names it where its text is not JSON."""
+    """The value of a control; a ValueError that names it if its text is not JSON."""
     if not isinstance(control, widgets.Text):
         return control.value
     try:
@@ -107,7 +107,7 @@ def viewer(points: np.ndarray) -> Any:
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     if subprocess.run([sys.executable, "-c", PROBE], capture_output=True).returncode:
         return Markdown(NO_OPENGL)
-    # pyvista would start it, and it would download another viewer than the one that is shown
+    # pyvista would start it, and it would download a viewer that is not used here
     sys.modules.setdefault("trame_vtklocal", None)  # type: ignore[arg-type]
     import pyvista
 

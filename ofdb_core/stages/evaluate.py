@@ -1,7 +1,7 @@
 """Evaluation alone: any checkpoint on any data set.
 
-What it leaves in <out>/evaluation: predictions.csv (file, class, predicted class and its probability, by the head and,
-where asked for, by the nearest neighbours, which have none), confusion.csv and classes.csv (accuracy of each class).
+It writes to <out>/evaluation: predictions.csv (file, class and predicted class, by the head, with its probability, and,
+if asked for, by the nearest neighbours), confusion.csv and classes.csv (accuracy of each class).
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ NAMES = ("by", "file", "class", "predicted")  # columns of names
 
 @dataclass(frozen=True)
 class Start:
-    """What an evaluation starts from: images to evaluate on, those that neighbours come from, checkpoint and hashes.
+    """What an evaluation starts from: images to evaluate on, images for the neighbours, checkpoint and hashes.
 
-    inference: the parameters, with what the checkpoint says in place of None.
+    inference: the parameters, with the checkpoint's values in place of None.
     """
 
     images: Images
@@ -37,7 +37,7 @@ class Start:
 
 
 def _data(parameters: Evaluate) -> tuple[Images | None, Images, str]:
-    """Images to learn the neighbours from, if there are any, images to evaluate on, and their fingerprint."""
+    """Images for the neighbours, if any, images to evaluate on, and their fingerprint."""
     place = Path(parameters.out) / parameters.data
     if parameters.data in registry.sources() or (place.is_dir() and not (place / "train").is_dir()):
         return None, Images.from_folder(place), processes.shared(lambda: folder.fingerprint(place))
@@ -47,7 +47,7 @@ def _data(parameters: Evaluate) -> tuple[Images | None, Images, str]:
 
 
 def start(parameters: Evaluate) -> Start:
-    """Open data and checkpoint; a ValueError where they do not suit."""
+    """Open data and checkpoint; a ValueError if they do not fit."""
     path = parameters.checkpoint_path()
     shape = {"input_size": parameters.input_size, "channels": parameters.channels}
     opened = Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
@@ -63,8 +63,8 @@ def start(parameters: Evaluate) -> Start:
 def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     """Evaluate in <out>/evaluation; return the rows of predictions.csv and of classes.csv.
 
-    A head whose classes are not those of the data says nothing about them: then only the neighbours are asked, and it
-    is a ValueError where they are not either.
+    If the head's classes are not those of the data, only the neighbours predict; if they are not asked for, that is a
+    ValueError.
     """
     root = Path(parameters.out) / "evaluation"
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
@@ -75,7 +75,7 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
 
 
 def _predictions(parameters: Evaluate, given: Start) -> dict[str, Guesses]:
-    """Predicted classes of the images, by the head and by the neighbours, as far as they can be asked."""
+    """Predicted classes of the images, by the head if its classes fit, and by the neighbours if asked for."""
     images, known = given.images, given.checkpoint.facts.get("classes")
     model, left = given.checkpoint.network()
     for line in left:

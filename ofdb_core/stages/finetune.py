@@ -1,10 +1,9 @@
 """Fine-tuning: the pre-trained network and the same network from scratch learn real images, on equal terms.
 
-Both get the same recipe, images, order and augmentation; they differ in the weights that they start from. What it
-leaves in <out>/finetune: results.csv (a row a training), log.csv, evaluations.csv (accuracy on the way),
-predictions.csv (of each training, last and best: file, class, predicted class and its probability), confusion.csv (of
-the last), classes.csv (accuracy of each class) and, where they are kept, the last and the best weights of each training
-with a model card.
+Both get the same recipe, images, order and augmentation; they differ in the weights that they start from. It writes to
+<out>/finetune: results.csv (a row a training), log.csv, evaluations.csv (accuracy during training), predictions.csv (of
+each training, last and best: file, class, predicted class and its probability), confusion.csv (of the last),
+classes.csv (accuracy of each class) and, if kept, the last and the best weights of each training with a model card.
 """
 
 import functools
@@ -45,7 +44,7 @@ NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictio
 class Start:
     """What a comparison starts from: images to train on and to test on, the checkpoint, and the hashes of both.
 
-    recipe: the parameters, with what the checkpoint says of its network in place of None.
+    recipe: the parameters, with the values of the checkpoint's network in place of None.
     """
 
     train: Images
@@ -57,7 +56,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a comparison: from where it starts, with how many images a class (0: all), and which repeat."""
+    """One training of a comparison: its start, its images a class (0: all), and its repeat."""
 
     start: str
     shots: int
@@ -65,18 +64,18 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """In the tables."""
+        """Its name in the tables."""
         return f"{self.start}, {self.shots or 'all'} a class, repeat {self.repeat}"
 
     @property
     def file(self) -> str:
-        """In the names of folders."""
+        """Its name in folder names."""
         return f"{self.start.replace(' ', '-')}_{self.shots or 'all'}_{self.repeat}"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training: the model, its log, the evaluations on the way, and its row of results.csv."""
+    """The outcome of a training: the model, its log, its evaluations, and its row of results.csv."""
 
     model: nn.Module
     log: list[Row]
@@ -92,7 +91,7 @@ def trials(parameters: Finetune) -> list[Trial]:
 
 
 def checkpoint_of(parameters: Finetune) -> Checkpoint:
-    """The checkpoint, with what the parameters say of its network."""
+    """The checkpoint, with the network that the parameters describe."""
     path, shape = parameters.checkpoint_path(), {"input_size": parameters.input_size, "channels": parameters.channels}
     return Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
 
@@ -110,9 +109,9 @@ def _require_several(data: str, classes: list[str]) -> None:
 
 
 def check(parameters: Finetune) -> None:
-    """A ValueError where data or checkpoint cannot be used; what must be downloaded for that is.
+    """Raise ValueError if data or checkpoint cannot be used; download what this needs.
 
-    Of a folder only names of classes are looked at, unless a training is as long as epochs of all its images.
+    In a folder, only the names of classes are read, unless the length of a training is in epochs of all its images.
     """
     loop.check(parameters)
     classes = real_images.classes_of(parameters.data, parameters.data_root, shots=max(parameters.shots))
@@ -125,7 +124,7 @@ def check(parameters: Finetune) -> None:
 
 
 def start(parameters: Finetune) -> Start:
-    """Open data and checkpoint; the main process fetches what is to be fetched."""
+    """Open data and checkpoint; the main process downloads what is missing."""
     train, test = _images(parameters)
     opened = checkpoint_of(parameters)
     hashes = processes.shared(lambda: [weights.fingerprint(opened.path), real_images.fingerprint(parameters.data)])
@@ -136,13 +135,13 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     """Fine-tune once for each start, number of shots and repeat, in <out>/finetune; return results.csv's rows.
 
     A row has start, shots (images a class, 0: all), repeat, accuracy (share of the test images, at the end),
-    best_accuracy and best_step (of the evaluations on the way; chosen by test images, as the original does), knn (by
-    the features before fine-tuning, where asked for) and name, which is the training's column in predictions.csv. A
-    folder that holds the same comparison, finished, is read instead, and an unfinished one is gone on with.
+    best_accuracy and best_step (of all evaluations; chosen by test images, as in the original), knn (by the features
+    before fine-tuning, if asked for) and name, which predictions.csv has too. A finished folder of the same comparison
+    is read instead, and an unfinished one is continued.
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
     identity = {**given.recipe.makes(), "source": given.fingerprint}
-    head = header(identity, _compare, license=None)  # the images have theirs
+    head = header(identity, _compare, license=None)  # the images have their own
     compare_all = functools.partial(_compare, given.recipe, given, states, head)
     processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")
@@ -151,8 +150,8 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
 def _compare(recipe: Finetune, given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on the speed of each training.
 
-    One training at a time is in memory. Weights that are kept, the last and the best of each training, are laid down by
-    the main process beside the training's states, and moved to the folder at the end.
+    One training at a time is in memory. The main process writes the weights to keep, the last and the best of each
+    training, beside the training's states, and moves them to the folder at the end.
     """
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     files: processes.Contents = {}
@@ -182,7 +181,7 @@ def _tables(trained: Trained, test: Images) -> dict[str, list[Row]]:
 
 
 def _train(recipe: Finetune, trial: Trial, given: Start, store: checkpoint.Store) -> Trained:
-    """Do one training of a comparison, or go on with it."""
+    """Do or continue one training of a comparison."""
     seed = recipe.seed + trial.repeat
     few = given.train.few_shot(trial.shots, seed=seed)
     recipe = recipe.of_samples(len(few))
@@ -225,7 +224,7 @@ def _neighbours(recipe: Finetune, model: nn.Module, train: Images, test: Images)
 def _weights(
     recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: checkpoint.Store
 ) -> processes.Contents:
-    """The last (model) and best weights of a training, laid down in its store, config.json and model card, by name."""
+    """By name: the last (model) and best weights of a training, kept in its store, config.json and model card."""
     model, row = trained.model, trained.row
     facts = {**given.checkpoint.shape, **weights.seen(recipe), "classes": given.test.classes}
     weights_hash, data = given.fingerprint
@@ -256,7 +255,7 @@ def _weights(
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tables that a comparison has left, arranged for figures and for the record."""
+    """The tables of a comparison, arranged for figures and for the record."""
 
     parameters: Finetune
     results: list[Row]
@@ -268,7 +267,7 @@ class Comparison:
 
     @property
     def outdated(self) -> bool:
-        """Whether the code that made the tables is not today's."""
+        """Whether earlier code made the tables."""
         return Folder(self.root).manifest()["code"] != provenance.code_version(_compare)
 
     def table(self, name: str) -> list[Row]:
@@ -276,12 +275,12 @@ class Comparison:
         return tables.read(self.root / f"{name}.csv")
 
     def first_repeat(self, name: str, trainings: int | None = None) -> dict[str, list[Row]]:
-        """The rows of <name>.csv of each training of the first repeat, or only of the first n trainings."""
+        """Training -> its rows of <name>.csv, for the first repeat, or for only its first n trainings."""
         rows, names = self.table(name), [row["name"] for row in self.results if row["repeat"] == 0]
         return {training: [row for row in rows if row["name"] == training] for training in names[:trainings]}
 
     def values(self, column: str, start: str, shots: int) -> list[float]:
-        """A column of results.csv for one start and number of shots, a value a repeat; empty where it is not told."""
+        """A column of results.csv for one start and number of shots, a value a repeat; empty if there is none."""
         values = [row[column] for row in self.results if (row["start"], row["shots"]) == (start, shots)]
         return [] if "" in values else values
 
@@ -306,7 +305,7 @@ class Comparison:
         return last | {f"{row['name']} (best)": row["best_accuracy"] for row in self.results}
 
     def headline(self) -> str:
-        """What came of it, in a sentence: of the fewest images a class, as there pre-training matters most."""
+        """The outcome in a sentence, for the fewest images a class: there pre-training matters most."""
         given = self.parameters
         shots = min(given.shots, key=lambda count: count or np.inf)
         means = {start: np.mean(self.values("accuracy", start, shots)) for start in given.starts}

@@ -1,9 +1,9 @@
-"""Augmented batches with their targets, for a training loop of one's own.
+"""Augmented batches with their targets, for your own training loop.
 
     for images, targets in loader.batches("photos", epochs=3, batch_size=32, input_size=64):
         ...
 
-What is not named is as published: the defaults of `recipes.Pretrain`. It works in any folder.
+Parameters that you leave out are as published: the defaults of `recipes.Pretrain`. It works in any folder.
 """
 
 import os
@@ -20,7 +20,7 @@ from ofdb_core.stages.recipes import Pretrain
 
 
 class Loader:
-    """The batches of a recipe, one a step, from the first in each iteration.
+    """The batches of a recipe, one a step; each iteration begins with the first.
 
     classes: their names, in the order of the targets' columns; recipe: all parameters. A batch is a pair of images
     (B, C, S, S) float32, normalised, and targets (B, classes) float32: shares, since samples are mixed and labels
@@ -30,7 +30,7 @@ class Loader:
     def __init__(self, recipe: Pretrain, device: str | torch.device) -> None:
         try:
             torch.empty(0, device=device)
-        except (AssertionError, RuntimeError) as error:  # the one of a torch without CUDA, the other without a GPU
+        except (AssertionError, RuntimeError) as error:  # the first from a torch without CUDA, the second without a GPU
             raise ValueError(f"device: {device} cannot be used here ({error})") from error
         given = pretrain.start(recipe)
         self.recipe, self.classes, self._device = given.recipe, given.samples.classes, device
@@ -46,8 +46,8 @@ class Loader:
 def batches(data: str | os.PathLike[str], *, device: str | torch.device = "cpu", **values: Any) -> Loader:
     """The batches of a folder or archive <class>/<file>, or of a folder of systems (samples="live").
 
-    values: parameters of a pre-training, as steps or epochs, batch_size, input_size, seed and loader_workers. A value
-    that cannot be used is a ValueError that names it.
+    values: parameters of a pre-training, such as steps or epochs, batch_size, input_size, seed and loader_workers. A
+    value that cannot be used is a ValueError that names it.
     """
     wanted = Pretrain.layered({**Pretrain.defaults(), "warmup_steps": 0}, {**values, "data": os.fspath(data)})
     return Loader(Pretrain.of(Pretrain.located(wanted)), device)

@@ -1,8 +1,7 @@
 """Pre-training: a network learns to tell the categories of a data set apart, one sample for each.
 
-What it leaves in <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones)
-with config.json, by which timm and transformers load it, its model card, log.csv and predictions.csv (of the
-un-augmented samples).
+It writes to <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones), its
+config.json for timm and transformers, its model card, log.csv and predictions.csv (of the un-augmented samples).
 """
 
 import functools
@@ -27,7 +26,7 @@ from ofdb_core.training.milestones import Milestones
 
 @dataclass(frozen=True)
 class Start:
-    """What a pre-training starts from: its samples, the fingerprint of where they lie, and the recipe in steps."""
+    """What a pre-training starts from: its samples, the fingerprint of their files, and the recipe in steps."""
 
     samples: Samples
     fingerprint: str
@@ -38,7 +37,7 @@ class Start:
 class Outcome:
     """The result: the log's rows, predictions (n,) int64 of the samples, the speed, and the code that made it.
 
-    outdated: whether that code is not today's.
+    outdated: whether that is earlier code.
     """
 
     log: list[Row]
@@ -59,7 +58,7 @@ class Outcome:
 
 
 def check(parameters: Pretrain) -> None:
-    """A ValueError where this machine cannot train so, where there is no such model, or the user's data do not suit."""
+    """Raise ValueError if this machine cannot train so, the model does not exist, or the user's data do not fit."""
     loop.check(parameters)
     networks.check_model(
         parameters.model,
@@ -71,7 +70,7 @@ def check(parameters: Pretrain) -> None:
 
 
 def start(parameters: Pretrain) -> Start:
-    """Open the data; an archive is unpacked by the main process first. A ValueError where nothing can be learned."""
+    """Open the data; an archive is unpacked by the main process first. A ValueError if nothing can be learned."""
     place = Path(parameters.out) / parameters.data
     if archive.is_archive(place):
         with processes.state().main_process_first():
@@ -86,11 +85,11 @@ def start(parameters: Pretrain) -> Start:
 def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     """Train in <out>/pretrain.
 
-    A folder that holds the finished training of the same recipe and samples is read instead, and an unfinished one is
-    gone on with. Every process of a training on several devices calls this.
+    A finished training of the same recipe and samples is read instead, and an unfinished one is continued. Every
+    process of a training on several devices calls this.
     """
     root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
-    own = LICENSE if parameters.data in registry.sources() else None  # None: a user's images have theirs
+    own = LICENSE if parameters.data in registry.sources() else None  # None: a user's images have their own
     identity = {**parameters.makes(), "source": given.fingerprint}
     head = header(identity, _train, *parameters.code(), license=own)
     train = functools.partial(_train, given.samples, given.recipe, states, head)

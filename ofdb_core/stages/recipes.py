@@ -1,4 +1,4 @@
-"""The parameters of pre-training, fine-tuning and evaluation; light, so that a mistake is refused at once."""
+"""The parameters of pre-training, fine-tuning and evaluation; quick to import, so that a mistake is refused at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -67,7 +67,7 @@ class Pretrain(StageParameters, Course, Drawing):
         return (self.source().opens,)
 
     def __post_init__(self) -> None:
-        """Checks, and fills `live` with the defaults of what is not said there, so that a record holds all."""
+        """Check, and add the defaults of `live` to it, so that a record holds all values."""
         super().__post_init__()
         if self.samples == "live" and (draws := self.draws(self.source())):
             object.__setattr__(self, "live", draws.values())
@@ -84,7 +84,7 @@ class Pretrain(StageParameters, Course, Drawing):
     def required_accuracy(self, classes: int) -> float:
         """The accuracy on its own categories that a training must reach: `required_gain` times chance.
 
-        Of so few classes that this would be more, half the way from chance to all of them is enough.
+        With few classes that may be too much: then half the way from chance to 1 is enough.
         """
         chance = 1 / classes
         return min(self.required_gain * chance, (1 + chance) / 2)
@@ -96,7 +96,7 @@ class Pretrain(StageParameters, Course, Drawing):
         if self.data in registry.sources() or Path(self.data).is_dir():
             try:
                 yield from self.misfits(self.data, self.source())
-            except (ValueError, OSError) as error:  # files of the user's that cannot be read
+            except (ValueError, OSError) as error:  # a file of the user's cannot be read
                 yield f"data: {error}"
         elif not archive.is_archive(self.data):
             yield f"data: {self.data!r} is neither a folder or archive nor one of {', '.join(registry.sources())}"
@@ -120,13 +120,13 @@ class _Start(NotebookParameters):
 
     @classmethod
     def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
-        """As in any stage; a folder may stand behind local-dir:, as timm wants it."""
+        """As in any stage; a folder may follow local-dir:, as in timm."""
         path = values.get("checkpoint")
         plain = path.removeprefix(places.FOLDER) if isinstance(path, str) else path
         return super().located({**values, **({"checkpoint": plain} if "checkpoint" in values else {})}, base)
 
     def checkpoint_path(self) -> str:
-        """The checkpoint that is asked for, or that of notebook 4."""
+        """The `checkpoint`, or that of notebook 4."""
         return self.checkpoint or str(Path(self.out) / "pretrain" / "model.safetensors")
 
     def inputs(self) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ class _Start(NotebookParameters):
 
 
 def _refusal(data: str) -> Iterator[str]:
-    """The sentence that refuses data of real images, if they are to be refused."""
+    """The sentence that refuses data of real images, if any."""
     try:
         real_images.check(data)
     except ValueError as error:
@@ -189,7 +189,7 @@ class Finetune(_Start, StageParameters, Course):
     erasing: Share = 0.25
 
     def seeing(self, shape: Mapping[str, Any]) -> Self:
-        """The recipe with input size and channels of a checkpoint's network, where it does not say them itself."""
+        """The recipe, where input size and channels, if None, are those of a checkpoint's network."""
         return replace(self, **{name: shape[name] for name in ("input_size", "channels")})
 
     @classmethod

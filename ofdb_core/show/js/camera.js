@@ -1,4 +1,4 @@
-// The camera of ofdb_core.formulas.camera, operation by operation in float32 (Math.fround), so that a view has its pixels.
+// The camera of ofdb_core.formulas.camera, operation by operation in float32 (Math.fround), for equal pixels.
 //
 // No OpenGL is needed. Rows of a matrix are arrays; angles are in radians, as for camera.rotation.
 
@@ -39,7 +39,7 @@ export function rotation(angles) {
   return columns;
 }
 
-/** World to camera: three rows of four, right, up and back, of a camera on -x that the rotation has carried with it. */
+/** World to camera: three rows of four, right, up and back, of a camera on -x that the rotation moves. */
 function lookAt([first, second]) {
   const far = first.map((value) => f(value * DISTANCE));
   const eye = far.map((value) => -value);
@@ -75,7 +75,7 @@ function project(points, columns, size, side, each) {
   }
 }
 
-/** The view (size * size) of 0 and 1, row by row, as camera.render makes it; angles in radians. */
+/** The view (size * size) of 0 and 1, row by row, as from camera.render; angles in radians. */
 export function view(points, angles, size = 224, side = 1) {
   const image = new Uint8Array(size * size);
   const before = side >> 1;
@@ -87,7 +87,7 @@ export function view(points, angles, size = 224, side = 1) {
   return image;
 }
 
-/** The model with depth as light, nearer points over farther ones, on a canvas. */
+/** Draw the model on a canvas: brightness is depth, and nearer points cover farther ones. */
 export function paintModel(canvas, points, angles) {
   const size = canvas.width;
   const data = new Uint32Array(size * size).fill(0xff1a1410);
@@ -108,7 +108,7 @@ export function paintModel(canvas, points, angles) {
   put(canvas, data);
 }
 
-/** A view, as of `view`, on a canvas. */
+/** Draw a view, the result of `view`, on a canvas. */
 export const paintView = (canvas, image) =>
   put(
     canvas,

@@ -1,4 +1,4 @@
-// What is known of one category, in a dialog: its pictures, its properties, the one most like it, and its system.
+// One category in a dialog: its pictures, its properties, the one most like it, and its system.
 
 import { rounded } from "./collection.js";
 import { h, keepingFocus } from "./elements.js";
@@ -49,7 +49,7 @@ export function showCategory(dialog, collection, category, { step, open, explore
   if (!dialog.open) dialog.showModal();
 }
 
-/** The picture, and below it a strip of the others: image files where there are such, else tiles. */
+/** The picture, and below it a strip of the others: image files if there are any, else tiles. */
 function picturesOf(collection, category, settings, draw) {
   const { files, names, pictures, systems } = collection.data;
   const first = category * pictures;
@@ -133,7 +133,7 @@ function coefficientsOf(collection, category) {
           await navigator.clipboard.writeText(text);
           copy.textContent = "copied";
         } catch {
-          // a page that came by plain http has no clipboard
+          // a page over plain http has no clipboard
           const box = h(
             "textarea",
             { readonly: true, rows: rows.length + 1, wrap: "off", "aria-label": "the system as CSV" },

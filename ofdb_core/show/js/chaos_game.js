@@ -1,5 +1,5 @@
-// The chaos game, as in ofdb_core.formulas.chaos_game: the same float64 operations in the same order, so that a picture has
-// the same pixels.
+// The chaos game, as in ofdb_core.formulas.chaos_game: the same float64 operations in the same order, so that pictures
+// agree pixel by pixel.
 
 import { sample, weighted } from "./ifs.js";
 import { draw, fillingRate } from "./raster.js";
@@ -8,7 +8,7 @@ import { numbers } from "./streams.js";
 export const JUDGED = 100000;
 export const ACCEPTED = 0.2; // points of an orbit that the search looks at, and the filling rate it wants
 
-/** For each random number the first map whose summed probability it does not exceed; the number of maps where none is. */
+/** For each random number the first map whose summed probability it does not exceed; the number of maps if there is none. */
 export function choose(rows, u, out = new Uint8Array(u.length)) {
   let sum = 0;
   const limits = Float64Array.from(rows, (row) => (sum += row[6]));
@@ -55,7 +55,7 @@ export function orbit(rows, choices, out = null) {
   return { x: xs, y: ys };
 }
 
-/** Whether every point is finite: one that runs off stays so. */
+/** Whether every point is finite; the last one tells, since a point that runs off never returns. */
 export const isFinite = ({ x, y }) => Number.isFinite(x[x.length - 1]) && Number.isFinite(y[y.length - 1]);
 
 /** The next system of the search's stream that fills enough, as the search judges it; null after `tries`. */
@@ -67,10 +67,10 @@ export function searched(stream, rate = ACCEPTED, tries = 1000) {
   return null;
 }
 
-/** How a picture is made unless something else is said; a category's patches belong to (seed, category). */
+/** The defaults of a picture; a category's patches belong to (seed, category). */
 export const USUAL = { draw: "point_gray", size: 512, points: 200000, weight: 1, seed: 0, category: null };
 
-/** The picture of a system as palette indices, as ofdb_core.families.fractal_2d.indices makes it. */
+/** The picture of a system as palette indices, as from ofdb_core.families.fractal_2d.indices. */
 export function picture(rows, how = {}) {
   const { draw: kind, size, points, weight, seed, category } = { ...USUAL, ...how };
   const orbitOf = orbit(weighted(rows, [weight, 1, 1, 1, 1, 1]), choose(rows, numbers("random", 100, points)));

@@ -1,4 +1,4 @@
-// A collection of categories: their pictures, tiles of sprite sheets, and the systems that they are drawn from.
+// A collection of categories: their pictures (tiles of sprite sheets) and their systems.
 
 /**
  * What the gallery shows of a family, as gallery.py's `Collection` has it. A property has a value for each category.
@@ -17,7 +17,7 @@
  * @property {string[][] | null} files the images of each category, where they lie beside the page
  */
 
-/** A number as it is shown. */
+/** A number as text, for display. */
 export const rounded = (value, digits = 4) =>
   Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(digits)));
 
@@ -63,7 +63,7 @@ export class Collection {
     );
   }
 
-  /** The maps of a category: rows of numbers, each A row by row, t and p. None where it has no system. */
+  /** The maps of a category: rows of numbers, each A row by row, t and p. None if it has no system. */
   system(category) {
     const { systems } = this.data;
     if (!systems) return [];
@@ -75,7 +75,7 @@ export class Collection {
     });
   }
 
-  /** Give the memory of the pictures back. */
+  /** Free the memory of the pictures. */
   close() {
     this.urls.forEach((url) => URL.revokeObjectURL(url));
   }

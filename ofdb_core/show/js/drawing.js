@@ -1,4 +1,4 @@
-// The drawing of a system by the settings of its picture, again and again in the same arrays.
+// Draws a system by the settings of its picture, reusing the same arrays.
 
 import { choose, isFinite, orbit } from "./chaos_game.js";
 import { weighted } from "./ifs.js";
@@ -8,7 +8,7 @@ import { numbers } from "./streams.js";
 export const MOST_POINTS = 5e6;
 
 export class Drawing {
-  /** settings: as USUAL of chaos_game.js; whoever changes them draws anew. */
+  /** settings: as USUAL of chaos_game.js; after a change, call `draw` again. */
   constructor(settings) {
     this.settings = settings;
     /** @type {import("./chaos_game.js").Points | null} */
@@ -28,7 +28,7 @@ export class Drawing {
 
   /**
    * Draw n points, of which the picture shows the first `shown`, or all for 0. Returns {orbit, choices, count}, the number
-   * of points that are shown; null where the system runs off.
+   * of points that are shown; null if the system runs off.
    */
   draw(rows, n, shown) {
     const { draw: kind, size, weight, seed, category } = this.settings;

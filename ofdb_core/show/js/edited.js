@@ -1,4 +1,4 @@
-// The system in its user's hands: its rows, the map that is selected, and what was before.
+// The system being edited: its rows, the selected map, and the steps to undo and redo.
 
 import { refusal, shared } from "./ifs.js";
 
@@ -7,7 +7,7 @@ const follows = (rows) => shared(rows).every((row, i) => Math.abs(row[6] - rows[
 const copied = (rows) => rows.map((row) => [...row]);
 
 /**
- * heard(what) is called after each change of what is seen: "numbers" of the maps, the "maps" themselves (or how their p
+ * heard(what) is called after each visible change: "numbers" of the maps, the "maps" themselves (or how their p
  * are found), which one is "selected", or "settled": there is one more thing to undo.
  */
 export class Edited {
@@ -15,13 +15,13 @@ export class Edited {
     this.rows = this.settled = copied(rows);
     this.follow = follows(this.rows); // whether p follows the areas of the maps
     this.selected = 0;
-    this.held = false; // by a drag, all of whose steps are undone as one
+    this.held = false; // by a drag, whose steps are undone as one
     this.past = [];
     this.future = [];
     this.heard = heard;
   }
 
-  /** keep: whether it can be undone; maps: whether there are other maps, or other rules for their p. */
+  /** keep: whether it can be undone; maps: whether the maps, or the rule for their p, are new. */
   change(rows, { keep = true, maps = rows.length !== this.rows.length } = {}) {
     this.rows = this.follow ? shared(rows) : rows;
     this.selected = Math.min(this.selected, rows.length - 1);
@@ -29,7 +29,7 @@ export class Edited {
     this.heard(maps ? "maps" : "numbers");
   }
 
-  /** As `change`, of one map, the selected one or another; of(row): the new row. */
+  /** Like `change`, for one map (the selected one by default); of(row): the new row. */
   changeMap(of, map = this.selected, how = {}) {
     this.change(
       this.rows.map((row, i) => (i === map ? of(row) : row)),
@@ -37,13 +37,13 @@ export class Edited {
     );
   }
 
-  /** Let p follow the areas of the maps, or let it be. */
+  /** Let p follow the areas of the maps, or stay as it is. */
   followAreas(follow) {
     this.follow = follow;
     this.change(this.rows);
   }
 
-  /** Another system; an error where it is none. */
+  /** Load another system; throws if it is none. */
   open(rows) {
     const wrong = refusal(rows);
     if (wrong) throw new Error(wrong);
@@ -90,7 +90,7 @@ export class Edited {
     this.heard("selected");
   }
 
-  /** One map more: the selected one at half the size, moved by `by` to the right and up. */
+  /** Add a map: the selected one at half the size, moved by `by` to the right and up. */
   add(by) {
     if (this.rows.length >= MOST_MAPS) throw new Error(`A system has at most ${MOST_MAPS} maps.`);
     const [a, b, c, d, e, f, p] = this.rows[this.selected];
@@ -99,7 +99,7 @@ export class Edited {
     this.change([...this.rows, copy].map((row) => row.with(6, row[6] / (1 + copy[6]))));
   }
 
-  /** Without the selected map. */
+  /** Remove the selected map. */
   remove() {
     const left = this.rows.filter((_, i) => i !== this.selected);
     const total = left.reduce((sum, row) => sum + row[6], 0);

@@ -1,6 +1,6 @@
-// Elements of a page, and what is told to who uses them.
+// Elements of a page, and alarms for its user.
 
-/** Give an element attributes, and `on` listeners; none for a value of false or null. */
+/** Set attributes and `on` listeners of an element; a value of false or null sets none. */
 export function assign(element, attributes) {
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
@@ -31,7 +31,7 @@ export const button = (text, title, onclick, more = {}) =>
   h("button", { type: "button", title, "aria-label": title, onclick, ...more }, text);
 
 /**
- * A labelled input of a number, [label, input]; changed(value) hears of each finite one. said: an `alarm`.
+ * A labelled input of a number, [label, input]; changed(value) is called for each finite one. said: an `alarm`.
  * @returns {[HTMLLabelElement, HTMLInputElement]}
  */
 export function number(said, name, about, changed, more = {}) {
@@ -52,8 +52,8 @@ export function number(said, name, about, changed, more = {}) {
 }
 
 /**
- * Make controls inside `root` anew. The focus, where it was in there, stays on the control of the same name; where there is
- * none, it goes to the one of the selector `otherwise`.
+ * Rebuild the controls inside `root`. A focus inside stays on the control of the same name; if that is gone, it moves
+ * to the one of the selector `otherwise`.
  */
 export function keepingFocus(root, makeAnew, otherwise = "[aria-pressed=true]") {
   const focused = () => root.getRootNode().activeElement;
@@ -65,7 +65,7 @@ export function keepingFocus(root, makeAnew, otherwise = "[aria-pressed=true]") 
     if (!root.contains(focused())) root.querySelector(found)?.focus({ preventScroll: true });
 }
 
-/** A line for what went wrong: {element, tell(sentence), kindly(action)}, an action whose error is told. */
+/** A line for errors: {element, tell(sentence), kindly(action)}; kindly shows the error of an action. */
 export function alarm() {
   const element = h("p", { class: "ofdb-trouble", role: "alert", hidden: true });
   const tell = (sentence) => {

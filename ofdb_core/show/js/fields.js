@@ -1,4 +1,4 @@
-// The numbers of the map that is selected, to type.
+// Input fields for the numbers of the selected map.
 
 import { button, h, number } from "./elements.js";
 import { assembled, colourOf, parts } from "./maps.js";
@@ -18,13 +18,13 @@ const ABOUT = {
   axis: "the direction of the larger stretch, in degrees",
 };
 
-/** The fields of an `Edited` system; add(): one map more. Returns {elements, rebuild() for other maps, fill()}. */
+/** The fields of an `Edited` system; add(): adds a map. Returns {elements, rebuild() for other maps, fill()}. */
 export function fieldsOf(edited, said, add) {
   const maps = h("div", { class: "ofdb-tabs", role: "group", "aria-label": "Maps" });
   const table = h("div", { class: "ofdb-fields" });
   /** @type {Record<string, HTMLInputElement>} */
   const fields = {};
-  /** @type {HTMLInputElement | null} the field in which a number is half written, which no drawing overwrites */
+  /** @type {HTMLInputElement | null} the field with a half-written number, which no drawing overwrites */
   let typing = null;
 
   const put = (column) => (value) => edited.changeMap((row) => row.with(column, value));
@@ -72,7 +72,7 @@ export function fieldsOf(edited, said, add) {
     fill();
   }
 
-  /** Show the numbers as they are now, in all fields but the one that is being typed in. */
+  /** Show the current numbers, in all fields but the one that is being typed in. */
   function fill() {
     const row = edited.rows[edited.selected];
     const five = parts(row);

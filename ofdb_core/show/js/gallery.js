@@ -6,7 +6,7 @@ import { shelve } from "./shelf.js";
 
 /**
  * The gallery inside an element, a tab for each of data.sets. options.explorer(element, system, settings) shows a system to
- * explore, and options.draw(canvas, system, settings) its picture, in a page that has them. Returns what ends it.
+ * explore, and options.draw(canvas, system, settings) its picture, in a page that has them. Returns what removes it.
  */
 export function mount(root, data, options = {}) {
   const collections = data.sets.map((each) => new Collection(each));
@@ -39,7 +39,7 @@ export function mount(root, data, options = {}) {
   };
 }
 
-/** The widget's view in a notebook: the pictures come when they are asked for, so that a stored notebook has none. */
+/** The widget's view in a notebook: the pictures come on request, so that a stored notebook has none. */
 function render({ model, el }) {
   let leave = () => {};
   const received = (data) => {

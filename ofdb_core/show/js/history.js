@@ -2,7 +2,7 @@
 
 import { button } from "./elements.js";
 
-/** Of an `Edited` system; said: an `alarm`. Returns {elements, onkeydown, refresh()}. */
+/** The buttons of an `Edited` system; said: an `alarm`. Returns {elements, onkeydown, refresh()}. */
 export function historyOf(edited, said) {
   const undo = () => (said.tell(""), edited.undo());
   const redo = () => (said.tell(""), edited.redo());

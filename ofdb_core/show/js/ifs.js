@@ -1,4 +1,4 @@
-// Systems: how they are drawn, varied, written and read, as by ofdb_core.formulas.ifs.
+// Systems: drawing, varying, writing and reading them, as in ofdb_core.formulas.ifs.
 //
 // A system is an array of rows [a, b, c, d, e, f, p], as in its CSV file: x' = a x + b y + e, y' = c x + d y + f.
 
@@ -6,7 +6,7 @@ import { Mersenne } from "./streams.js";
 
 export const determinant = ([a, b, c, d]) => Math.abs(a * d - b * c);
 
-/** The system with p in proportion to |det A|; in equal parts where every map is flat. */
+/** The system with p in proportion to |det A|; in equal parts if every map is flat. */
 export function shared(rows) {
   const areas = rows.map(determinant);
   const total = areas.reduce((sum, area) => sum + area, 0);

@@ -1,4 +1,4 @@
-// The instances of a system: what the families make of it.
+// The instances of a system that the families make.
 
 import { choose, isFinite, orbit } from "./chaos_game.js";
 import { button, h } from "./elements.js";
@@ -8,7 +8,7 @@ import { numbers } from "./streams.js";
 
 const SHOWN_INSTANCES = 12;
 
-/** What the families make of the system, folded until it is asked for. Returns the element. */
+/** The families' instances of the system, folded until opened. Returns the element. */
 export function instancesOf(edited, open) {
   let seed = 1;
   const sheet = h("div", { class: "ofdb-sheet" });

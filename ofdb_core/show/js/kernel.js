@@ -1,4 +1,4 @@
-// The kernel behind the explorer's widget: what it is asked, and its answers.
+// The kernel behind the explorer's widget: questions to it, and its answers.
 
 /** Returns {ask(what, value), a promise of the answer, close()}. model: the widget's, of anywidget. */
 function kernelOf(model) {

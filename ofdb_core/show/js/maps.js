@@ -1,4 +1,4 @@
-// A map of a system, a row [a, b, c, d, e, f, p]: taken apart and put together, taken by its handles, and its colour.
+// A map of a system, a row [a, b, c, d, e, f, p]: split into parts and rebuilt from them, moved by handles, and its colour.
 
 export const MAP_COLOURS = [
   [77, 144, 254],
@@ -49,7 +49,7 @@ export const HANDLES = [
   [-1, 0],
 ];
 /**
- * Where a map carries a place.
+ * The image of a place under a map.
  * @type {(row: number[], place: number[]) => number[]}
  */
 export const place = ([a, b, c, d, e, f], [x, y]) => [a * x + b * y + e, c * x + d * y + f];
@@ -70,7 +70,7 @@ export const DOES = [
   ...Array(4).fill("stretches and shears the map; the opposite edge stays"),
 ];
 
-/** The row whose handle has come to `to`: the whole moves, a corner turns and scales, an edge stretches and shears. */
+/** The row, its handle moved to `to`: the middle shifts it, a corner turns and scales, an edge stretches and shears. */
 export function pulled(row, handle, to, turnOnly = false) {
   let [a, b, c, d, e, f, p] = row;
   const [sx, sy] = HANDLES[handle];

@@ -1,4 +1,4 @@
-// The plane: the points where they are, true to scale, and on them the maps, to drag.
+// The plane: the points, true to scale, and over them the maps, to drag.
 
 import { assign, button, h } from "./elements.js";
 import { CALLED, colourOf, DOES, HANDLES, place, pulled } from "./maps.js";
@@ -56,7 +56,7 @@ export function planeOf(edited, schedule) {
     schedule();
   }
 
-  /** What a handle listens to and says of itself; map: null for the one that is selected. */
+  /** A handle's listeners and labels; map: null for the selected one. */
   function grips(map, handle) {
     const which = () => map ?? edited.selected;
     const at = () => place(edited.rows[which()], HANDLES[handle]);

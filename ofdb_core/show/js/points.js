@@ -4,10 +4,10 @@ import { colours, put } from "./canvas.js";
 import { h } from "./elements.js";
 import { colourOf, MAP_COLOURS } from "./maps.js";
 
-const STEPS = 8; // that are shown
+const STEPS = 8; // on show
 
 /**
- * On a canvas of `side` pixels each side; sight: what is in sight, as of `sightOf`.
+ * On a canvas of `side` pixels each side; sight: the visible part, from `sightOf`.
  * Returns {canvas, steps, draw(points, choices, n, stepping)}: steps is an element of SVG; of the first n points.
  */
 export function pointsOf(side, sight) {

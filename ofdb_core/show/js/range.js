@@ -5,7 +5,7 @@ import { h } from "./elements.js";
 
 const BINS = 40;
 
-/** How many values each of BINS bins of this width has, from `low` on. */
+/** The number of values in each of BINS bins of this width, from `low` on. */
 function countsOf(values, low, width) {
   const counts = new Array(BINS).fill(0);
   for (const value of values) counts[Math.min(BINS - 1, Math.floor((value - low) / width))] += 1;
@@ -51,7 +51,7 @@ export function rangeOf(name, meaning, values, changed) {
     show();
     changed();
   }
-  /** Without an end where it is infinite. */
+  /** Set the range; an infinite end is left empty. */
   function choose(from, to) {
     const text = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "");
     [first.value, last.value] = [text(from), text(to)];

@@ -19,7 +19,7 @@ function dropNaN({ x, y }) {
   return { x, y };
 }
 
-/** Lowest and highest of the first n values; NaN where one of them is. */
+/** Lowest and highest of the first n values; NaN if one of them is NaN. */
 function extent(values, n) {
   let low = values[0];
   let high = values[0];
@@ -135,7 +135,7 @@ export function palette(kind) {
   return [[0, 0, 0], ...hues];
 }
 
-/** Show a picture of palette indices on a canvas, which takes its size. */
+/** Show a picture of palette indices on a canvas, which is resized to it. */
 export function paint(canvas, image, kind) {
   const table = colours(palette(kind));
   const words = new Uint32Array(image.length);

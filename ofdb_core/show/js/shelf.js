@@ -32,13 +32,13 @@ function toggle(text, title, changed, more = {}) {
   return held;
 }
 
-/** What each property means, folded. */
+/** The meanings of the properties, folded. */
 function legendOf(meanings) {
   const rows = Object.entries(meanings).flatMap(([name, meaning]) => [h("dt", {}, name), h("dd", {}, meaning)]);
   return h("details", { class: "meanings" }, h("summary", {}, "what the numbers mean"), h("dl", {}, ...rows));
 }
 
-/** Show a `Collection` inside an element, its categories in `dialog`; options as for `mount`. Returns what ends it. */
+/** Show a `Collection` inside an element, its categories in `dialog`; options as for `mount`. Returns what removes it. */
 export function shelve(root, collection, dialog, options) {
   const { alike, meanings, names, properties } = collection.data;
   const { likeness } = properties;

@@ -1,13 +1,13 @@
-// What of the plane is in sight: moved with the pointer, zoomed with the wheel or by buttons.
+// The visible part of the plane: moved with the pointer, zoomed with the wheel or by buttons.
 
 import { choose, isFinite, orbit } from "./chaos_game.js";
 import { HANDLES, place } from "./maps.js";
 import { numbers } from "./streams.js";
 
-const FAR = 50; // what lies farther out is not shown at first
+const FAR = 50; // points farther out are not shown at first
 
 /**
- * What is in sight of an `Edited` system on `overlay`, an SVG of `side` pixels each side; schedule() asks for a drawing.
+ * The visible part of an `Edited` system on `overlay`, an SVG of `side` pixels each side; schedule() asks for a drawing.
  * Returns {screen(place), at(pointer event), fit(), zoom(factor), view}: view is {x, y, reach}, the middle and half a side.
  */
 export function sightOf(overlay, side, edited, schedule) {

@@ -1,11 +1,11 @@
-// Where a system comes from: the one given, a classic, a category, or a random one.
+// Sources of a system: the first one, a classic, a category, or a random one.
 
 import { searched } from "./chaos_game.js";
 import { button, h } from "./elements.js";
 import { CLASSICS, sample } from "./ifs.js";
 import { Mersenne } from "./streams.js";
 
-/** Where to start; options as for `mount`. Returns the elements. */
+/** The choice of a source; options as for `mount`. Returns the elements. */
 export function sourcesOf(options, said, open) {
   const numbered = [
     ["published", "published category …"],

@@ -80,7 +80,7 @@ export class Mersenne {
 
 const kept = new Map();
 
-/** The random numbers that every image uses, and its patches; made once. */
+/** The random numbers and patches that every image uses; made once. */
 export function numbers(what, key, n) {
   const name = `${what} ${key} ${n}`;
   if (!kept.has(name)) {

@@ -3,7 +3,7 @@
 import { button, h } from "./elements.js";
 import { parse, toCSV, toText } from "./ifs.js";
 
-/** The system as text, and where to take it; options as for `mount`, off(): whether it runs off. Returns two rows of elements. */
+/** The system as text, to edit, copy and save; options as for `mount`, off(): whether it runs off. Returns two rows. */
 export function textsOf(options, edited, said, open, off) {
   const told = h("span", { class: "ofdb-note", role: "status" });
   const note = (text) => (told.textContent = text);
@@ -28,7 +28,7 @@ export function textsOf(options, edited, said, open, off) {
         await navigator.clipboard.writeText(text);
         note(`${what} is in the clipboard and in the box.`);
       } catch {
-        // a page that came by plain http has no clipboard, and a reader may refuse it
+        // a page over plain http has no clipboard, and a reader may refuse it
         box.select();
         note(`${what} is in the box, selected: this page may not use the clipboard.`);
       }

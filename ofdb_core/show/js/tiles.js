@@ -5,12 +5,12 @@ import { h } from "./elements.js";
 export const TILE = { min: 40, usual: 96, max: 224, step: 8 }; // pixels
 
 /**
- * The tiles of a `Collection`; label(category): its words; open(category) is called for the one that is chosen.
+ * The tiles of a `Collection`; label(category): its words; open(category) is called on a choice.
  * Returns {element, show(categories, in order), resize(pixels), remove()}.
  */
 export function tilesOf(collection, label, open) {
   const { names, pictures, title } = collection.data;
-  const elements = new Map(); // of tiles in sight, by their places
+  const elements = new Map(); // of tiles in sight, by position
   let shown = [];
   let size = TILE.usual;
   let columns = 1;

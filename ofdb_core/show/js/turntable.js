@@ -1,4 +1,4 @@
-// A model of points, to turn with the mouse, and beside it the exact view that training sees from there.
+// A model of points, to turn with the mouse, and beside it the exact view that training sees.
 
 import { paintModel, paintView, view } from "./camera.js";
 import { h } from "./elements.js";

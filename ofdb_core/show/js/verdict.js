@@ -1,4 +1,4 @@
-// What the search would say of the system: whether its picture fills enough.
+// The search's verdict on the system: whether its picture fills enough.
 
 import { ACCEPTED } from "./chaos_game.js";
 import { h } from "./elements.js";
