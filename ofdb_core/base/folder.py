@@ -63,7 +63,7 @@ class Folder:
         return [cls(path) for path in sorted(roots)]
 
     def beside(self, name: str) -> Path:
-        """The path <folder>.<name>, beside the folder; for a linked folder, beside its target."""
+        """The path of a file about the folder: <folder>.<name>, beside it; of a symbolic link, beside its target."""
         root = self.root.resolve()
         return root.with_name(f"{root.name}.{name}")
 

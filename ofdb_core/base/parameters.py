@@ -64,7 +64,7 @@ class Parameters:
             raise ParameterError(problems)
 
     def conflicts(self) -> Iterator[str]:
-        """Sentences about values that are allowed alone but not together."""
+        """A sentence for each set of values that are allowed alone but not together."""
         for one, other in self.pairs():
             values = getattr(self, one), getattr(self, other)
             if (values[0] is None) == (values[1] is None):

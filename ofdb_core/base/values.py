@@ -172,7 +172,7 @@ def _within(value: Any, kind: Any) -> bool:
 
 
 def describe(kind: Any) -> str:
-    """An annotated type in words, for an error or a listing: 'a whole number, at least 1'."""
+    """Describe an annotated type in words, for an error or a listing: 'a whole number, at least 1'."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         of = "each number in it " if args[0] is dict else ""

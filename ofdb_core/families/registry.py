@@ -170,7 +170,7 @@ def sources() -> dict[str, Source]:
 
 
 def source_of(data: str, root: Path) -> Source:
-    """The source that `data` names, or that suits the files in the user's folder root."""
+    """The source that `data` names, or else the one that suits the files in the user's folder root."""
     if data in sources():
         return sources()[data]
     for source in sources().values():

@@ -100,7 +100,7 @@ def list_(names: tuple[str, ...], against: str | None, yaml: bool, overrides: Ov
 
     columns = listing.width()
     if overrides and not yaml:
-        raise UsageError("list: -p goes with --yaml")
+        raise UsageError("list: -p requires --yaml")
     if yaml and len(names) == 2:
         print(listing.as_yaml(*names, overrides), end="")
     elif against and len(names) == 1:

@@ -147,7 +147,7 @@ def run(script: Path, options: str) -> None:
 
 
 def _leave() -> None:
-    """Close the connections to the other processes; torch's threads might abort this one after its end."""
+    """Close the connections to the other processes; otherwise torch's threads might abort this one as it exits."""
     if (distributed := sys.modules.get("torch.distributed")) and distributed.is_initialized():
         distributed.destroy_process_group()
 

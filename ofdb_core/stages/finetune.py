@@ -148,9 +148,9 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
 
 
 def _compare(recipe: Finetune, given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
-    """The files of the folder, by name, and notes on the speed of each training.
+    """Do the trainings to compare; return the files of the result folder, by name, and notes on their speed.
 
-    One training at a time is in memory. The main process writes the weights to keep, the last and the best of each
+    Only one training at a time is in memory. The main process writes the weights to keep, the last and the best of each
     training, beside the training's states, and moves them to the folder at the end.
     """
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}

@@ -73,7 +73,7 @@ class Pretrain(StageParameters, Course, Drawing):
             object.__setattr__(self, "live", draws.values())
 
     def source(self) -> registry.Source:
-        """What the samples are drawn from."""
+        """The source of the samples: one that `data` names, or one that suits the folder."""
         return registry.source_of(self.data, Path(self.out) / self.data)
 
     def drawn(self) -> str:

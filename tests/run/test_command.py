@@ -283,7 +283,7 @@ def test_list_shows_what_differs_and_what_a_stage_would_run_with(words, shown, c
     [
         (["quickstart", "--yaml"], "give EXPERIMENT STAGE --yaml"),
         (["quickstart", "evaluate", "--against", "compare"], "or EXPERIMENT --against ANOTHER"),
-        (["quickstart", "-p", "seed", "3"], "-p goes with --yaml"),
+        (["quickstart", "-p", "seed", "3"], "-p requires --yaml"),
         (["quickstart", "--against", "quickstar"], "quickstar: no such experiment .did you mean quickstart"),
         (["quickstart", "9_nothing", "--yaml"], "9_nothing: no notebook of quickstart"),
     ],
