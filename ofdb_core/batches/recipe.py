@@ -65,7 +65,7 @@ class Augmentation(View):
         yield from self._misread()
 
     def _misread(self) -> Iterator[str]:
-        """The sentence that refuses a policy that the pipeline does not know."""
+        """The sentence that refuses a policy unknown to the pipeline."""
         if self.pipeline == "timm" and self.auto_augment is not None:
             if refused := policy.refused_by_timm(self.auto_augment):
                 yield refused
