@@ -114,7 +114,7 @@ class Course(Recipe):
     def of_samples(self, n: int) -> Self:
         """The recipe in steps; an epoch of n samples is n / batch_size of them, also with repeated augmentation.
 
-        (So it is DeiT's: an epoch of three repeats shows a third of the images.) A fraction of a step is left out.
+        (As in DeiT: an epoch of three repeats shows a third of the images.) A fraction of a step is left out.
         """
         steps, warmup = (
             given if epochs is None else int(epochs * n / self.batch_size)
