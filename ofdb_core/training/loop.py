@@ -29,8 +29,8 @@ from ofdb_core.batches.source import Batch, Batches
 from ofdb_core.batches.timm_chain import generators_kept
 from ofdb_core.data.tables import Row
 from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress, tracking
-from ofdb_core.training.checkpoint import State, Store
 from ofdb_core.training.recipe import Recipe
+from ofdb_core.training.states import State, Store
 
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 

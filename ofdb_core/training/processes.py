@@ -13,8 +13,8 @@ from accelerate.utils import broadcast_object_list, parse_flag_from_env
 from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Header
-from ofdb_core.training import checkpoint
 from ofdb_core.training.recipe import Recipe, Saving
+from ofdb_core.training.states import Store, clear
 
 T = TypeVar("T")
 Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or the path to move it from
@@ -44,10 +44,10 @@ def shared(function: Callable[[], T]) -> T:
     return broadcast_object_list([function() if state().is_main_process else None])[0]
 
 
-def open_store(root: Path, about: Header, recipe: Saving) -> checkpoint.Store:
+def open_store(root: Path, about: Header, recipe: Saving) -> Store:
     """The store of a training's states; the main process opens it first."""
     with state().main_process_first():
-        return checkpoint.Store(root, about, keep=recipe.keep, changed=recipe.changed)
+        return Store(root, about, keep=recipe.keep, changed=recipe.changed)
 
 
 def fill_once(
@@ -81,6 +81,6 @@ def fill_once(
             results.write(head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
-        checkpoint.clear(states)
+        clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()

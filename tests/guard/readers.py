@@ -23,7 +23,7 @@ from ofdb_core.data import ply, tables
 from ofdb_core.formulas import ifs, streams
 from ofdb_core.run import experiments, parameter_files, reasons
 from ofdb_core.show import report
-from ofdb_core.training import checkpoint
+from ofdb_core.training import states
 from tests.helpers import tiny
 
 from . import formats
@@ -182,17 +182,17 @@ def _read_record(inside: Path) -> None:
 def _state() -> Files:
     data = io.BytesIO()
     torch.save({"model": tiny.network().state_dict(), "step": 3, "rows": [{"loss": 0.5}]}, data)
-    return {checkpoint.ABOUT: json.dumps(HEAD, indent=1).encode(), "000000003-x.pt": data.getvalue()}
+    return {states.ABOUT: json.dumps(HEAD, indent=1).encode(), "000000003-x.pt": data.getvalue()}
 
 
 def _hashed(files: Files, rng: Random) -> Files:
     data = files["000000003-x.pt"]
-    digest = hashlib.sha256(data).hexdigest()[: checkpoint.DIGITS]
-    return {checkpoint.ABOUT: files[checkpoint.ABOUT], f"000000003-{rng.choice((digest, digest, 'f' * 16))}.pt": data}
+    digest = hashlib.sha256(data).hexdigest()[: states.DIGITS]
+    return {states.ABOUT: files[states.ABOUT], f"000000003-{rng.choice((digest, digest, 'f' * 16))}.pt": data}
 
 
 def _read_state(inside: Path) -> None:
-    checkpoint.Store(inside, HEAD, changed="refuse").newest()
+    states.Store(inside, HEAD, changed="refuse").newest()
 
 
 READERS = {

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ofdb_core.batches.source import Batches
-from ofdb_core.training import checkpoint, evaluation, loop, networks, optimizer, precision, progress
+from ofdb_core.training import evaluation, loop, networks, optimizer, precision, progress, states
 from tests.helpers import tiny
 from tests.helpers.tiny import network, same
 
@@ -212,7 +212,7 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch):
 
 
 def store(root, settings, **how):
-    return checkpoint.Store(root, {"parameters": settings.identity(), "code": "c"}, **how)
+    return states.Store(root, {"parameters": settings.identity(), "code": "c"}, **how)
 
 
 class Ends(Batches):
