@@ -113,7 +113,7 @@ def _moved(
     bicubic: bool,
     fill: np.ndarray,
 ) -> np.ndarray:
-    """The picture whose pixels come from where the matrix sends them."""
+    """Each pixel taken from the position that the matrix maps it to."""
     xx, xy, x0, yx, yy, y0 = matrix
     size, channels, width = planes.shape
     out = np.empty_like(planes)

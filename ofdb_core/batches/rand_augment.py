@@ -1,4 +1,4 @@
-"""timm's `rand-` strings: which operations RandAugment draws from, and the arguments that it makes of a magnitude."""
+"""timm's `rand-` strings: RandAugment's operations, and the rules from a magnitude to their arguments."""
 
 import math
 from typing import NamedTuple

@@ -76,8 +76,8 @@ def _stacked(pictures: list[np.ndarray]) -> torch.Tensor:
 class Batches:
     """The training batches of images by a recipe, as a batch source.
 
-    seed: of order, augmentation and mixing; process, processes: the number of this process, and of all; each has an
-    equal share of every batch. The share comes in `parts` equal parts, one after another.
+    seed: of order, augmentation and mixing; process, processes: this process's number, and the number of all; each has
+    an equal share of every batch. The share comes in `parts` equal parts, one after another.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Batches:
 
 
 class Plain:
-    """The un-augmented images in order, as a batch source; process, processes: this one of all has a share of them."""
+    """The un-augmented images in order, as a batch source; process, processes: as in `Batches`."""
 
     parts = 1
     parallel = True

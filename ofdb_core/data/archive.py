@@ -1,7 +1,7 @@
 """Data sets in archives, as their authors publish them: .zip, .tar, .tar.gz and .tgz become folders.
 
-An archive is not trusted. All its entries are checked before anything is written; one that is not a plain file or
-folder inside the target is refused. (tarfile's own `filter` is missing from early releases of 3.11.)
+An archive is not trusted: all its entries are checked before anything is written. It is refused if an entry is not a
+plain file or folder inside the target. (tarfile's own `filter` is missing from early releases of 3.11.)
 """
 
 import contextlib
@@ -29,7 +29,7 @@ BROKEN = (
     *(OSError, EOFError, ValueError, RuntimeError),  # RuntimeError: a zip is encrypted, or packed in an unknown way
 )
 
-Entry = tuple[str, str, int, Callable[[], bytes]]  # name; FILE, FOLDER or OTHER; bytes; its reader, for use at once
+Entry = tuple[str, str, int, Callable[[], bytes]]  # name; FILE, FOLDER or OTHER; bytes; reader, called before the next
 
 
 def is_archive(path: str | Path) -> bool:

@@ -11,7 +11,7 @@ GRAY, RGB = 0, 2  # the colour types of a PNG header
 
 
 def encode(image: np.ndarray, palette: np.ndarray) -> bytes:
-    """Indices (H, W) uint8 looked up in a palette (n, 3) uint8, as a PNG file's bytes: gray where the palette is."""
+    """Indices (H, W) uint8 looked up in a palette (n, 3) uint8, as a PNG file's bytes: gray if the palette is."""
     gray = (palette == palette[:, :1]).all()
     return of((palette[:, 0] if gray else palette)[image])
 
@@ -20,7 +20,7 @@ def of(pixels: np.ndarray) -> bytes:
     """Pixels (H, W) or (H, W, 3) uint8 as the bytes of a PNG file of 8 bits a channel, gray or RGB.
 
     The rows are not filtered and only runs are packed. For these drawings that is smaller and several times faster than
-    Pillow's way with gray and RGB. Pillow packs so only with a palette; so it packs the rows as indices.
+    Pillow's way with gray and RGB. Pillow packs this way only with a palette, so the rows go as indices.
     """
     height, width = pixels.shape[:2]
     rows, data = Image.fromarray(np.ascontiguousarray(pixels).reshape(height, -1)), io.BytesIO()

@@ -49,7 +49,7 @@ def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
     data: one of NAMES, or the path of a folder or archive; root: the folder for downloaded, unpacked or cut-out
     data (None: `default_root`); it is created when needed. Existing data are not downloaded again. If several processes
     ask for the same data and root, one fetches or unpacks them, and the others wait. A ValueError says what is missing,
-    or, after a failed download, which file to put where by hand.
+    or, after a failed download, the file to fetch by hand and its folder.
     """
     check(data)
     root = Path(root) if root else default_root()

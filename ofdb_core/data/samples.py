@@ -42,7 +42,7 @@ def extensions() -> tuple[str, ...]:
 
 
 def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
-    """The folder, root or below it, that holds the class folders, or parts such as train/; wrappers are passed.
+    """The folder, root or below it, that holds the class folders, or parts such as train/; wrappers are skipped.
 
     Published sets come as <name>/image/<class>/<file>. A wrapper holds a single folder, which itself holds folders, and
     neither holds a file with one of the endings (None: those of images): a single folder with such files is a class.
@@ -164,7 +164,7 @@ def require_images(folder: Path, shots: int) -> None:
 def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[Path]:
     """The class folders of <root>/<class>/<file>, sorted by name; hidden ones are left out, and files not read.
 
-    Wrappers around the class folders are passed: see `unwrapped`. what: the content of a file, for errors; endings: of
+    Wrappers around the class folders are skipped: see `unwrapped`. what: the content of a file, for errors; endings: of
     the files, in lower case.
     """
     root, endings = Path(root), tuple(endings)

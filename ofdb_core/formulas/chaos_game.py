@@ -70,9 +70,9 @@ def _two_orbits(
     v: np.ndarray,
     others: np.ndarray,
 ) -> None:
-    """Play two games side by side: a step waits for the one before, so the second orbit takes no time.
+    """Play two games side by side: a step waits for the one before, so the second orbit costs no time.
 
-    points[:, 0] is the start; the map that u[i] chooses sends points[:, i] to points[:, i + 1]; no map repeats it.
+    points[:, 0] is the start. u[i] chooses the map from points[:, i] to points[:, i + 1]; without one, it repeats.
     """
     first, second = _choices(thresholds, u[:-1]), _choices(limits, v[:-1])
     at = to = start

@@ -287,7 +287,7 @@ def names(root: str | Path) -> dict[int, str]:
 
 
 def dimensions(root: str | Path) -> int | None:
-    """2 or 3, as in the first CSV file of a folder; None for a folder that holds no CSV files, or other folders."""
+    """2 or 3, as in the first CSV file of a folder; None for a folder without CSV files, or with other folders."""
     root = Path(root)
     if not root.is_dir() or any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
         return None

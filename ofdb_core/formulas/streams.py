@@ -54,7 +54,7 @@ def _twist(new: np.ndarray, here: np.ndarray, following: np.ndarray, far: np.nda
 
 @kernel
 def _refill(state: np.ndarray, block: np.ndarray) -> None:
-    """Fill `block` (624,) uint32 with the next words of `state` (624,) uint32, which moves on."""
+    """Fill `block` (624,) uint32 with the next words of `state` (624,) uint32, and advance it."""
     new = np.empty_like(state)
     _twist(new[:227], state[:227], state[1:228], state[397:])
     _twist(new[227:454], state[227:454], state[228:455], new[:227])

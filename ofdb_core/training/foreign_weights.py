@@ -61,7 +61,7 @@ class _Nothing:
 def read(path: str | Path) -> Tensors:
     """The weights of a file of torch.save (.pth, .pth.tar, .pt, .bin), with timm's names.
 
-    A ValueError if the file is missing, cut off or of another format, holds no weights, or needs code to run.
+    A ValueError if the file is missing, cut off or of another format, holds no weights, or would run code.
     """
     try:
         with torch.serialization.safe_globals([(_Nothing, name) for name in HARMLESS]):

@@ -233,7 +233,7 @@ def fit(
     `signals.Interrupted` is raised); watch: called as watch(network, step) after each step that is due.
 
     The log has a row for the first step, every `log_every` steps, and the last step: step, loss (mean since the row
-    before), learning_rate, images_per_second, data_share (of the time, waiting for data) and seconds. A loss that
+    before), learning_rate, images_per_second, data_share (waiting for data, of the time) and seconds. A loss that
     is not finite is a ValueError that names step, learning rate, samples and the last good state. With `ema`, the model
     ends with the averaged weights.
     """

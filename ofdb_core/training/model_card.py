@@ -1,4 +1,4 @@
-"""A model card, README.md of a checkpoint's folder: the network, its use, its recipe and its data."""
+"""A model card, the README.md of a checkpoint's folder: the network, its use, its recipe and its data."""
 
 import json
 from collections.abc import Mapping

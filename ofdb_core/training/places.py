@@ -1,6 +1,6 @@
 """Where the weights of a checkpoint lie: a file, a folder, or a repository of a model hub.
 
-It imports little, so that a wrong path is refused at once.
+The module imports little, so that a wrong path is refused at once.
 """
 
 from pathlib import Path

@@ -6,7 +6,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve(wanted: str, device: str | torch.device) -> str:
-    """'fp32', 'bf16' or 'fp16' for a recipe's precision on a device; 'auto' is bf16 where the hardware has it."""
+    """'fp32', 'bf16' or 'fp16' for a recipe's precision on a device; 'auto' is bf16 if the hardware has it."""
     processor = torch.device(device).type
     if processor == "cuda":
         fast = ["bf16", "fp16"] if torch.cuda.is_bf16_supported(including_emulation=False) else ["fp16"]

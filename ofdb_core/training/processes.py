@@ -23,7 +23,7 @@ PATIENCE = datetime.timedelta(hours=2)  # for the main process while it download
 
 
 def state() -> PartialState:
-    """The number of this process, of all, and its device: accelerate's PartialState."""
+    """accelerate's PartialState: this process's number, the number of processes, and the device."""
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=PATIENCE)
 
 

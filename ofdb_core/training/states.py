@@ -84,7 +84,7 @@ class Store:
             other.unlink()
 
     def aside(self, name: str, data: bytes) -> Path:
-        """Write a file beside the states, which is deleted with them; return its path."""
+        """Write a file beside the states, deleted with them; return its path."""
         path = self.root / f"{name}-{_hash(data)}.safetensors"
         files.write_whole(path, data)
         return path
@@ -105,7 +105,7 @@ def clear(root: Path) -> None:
 
 
 def _loaded(path: Path, data: bytes) -> State:
-    """The state in an undamaged file; a ValueError if it is something else, or needs code to run."""
+    """The state in an undamaged file; a ValueError if it is something else, or would run code."""
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if isinstance(state, dict) and isinstance(state.get("step"), int):
