@@ -59,9 +59,9 @@ def measure(images, recipe, samples, *, finished=True):
         images.pixels(i)  # decoded, or its table made
     source.batch(0)
     slow = _by_timm(images, recipe, SLOW)
-    halves = (source.unfinished(step) for step in range(steps))
+    raw_batches = (source.raw_batch(step) for step in range(steps))
     began = time.perf_counter()
-    for _ in prefetch(source, steps) if finished else halves:
+    for _ in prefetch(source, steps) if finished else raw_batches:
         pass
     seconds = time.perf_counter() - began
     return prepared.Measured(seconds, steps * recipe.batch_size, "sample", slow)

@@ -71,8 +71,8 @@ def _figure(run, figure):
     if path.suffix == ".svg":
         path.write_bytes(data)
         return path.name
-    with Image.open(run / figure["file"]) as image:
-        image = image.convert("RGBA")
+    with Image.open(run / figure["file"]) as stored:
+        image = stored.convert("RGBA")
         image.thumbnail((WIDEST, 2 * WIDEST))
         image.save(path.with_suffix(".webp"), "WEBP", **LOOK)
     return path.with_suffix(".webp").name
@@ -114,7 +114,7 @@ def _accuracies(run, entries):
     entry = entries["5_finetune"]
     values = entry["parameters"]
     (shots,) = values["shots"]
-    found = {}
+    found: dict[str, list[float]] = {}
     for row in tables.read(run / "finetune" / "results.csv"):
         found.setdefault(row["start"], []).append(row["accuracy"])
     train, test = real_images.images_of(values["data"], values["data_root"])

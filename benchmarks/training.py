@@ -72,10 +72,10 @@ class _Constant(Batches):
 
     def __init__(self, *words, **named):
         super().__init__(*words, **named)
-        whole, device = self.unfinished(0), processes.state().device
+        whole, device = self.raw_batch(0), processes.state().device
         batch = self.finish(type(whole)(*(tensor.to(device) for tensor in whole)))
-        self.unfinished = lambda step, part=0: type(whole)(*(x[:0] for x in whole))  # type: ignore[method-assign]
-        self.finish = lambda half: batch  # type: ignore[assignment]
+        self.raw_batch = lambda step, part=0: type(whole)(*(x[:0] for x in whole))  # type: ignore[method-assign]
+        self.finish = lambda raw: batch  # type: ignore[assignment]
 
 
 def by_nothing(root, how, clock):

@@ -27,7 +27,7 @@ SHARED_NOTEBOOK = "3_render"  # runs the stages that have no notebook of their o
 PACKAGES = ("numpy", "numba", "pillow", "matplotlib", "scikit-learn", "torch", "torchvision", "timm", "accelerate")
 COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  # the wings whose code makes results
 KEEPING = tuple(
-    f"ofdb_core.training.{name}" for name in ("checkpoint", "model_card", "processes", "timm_config")
+    f"ofdb_core.training.{name}" for name in ("model_card", "processes", "states", "timm_config")
 )  # modules in them whose code makes none
 
 

@@ -1,4 +1,4 @@
-"""Labelled images become batches: what is drawn for each sample, how it is drawn, mixed and loaded.
+"""Labelled images become batches: samples are drawn, augmented, mixed and loaded.
 
 Imports `data`, `formulas` and `base`.
 """

@@ -1,8 +1,8 @@
 """timm's training chain on arrays: from the pixels of a sample to the view that a network learns from.
 
-Equal to timm's and Pillow's to the byte for the same draws, up to the 8-bit picture: normalisation, and the noise in
-the erased box, come later. (Pillow's builds for x86-64 are meant: where its compiler fuses multiplications with
-additions, single pixels may differ by one.) Without the GIL, so that threads share one copy of the images.
+For the same draws the 8-bit picture equals timm's and Pillow's to the byte. Normalisation, and the noise in the erased
+box, come later. (This holds for Pillow's x86-64 builds; a compiler that fuses multiplications with additions may change
+single pixels by one.) The kernels release the GIL, so threads share one copy of the images.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from ofdb_core.formulas.jit import copy, kernel
 
 
 class Chain:
-    """The augmentation of a recipe; UnknownAugmentation, a ValueError, where only timm knows how.
+    """The augmentation of a recipe; UnknownAugmentation, a ValueError, if only timm knows its policy.
 
-    keeps_gray: a gray picture stays gray, so that one channel is enough; parallel: threads may call it side by side.
+    keeps_gray: a gray picture stays gray, so one channel is enough; parallel: threads may call it side by side.
     """
 
     parallel = True
@@ -24,17 +24,17 @@ class Chain:
     def __init__(self, recipe: Augmentation) -> None:
         self.chances = draws.chances(recipe)
         fill = np.array([min(255, round(255 * x)) for x in recipe.mean], np.uint8)
-        self._fill = fill if recipe.auto_augment else None  # without it no operation is compiled
+        self._fill = fill if recipe.auto_augment else None  # None: no operation is compiled
         self.keeps_gray = bool((fill == fill[0]).all()) or not recipe.auto_augment
 
     def __call__(self, pixels: np.ndarray, key: int, out: np.ndarray) -> np.ndarray:
-        """Fill `out` with the view of a picture that 64 random bits draw; returns the box that is to be erased.
+        """Fill `out` with the view of a picture that 64 random bits draw; return the box to erase.
 
         pixels: (H, W) or (H, W, 3) uint8; out: (S, S) or (S, S, 3) uint8, contiguous; the box: (4,) int32, top, left,
-        height and width, all zeros where nothing is erased.
+        height and width, all zeros if nothing is erased.
         """
         source = np.ascontiguousarray(pixels).view()
-        source.flags.writeable = False  # one type for numba, whoever the pixels belong to
+        source.flags.writeable = False  # one type for numba, whether the pixels were writeable or not
         return _augment(
             self.chances, self._fill, self.keeps_gray, _with_channels(source), np.uint64(key), _with_channels(out)
         )
@@ -53,9 +53,9 @@ def _augment(
     key: np.uint64,
     out: np.ndarray,
 ) -> np.ndarray:
-    """Draw, apply, and write to out (S, S, C); returns the erased box. Three channels, where the fill is not gray.
+    """Draw, apply, and write to out (S, S, C); return the erased box. A fill that is not gray needs three channels.
 
-    fill: (3,) uint8, or None where there are no operations.
+    fill: (3,) uint8, or None without operations.
     """
     size = len(out)
     drawn = draws.drawn(chances, pixels.shape[0], pixels.shape[1], size, key)
@@ -78,7 +78,7 @@ def _augment(
 
 @kernel
 def _write(planes: np.ndarray, out: np.ndarray) -> None:
-    """Planes (S, C, S) as pixels (S, S, C), with as many channels as `out` has."""
+    """Write planes (S, C, S) to `out` (S, S, 1 or 3), in its number of channels."""
     size, channels, width = planes.shape
     for y in range(size):
         row, target = planes[y], out[y]

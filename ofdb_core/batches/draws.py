@@ -1,7 +1,7 @@
-"""What is drawn for a sample: crop, flips, RandAugment's operations and the erased box, as timm draws them.
+"""The draws for a sample: crop, flips, RandAugment's operations and the erased box, as timm draws them.
 
-The draws are a function of 64 random bits. They have timm's distributions, not its streams: `Drawn` can be handed to
-timm's functions, which then give the same picture.
+The draws are a function of 64 random bits. They have timm's distributions, not its streams. From the same `Drawn`,
+timm's functions make the same picture.
 """
 
 import math
@@ -19,7 +19,7 @@ ERASED_AREA, ERASED_RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)  # timm's defaults, wh
 
 
 class Chances(NamedTuple):
-    """What the draws of a recipe depend on."""
+    """The chances and ranges of a recipe's draws."""
 
     scale: tuple[float, float]
     ratio: tuple[float, float]
@@ -31,7 +31,7 @@ class Chances(NamedTuple):
 
 
 def chances(recipe: Augmentation) -> Chances:
-    """The chances of a recipe; UnknownAugmentation where its augmentation is not known."""
+    """The chances of a recipe; UnknownAugmentation if its policy is not known."""
     smallest, largest = recipe.crop_scale
     narrowest, widest = recipe.crop_ratio
     return Chances(
@@ -46,10 +46,9 @@ def chances(recipe: Augmentation) -> Chances:
 
 
 class Drawn(NamedTuple):
-    """The draws for one sample; boxes are top, left, height, width, the erased one all zeros where there is none.
+    """The draws for one sample; boxes are top, left, height, width; `erased` is all zeros if nothing is erased.
 
-    operations: (n, 3) float64, each an operation (NOTHING where it is skipped), its argument, and whether it
-    interpolates by cubic curves.
+    operations: (n, 3) float64, each an operation (NOTHING if skipped), its argument, and 1 for bicubic interpolation.
     """
 
     crop: tuple[int, int, int, int]
@@ -80,7 +79,7 @@ def _below(state: np.ndarray, n: int) -> int:
 
 @kernel
 def _normal(state: np.ndarray) -> float:
-    """Box and Muller's."""
+    """A standard normal number, by Box and Muller's method."""
     radius = math.sqrt(-2.0 * math.log(1.0 - _random(state)))
     return radius * math.cos(2.0 * math.pi * _random(state))
 
@@ -89,7 +88,7 @@ def _normal(state: np.ndarray) -> float:
 def _box(
     state: np.ndarray, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[int, int]:
-    """Height and width of a box with a share of the area, and a ratio of width to height."""
+    """Height and width of a box; scale: its share of the area, ratio: width / height."""
     area = _uniform(state, scale[0], scale[1]) * (height * width)
     stretch = math.exp(_uniform(state, math.log(ratio[0]), math.log(ratio[1])))
     return int(np.rint(math.sqrt(area / stretch))), int(np.rint(math.sqrt(area * stretch)))
@@ -99,7 +98,7 @@ def _box(
 def _crop(
     state: np.ndarray, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """torchvision's and timm's random resized crop; of at least one pixel, where theirs may have none."""
+    """The random resized crop of torchvision and timm, with at least one pixel; theirs may have none."""
     for _ in range(ATTEMPTS):
         high, wide = _box(state, height, width, scale, ratio)
         high, wide = max(high, 1), max(wide, 1)
@@ -131,7 +130,7 @@ def _argument(state: np.ndarray, rule: Rule, settings: RandAugment) -> float:
 
 @kernel
 def _operations(state: np.ndarray, settings: RandAugment, bicubic: float) -> np.ndarray:
-    """RandAugment's operations."""
+    """RandAugment's operations (layers, 3): see `Drawn`."""
     out = np.zeros((settings.layers, 3))
     for i in range(settings.layers):
         rule = settings.rules[_below(state, len(settings.rules))]
@@ -147,7 +146,7 @@ def _erased(state: np.ndarray, size: int, chance: float) -> tuple[int, int, int,
     """timm's random erasing of one box."""
     if chance > 0.0 and _random(state) <= chance:
         for _ in range(ATTEMPTS):
-            wide, high = _box(state, size, size, ERASED_AREA, ERASED_RATIO)  # its ratio is of height to width
+            wide, high = _box(state, size, size, ERASED_AREA, ERASED_RATIO)  # here the ratio is height / width
             if wide < size and high < size:
                 return _below(state, size - high + 1), _below(state, size - wide + 1), high, wide
     return 0, 0, 0, 0

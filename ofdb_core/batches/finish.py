@@ -1,8 +1,8 @@
-"""The second half of a batch: pictures of bytes become what a network sees.
+"""Raw batches become a network's input: pictures of bytes are normalised, erased and mixed.
 
-They are normalised, erased and mixed: on a CPU by a kernel, on another device by its own operations, to the same bits.
-So what goes to a device is a byte a pixel, and what random erasing writes is drawn where it is needed: a hash of the
-sample's key and the place chooses one of the 65,536 quantiles of the normal distribution.
+A kernel does it on a CPU, torch's operations on any other device, to the same bits. So a device receives one byte a
+pixel. It draws the noise of random erasing itself: a hash of the sample's key and the pixel's position chooses one of
+the 65,536 quantiles of the normal distribution.
 """
 
 import functools
@@ -19,11 +19,11 @@ from ofdb_core.formulas.jit import copy, kernel
 Batch = tuple[torch.Tensor, torch.Tensor]  # images and targets
 
 
-class Unfinished(NamedTuple):
-    """The first half of a batch of B samples.
+class RawBatch(NamedTuple):
+    """A batch of B samples before it is normalised, erased and mixed.
 
-    pictures: (B, S, S, 1) where all are gray, else (B, S, S, 3), uint8; labels: (B,) int64; erased: (B, 4) int32, top,
-    left, height and width of what is erased; keys: (B,) int32, of the noise there; boxes, shares and weights: see
+    pictures: uint8, (B, S, S, 1) if all are gray, else (B, S, S, 3); labels: (B,) int64; erased: (B, 4) int32, top,
+    left, height and width of the erased box; keys: (B,) int32, of the noise in it; boxes, shares and weights: see
     `mixing.Mixed`.
     """
 
@@ -44,7 +44,7 @@ def _quantiles() -> np.ndarray:
 
 @kernel
 def _noise(quantiles: np.ndarray, key: int, first: int, out: np.ndarray) -> None:
-    """Fill `out` (n,) float32 with the noise at the places first, first + 1, ... of a picture."""
+    """Fill `out` (n,) float32 with the noise at the positions first, first + 1, ... of a picture."""
     for i in range(len(out)):
         x = np.uint32((first + i) * 0x9E3779B1 + key)
         x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
@@ -61,7 +61,7 @@ def _normalised(picture: np.ndarray, y: int, shown: int, values: np.ndarray, out
 
 @kernel
 def _erase(erased: np.ndarray, y: int, channel: int, key: int, quantiles: np.ndarray, row: np.ndarray) -> None:
-    """Write noise into row y of a channel where it is erased."""
+    """Write noise into the erased part of row y of a channel."""
     top, left, height, width = erased[0], erased[1], erased[2], erased[3]
     if top <= y < top + height:
         _noise(quantiles, key, (channel * len(row) + y) * len(row) + left, row[left : left + width])
@@ -81,10 +81,10 @@ def _finish(
 ) -> None:
     """Fill `out` (B, C, S, S) float32, a pair of samples and a row at a time, so that all but `out` stays in the cache.
 
-    values: (C, 256) float32, what the bytes of a channel become; same: whether all channels have the same.
+    values: (C, 256) float32, the normalised bytes of each channel; same: whether they are equal in all channels.
     """
     count, channels, size = len(pictures), out.shape[1], out.shape[2]
-    gray = same and pictures.shape[3] == 1  # the channels differ by the noise alone
+    gray = same and pictures.shape[3] == 1  # the channels differ in the noise alone
     rows = np.empty((2, size), np.float32)
     noisy = np.empty((2, size), np.float32)
     for a in range(0, count, 2):
@@ -133,41 +133,41 @@ def _within(boxes: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _hashed(places: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """The 16 bits (...) int64 that `_noise` draws at places with keys, both int32, whose products wrap around."""
+    """The 16 bits (...) int64 that `_noise` draws at places with keys, both int32; products wrap around."""
     x = places * -0x61C8864F + keys
     for shift, factor in ((16, -0x7A143595), (13, -0x3D4D51CB)):
         x = (x ^ ((x >> shift) & (2 ** (32 - shift) - 1))) * factor
     return ((x >> 16) & 0xFFFF).long()
 
 
-class Finish:
-    """What makes batches of their first halves, for a view; soft: number of classes and smoothing of the targets."""
+class ToNetwork:
+    """Normalises, erases and mixes raw batches for a view; soft: number of classes and smoothing of the targets."""
 
     def __init__(self, view: View, soft: tuple[int, float] | None = None) -> None:
         mean, std = (torch.tensor(values[: view.channels])[:, None] for values in (view.mean, view.std))
         self._values = (torch.arange(256) / 255 - mean) / std  # (C, 256) float32, in the order of torchvision
         self._same, self._soft = bool((self._values == self._values[:1]).all()), soft
 
-    def __call__(self, given: Unfinished) -> Batch:
-        """Images (B, C, S, S) float32 and targets on the device of the first half.
+    def __call__(self, raw: RawBatch) -> Batch:
+        """Images (B, C, S, S) float32 and targets on the device of the raw batch.
 
-        Targets: soft ones (B, classes) float32, mixed as the images; without `soft` the labels (B,) int64.
+        Targets are soft, (B, classes) float32, and mixed as the images; without `soft` they are the labels (B,) int64.
         """
-        images = self.by_kernel(given) if given.pictures.device.type == "cpu" else self.by_torch(given)
+        images = self.by_kernel(raw) if raw.pictures.device.type == "cpu" else self.by_torch(raw)
         if self._soft is None:
-            return images, given.labels
-        targets, own = soft_targets(given.labels, *self._soft), given.weights[:, None]
+            return images, raw.labels
+        targets, own = soft_targets(raw.labels, *self._soft), raw.weights[:, None]
         return images, targets * own + targets[_partners(len(targets))] * (1 - own)
 
-    def by_kernel(self, given: Unfinished) -> torch.Tensor:
-        count, size = given.pictures.shape[:2]
-        images = np.empty((count, len(self._values), size, size), np.float32)  # in huge pages, unlike torch's own
+    def by_kernel(self, raw: RawBatch) -> torch.Tensor:
+        count, size = raw.pictures.shape[:2]
+        images = np.empty((count, len(self._values), size, size), np.float32)  # in huge pages, unlike torch's arrays
         _finish(
-            given.pictures.numpy(),
-            given.erased.numpy(),
-            given.keys.numpy(),
-            given.boxes.numpy(),
-            given.shares.numpy(),
+            raw.pictures.numpy(),
+            raw.erased.numpy(),
+            raw.keys.numpy(),
+            raw.boxes.numpy(),
+            raw.shares.numpy(),
             self._values.numpy(),
             self._same,
             _quantiles(),
@@ -175,30 +175,30 @@ class Finish:
         )
         return torch.from_numpy(images)
 
-    def by_torch(self, given: Unfinished) -> torch.Tensor:
-        device, size, channels = given.pictures.device, given.pictures.shape[1], len(self._values)
-        shown = given.pictures.permute(0, 3, 1, 2).expand(-1, channels, -1, -1).long()
+    def by_torch(self, raw: RawBatch) -> torch.Tensor:
+        device, size, channels = raw.pictures.device, raw.pictures.shape[1], len(self._values)
+        shown = raw.pictures.permute(0, 3, 1, 2).expand(-1, channels, -1, -1).long()
         firsts = (torch.arange(channels, device=device) * 256)[:, None, None]
         images = self._values.to(device).flatten()[shown + firsts]
-        found = given.erased[:, 2].nonzero().flatten()
+        found = raw.erased[:, 2].nonzero().flatten()
         if len(found):
-            top, left, height, width = given.erased[found].unbind(1)
+            top, left, height, width = raw.erased[found].unbind(1)
             within = _within(torch.stack([top, left, top + height, left + width], 1), size)
             places = torch.arange(channels * size * size, device=device, dtype=torch.int32).view(channels, size, size)
-            noise = torch.as_tensor(_quantiles(), device=device)[_hashed(places, given.keys[found, None, None, None])]
+            noise = torch.as_tensor(_quantiles(), device=device)[_hashed(places, raw.keys[found, None, None, None])]
             images[found] = torch.where(within, noise, images[found])
-        partners, own = _partners(len(images)), given.shares[:, None, None, None]
-        images = torch.where(_within(given.boxes, size), images[partners], images)
+        partners, own = _partners(len(images)), raw.shares[:, None, None, None]
+        images = torch.where(_within(raw.boxes, size), images[partners], images)
         return torch.where(own == 1, images, images * own + images[partners] * (1 - own))
 
 
 def _partners(count: int) -> list[int]:
-    """The number of the sample that each of a batch is mixed with."""
+    """For each sample of a batch the number of its partner."""
     return [min(i ^ 1, count - 1) for i in range(count)]
 
 
 def to_pixels(batch: torch.Tensor, recipe: View) -> np.ndarray:
-    """A batch as the model sees it (B, C, S, S) as pictures (B, S, S, 3) uint8; what normalisation left is undone."""
+    """A network's input (B, C, S, S) as pictures (B, S, S, 3) uint8: normalisation is undone."""
     mean, std = (torch.tensor(values[: recipe.channels])[:, None, None] for values in (recipe.mean, recipe.std))
     shown = ((batch * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
     return shown.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()

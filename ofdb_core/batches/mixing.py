@@ -1,4 +1,4 @@
-"""Mixup, CutMix and soft targets: what is drawn for each sample of a batch.
+"""Mixup, CutMix and soft targets: the draws for each sample of a batch.
 
 Sample 2k is mixed with sample 2k + 1, so that a batch can be split between processes; the last of an odd batch stays
 alone.
@@ -13,10 +13,10 @@ from ofdb_core.batches.recipe import Mixing
 
 
 class Mixed(NamedTuple):
-    """How each of B samples is mixed with its partner.
+    """The mixing of each of B samples with its partner.
 
-    boxes: (B, 4) int32, top, left, bottom and right of what comes from the partner's picture; shares: (B,) float32, of
-    its own pixels in their sum with the partner's, 1 where there is a box; weights: (B,) float32, of its own label.
+    boxes: (B, 4) int32, top, left, bottom and right of the area that the partner's picture fills; shares: (B,) float32,
+    weight of the sample's pixels against the partner's, 1 with a box; weights: (B,) float32, of the sample's label.
     """
 
     boxes: np.ndarray
@@ -24,19 +24,19 @@ class Mixed(NamedTuple):
     weights: np.ndarray
 
     def part(self, places: slice) -> Self:
-        """Those of some samples."""
+        """The mixing of some of the samples."""
         return type(self)(*(array[places] for array in self))
 
 
 def unmixed(samples: int) -> Mixed:
-    """Nothing is mixed."""
+    """The mixing that leaves samples as they are."""
     return Mixed(np.zeros((samples, 4), np.int32), np.ones(samples, np.float32), np.ones(samples, np.float32))
 
 
 def draw(recipe: Mixing, samples: int, size: int, key: list[int]) -> Mixed:
     """Mixup (Zhang et al., 2018) or CutMix (Yun et al., 2019), drawn for each of the recipe's groups of a batch.
 
-    samples: of the batch; size: of a picture's side; key: of the random stream, to which the group's number is added.
+    samples: of the batch; size: pixels, each side; key: of the random stream, to which the group's number is appended.
     """
     drawn = unmixed(samples)
     for group, places in enumerate(np.split(np.arange(samples), recipe.mix_groups)):
@@ -62,7 +62,7 @@ def draw(recipe: Mixing, samples: int, size: int, key: list[int]) -> Mixed:
 def _box(size: int, share: float, centre: np.ndarray) -> np.ndarray:
     """Top, left, bottom and right (4,) of a square around the centre that leaves about `share` of a picture.
 
-    Its side is even, as in the original: half of it is taken off and added.
+    Its side is even, as in the original, which subtracts and adds half of it.
     """
     half = int(size * np.sqrt(1 - share)) // 2
     return np.clip([*(centre - half), *(centre + half)], 0, size)

@@ -1,23 +1,23 @@
-"""Pictures rotated, sheared and shifted as Pillow's transform does, to the byte, on planes (S, C, S) uint8.
+"""Rotation, shear and shift of planes (S, C, S) uint8, equal to Pillow's transform to the byte.
 
-Where a pixel comes from, and the curve through its neighbours there, are computed in double precision in Pillow's order
-of operations. What comes from outside the picture has the fill colour, (C,) uint8; bicubic: or else bilinear.
+A pixel's source and the curve through its neighbours there are computed in double precision, in Pillow's order of
+operations. Pixels from outside the picture get the fill colour, (C,) uint8; bicubic: False is bilinear.
 """
 
 import math
 
 import numpy as np
 
-from ofdb_core.batches.resample import turned
+from ofdb_core.batches.resample import transposed
 from ofdb_core.formulas.jit import copy, kernel
 
 PAD = 2  # pixels on each side, for the reach of a bicubic curve
-SAFE = 1e-6  # a fraction as far as this from a whole number stays on its side of it, whatever is rounded
+SAFE = 1e-6  # rounding never moves a number across a whole one that is this far away
 
 
 @kernel
 def _at(a: float, b: float, c: float, d: float, t: float, bicubic: bool) -> float:
-    """Pillow's curve through four values, t behind b; or else its straight line from b to c."""
+    """Pillow's cubic curve through four values, t behind b; if not bicubic, the line from b to c."""
     if bicubic:
         return b + t * ((-a + c) + t * ((2 * (a - b) + c - d) + t * (-a + b - c + d)))
     return b + (c - b) * t
@@ -30,7 +30,7 @@ def _as_pixel(value: float) -> np.uint8:
 
 @kernel
 def _pad(row: np.ndarray, padded: np.ndarray) -> None:
-    """Fill `padded` with a row whose ends go on."""
+    """Fill `padded` with a row and copies of its ends."""
     width = len(row)
     padded[:PAD] = row[0]
     padded[width + PAD :] = row[width - 1]
@@ -41,7 +41,7 @@ def _pad(row: np.ndarray, padded: np.ndarray) -> None:
 
 @kernel
 def slid(planes: np.ndarray, slope: float, offset: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
-    """Each row moved along itself by slope * y + offset pixels, y being its middle."""
+    """Each row moved along itself by slope * y + offset pixels, where y is the row's middle."""
     size, channels, width = planes.shape
     out = np.empty_like(planes)
     places = np.arange(width).astype(np.float64)
@@ -67,9 +67,9 @@ def slid(planes: np.ndarray, slope: float, offset: float, bicubic: bool, fill: n
 def _slide(
     padded: np.ndarray, places: np.ndarray, move: float, offset: float, bicubic: bool, target: np.ndarray
 ) -> None:
-    """Fill the target, whose pixels have these places in the row, from the row moved by move + offset."""
+    """Fill the target, the pixels at `places` of a row, from the row moved by move + offset."""
     jump = np.floor(move + offset)
-    if SAFE < move + offset - jump < 1.0 - SAFE:  # every pixel comes from `jump` pixels farther, and a part
+    if SAFE < move + offset - jump < 1.0 - SAFE:  # every pixel comes from `jump` pixels and a fraction away
         first = int(places[0] + jump) + PAD
         a, b, c, d = padded[first - 1 :], padded[first:], padded[first + 1 :], padded[first + 2 :]
         for x in range(len(target)):
@@ -85,7 +85,7 @@ def _slide(
 
 @kernel
 def _packed(planes: np.ndarray, channel: int) -> np.ndarray:
-    """A channel, its edge repeated around it; each (size + 4, width + 1) uint32 holds four pixels of a row."""
+    """A channel with its edges repeated, (size + 4, width + 1) uint32; a number holds four pixels of a row."""
     size, _, width = planes.shape
     out = np.empty((size + 2 * PAD, width + 1), np.uint32)
     padded = np.empty(width + 2 * PAD, np.uint32)
@@ -113,7 +113,7 @@ def _moved(
     bicubic: bool,
     fill: np.ndarray,
 ) -> np.ndarray:
-    """Each pixel from where the matrix sends it."""
+    """Each pixel taken from the position that the matrix maps it to."""
     xx, xy, x0, yx, yy, y0 = matrix
     size, channels, width = planes.shape
     out = np.empty_like(planes)
@@ -143,7 +143,7 @@ def _moved(
             target[:start] = fill[channel]
             target[end:] = fill[channel]
             inside = target[start:end]
-            for x in range(len(inside)):  # apart from the sums, which become vector instructions then
+            for x in range(len(inside)):  # apart from the sums, so that those become vector instructions
                 place = places[x]
                 first[x], second[x] = pixels[place], pixels[place + below]
                 third[x], fourth[x] = pixels[place + below + below], pixels[place + below + below + below]
@@ -156,22 +156,22 @@ def _moved(
 
 @kernel
 def rotated(planes: np.ndarray, degrees: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
-    """Counter-clockwise around the middle; quarters of a turn only change the order of pixels."""
+    """The picture turned counter-clockwise about its middle; quarter turns only reorder pixels."""
     angle = degrees % 360.0
     if angle == 0.0:
         return planes
     if angle == 90.0:
-        return turned(planes)[::-1].copy()
+        return transposed(planes)[::-1].copy()
     if angle == 180.0:
         return planes[::-1, :, ::-1].copy()
     if angle == 270.0:
-        return turned(planes[::-1].copy())
+        return transposed(planes[::-1].copy())
     return _moved(planes, _rotation(angle, len(planes)), bicubic, fill)
 
 
 @kernel
 def _rotation(degrees: float, size: int) -> tuple[float, float, float, float, float, float]:
-    """The matrix of Pillow's Image.rotate, from a pixel to where it comes from."""
+    """The matrix of Pillow's Image.rotate, from a pixel to its source."""
     angle = -(degrees * (math.pi / 180))
     cos, sin, middle = rounded(math.cos(angle)), rounded(math.sin(angle)), size / 2
     minus_sin = rounded(-math.sin(angle))
@@ -182,7 +182,7 @@ def _rotation(degrees: float, size: int) -> tuple[float, float, float, float, fl
 
 @kernel
 def rounded(x: float) -> float:
-    """Python's round(x, 15) for |x| <= 1: of x itself, not of what x * 1e15 is rounded to."""
+    """Python's round(x, 15) for |x| <= 1: it rounds the exact product x * 1e15, not its float64."""
     scale = 1e15
     product = x * scale
     left, right = 134217729.0 * x, 134217729.0 * scale  # Dekker's exact product, by halves of 26 bits

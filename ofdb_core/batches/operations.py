@@ -1,27 +1,27 @@
 """RandAugment's operations as timm applies them with Pillow, to the byte, on planes (S, C, S) uint8 of 1 or 3 channels.
 
-Most operations look each channel up in a table; those that move pixels are in `motions`. A gray picture needs one
-channel, where the fill is gray: the result is what each channel of its RGB would be.
+Most operations look each channel up in a table; those that move pixels are in `motions`. If the fill is gray, a gray
+picture needs one channel: each channel of its RGB would give the same result.
 """
 
 import numpy as np
 
 from ofdb_core.batches import motions
-from ofdb_core.batches.resample import turned
+from ofdb_core.batches.resample import transposed
 from ofdb_core.formulas.jit import kernel
 
 (NOTHING, AUTO_CONTRAST, EQUALIZE, INVERT, POSTERIZE, SOLARIZE, SOLARIZE_ADD, BRIGHTNESS, CONTRAST) = range(9)
 (COLOR, SHARPNESS, ROTATE, SHEAR_X, SHEAR_Y, TRANSLATE_X, TRANSLATE_Y) = range(9, 16)
-MIDDLE = 128  # SolarizeAdd brightens what is darker
+MIDDLE = 128  # SolarizeAdd brightens darker values
 SMOOTH = np.array([1, 5], np.float32) / np.float32(13)  # weights of a neighbour and of the pixel itself
 
 
 @kernel
 def applied(planes: np.ndarray, operation: int, argument: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
-    """The planes after one operation; they may be overwritten.
+    """The planes after one operation; the old ones may be overwritten.
 
-    argument: as timm hands it to the operation (degrees, factor, threshold, bits, share of the width); bicubic: or else
-    bilinear, where pixels move; fill: (C,) uint8.
+    argument: as timm passes it to the operation (degrees, factor, threshold, bits, share of the width); bicubic: False
+    is bilinear, where pixels move; fill: (C,) uint8.
     """
     size = len(planes)
     if operation == NOTHING:
@@ -35,18 +35,18 @@ def applied(planes: np.ndarray, operation: int, argument: float, bicubic: bool, 
     if operation == SHEAR_X:
         return motions.slid(planes, argument, 0.0, bicubic, fill)
     if operation == SHEAR_Y:
-        return turned(motions.slid(turned(planes), argument, 0.0, bicubic, fill))
+        return transposed(motions.slid(transposed(planes), argument, 0.0, bicubic, fill))
     if operation == TRANSLATE_X:
         return motions.slid(planes, 0.0, argument * size, bicubic, fill)
     if operation == TRANSLATE_Y:
-        return turned(motions.slid(turned(planes), 0.0, argument * size, bicubic, fill))
+        return transposed(motions.slid(transposed(planes), 0.0, argument * size, bicubic, fill))
     _look_up(planes, operation, argument)
     return planes
 
 
 @kernel
 def _look_up(planes: np.ndarray, operation: int, argument: float) -> None:
-    """Put what the operation makes of each value in its place."""
+    """Replace each value by the operation's result."""
     gray = _rounded_mean(planes) if operation == CONTRAST else 0
     for channel in range(planes.shape[1]):
         table = _table(planes, channel, operation, argument, gray)
@@ -58,7 +58,7 @@ def _look_up(planes: np.ndarray, operation: int, argument: float) -> None:
 
 @kernel
 def _table(planes: np.ndarray, channel: int, operation: int, argument: float, gray: int) -> np.ndarray:
-    """What becomes of the 256 values of a channel; gray: the mean of the whole picture."""
+    """The operation's results for the 256 values of a channel; gray: the mean of the whole picture."""
     table = np.arange(256).astype(np.uint8)
     whole = int(argument)
     if operation == AUTO_CONTRAST:
@@ -79,7 +79,7 @@ def _table(planes: np.ndarray, channel: int, operation: int, argument: float, gr
 
 @kernel
 def _histogram(planes: np.ndarray, channel: int) -> np.ndarray:
-    """How often each value occurs, (256,); in four parts, as equal neighbours wait for each other in one."""
+    """The count of each value, (256,), from four partial counts: in one, equal neighbours wait for each other."""
     parts = np.zeros((4, 256), np.int64)
     width = planes.shape[2]
     whole = width - width % 4
@@ -97,7 +97,7 @@ def _histogram(planes: np.ndarray, channel: int) -> np.ndarray:
 
 @kernel
 def _stretch(histogram: np.ndarray, table: np.ndarray) -> None:
-    """The values from the darkest to the brightest over the whole range."""
+    """Fill the table: the darkest to the brightest value stretch over the whole range."""
     low, high = 0, 255
     while histogram[low] == 0 and low < 255:
         low += 1
@@ -111,7 +111,7 @@ def _stretch(histogram: np.ndarray, table: np.ndarray) -> None:
 
 @kernel
 def _even_out(histogram: np.ndarray, table: np.ndarray) -> None:
-    """Equally many pixels for each range of values."""
+    """Fill the table: each range of values gets the same number of pixels."""
     last = 255
     while histogram[last] == 0 and last > 0:
         last -= 1
@@ -127,14 +127,14 @@ def _even_out(histogram: np.ndarray, table: np.ndarray) -> None:
 
 @kernel
 def _blended(start: int, end: int, share: np.float32) -> np.uint8:
-    """The value that a share leads to from start to end, or beyond it."""
+    """The value at a share of the way from start to end, or beyond it."""
     value = np.float32(start) + share * np.float32(np.int32(end) - np.int32(start))
     return np.uint8(min(max(value, np.float32(0)), np.float32(255)))
 
 
 @kernel
 def luma(red: int, green: int, blue: int) -> int:
-    """The gray of a colour, as Pillow's mode L has it."""
+    """The gray of a colour, as in Pillow's mode L."""
     return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 
 
@@ -152,7 +152,7 @@ def _rounded_mean(planes: np.ndarray) -> int:
 
 @kernel
 def _colored(planes: np.ndarray, factor: np.float32) -> np.ndarray:
-    """Away from the gray picture, or towards it."""
+    """The picture moved towards its gray (factor < 1), or away from it."""
     if planes.shape[1] == 3:
         for y in range(len(planes)):
             red, green, blue = planes[y, 0], planes[y, 1], planes[y, 2]
@@ -166,7 +166,7 @@ def _colored(planes: np.ndarray, factor: np.float32) -> np.ndarray:
 
 @kernel
 def _sharpened(planes: np.ndarray, factor: np.float32) -> np.ndarray:
-    """Away from the picture smoothed by a 3 x 3 kernel, or towards it; the border stays."""
+    """The picture moved towards its 3 x 3 smoothing (factor < 1), or away from it; the border stays."""
     out = planes.copy()
     size, channels, width = planes.shape
     near, own = SMOOTH[0], SMOOTH[1]
@@ -182,9 +182,3 @@ def _sharpened(planes: np.ndarray, factor: np.float32) -> np.ndarray:
                 smooth = int(min(max(total, np.float32(0)), np.float32(255)))
                 target[x] = _blended(smooth, row[x], factor)
     return out
-
-
-@kernel
-def _cubic(a: float, b: float, c: float, d: float, t: float) -> float:
-    """Pillow's curve through four values, t behind b."""
-    return b + t * ((-a + c) + t * ((2 * (a - b) + c - d) + t * (-a + b - c + d)))

@@ -1,10 +1,10 @@
-"""Policies of augmentation: what timm's strings say, as rand-m9-mstd0.5-inc1, and which of them are known here."""
+"""Policies of augmentation: timm's strings, such as rand-m9-mstd0.5-inc1, are read here or refused."""
 
 import math
 import re
 from typing import NamedTuple
 
-MOST = 100  # operations, one after another
+MOST = 100  # operations in a row
 
 
 class UnknownAugmentation(ValueError):
@@ -12,10 +12,10 @@ class UnknownAugmentation(ValueError):
 
 
 class Policy(NamedTuple):
-    """RandAugment: `layers` operations, each with a chance, of a magnitude.
+    """RandAugment: `layers` operations, each applied with a chance and a magnitude.
 
-    noise: the standard deviation of the magnitude, infinite where it is uniform from 0 on; most: the largest magnitude;
-    increasing: whether operations grow stronger with it throughout.
+    noise: the standard deviation of the magnitude; infinite: it is uniform from 0; most: the largest magnitude;
+    increasing: whether every operation grows stronger with the magnitude.
     """
 
     layers: int = 2
@@ -27,9 +27,9 @@ class Policy(NamedTuple):
 
 
 def parsed(text: str | None) -> Policy:
-    """What timm's string says; the first of two values of mstd or mmax counts, as in timm. None: no operation.
+    """The policy of timm's string; the first of two values of mstd or mmax counts, as in timm. None: no operation.
 
-    A string of another kind, or with a part that is not known, is an UnknownAugmentation.
+    UnknownAugmentation for another kind of string, or an unknown part.
     """
     if text is None:
         return Policy(layers=0)
@@ -57,7 +57,7 @@ def parsed(text: str | None) -> Policy:
 
 
 def refused_by_timm(text: str) -> str | None:
-    """The sentence that refuses what timm cannot read as a policy, or None."""
+    """The sentence that refuses a string that timm cannot read as a policy, or None."""
 
     from timm.data import auto_augment as timms
 

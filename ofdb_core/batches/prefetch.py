@@ -1,4 +1,4 @@
-"""Batches are made ahead of the training step that takes them."""
+"""Batches, made ahead of the training step that takes them."""
 
 import contextlib
 import functools
@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ofdb_core.base import memory, signals, threads
-from ofdb_core.batches.finish import Batch, Finish, Unfinished
+from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
 from ofdb_core.batches.source import Source
 
 T = TypeVar("T")
@@ -20,24 +20,24 @@ def prefetch(
 ) -> Generator[Batch, None, None]:
     """Yield the source's batches of the steps start..steps - 1, in order and part by part, on the device.
 
-    workers: threads that make them ahead of time, a part each; 0 makes each part here when it is asked for. Threads
-    share all that the source holds, such as decoded images; a source that is not `parallel` gets processes instead,
-    which do not. They end when the iteration ends, however it ends.
+    workers: threads that make parts ahead of time; 0: each part is made here, on request. Threads share the source's
+    memory, such as decoded images. A source that is not `parallel` gets processes instead, which share nothing. All
+    workers end with the iteration, however it ends.
     """
     device, numbers = torch.device(device), range(start * source.parts, steps * source.parts)
     if device.type == "cpu":
         memory.keep_freed()
         yield from _mapped(source.finish, source, numbers, workers)
     else:
-        halves = _mapped(_pinned if device.type == "cuda" else _same, source, numbers, workers)
-        yield from _on_device(halves, source.finish, device)
+        raw_batches = _mapped(_pinned if device.type == "cuda" else _same, source, numbers, workers)
+        yield from _on_device(raw_batches, source.finish, device)
 
 
-def _mapped(function: Callable[[Unfinished], T], source: Source, numbers: range, workers: int) -> Iterator[T]:
-    """What a function makes of the first halves of parts, by their numbers."""
+def _mapped(function: Callable[[RawBatch], T], source: Source, numbers: range, workers: int) -> Iterator[T]:
+    """The results of a function on the raw batches of numbered parts."""
 
     def make(number: int) -> T:
-        return function(source.unfinished(*divmod(number, source.parts)))
+        return function(source.raw_batch(*divmod(number, source.parts)))
 
     if not workers:
         yield from map(make, numbers)
@@ -47,22 +47,22 @@ def _mapped(function: Callable[[Unfinished], T], source: Source, numbers: range,
         yield from map(function, _by_processes(source, numbers, workers))
 
 
-def _same(half: Unfinished) -> Unfinished:
-    return half
+def _same(raw: RawBatch) -> RawBatch:
+    return raw
 
 
-def _pinned(half: Unfinished) -> Unfinished:
-    """In memory from which a GPU copies by itself."""
-    return Unfinished(*(tensor.pin_memory() for tensor in half))
+def _pinned(raw: RawBatch) -> RawBatch:
+    """The same in pinned memory, from which a GPU copies without the CPU."""
+    return RawBatch(*(tensor.pin_memory() for tensor in raw))
 
 
-def _on_device(halves: Iterator[Unfinished], finish: Finish, device: torch.device) -> Iterator[Batch]:
-    """Batches that are finished on a device, one of them ahead; on a GPU on a stream of its own beside training's."""
+def _on_device(raw_batches: Iterator[RawBatch], finish: ToNetwork, device: torch.device) -> Iterator[Batch]:
+    """Batches finished on a device, one of them ahead; on a GPU in a stream beside that of the training."""
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
     ahead: list[tuple[Batch, torch.cuda.Event | None]] = []
-    for half in halves:
+    for raw in raw_batches:
         with torch.cuda.stream(stream) if stream else contextlib.nullcontext():
-            batch = finish(Unfinished(*(tensor.to(device, non_blocking=tensor.is_pinned()) for tensor in half)))
+            batch = finish(RawBatch(*(tensor.to(device, non_blocking=tensor.is_pinned()) for tensor in raw)))
             ahead.append((batch, stream.record_event() if stream else None))
         if len(ahead) > 1:
             yield _waited_for(*ahead.pop(0))
@@ -71,7 +71,7 @@ def _on_device(halves: Iterator[Unfinished], finish: Finish, device: torch.devic
 
 
 def _waited_for(batch: Batch, event: torch.cuda.Event | None) -> Batch:
-    """A batch which the present stream takes when it is ready, and whose memory lasts until then."""
+    """The batch, once the current stream waits for it; its memory lasts until the stream has used it."""
     if event:
         torch.cuda.current_stream().wait_event(event)
         for tensor in batch:
@@ -80,32 +80,32 @@ def _waited_for(batch: Batch, event: torch.cuda.Event | None) -> Batch:
 
 
 class _Parts(Dataset):
-    """A source as a data set whose samples are the first halves of the parts of its batches."""
+    """A source as a data set; its samples are the raw batches of parts."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def __getitem__(self, number: int) -> Unfinished:
-        return self.source.unfinished(*divmod(number, self.source.parts))
+    def __getitem__(self, number: int) -> RawBatch:
+        return self.source.raw_batch(*divmod(number, self.source.parts))
 
 
 def _leave_signals_to_the_main_process(_: int) -> None:
     signals.ignore()
 
 
-def _by_processes(source: Source, numbers: range, workers: int) -> Iterator[Unfinished]:
-    """The first halves of parts, made by processes of one thread each."""
-    halves = iter(
+def _by_processes(source: Source, numbers: range, workers: int) -> Iterator[RawBatch]:
+    """The raw batches of parts, made by processes of one thread each."""
+    raw_batches = iter(
         DataLoader(
             _Parts(source),
             batch_size=None,
             sampler=numbers,
             num_workers=workers,
             worker_init_fn=_leave_signals_to_the_main_process,
-            generator=torch.Generator(),  # not the caller's, from which a loader draws a number
+            generator=torch.Generator(),  # or else the loader draws a number from the caller's
         )
     )
     try:
-        yield from halves
+        yield from raw_batches
     finally:
-        halves._shutdown_workers()  # type: ignore[attr-defined]  # torch's stubs do not know it
+        raw_batches._shutdown_workers()  # type: ignore[attr-defined]  # torch's stubs do not know it

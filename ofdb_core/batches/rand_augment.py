@@ -1,4 +1,4 @@
-"""timm's `rand-` strings: which operations RandAugment draws from, and how a magnitude becomes an argument."""
+"""timm's `rand-` strings: RandAugment's operations, and the rules from a magnitude to their arguments."""
 
 import math
 from typing import NamedTuple
@@ -12,9 +12,9 @@ STEPS = 10.0  # timm's scale of magnitudes
 
 
 class Rule(NamedTuple):
-    """How a magnitude becomes an operation's argument: base + turn * min(cap, magnitude / 10 * span), at least `least`.
+    """The rule for an operation's argument: base + turn * min(cap, magnitude / 10 * span), at least `least`.
 
-    signed: half of the products are negated; whole: they are cut to whole numbers.
+    signed: half of the products are negated; whole: they are rounded down.
     """
 
     operation: float
@@ -72,7 +72,7 @@ class RandAugment(NamedTuple):
 
 
 def rand_augment(text: str | None) -> RandAugment:
-    """What timm's string says, see `policy.parsed`."""
+    """timm's string for the kernels: see `policy.parsed`."""
     policy = parsed(text)
     rules = [RULES[name] for name in (INCREASING if policy.increasing else PLAIN)]
     return RandAugment(np.array(rules, [(field, np.float64) for field in Rule._fields]), *policy[:-1])

@@ -1,4 +1,4 @@
-"""How images become batches: the groups of parameters that augmentation, mixing and loading take."""
+"""The recipe of batches: the groups of parameters for augmentation, mixing and loading."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
@@ -9,7 +9,7 @@ from ofdb_core.batches import policy
 
 
 class View(Parameters):
-    """How a network sees an image: its size, its channels and their scale."""
+    """A network's view of an image: its size, its channels and their scale."""
 
     input_size: Annotated[int, Range(8, 4096)] = 224
     """Pixels, each side, that the network sees."""
@@ -26,7 +26,7 @@ class View(Parameters):
 
 
 class Loading(Parameters):
-    """How many images make a batch, and how many threads make it."""
+    """The size of a batch, and the threads that make it."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("loader_workers",)
     renamed = {"workers": "loader_workers"}
@@ -65,7 +65,7 @@ class Augmentation(View):
         yield from self._misread()
 
     def _misread(self) -> Iterator[str]:
-        """The sentence that refuses a policy that the pipeline does not know."""
+        """The sentence that refuses a policy unknown to the pipeline."""
         if self.pipeline == "timm" and self.auto_augment is not None:
             if refused := policy.refused_by_timm(self.auto_augment):
                 yield refused
@@ -98,11 +98,11 @@ class Mixing(Parameters):
 
 
 class PlainRecipe(Loading, View):
-    """All that an un-augmented batch is a function of, beside the images."""
+    """All that an un-augmented batch depends on, beside the images."""
 
 
 class BatchRecipe(PlainRecipe, Augmentation, Mixing):
-    """All that a training batch is a function of, beside images, seed and step."""
+    """All that a training batch depends on, beside images, seed and step."""
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()

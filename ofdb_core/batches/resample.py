@@ -1,18 +1,17 @@
 """Pillow's resize of a crop, to the byte: two passes over 8-bit pixels with integer coefficients of 22 bits.
 
-The rules are those of Pillow 13: which pass comes first, that a side which keeps its length is left alone, how
-coefficients and sums are rounded. Both passes run over contiguous rows, since the horizontal one finds the picture
-lying on its side.
+The rules are those of Pillow 13: the order of the passes, no pass for a side that keeps its length, and the rounding of
+coefficients and sums. Both passes run over contiguous rows: the horizontal one takes the transposed picture.
 
-A picture that is worked on is `planes` (H, C, W) uint8: each row holds the row of one channel after the other.
+Inside, a picture is `planes` (H, C, W) uint8: row y holds row y of each channel, one after the other.
 """
 
 import numpy as np
 
 from ofdb_core.formulas.jit import copy, kernel
 
-BITS = 22  # of a coefficient, behind the point
-RUN = 8  # rows that are turned at a time
+BITS = 22  # of a coefficient, after the point
+RUN = 8  # rows transposed at a time
 
 
 @kernel
@@ -33,9 +32,9 @@ def _bicubic(x: float) -> float:
 
 @kernel
 def coefficients(n: int, size: int, bicubic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How a line of n pixels becomes one of `size`: the first pixel of each sum, their number, their coefficients.
+    """The sums that make `size` pixels of a line of n: the first pixel of each, the number of pixels, the coefficients.
 
-    (size,) int64 each, and (size, most) int32, in units of 2 ** -22 and filled up with zeros.
+    (size,) int64 twice, and (size, most) int32, in units of 2 ** -22 and padded with zeros.
     """
     scale = n / size
     stretch = max(scale, 1.0)
@@ -62,7 +61,7 @@ def coefficients(n: int, size: int, bicubic: bool) -> tuple[np.ndarray, np.ndarr
 
 @kernel
 def _resize_rows(rows: np.ndarray, start: int, bicubic: bool, flipped: bool, out: np.ndarray) -> None:
-    """Resize rows (n, >= start + L) from column `start` on to out (size, L), whose order may be flipped."""
+    """Resize L columns of rows (n, >= start + L), from `start` on, to out (size, L), flipped or not."""
     size, length = out.shape
     if len(rows) == size:
         for i in range(size):
@@ -87,8 +86,8 @@ def _resize_rows(rows: np.ndarray, start: int, bicubic: bool, flipped: bool, out
 
 
 @kernel
-def turned(planes: np.ndarray) -> np.ndarray:
-    """Planes (n, C, m) with rows and columns changed, (m, C, n)."""
+def transposed(planes: np.ndarray) -> np.ndarray:
+    """Planes (n, C, m) with rows and columns exchanged, (m, C, n)."""
     height, channels, width = planes.shape
     out = np.empty((width, channels, height), np.uint8)
     whole = height - height % RUN
@@ -105,11 +104,11 @@ def turned(planes: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _lying(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """A crop of pixels (H, W, C) on its side, (width, C, height): its rows of numbers, turned."""
+def _transposed_crop(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """A crop of pixels (H, W, C), transposed to planes (width, C, height)."""
     channels = pixels.shape[2]
     rows = pixels.reshape(len(pixels), 1, -1)[top : top + height, :, left * channels : (left + width) * channels]
-    return turned(rows).reshape(width, channels, height)
+    return transposed(rows).reshape(width, channels, height)
 
 
 @kernel
@@ -122,27 +121,27 @@ def resized_crop(
 ) -> np.ndarray:
     """The box (top, left, height, width) of pixels (H, W, C), resized to planes (size, C, size) and then flipped.
 
-    bicubic: or else bilinear; flips: left to right, and top to bottom.
+    bicubic: False is bilinear; flips: left to right, and top to bottom.
     """
     top, left, height, width = box
     channels = pixels.shape[2]
     hflip, vflip = flips
     planes = np.empty((size, channels, size), np.uint8)
-    turned_rows = np.empty((size, channels, size if vertical_first(height, width, size) else height), np.uint8)
+    narrow = np.empty((size, channels, size if vertical_first(height, width, size) else height), np.uint8)
     if vertical_first(height, width, size):
         low = np.empty((size, width, channels), np.uint8)
         rows = pixels.reshape(len(pixels), -1)[top : top + height]
         _resize_rows(rows, left * channels, bicubic, vflip, low.reshape(size, -1))
-        lying = _lying(low, 0, 0, size, width)
-        _resize_rows(lying.reshape(width, -1), 0, bicubic, hflip, turned_rows.reshape(size, -1))
-        return turned(turned_rows)
-    lying = _lying(pixels, top, left, height, width)
-    _resize_rows(lying.reshape(width, -1), 0, bicubic, hflip, turned_rows.reshape(size, -1))
-    _resize_rows(turned(turned_rows).reshape(height, -1), 0, bicubic, vflip, planes.reshape(size, -1))
+        crop = _transposed_crop(low, 0, 0, size, width)
+        _resize_rows(crop.reshape(width, -1), 0, bicubic, hflip, narrow.reshape(size, -1))
+        return transposed(narrow)
+    crop = _transposed_crop(pixels, top, left, height, width)
+    _resize_rows(crop.reshape(width, -1), 0, bicubic, hflip, narrow.reshape(size, -1))
+    _resize_rows(transposed(narrow).reshape(height, -1), 0, bicubic, vflip, planes.reshape(size, -1))
     return planes
 
 
 @kernel
 def vertical_first(height: int, width: int, size: int) -> bool:
-    """Whether the vertical pass comes first: where the height shrinks by more than twice what the width does."""
+    """Whether the vertical pass comes first: if the height shrinks more than twice as much as the width."""
     return size < height and height - size > 2 * (width - size)

@@ -1,9 +1,9 @@
 """Images become batches, each a function of (seed, step) and of nothing else.
 
-The training loop asks a batch source for the batch of step i: which process or thread makes it, and how many there are,
-changes nothing. Length is counted in steps. The samples come in a stream of permutations, one for each (seed, epoch),
-joined end to end and cut into batches: every sample is used equally often and no tail is dropped. A sample's draws come
-from its own random words; the first of them draws an instance where there are many (see `samples`).
+The training loop asks a batch source for the batch of step i. The process or thread that makes it, and their number,
+change nothing. Length is counted in steps. The samples are a stream of permutations, one for each (seed, epoch), joined
+end to end and cut into batches: every sample is used equally often and no tail is dropped. Each sample has random words
+for its draws; the first draws an instance if there are several (see `samples`).
 """
 
 import functools
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ofdb_core.batches import chain, mixing, timm_chain
-from ofdb_core.batches.finish import Batch, Finish, Unfinished
+from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
 from ofdb_core.batches.recipe import Augmentation, BatchRecipe, PlainRecipe
 from ofdb_core.data.samples import Samples
 
@@ -21,20 +21,20 @@ ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; drop path has one
 
 
 class Source(Protocol):
-    """What the training loop asks for batches, each in `parts` equal parts.
+    """A source of batches for the training loop, each in `parts` equal parts.
 
     parallel: whether threads may make them side by side.
     """
 
     parts: int
     parallel: bool
-    finish: Finish
+    finish: ToNetwork
 
     def ids(self, step: int, part: int = 0) -> np.ndarray:
         """The numbers of the samples in a part of the batch, (B,) int64."""
 
-    def unfinished(self, step: int, part: int = 0) -> Unfinished:
-        """The first half of a part of the batch; `finish` makes the second."""
+    def raw_batch(self, step: int, part: int = 0) -> RawBatch:
+        """The raw batch of a part; `finish` makes the network's input of it."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -45,7 +45,7 @@ def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
 def parts(recipe: BatchRecipe, processes: int = 1) -> int:
     """The number of equal parts of each process's share of a batch: the fewest that its device can take one by one.
 
-    Samples are mixed in pairs, so each part is even then. A batch that cannot be divided is a ValueError.
+    Mixing takes pairs of samples, so it needs even parts. A batch that cannot be divided is a ValueError.
     """
     size = recipe.batch_size
     mixes = recipe.mixes()
@@ -66,7 +66,7 @@ def _chain(recipe: Augmentation) -> chain.Chain | timm_chain.TimmChain:
 
 
 def _stacked(pictures: list[np.ndarray]) -> torch.Tensor:
-    """Pictures (S, S) or (S, S, 3) as one tensor (B, S, S, 1), or (B, S, S, 3) where one has colour."""
+    """Pictures (S, S) or (S, S, 3) as one tensor (B, S, S, 1), or (B, S, S, 3) if one has colour."""
     if all(picture.ndim == 2 for picture in pictures):
         return torch.from_numpy(np.stack(pictures)[..., None])
     coloured = [np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture for picture in pictures]
@@ -74,10 +74,10 @@ def _stacked(pictures: list[np.ndarray]) -> torch.Tensor:
 
 
 class Batches:
-    """The training batches of images by a recipe: the batch source that the loop asks.
+    """The training batches of images by a recipe, as a batch source.
 
-    seed: of order, augmentation and mixing; process, processes: whose equal share of each batch this is. The share
-    comes in `parts` equal parts, one after another.
+    seed: of order, augmentation and mixing; process, processes: this process's number, and the number of all; each has
+    an equal share of every batch. The share comes in `parts` equal parts, one after another.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class Batches:
         self._first = process * self.parts
         self._chain = _chain(recipe)
         self.parallel = self._chain.parallel
-        self.finish = Finish(recipe, (len(images.classes), recipe.label_smoothing))
+        self.finish = ToNetwork(recipe, (len(images.classes), recipe.label_smoothing))
 
     def places(self, part: int = 0) -> slice:
-        """Where in the whole batch the samples of a part stand, as a slice."""
+        """The positions of a part's samples in the whole batch, as a slice."""
         return slice((self._first + part) * self._part_size, (self._first + part + 1) * self._part_size)
 
     def ids(self, step: int, part: int = 0) -> np.ndarray:
         """The numbers of the samples in a part of the batch, (B,) int64.
 
-        With `augmentation_repeats` the samples of a stretch of about a batch stand in it so many times, apart from one
-        another, since neighbours are mixed.
+        With n `augmentation_repeats` each sample appears n times within about a batch. Its repeats stand apart, because
+        neighbours are mixed.
         """
         n, size, repeats = len(self.images), self.recipe.batch_size, self.recipe.augmentation_repeats
         stretch = max(1, size // repeats)  # different samples in a row
@@ -109,14 +109,14 @@ class Batches:
             found.append(_permutation(self.seed, number // n, n)[number % n])
         return np.array(found)
 
-    def unfinished(self, step: int, part: int = 0) -> Unfinished:
-        """The first half of a part of the batch: augmented pictures, and what is drawn for the second."""
+    def raw_batch(self, step: int, part: int = 0) -> RawBatch:
+        """The raw batch of a part: augmented pictures, and the draws for erasing and mixing."""
         ids, places, size = self.ids(step, part), self.places(part), self.recipe.batch_size
         words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(3 * size, np.uint64)
         keys = words.reshape(size, 3)[places]
         samples = [self._one(*words) for words in zip(ids, keys[:, 0].tolist(), keys[:, 1].tolist(), strict=True)]
         mixed = mixing.draw(self.recipe, size, self.recipe.input_size, [self.seed, MIX, step]).part(places)
-        return Unfinished(
+        return RawBatch(
             _stacked([picture for picture, _ in samples]),
             torch.from_numpy(self.images.labels[ids]),
             torch.from_numpy(np.stack([erased for _, erased in samples])),
@@ -125,7 +125,7 @@ class Batches:
         )
 
     def _one(self, i: int, instance: int, key: int) -> tuple[np.ndarray, np.ndarray]:
-        """An augmented picture of sample i, and what of it is erased."""
+        """An augmented picture of sample i, and its box to erase."""
         pixels, size = self.images.pixels(i, instance), self.recipe.input_size
         gray = self.recipe.channels == 1 or (pixels.ndim == 2 and self._chain.keeps_gray)
         picture = np.empty((size, size) if gray else (size, size, 3), np.uint8)
@@ -133,11 +133,11 @@ class Batches:
 
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and soft targets (B, classes) float32."""
-        return self.finish(self.unfinished(step, part))
+        return self.finish(self.raw_batch(step, part))
 
 
 class Plain:
-    """The un-augmented images in order, as a batch source; process, processes: whose share of the images this is."""
+    """The un-augmented images in order, as a batch source; process, processes: as in `Batches`."""
 
     parts = 1
     parallel = True
@@ -145,7 +145,7 @@ class Plain:
     def __init__(self, images: Samples, recipe: PlainRecipe, *, process: int = 0, processes: int = 1) -> None:
         self.images, self.size = images, recipe.device_batch or recipe.batch_size
         self._seen = timm_chain.evaluation(recipe)
-        self.finish = Finish(recipe)
+        self.finish = ToNetwork(recipe)
         self._ids = range(process, len(images), processes)
 
     def __len__(self) -> int:
@@ -155,10 +155,10 @@ class Plain:
         """The numbers of the samples in a batch, (B,) int64; the last batch may be smaller."""
         return np.array(self._ids[step * self.size : (step + 1) * self.size])
 
-    def unfinished(self, step: int, part: int = 0) -> Unfinished:
-        """The first half of a batch: the pictures."""
+    def raw_batch(self, step: int, part: int = 0) -> RawBatch:
+        """The raw batch of a step: the pictures."""
         ids = self.ids(step)
-        return Unfinished(
+        return RawBatch(
             _stacked([self._seen(self.images.pixels(i)) for i in ids]),
             torch.from_numpy(self.images.labels[ids]),
             torch.zeros(len(ids), 4, dtype=torch.int32),
@@ -168,4 +168,4 @@ class Plain:
 
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and labels (B,) int64."""
-        return self.finish(self.unfinished(step))
+        return self.finish(self.raw_batch(step))

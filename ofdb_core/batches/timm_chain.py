@@ -1,4 +1,4 @@
-"""Augmentation and the plain view by timm's own transforms, to pictures of bytes."""
+"""Augmentation and the plain view by timm's own transforms; they give pictures of bytes."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _posterize(picture: Image.Image, bits: int, **_: Any) -> Image.Image:
-    """timm's operation, which at its strongest keeps no bit: a black picture, where newer versions of Pillow refuse."""
+    """timm's operation; at its strongest it keeps no bit: a black picture, which newer versions of Pillow refuse."""
     return ImageOps.posterize(picture, bits) if bits else Image.new(picture.mode, picture.size)
 
 
@@ -28,9 +28,9 @@ auto_augment.NAME_TO_OP.update(Posterize=_posterize, PosterizeIncreasing=_poster
 
 
 class TimmChain:
-    """timm's training chain up to the picture of bytes, as its own loader splits it; it works in one thread alone.
+    """timm's training chain up to the picture of bytes, split as in its own loader; only one thread may use it.
 
-    Its draws come from the global generators, which are seeded for each sample and given back.
+    It draws from the global generators, which are seeded for each sample and restored after it.
     """
 
     keeps_gray = False
@@ -43,7 +43,7 @@ class TimmChain:
         self._chain: Any = create_transform(
             recipe.input_size,
             is_training=True,
-            use_prefetcher=True,  # which normalises and erases, as `finish` does here
+            use_prefetcher=True,  # it normalises and erases; here `finish` does
             scale=(smallest, largest),
             ratio=(narrowest, widest),
             hflip=recipe.hflip,
@@ -53,7 +53,7 @@ class TimmChain:
             interpolation=recipe.interpolation,
             mean=tuple(recipe.mean),
         )
-        self._chain.transforms[-1:] = []  # to a tensor
+        self._chain.transforms[-1:] = []  # the step to a tensor
         self._chain.transforms.insert(1, _to_rgb)  # after the crop, which is cheaper on one channel
 
     def __call__(self, pixels: np.ndarray, key: int, out: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ class TimmChain:
 
 
 def evaluation(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
-    """timm's evaluation transform, resized and cut: (H, W) or (H, W, 3) uint8 -> (S, S) where it is gray, or (S, S, 3).
+    """timm's evaluation transform, resized and cut: (H, W) or (H, W, 3) uint8 -> (S, S) if gray, else (S, S, 3).
 
     A network of one channel gets gray.
     """
@@ -78,7 +78,7 @@ def evaluation(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
     chain: Any = create_transform(
         recipe.input_size, interpolation=interpolation, crop_pct=recipe.crop_pct, use_prefetcher=True
     )
-    chain.transforms[-1:] = []  # to a tensor
+    chain.transforms[-1:] = []  # the step to a tensor
 
     def seen(pixels: np.ndarray) -> np.ndarray:
         picture = chain(Image.fromarray(pixels))
@@ -89,7 +89,7 @@ def evaluation(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
 
 @contextlib.contextmanager
 def generators_kept() -> Iterator[None]:
-    """Give the global generators back as they were: timm's transforms draw from them, the caller's must not notice."""
+    """Restore the global generators afterwards: timm's transforms draw from them, and the caller must not notice."""
     kept = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
     try:
         yield

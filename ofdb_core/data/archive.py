@@ -1,7 +1,7 @@
 """Data sets in archives, as their authors publish them: .zip, .tar, .tar.gz and .tgz become folders.
 
-An archive comes from elsewhere. It is looked through whole before anything is written, and refused if an entry is
-anything but a plain file or folder inside the target. (tarfile's own `filter` is missing from early releases of 3.11.)
+An archive is not trusted: all its entries are checked before anything is written. It is refused if an entry is not a
+plain file or folder inside the target. (tarfile's own `filter` is missing from early releases of 3.11.)
 """
 
 import contextlib
@@ -26,10 +26,10 @@ ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 LARGEST = 2**30  # bytes of one file, which is held in memory
 BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(OSError, EOFError, ValueError, RuntimeError),  # the last of an encrypted zip, or one packed in an unknown way
+    *(OSError, EOFError, ValueError, RuntimeError),  # RuntimeError: a zip is encrypted, or packed in an unknown way
 )
 
-Entry = tuple[str, str, int, Callable[[], bytes]]  # name; FILE, FOLDER or OTHER; bytes; the function that reads it now
+Entry = tuple[str, str, int, Callable[[], bytes]]  # name; FILE, FOLDER or OTHER; bytes; reader, called before the next
 
 
 def is_archive(path: str | Path) -> bool:
@@ -41,9 +41,9 @@ def is_archive(path: str | Path) -> bool:
 def unpacked(path: str | Path, root: str | Path) -> Path:
     """The folder <root>/<name of the archive> with the archive's files, as a Path.
 
-    It is filled as any folder of results: whole or not at all, by one process at a time, continued after an
+    It is filled like any folder of results: whole or not at all, by one process at a time, continued after an
     interruption, and kept while it is complete, unchanged and of the same archive (by SHA-256). At most three files, of
-    LARGEST bytes each, are in memory: one is read while one is written and one waits. What macOS adds is left out. A
+    LARGEST bytes each, are in memory: one is read while one is written and one waits. Files of macOS are left out. A
     ValueError names the archive if it is damaged, needs more room than the disk has, or holds an entry that must not be
     written: one that leaves the folder, is a link or a device, or has the name of another.
     """
@@ -65,7 +65,7 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
 
 
 def _sizes(path: Path) -> dict[str, int]:
-    """Name -> bytes of the files of an archive, all of which may be written; names are relative, with single '/'."""
+    """Name -> bytes of an archive's files, after a check of all entries; names are relative, with single '/'."""
     sizes: dict[str, int] = {}
     folders: set[str] = set()
     for entry, entry_type, size, _ in _entries(path):
@@ -88,7 +88,7 @@ def _sizes(path: Path) -> dict[str, int]:
 
 
 def _problem(entry: str, name: str, entry_type: str, size: int) -> str | None:
-    """Why an entry must not be written, as the end of a sentence; None where it may be."""
+    """The reason why an entry must not be written, as the end of a sentence; None if it may be."""
     if entry_type == OTHER:
         return "is a link or a device"
     if (entry_type, name) != (FOLDER, ".") and (problem := files.problem_of(entry) or files.problem_of(name)):
@@ -102,7 +102,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def _files(path: Path, sizes: dict[str, int]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The files to be written, for `Folder.fill`; they are read here, one after another, as a packed tar needs."""
+    """The files to write, for `Folder.fill`; they are read here, one after another, as a packed tar needs it."""
     for entry, _, _, read in _entries(path):
         if (name := PurePosixPath(entry).as_posix()) in sizes:
             with _named(path):
@@ -118,7 +118,7 @@ def _entries(path: Path) -> Iterator[Entry]:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn what reading a broken archive raises into a ValueError that names the archive."""
+    """Turn the errors of a broken archive into a ValueError that names the archive."""
     try:
         yield
     except BROKEN as error:
@@ -136,7 +136,7 @@ def _zip_entries(path: Path) -> Iterator[Entry]:
 def _read(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     """The bytes of a plain file in a tar."""
     file = archive.extractfile(info)
-    assert file is not None  # it is None only for what is no plain file
+    assert file is not None  # None only for an entry that is not a plain file
     return file.read()
 
 
@@ -145,10 +145,10 @@ def _tar_entries(path: Path) -> Iterator[Entry]:
         packed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if packed else path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         while (info := archive.next()) is not None:
-            archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+            archive.members.clear()  # type: ignore[attr-defined]  # or else it keeps them all
             entry_type = FILE if info.isreg() else FOLDER if info.isdir() else OTHER
             yield info.name, entry_type, info.size, functools.partial(_read, archive, info)
-        # tarfile also stops, without a word, at a header that it cannot read: after the last one are zeros only
+        # tarfile also stops, silently, at a header that it cannot read; only zeros may follow the last one
         rest = stream.read(tarfile.BLOCKSIZE)
         if len(rest) < tarfile.BLOCKSIZE:
             raise tarfile.ReadError("it has no end")

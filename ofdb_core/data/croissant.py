@@ -1,4 +1,4 @@
-"""Croissant: what a data set is, and how its images and labels are read, for machines (mlcommons.org/croissant).
+"""Croissant: a description of a data set, its images and its labels, for machines (mlcommons.org/croissant).
 
 <folder>.croissant.json lies beside the folder and its manifest, and is made from the manifest alone.
 """
@@ -11,7 +11,7 @@ from ofdb_core.base import files, project
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import LICENSE, MANIFEST
 
-CROISSANT = "croissant.json"  # behind the folder's name and a point
+CROISSANT = "croissant.json"  # after the folder's name and a point
 CREATOR = "The developers of OFDB Lab"
 CLASS = r".*[/\\]([^/\\]+)[/\\][^/\\]+$"  # the name of a file's folder, in its path
 TERMS = (
@@ -37,9 +37,8 @@ CONTEXT = {
 def text(root: str | Path, title: str) -> str:
     """The description of a complete folder <root>/<class>/<file>.png; title: of its family.
 
-    Its records have an image and a label, the name of the class. (Of models there is no description: readers of
-    Croissant know no PLY files.) There is no address on the web before somebody publishes it: `url` is the folder's own
-    name, which lies beside.
+    Its records have an image and a label, the name of the class. (Models have no description: readers of Croissant
+    know no PLY files.) Before a set is published it has no web address: `url` is the name of the folder beside.
     """
     facts, path = Folder(root).manifest(), Folder(root).beside(MANIFEST)
     name = Path(root).resolve().name
@@ -102,7 +101,7 @@ def _field(name: str, data_type: str, taken: str, **source: Any) -> dict[str, An
 
 
 def write(root: str | Path, title: str) -> None:
-    """Write the description beside a complete folder, unless it is there."""
+    """Write the description beside a complete folder, unless it is there already."""
     path, wanted = Folder(root).beside(CROISSANT), text(root, title)
     if not path.is_file() or path.read_text(encoding="utf-8") != wanted:
         files.write_whole(path, wanted)

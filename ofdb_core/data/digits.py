@@ -1,6 +1,6 @@
 """A small real data set that travels with scikit-learn: 1,797 handwritten digits of 8 x 8 pixels (UCI optdigits).
 
-Fine-tuning uses it where no image folder is given. The split is fixed and needs no random number: of each digit, the
+Fine-tuning uses it without an image folder. The split is fixed and needs no random number: of each digit, the
 first 100 in the file's order are for training, the others for testing. The file is ordered by writer, so most test
 images are by people whose hand was not seen in training, which is harder than a random split.
 """

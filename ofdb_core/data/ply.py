@@ -1,4 +1,4 @@
-"""PLY files of models: clouds of points whose doubles hold them exactly."""
+"""PLY files of models: point clouds, stored exactly as doubles."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def encode(points: np.ndarray) -> bytes:
 
 
 def load(path: str | Path) -> np.ndarray:
-    """The points (n, 3) float64 of a PLY file; a ValueError names a file that is not such a model."""
+    """The points (n, 3) float64 of a PLY file; a ValueError names a file that is not a model."""
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
     try:

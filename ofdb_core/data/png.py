@@ -1,4 +1,4 @@
-"""PNG files that hold the pixels themselves, gray or RGB: whoever decodes one, converting or not, gets the same."""
+"""PNG files that hold the pixels themselves, gray or RGB: every decoder, converting or not, gives the same pixels."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ GRAY, RGB = 0, 2  # the colour types of a PNG header
 
 
 def encode(image: np.ndarray, palette: np.ndarray) -> bytes:
-    """Indices (H, W) uint8 looked up in a palette (n, 3) uint8, as a PNG file's bytes: gray where the palette is."""
+    """Indices (H, W) uint8 looked up in a palette (n, 3) uint8, as a PNG file's bytes: gray if the palette is."""
     gray = (palette == palette[:, :1]).all()
     return of((palette[:, 0] if gray else palette)[image])
 
@@ -19,8 +19,8 @@ def encode(image: np.ndarray, palette: np.ndarray) -> bytes:
 def of(pixels: np.ndarray) -> bytes:
     """Pixels (H, W) or (H, W, 3) uint8 as the bytes of a PNG file of 8 bits a channel, gray or RGB.
 
-    The rows are not filtered and only runs are packed, which for such drawings is smaller and several times faster than
-    what Pillow does to gray and RGB. It does so to palettes alone; so its packing of the rows as one is taken.
+    The rows are not filtered and only runs are packed. For these drawings that is smaller and several times faster than
+    Pillow's way with gray and RGB. Pillow packs this way only with a palette, so the rows go as indices.
     """
     height, width = pixels.shape[:2]
     rows, data = Image.fromarray(np.ascontiguousarray(pixels).reshape(height, -1)), io.BytesIO()

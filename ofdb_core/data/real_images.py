@@ -18,15 +18,15 @@ from ofdb_core.base.values import nearest
 from ofdb_core.data import archive, samples, voc
 from ofdb_core.data.samples import Images
 
-ARRAYS = ("digits", "cifar10", "cifar100")  # data sets that are known by name, and are held in memory
-NAMES = (*ARRAYS, "voc2012")  # all that are known by name
+ARRAYS = ("digits", "cifar10", "cifar100")  # data sets known by name and held in memory
+NAMES = (*ARRAYS, "voc2012")  # all data sets known by name
 
 PATIENCE = 10  # seconds that a server may be silent
 FEW = 3  # classes that a refusal names
 
 
 def check(data: str | Path) -> None:
-    """Raise a ValueError unless `images_of` takes data; an archive is not looked into, which would take long."""
+    """Raise a ValueError unless `images_of` takes data; an archive is not opened, which would take long."""
     if data in NAMES or archive.is_archive(data):
         return
     if not Path(data).is_dir():
@@ -39,22 +39,22 @@ def check(data: str | Path) -> None:
 
 
 def default_root() -> Path:
-    """Where downloaded and unpacked data lie unless another folder is given."""
+    """The default folder for downloaded and unpacked data."""
     return project.DATA
 
 
 def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
-    """The images to train on and those to test on, two `samples.Images` of the same classes.
+    """The images to train on and to test on, two `samples.Images` of the same classes.
 
-    data: one of NAMES, or the path of a folder or archive; root: the folder for what is downloaded, unpacked or cut
-    out (None: `default_root`); it is made when it is needed. What is there already is not downloaded again. Where
-    several processes ask for the same data and root, one fetches or unpacks it, and the others wait. A ValueError says
-    what is missing, and of a download that fails, what to put where by hand.
+    data: one of NAMES, or the path of a folder or archive; root: the folder for downloaded, unpacked or cut-out
+    data (None: `default_root`); it is created when needed. Existing data are not downloaded again. If several processes
+    ask for the same data and root, one fetches or unpacks them, and the others wait. A ValueError says what is missing,
+    or, after a failed download, the file to fetch by hand and its folder.
     """
     check(data)
     root = Path(root) if root else default_root()
     if data == "digits":
-        from ofdb_core.data import digits  # it brings scikit-learn
+        from ofdb_core.data import digits  # it imports scikit-learn
 
         return [samples.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
     if data in ("cifar10", "cifar100"):
@@ -63,17 +63,16 @@ def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
 
 
 def _fetched(data: str | Path, root: Path) -> Path:
-    """The folder of data that are a folder, once they are unpacked or cut out."""
+    """The folder of data that are not held in memory, unpacked or cut out."""
     if data == "voc2012":
         return _voc(root)
     return archive.unpacked(data, root) if archive.is_archive(data) else Path(data)
 
 
 def classes_of(data: str | Path, root: str | Path | None = None, *, shots: int = 0) -> list[str]:
-    """The classes of data; a ValueError where `images_of` refuses, or a class has fewer images than `shots`.
+    """The classes of data; a ValueError if `images_of` refuses, or a class has fewer images than `shots`.
 
-    As for `images_of`, data are fetched first. Of a folder only names are looked at: in each class, those of as many
-    files as there are shots.
+    Data are fetched first, as in `images_of`. In a folder only names of files are read, up to `shots` of each class.
     """
     if data in ARRAYS:
         return images_of(data, root)[0].few_shot(shots, seed=0).classes
@@ -87,7 +86,7 @@ def classes_of(data: str | Path, root: str | Path | None = None, *, shots: int =
 
 
 def fingerprint(data: str | Path) -> str:
-    """One hash of an archive, or of a folder's files; of a set known by name, whose bytes are checked, the name."""
+    """One hash of an archive or of a folder's files; for a set known by name, whose bytes are checked, the name."""
     return str(data) if data in NAMES else folder.fingerprint(data)
 
 
@@ -107,7 +106,7 @@ def _from_folder(place: Path) -> list[Images]:
 
 
 def _same_classes(parts: list[Path]) -> list[list[Path]]:
-    """The class folders of both parts; a ValueError where they differ."""
+    """The class folders of both parts; a ValueError if they differ."""
     both = [samples.class_folders(part, "image", samples.extensions()) for part in parts]
     (one, other), (had, has) = [part.name for part in parts], [{path.name for path in part} for part in both]
     if had != has:

@@ -1,7 +1,7 @@
-"""Labelled pictures: arrays or files, one sample after another; what the augmentation of training begins with.
+"""Labelled pictures, from arrays or files: the input of augmentation.
 
-`Samples` are a sequence of them. `Images` have one instance each, `OneOf` draws one of a category's files; a family may
-bring samples that are rendered when they are asked for.
+`Samples` is a sequence of them. `Images` has one instance of each, `OneOf` draws one of a category's files. A family
+may bring samples that are rendered on request.
 """
 
 import functools
@@ -22,13 +22,13 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def decode(path: str | Path) -> np.ndarray:
-    """The pixels of an image file, (H, W) uint8 where its RGB is gray throughout, else (H, W, 3)."""
+    """The pixels of an image file, uint8: (H, W) if its RGB is gray throughout, else (H, W, 3)."""
     try:
         with Image.open(path) as picture:
             if picture.mode.startswith("I;16"):
                 return (np.asarray(picture) >> 8).astype(np.uint8)
             pixels = np.asarray(picture.convert("RGB"))
-    except Exception as error:  # every format has errors of its own: AVIF a RuntimeError, DDS a NotImplementedError
+    except Exception as error:  # every format has other errors: AVIF a RuntimeError, DDS a NotImplementedError
         raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
     gray = (pixels == pixels[..., :1]).all()
     return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
@@ -36,13 +36,13 @@ def decode(path: str | Path) -> np.ndarray:
 
 @functools.cache
 def extensions() -> tuple[str, ...]:
-    """The endings of image files, as ".png": of all formats whose pixels Pillow reads by itself (not .pdf, .mpg)."""
+    """The endings of image files, such as ".png", of all formats that Pillow decodes by itself (not .pdf, .mpg)."""
     known = Image.registered_extensions()
     return tuple(ending for ending, name in known.items() if name in Image.OPEN and name not in NO_PIXELS)
 
 
 def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
-    """The folder below root that holds the class folders, or parts as train/: wrappers around it are looked through.
+    """The folder, root or below it, that holds the class folders, or parts such as train/; wrappers are skipped.
 
     Published sets come as <name>/image/<class>/<file>. A wrapper holds a single folder, which itself holds folders, and
     neither holds a file with one of the endings (None: those of images): a single folder with such files is a class.
@@ -54,7 +54,7 @@ def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
         folders = [entry for entry in inside if entry.is_dir()]
         if len(folders) != 1 or any(_counts(entry, endings) for entry in inside):
             return root
-        if Path(folders[0]).resolve() in entered:  # links may lead up again
+        if Path(folders[0]).resolve() in entered:  # a link leads up again
             return root
         below = _listed(folders[0])
         if any(_counts(entry, endings) for entry in below) or not any(entry.is_dir() for entry in below):
@@ -63,7 +63,7 @@ def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
 
 
 def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
-    """What is in a folder, sorted by name, without links to nowhere, what is hidden, and what macOS leaves."""
+    """The entries of a folder, sorted by name, without broken links, hidden entries and what macOS leaves."""
     return sorted(_scanned(folder), key=lambda entry: entry.name)
 
 
@@ -100,15 +100,15 @@ class Samples(Protocol):
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """Sample i, (H, W) or (H, W, 3) uint8; key: 64 random bits of that sample and step, which draw an instance.
 
-        Without it, as in evaluation, the picture is always the same.
+        Without a key, as in evaluation, the picture is always the same.
         """
 
 
 class Cache(Generic[Key]):
-    """Arrays that load(key) makes when first asked for, kept while `budget` bytes last; threads may share it.
+    """Arrays that load(key) makes on first use, kept while `budget` bytes last; threads may share it.
 
-    What is kept stays: samples come in permutations, and a cache that gives up the oldest for the newest would have
-    nothing of the next one.
+    A kept array stays: samples come in permutations, and a cache that replaces the oldest array by the newest would
+    hold none that comes next.
     """
 
     def __init__(self, load: Callable[[Key], np.ndarray], budget: int) -> None:
@@ -154,7 +154,7 @@ def _without_files(folder: Path, what: str) -> str:
 
 
 def require_images(folder: Path, shots: int) -> None:
-    """A ValueError where a class folder holds no image, or fewer than `shots`; no further names are looked at."""
+    """Raise a ValueError if a class folder holds no image, or fewer than `shots`; no further names are read."""
     found = sum(1 for _ in itertools.islice(_files_in(folder, extensions()), max(shots, 1)))
     if not found:
         raise ValueError(_without_files(folder, "image"))
@@ -162,10 +162,10 @@ def require_images(folder: Path, shots: int) -> None:
 
 
 def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[Path]:
-    """The class folders of <root>/<class>/<file>, sorted by name; hidden ones are left out, and files not looked at.
+    """The class folders of <root>/<class>/<file>, sorted by name; hidden ones are left out, and files not read.
 
-    Folders around the class folders are looked through: see `unwrapped`. what: a file holds, for the errors; endings:
-    of the files, in lower case.
+    Wrappers around the class folders are skipped: see `unwrapped`. what: the content of a file, for errors; endings: of
+    the files, in lower case.
     """
     root, endings = Path(root), tuple(endings)
     if not root.is_dir():
@@ -184,7 +184,7 @@ class Images:
     """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
 
     items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n paths; labels: (n,) int64 in 0..C - 1; classes: C
-    names; cache_bytes: how much decoded pixels of files each process may keep; root: the folder above the names.
+    names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at.
     """
 
     def __init__(
@@ -220,16 +220,16 @@ class Images:
         return len(self.items)
 
     def name(self, i: int) -> str:
-        """The file of image i, below the folder of the classes' folders; of an array, its number."""
+        """The file of image i, relative to the folder of the class folders; in an array, its number."""
         item = self.items[i]
         return str(i) if isinstance(item, np.ndarray) else item.relative_to(self.root or item.parent).as_posix()
 
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
-        """Image i, (H, W) where it is gray and (H, W, 3) otherwise, uint8; key is not used."""
+        """Image i, uint8, (H, W) if it is gray, else (H, W, 3); key is not used."""
         return self.items[i] if isinstance(self.items, np.ndarray) else self._decoded[self.items[i]]
 
     def few_shot(self, shots: int, *, seed: int) -> "Images":
-        """`shots` images of each class, drawn for (seed, class), or all for 0; a larger choice includes the smaller."""
+        """`shots` images of each class (0: all), drawn by (seed, class); a larger choice includes the smaller."""
         if shots == 0:
             return self
         drawn = []
@@ -243,7 +243,7 @@ class Images:
 
 
 def _require_shots(shots: int, name: str, count: int) -> None:
-    """A ValueError where a class has fewer images than a choice needs."""
+    """Raise a ValueError if a class has fewer images than a choice needs."""
     if not 0 <= shots <= count:
         raise ValueError(f"shots: {shots} is out of range; class {name} has {count} images (0: all)")
 
@@ -266,7 +266,7 @@ class OneOf:
 
 
 class Single:
-    """One sample as a data set of its own: to see it drawn again and again."""
+    """One sample as a data set, to see it drawn again and again."""
 
     def __init__(self, others: Samples, i: int) -> None:
         self._others, self._i = others, i
@@ -281,6 +281,6 @@ class Single:
 
 
 def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
-    """The images of a folder as samples; one: a sample is a category, not an image; see `OneOf`."""
+    """The images of a folder as samples; one: each sample is a category, not an image (see `OneOf`)."""
     images = Images.from_folder(root, cache_bytes=cache_bytes)
     return OneOf(images) if one else images

@@ -28,16 +28,16 @@ def write(path: str | Path, rows: Sequence[Row]) -> None:
 
 
 def read(path: str | Path, *, text: Container[str] = ()) -> list[Row]:
-    """The rows of a CSV file as dictionaries; numbers are numbers again, but 007, 1_0 and nan are text.
+    """The rows of a CSV file as dictionaries; numbers become numbers again, but 007, 1_0 and nan stay text.
 
-    text: columns of names, of which all are text. A file that is no table is a ValueError.
+    text: columns that stay text throughout. A file that is no table is a ValueError.
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no file")
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             lines = [line for line in csv.reader(file) if line]
-    except (ValueError, csv.Error) as error:  # no text, or too long a field
+    except (ValueError, csv.Error) as error:  # not text, or a field that is too long
         raise ValueError(f"{path}: not a table ({error})") from error
     names, *rows = lines or [[]]
     for row in rows:

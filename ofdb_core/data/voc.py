@@ -1,7 +1,7 @@
 """PASCAL VOC 2012 as classification: each annotated object, cut out of its photograph, is an image of its class.
 
 The challenge's own parts are used: "train" to learn from (13,609 objects), "val" to test on (13,841). Objects marked
-`difficult`, which the challenge leaves out when it counts, are left out of both.
+`difficult` are left out of both, as in the challenge's counts.
 """
 
 import functools
@@ -37,7 +37,7 @@ def is_complete(devkit: str | Path) -> bool:
 def cut_out(devkit: str | Path, root: str | Path) -> None:
     """Write the objects as <root>/<part>/<class>/<photograph>_<k>.png, the k-th object of its annotation.
 
-    devkit: the folder VOCdevkit/VOC2012. The folder is filled as any folder here is. A ValueError names an annotation
+    devkit: the folder VOCdevkit/VOC2012. It is filled like any folder of results. A ValueError names an annotation
     that cannot be read.
     """
     files = [
@@ -50,12 +50,12 @@ def cut_out(devkit: str | Path, root: str | Path) -> None:
 
 
 def objects(annotation: str | Path) -> list[tuple[int, str, Box]]:
-    """(k, class, box) of each object of an annotation that is not difficult and not without area.
+    """(k, class, box) of each object of an annotation that has an area and is not difficult.
 
-    box: left, top, right, bottom in pixels from 0, within the photograph; right and bottom are not part of it.
+    box: left, top, right, bottom in pixels from 0, within the photograph; right and bottom are exclusive.
     """
     try:
-        tree: Any = ElementTree.parse(annotation).getroot()  # an element that is missing is an error below
+        tree: Any = ElementTree.parse(annotation).getroot()  # a missing element is an error below
         width, height = (int(tree.find("size").findtext(name)) for name in ("width", "height"))
         kept = []
         for k, thing in enumerate(tree.findall("object")):

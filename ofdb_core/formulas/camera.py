@@ -1,9 +1,8 @@
 """Views of a cloud: a camera turns around the origin, looks at it, and every point lights a square of pixels.
 
-That is a projection and a scatter, so no OpenGL is needed. The arithmetic, in float32, is that of the original's
-renderer (PyGLM's matrices and Mesa's software OpenGL), operation by operation: an image has the original's pixels. It
-is palette indices (S, S) uint8, 0 and 1, and its first row is OpenGL's bottom row, as in the original: world +y points
-down.
+This is a projection and a scatter, so it needs no OpenGL. The float32 arithmetic repeats the original's renderer
+(PyGLM's matrices and Mesa's software OpenGL) operation by operation, so an image has the original's pixels. An image is
+palette indices (S, S) uint8, 0 and 1. Its first row is OpenGL's bottom row, as in the original: world +y points down.
 """
 
 import itertools
@@ -17,31 +16,31 @@ from ofdb_core.base import values
 from ofdb_core.base.values import Range
 from ofdb_core.formulas.jit import copy, kernel
 
-AXES = Annotated[int, Range(1, 3)]  # of a camera: a view is turned about Y, then Z, then Y again
-TILT = math.radians(30)  # that the original adds to every angle
+AXES = Annotated[int, Range(1, 3)]  # of a camera: it turns about Y, then Z, then Y again
+TILT = math.radians(30)  # the original adds it to every angle
 POINT_SIZE = Annotated[int, Range(1, 3)]  # pixels, each side
 PALETTE = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)  # of the files: white points
-MARGIN = 2  # pixels beyond each edge that the square of a point may touch
+MARGIN = 2  # pixels beyond each edge that a point's square may touch
 RUN = 256  # points projected at a time, so that their pixels stay in the cache
 
 ONE, TWO, HALF, SUBPIXELS = np.float32(1), np.float32(2), np.float32(0.5), np.float32(256)
-DISTANCE, NEAR, FAR = np.float32(4), np.float32(1), np.float32(100)  # of the camera, and of what it sees
+DISTANCE, NEAR, FAR = np.float32(4), np.float32(1), np.float32(100)  # camera to origin; nearest, farthest point seen
 ZOOM = ONE / np.float32(math.tan(np.float32(math.radians(45)) / TWO))  # for a field of view of 45 degrees
 DEPTH, DEPTH_AT_0 = -(FAR + ONE) / (FAR - ONE), -(TWO * FAR * NEAR) / (FAR - NEAR)
 
 
 @kernel
 def _rotation(angles: np.ndarray) -> np.ndarray:
-    """Turns by angles (axes, m) float64, multiplied one after another: rows 0 and 2 turn about Y, row 1 about Z.
+    """The product (3, 3) float32 of turns by angles (axes, m) float64: rows 0 and 2 turn about Y, row 1 about Z.
 
-    Sine and cosine are rounded from float64: the C library's of float32 differ from version to version.
+    Sine and cosine are rounded from float64: the C library's float32 functions differ between versions.
     """
     result = np.eye(3).astype(np.float32)
     for axis in range(len(angles)):
         for angle in angles[axis]:
             radians = np.float64(np.float32(angle))
             c, s = np.float32(math.cos(radians)), np.float32(math.sin(radians))
-            same = c + (ONE - c)  # 1, or next to it
+            same = c + (ONE - c)  # 1, up to rounding
             for row in result:
                 x, y, z = row
                 if axis % 2:
@@ -65,7 +64,7 @@ def _cross(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 @kernel
 def look_at(rotation: np.ndarray) -> np.ndarray:
-    """World to camera, (3, 4) float32: right, up and back, for a camera on -x that the rotation has carried with it."""
+    """The matrix (3, 4) float32 from world to camera, rows right, up, back; the rotation moves the camera from -x."""
     view = np.empty((3, 4), np.float32)
     ahead = rotation[:, 0] * DISTANCE
     eye = -ahead
@@ -91,10 +90,10 @@ def _project(
     rows: np.ndarray,
     columns: np.ndarray,
 ) -> None:
-    """Fill rows and columns (n,) int32 with the pixel of each point, or -1 where the camera does not see it.
+    """Fill rows and columns (n,) int32 with the pixel of each point, or -1 if the camera does not see it.
 
-    Places are rounded to 1/256 of a pixel, and then, with `rounding`, down (0) or to the nearest pixel (128). The last
-    product and sum are one fused operation in Mesa; in float64 with one rounding they give the same.
+    Positions are rounded to 1/256 of a pixel, then down (rounding 0) or to the nearest pixel (rounding 128). Mesa fuses
+    the last product and sum; float64 with one rounding gives the same result.
     """
     (a, b, c, d), (e, f, g, h), (k, l, m, n) = view[0], view[1], view[2]  # noqa: E741
     middle = size / 2.0
@@ -113,7 +112,7 @@ def _project(
 
 @kernel
 def _mark(points: np.ndarray, view: np.ndarray, size: int, side: int, corners: np.ndarray) -> None:
-    """Set the first pixel of the square of each of points (3, n); corners: (S + 2 * MARGIN, S + 2 * MARGIN), black."""
+    """Mark the first pixel of the square of each point; points: (3, n); corners: (S + 2 * MARGIN,) * 2 uint8, black."""
     rows, columns = np.empty(RUN, np.int32), np.empty(RUN, np.int32)
     first, width, pixels = MARGIN - side // 2, np.uint64(len(corners)), corners.reshape(-1)
     for start in range(0, points.shape[1], RUN):
@@ -127,7 +126,7 @@ def _mark(points: np.ndarray, view: np.ndarray, size: int, side: int, corners: n
 @kernel
 def _grow(corners: np.ndarray, side: int, light: int, image: np.ndarray) -> None:
     """Fill image (S, S) uint8 with squares of side x side pixels that begin at the corners; see `_mark`."""
-    lit = np.empty(len(corners), np.uint8)  # the columns where a square begins that reaches this row
+    lit = np.empty(len(corners), np.uint8)  # 1 in each column where a square that reaches this row begins
     for y in range(len(image)):
         copy(corners[y + MARGIN], lit)
         for up in range(1, side):
@@ -148,9 +147,9 @@ def _grow(corners: np.ndarray, side: int, light: int, image: np.ndarray) -> None
 def _paint(
     points: np.ndarray, view: np.ndarray, side: int, patches: np.ndarray, nearest: bool, image: np.ndarray
 ) -> None:
-    """Draw the square of each point with its patch, (n, 9) uint8: the nearest to the camera is seen, or the last.
+    """Draw each point's square with its patch, (n, 9) uint8; the point nearest to the camera is seen, or the last.
 
-    Without a branch that depends on the points' places, which the processor could not guess.
+    The comparison of depths has no branch: the processor could not predict it.
     """
     rows, columns, far = np.empty(RUN, np.int32), np.empty(RUN, np.int32), np.empty(RUN, np.float32)
     first, size, width = MARGIN - side // 2, len(image) - 2 * MARGIN, np.uint64(len(image))
@@ -176,7 +175,7 @@ def _paint(
 def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:
     """(3, 3) float32: the matrix Ry(a) Rz(b) Ry(c) of one to three angles in radians.
 
-    It carries the camera from -x, with +y its up, to where it looks from; a, b, c reach every viewpoint.
+    It moves the camera from -x, with +y up, to its viewpoint; a, b and c reach every viewpoint.
     """
     values.require(AXES, angles=len(angles))
     return _rotation(np.array(angles, float)[:, None])
@@ -192,7 +191,7 @@ def indices(*, axes: int = 1, views: int = 12) -> list[tuple[int, ...]]:
 def stored(index: Sequence[int], jitter: Sequence[float] | np.ndarray, *, views: int = 12) -> np.ndarray:
     """The `rotation` of a stored view; index: one of `indices`, jitter: a number for each axis (see `streams.jitter`).
 
-    Each angle is 2 pi k / views + 30 degrees + jitter, in degrees: three turns in the original, each rounded.
+    Each angle is 2 pi k / views + 30 degrees + jitter (degrees). These are three turns in the original, each rounded.
     """
     values.require(AXES, axes=len(index))
     values.whole(1, views=views)
@@ -206,7 +205,7 @@ def stored(index: Sequence[int], jitter: Sequence[float] | np.ndarray, *, views:
 
 @kernel
 def _small_turn(a: float, b: float, c: float) -> np.ndarray:
-    """Turns by a about X, then by b about the new Y, then by c about the new Z; (3, 3) float32."""
+    """The turn (3, 3) float32 by a about X, then by b about the new Y, then by c about the new Z, in radians."""
     (ca, cb, cc), (sa, sb, sc) = (math.cos(a), math.cos(b), math.cos(c)), (math.sin(a), math.sin(b), math.sin(c))
     turn = np.empty((3, 3), np.float32)
     turn[0, 0], turn[0, 1], turn[0, 2] = cb * cc, -cb * sc, sb
@@ -217,7 +216,7 @@ def _small_turn(a: float, b: float, c: float) -> np.ndarray:
 
 @kernel
 def _anywhere(angles: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """See `anywhere`; radians. The product is written out: BLAS rounds it as the processor likes."""
+    """As `anywhere`, in radians. The product is written out, because BLAS rounds it differently on each processor."""
     turns = np.zeros((len(angles), 3))
     for axis in range(len(angles)):
         turns[axis, 1], turns[axis, 2] = TILT, angles[axis]
@@ -232,7 +231,7 @@ def _anywhere(angles: np.ndarray, turn: np.ndarray) -> np.ndarray:
 def anywhere(angles: Sequence[float] | np.ndarray, turn: Sequence[float] | np.ndarray) -> np.ndarray:
     """The `rotation` of the first stored view, moved by one to three angles and then by a small turn about X, Y, Z.
 
-    angles: degrees, as the jitter of `stored`; turn: three, degrees, about the axes that the camera carries with it.
+    angles: degrees, as the jitter of `stored`; turn: three angles in degrees, about the camera's axes.
     """
     values.require(AXES, angles=len(angles))
     return _anywhere(np.radians(np.asarray(angles, float)), np.radians(np.asarray(turn, float)))
@@ -241,10 +240,10 @@ def anywhere(angles: Sequence[float] | np.ndarray, turn: Sequence[float] | np.nd
 def render(
     points: np.ndarray, rotation: np.ndarray, *, size: int = 224, point_size: int = 1, light: int = 1
 ) -> np.ndarray:
-    """The image (size, size) uint8 that the camera, carried by `rotation` (3, 3), takes of points (n, 3).
+    """The image (size, size) uint8 of points (n, 3), from the camera that `rotation` (3, 3) moves.
 
-    It has 0, and `light` where a point is. Fastest for float32 points with each axis contiguous. A point whose centre
-    is out of sight is not drawn.
+    A pixel is `light` on a point and 0 elsewhere. A point whose centre is out of view is not drawn. Float32 points with
+    each axis contiguous are fastest.
     """
     axes, view, corners = _prepared(points, rotation, size, point_size)
     _mark(axes, view, size, point_size, corners)
@@ -262,10 +261,10 @@ def paint(
     point_size: int = 1,
     nearest: bool = True,
 ) -> np.ndarray:
-    """As `render`, the image (size, size) uint8 of points whose squares have grays of their own.
+    """As `render`, the image (size, size) uint8, but each point has its own grays.
 
-    patches: (n, 9) uint8, 3 x 3 grays a point, row by row, of which its square takes the first rows and columns. Where
-    squares overlap, the point nearest to the camera is seen, zeros too (of equally near ones the first), or the last.
+    patches: (n, 9) uint8, 3 x 3 grays a point, row by row; a square takes the first rows and columns. Where squares
+    overlap, the point nearest to the camera is seen (of equally near ones the first), or the last; its zeros count too.
     """
     axes, view, image = _prepared(points, rotation, size, point_size)
     if patches.shape != (len(points), 9) or patches.dtype != np.uint8:
@@ -277,7 +276,7 @@ def paint(
 def _prepared(
     points: np.ndarray, rotation: np.ndarray, size: int, point_size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (3, n) float32, the camera's matrix, and a black image with a margin; a ValueError for what cannot be."""
+    """Points (3, n) float32, the camera's matrix, and a black image with a margin; a ValueError for bad arguments."""
     points, rotation = np.asarray(points), np.ascontiguousarray(rotation, np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or rotation.shape != (3, 3):
         raise ValueError(f"points {points.shape} and rotation {rotation.shape} given; allowed are (n, 3) and (3, 3)")

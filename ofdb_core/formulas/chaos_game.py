@@ -1,7 +1,7 @@
 """The chaos game: an IFS and random numbers become an orbit of points (Barnsley, Fractals Everywhere, chapter 3).
 
 The orbit starts at the origin; every step applies one map, chosen by a random number. All arithmetic is float64 in the
-original's order, (x*a + y*b) + e, with no fused operation, so the points carry the original's bits.
+original's order, (x*a + y*b) + e, with no fused operation, so the points have the original's bits.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ Point = tuple[float, ...]  # d coordinates
 
 @kernel
 def _choices(thresholds: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """(n,) uint8: for each number u the first map j with u <= thresholds[j], or k where there is none.
+    """(n,) uint8: for each number u the first map j with u <= thresholds[j], or k if there is none.
 
-    thresholds: (k,), none smaller than the one before, or all NaN.
+    thresholds: (k,), in rising order, or all NaN.
     """
     choices = np.zeros(len(u), np.uint8)
-    for threshold in thresholds:  # the outer loop, so that the inner one runs over contiguous numbers
+    for threshold in thresholds:  # the outer loop: the inner one runs over contiguous numbers
         for i in range(len(u)):
             choices[i] += np.uint8(not (u[i] <= threshold))
     return choices
@@ -38,7 +38,7 @@ def _affine(A: np.ndarray, t: np.ndarray, j: int, at: Point) -> Point:
 def _affine_in_kernel(A: Any, t: Any, j: Any, at: Any) -> Callable[..., Any]:
     """The function that numba compiles for `_affine`, by the types of its arguments.
 
-    numba compares the two signatures with their annotations.
+    The two signatures must be equal, annotations included: numba compares them.
     """
 
     def plane(A: Any, t: Any, j: Any, at: Any) -> Any:
@@ -70,9 +70,9 @@ def _two_orbits(
     v: np.ndarray,
     others: np.ndarray,
 ) -> None:
-    """Two orbits side by side: each step waits for the one before, so the processor overlaps them at no cost.
+    """Play two games side by side: a step waits for the one before, so the second orbit costs no time.
 
-    points[:, 0] is the start; points[:, i + 1] its image under the map that u[i] chooses, or itself without one.
+    points[:, 0] is the start. u[i] chooses the map from points[:, i] to points[:, i + 1]; without one, it repeats.
     """
     first, second = _choices(thresholds, u[:-1]), _choices(limits, v[:-1])
     at = to = start
@@ -91,12 +91,12 @@ def _two_orbits(
 def orbits(
     systems: Sequence[IFS], u: Sequence[np.ndarray] | np.ndarray, out: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """The orbits of m systems of one dimension d.
+    """The orbits of m systems of the same dimension d.
 
     u: (m, n) float64 in [0, 1); the last number of a row stays unused, as in the original. Returns m arrays of points
-    (n, d) float64, the origin first (an axis is contiguous). A number above every threshold repeats the previous point.
-    A system that does not contract may reach inf and then NaN: such points are returned as they are. out: (m, d, n)
-    float64 to write to, for a caller that plays many games.
+    (n, d) float64, the origin first (each axis contiguous). A number above every threshold repeats the previous point.
+    A system that does not contract may reach inf and then NaN: these points are returned too. out: (m, d, n) float64,
+    memory for a caller that plays many games.
     """
     d = systems[0].d
     out = np.empty((len(systems), d, len(u[0]))) if out is None else out

@@ -1,11 +1,11 @@
 """VisualAtom: contours grown by noise and sine waves (Takashima et al., "Visual Atoms", CVPR 2023).
 
-A category is an `Atom`, the parameters of its contours. An image starts from an ellipse; line by line its vertices are
-moved by Perlin noise and two sine waves, and joined to a closed polygon of one gray. The pixels are the original's
-(render_VisualAtom.py), whose noise is that of the package `noise` 1.2.2 and whose lines are Pillow's.
+A category is an `Atom`, the parameters of its contours. An image starts from an ellipse. For each line, Perlin
+noise and two sine waves move its vertices, which are joined to a closed polygon of one gray. The pixels are those of
+the original (render_VisualAtom.py), which takes noise from the package `noise` 1.2.2 and lines from Pillow.
 
-An atom's stream belongs to (seed, category), an image's to (seed, category, instance), so that any part of a data set
-can be made alone. In the original one stream runs through all categories.
+An atom's stream belongs to (seed, category), an image's to (seed, category, instance), so any part of a data set can be
+made alone. In the original one stream runs through all categories.
 """
 
 import math
@@ -19,7 +19,7 @@ from ofdb_core.base.values import Range
 from ofdb_core.formulas.jit import kernel
 from ofdb_core.formulas.streams import Mersenne
 
-# The low four bits of Perlin's permutation of 0..255 (Improving Noise, SIGGRAPH 2002): what noise on a line uses of it.
+# The low four bits of Perlin's permutation of 0..255 (Improving Noise, SIGGRAPH 2002): all that noise on a line needs.
 PERMUTATION = (
     "709baf3d9f052971c47e5e83505a7e6478ab0a5eecbb53b09118d587e4d8b84fa576b0b6d2e73f5ac356c9c97e5846f619f118091c4b0929"
     "84724cf644d6da30492acb5a636ef254feb3f0a16dcaf7a57882ca36d95b7bc9167d32cef1082908a614b221e20cf321131b9efb106f57ad"
@@ -27,7 +27,7 @@ PERMUTATION = (
 )
 GRADIENTS = np.array([-1 if bits & 8 else 1 + bits for bits in (int(digit, 16) for digit in PERMUTATION)], np.float32)
 GRAYS = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)  # the palette of the files
-REACH = 10_000.0  # the noise is taken at random places from 0 to this
+REACH = 10_000.0  # the noise is taken at random positions from 0 to this
 LIMITS = {  # file names have four digits for vertices and instances, five for categories; coordinates must not overflow
     "vertices": Annotated[int, Range(1, 9_999)],
     "lines": Annotated[int, Range(1, 9_999)],
@@ -46,26 +46,26 @@ LIMITS = {  # file names have four digits for vertices and instances, five for c
 
 
 def require(**given: object) -> None:
-    """Raise a ValueError for the first value that is not within its limits."""
+    """Raise a ValueError for the first value outside its limits."""
     for name, value in given.items():
         values.require(LIMITS[name], **{name: value})
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """What atoms and centres are drawn from, uniformly: pairs (low, high). The defaults are the original program's.
+    """The ranges (low, high) of uniform draws for atoms and centres. The defaults are the original program's.
 
-    A pair that cannot be drawn from is a ValueError that names it.
+    A ValueError names a pair that is no range.
     """
 
     vertices: tuple[int, int] = (200, 1000)  # of a contour
     lines: tuple[int, int] = (1, 200)  # contours of an image
-    noise: tuple[float, float] = (2.0, 6.0)  # pixels that a line lies further out than the one before, about
-    width: tuple[float, float] = (0.0, 0.01)  # pixels that are added to that
-    radius: tuple[int, int] = (0, 50)  # pixels, of the ellipse to start from
-    waves: tuple[int, int] = (0, 20)  # periods in a turn, of either sine wave
+    noise: tuple[float, float] = (2.0, 6.0)  # pixels between a line and the one before, about
+    width: tuple[float, float] = (0.0, 0.01)  # pixels added to the noise
+    radius: tuple[int, int] = (0, 50)  # pixels, of the ellipse at the start
+    waves: tuple[int, int] = (0, 20)  # periods of each sine wave in a turn
     oval: tuple[float, float] = (1.0, 2.0)  # factors of the radius
-    shift: tuple[int, int] = (-512, 512)  # half pixels from the middle to an image's centre, whatever the image's size
+    shift: tuple[int, int] = (-512, 512)  # half pixels from the middle to an image's centre, for every image size
 
     def __post_init__(self) -> None:
         for name, pair in vars(self).items():
@@ -104,10 +104,10 @@ class Atom:
 
 @dataclass(frozen=True, eq=False)
 class Strokes:
-    """The random numbers of an image, which do not depend on its size.
+    """The random numbers of an image, for every size.
 
     shift (2,) int64, of the centre's x and y; gray (lines,) uint8; u (lines, 2, vertices) float64 in [0, 1), which
-    chooses the noise of each line's x and y.
+    choose the noise of each line's x and y.
     """
 
     shift: np.ndarray
@@ -148,7 +148,7 @@ def strokes(atom: Atom, stream: Mersenne, ranges: Ranges = ORIGINAL) -> Strokes:
 
 @kernel
 def perlin(x: np.float32, gradients: np.ndarray) -> np.float32:
-    """Perlin's noise on a line at x float32: float32, in single precision throughout, as the C code has it."""
+    """Perlin's noise on a line at x, in single precision throughout, as in the C code."""
     floor = np.floor(x)
     left, x = np.int64(floor), x - floor
     fade = x * x * x * (x * (x * np.float32(6) - np.float32(15)) + np.float32(10))
@@ -179,7 +179,7 @@ def _move(
 def _segment(
     start: tuple[np.int64, np.int64], end: tuple[np.int64, np.int64], gray: np.uint8, image: np.ndarray
 ) -> None:
-    """Pixels from start to end (x, y), both included: Bresenham's steps along the longer axis, as Pillow's lines."""
+    """Draw the line from start to end (x, y), both included, by Bresenham's steps along the longer axis, as Pillow."""
     height, width = image.shape
     (x, y), (to_x, to_y) = start, end
     if max(x, to_x) < 0 or max(y, to_y) < 0 or min(x, to_x) >= width or min(y, to_y) >= height:
@@ -227,7 +227,7 @@ def _contours(
 
 
 def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:
-    """The image (size, size) uint8 of an atom under the random numbers of an image; 0 where no line is."""
+    """The image (size, size) uint8 of an atom with the random numbers of an image; 0 where there is no line."""
     require(image_size=size)
     if strokes.u.shape != (atom.lines, 2, atom.vertices) or strokes.gray.shape != (atom.lines,):
         raise ValueError(

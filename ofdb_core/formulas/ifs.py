@@ -25,7 +25,7 @@ from ofdb_core.formulas.streams import Mersenne
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
 COLUMNS_TOLD = "an IFS has 7 columns (2D) or 13 (3D)"
-LETTERS = {7: [*"abcdefp"], 13: [*"abcdefghijklp"]}  # of the columns, in a first line that names them
+LETTERS = {7: [*"abcdefp"], 13: [*"abcdefghijklp"]}  # names of the columns, in a first line
 MOST = 255  # maps: the chaos game counts them in a byte
 MOST_BYTES = 2**20  # of a file
 SUM_TOLERANCE = 1e-6  # of the probabilities in a file; those of the published files add up to 1 within 1e-15
@@ -63,8 +63,8 @@ class IFS:
     def factors(self, weight: Weight) -> np.ndarray:
         """A factor for each coefficient of each map, (k, 6) or (k, 12) float64, in CSV order.
 
-        weight: a number for `a` (the first entry of A) of every map, or one factor for each coefficient in CSV order:
-        (6,) in 2D, (12,) in 3D, or all of them. 2D-OFDB's release has 0.2 on `a`, 3D-OFDB's 0.4.
+        weight: a number for `a` (the first entry of A) of every map; or a factor for each coefficient in CSV order,
+        (6,) in 2D and (12,) in 3D; or such a row for each map. 2D-OFDB's release has 0.2 on `a`, 3D-OFDB's 0.4.
         """
         square = self.d * self.d
         factors = np.asarray(weight)
@@ -83,15 +83,15 @@ class IFS:
         return IFS(self.A * A.reshape(-1, self.d, self.d), self.t * t, self.p)
 
     def thresholds(self) -> np.ndarray:
-        """(k,) float64: p added up; a random number picks the first map whose threshold it does not exceed."""
+        """(k,) float64: cumulative p; a random number picks the first map whose threshold it does not exceed."""
         return np.cumsum(self.p)
 
 
 def weight_rows(spread: float, d: int = 2) -> np.ndarray:
-    """(4 (d * d + d) + 1, d * d + d) float64: the weights of FractalDB's instances of a category, one a row.
+    """(4 (d * d + d) + 1, d * d + d) float64: the weights of a category's instances in FractalDB, one a row.
 
-    A row multiplies one coefficient, of every map: by 1 - 2 s, 1 - s, 1 + s and 1 + 2 s, as decimals; so that 25 files
-    of FractalDB come of s = 0.4. One more, the third, changes nothing. (The lowest factor of s = 0.5 is 0.01.)
+    A row multiplies one coefficient of every map by 1 - 2 s, 1 - s, 1 + s or 1 + 2 s, computed as decimals (s: spread).
+    The third row changes nothing. FractalDB's 25 instances have s = 0.4. (The lowest factor for s = 0.5 is 0.01.)
     """
     step, one = Decimal(repr(spread)), Decimal(1)
     low = one - 2 * step or Decimal("0.01")
@@ -105,10 +105,10 @@ def weight_rows(spread: float, d: int = 2) -> np.ndarray:
 
 @kernel
 def _pivots(A: np.ndarray) -> np.ndarray:
-    """(k, 3) float64: the size of the three pivots in the LU decomposition of A (k, 3, 3) with row exchanges.
+    """(k, 3) float64: the absolute pivots in the LU decomposition of A (k, 3, 3) with row exchanges.
 
-    The order is that of OpenBLAS (getf2): products are summed before they are taken off, and a column is multiplied by
-    the reciprocal of its pivot. A column without a pivot has 0 there, and NaN may follow.
+    The order is that of OpenBLAS (getf2): products are summed before they are subtracted, and a column is multiplied by
+    the reciprocal of its pivot. A column without a pivot gives 0, and NaN may follow.
     """
     pivots = np.empty((len(A), 3))
     for matrix in range(len(A)):
@@ -132,14 +132,14 @@ def _pivots(A: np.ndarray) -> np.ndarray:
 
 
 def _product(x: float, y: float, z: float) -> float:
-    """The product of positive numbers, or 0, by way of logarithms, as NumPy's det makes it from the pivots."""
+    """The product of numbers >= 0 through logarithms, as NumPy's det multiplies the pivots."""
     return math.exp(math.log(x) + math.log(y) + math.log(z)) if 0.0 not in (x, y, z) else 0.0
 
 
 def determinants(A: np.ndarray) -> np.ndarray:
     """(k,) float64 |det A| for A (k, d, d), in the original's order of operations.
 
-    In 3D the original called NumPy's det, whose last bits depend on the build of LAPACK: here its order is written out.
+    In 3D the original calls NumPy's det, whose last bits depend on the build of LAPACK; here its order is written out.
     """
     if A.shape[1] == 2:
         return np.abs(A[:, 0, 0] * A[:, 1, 1] - A[:, 0, 1] * A[:, 1, 0])
@@ -177,11 +177,11 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
 def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
 
-    All values are finite, and the probabilities are not negative and add up to 1 (within SUM_TOLERANCE). A first line
-    may name the columns, and what follows a # is a comment.
+    All values must be finite. Probabilities must be >= 0 and add up to 1 (within SUM_TOLERANCE). A first line may name
+    the columns, and # begins a comment.
     """
     path = Path(path)
-    if not path.exists():  # or a link to nowhere, or to itself
+    if not path.exists():  # or a broken link, or one to itself
         raise FileNotFoundError(f"{path}: no such file")
     if not path.is_file():
         raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
@@ -196,9 +196,9 @@ def load(path: str | Path) -> IFS:
 
 
 def _rows(lines: list[str], separator: str | None, name: str) -> np.ndarray:
-    """The table of numbers in lines of text; a ValueError that begins with the name and the line where it is none.
+    """The table of numbers in lines of text; a ValueError begins with the name and the line that is wrong.
 
-    separator: of the numbers, None for white space. Lines may be empty, and have a comment behind #.
+    separator: between numbers, None for white space. Lines may be empty or end in a # comment.
     """
     filled = {i: line for i, line in enumerate(lines, 1) if line.partition("#")[0].strip()}
     if not filled:
@@ -221,7 +221,7 @@ def _rows(lines: list[str], separator: str | None, name: str) -> np.ndarray:
 
 
 def _checked(rows: np.ndarray, name: str) -> IFS:
-    """The IFS of a table that someone wrote; a ValueError that begins with the name where it is none."""
+    """The IFS of a user's table; a ValueError that begins with the name if the table is wrong."""
     if rows.shape[1] not in COLUMNS:
         raise ValueError(f"{name}: {rows.shape[1]} columns; {COLUMNS_TOLD}")
     if not np.isfinite(rows).all():
@@ -236,20 +236,20 @@ def _checked(rows: np.ndarray, name: str) -> IFS:
 
 
 def to_text(ifs: IFS) -> str:
-    """The system as one line, to copy: numbers of a map by spaces, maps by semicolons; `parse` reads it back."""
+    """The system as one line to copy: spaces between numbers, semicolons between maps; `parse` reads it back."""
     return "; ".join(" ".join(map(repr, row)) for row in table(ifs).tolist())
 
 
 def parse(text: str) -> IFS:
-    """The system of a line of `to_text`, or of a CSV's text, every bit of it; a ValueError says what is wrong."""
+    """The exact system of a line of `to_text` or of a CSV's text; a ValueError says what is wrong."""
     lines = [line.replace(",", " ") for line in re.split("[;\n]", text)]
     return _checked(_rows(lines, None, "text"), "text")
 
 
 def number_of(name: str) -> int:
-    """The number of a category by its name, of which its random streams are: 7 for 00007, for another name a hash.
+    """The number of a category, which seeds its random streams: 7 for the name 00007, a hash for any other name.
 
-    So a system keeps its random patches whatever other systems lie beside it.
+    So a system keeps its random patches, whatever systems lie beside it.
     """
     if name.isascii() and name.isdecimal() and int(name) <= values.SEEDS:
         return int(name)
@@ -257,10 +257,10 @@ def number_of(name: str) -> int:
 
 
 def _files(root: str | Path) -> dict[int, Path]:
-    """Number -> path of the CSV files of a folder, by name."""
+    """Number -> path of the CSV files of a folder, sorted by name."""
     root, found = Path(root), dict[int, Path]()
     for path in sorted(root.glob("*.[cC][sS][vV]")):
-        if path.name.startswith("."):  # as macOS leaves them
+        if path.name.startswith("."):  # macOS leaves them
             continue
         if other := found.get(number_of(path.stem)):
             raise ValueError(f"{root}: {other.name} and {path.name} are one number; give one of them another name")
@@ -274,7 +274,7 @@ def _files(root: str | Path) -> dict[int, Path]:
 
 
 def load_folder(root: str | Path, first: int | None = None) -> list[tuple[int, IFS]]:
-    """(number, IFS) pairs of the CSV files of a folder, in the order of their names; first: how many, None for all."""
+    """(number, IFS) pairs of the CSV files of a folder, sorted by name; first: their number, None for all."""
     paths = _files(root)
     if first is not None:
         values.whole(1, len(paths), categories=first)
@@ -287,7 +287,7 @@ def names(root: str | Path) -> dict[int, str]:
 
 
 def dimensions(root: str | Path) -> int | None:
-    """2 or 3, by the first of the CSV files of a folder that holds these and no folders; None for any other folder."""
+    """2 or 3, as in the first CSV file of a folder; None for a folder without CSV files, or with other folders."""
     root = Path(root)
     if not root.is_dir() or any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
         return None
@@ -295,7 +295,7 @@ def dimensions(root: str | Path) -> int | None:
 
 
 def digest(systems: Iterable[tuple[int, IFS]]) -> str:
-    """One hash for (number, IFS) pairs: what is rendered, wherever the files came from."""
+    """One hash of (number, IFS) pairs: it depends on the systems, not on their files."""
     hashed = hashlib.sha256()
     for number, system in systems:
         hashed.update(f"{number} {table(system).shape} ".encode() + table(system).tobytes())

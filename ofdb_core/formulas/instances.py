@@ -1,10 +1,10 @@
 """Instances of a picture: its dots stay, their 3 x 3 patches are drawn anew ("random pattern" and "random texture").
 
 Patches are pasted one over the other, zeros too, so a pixel shows the last dot that covers it. A dot that is last
-nowhere is never seen: of the 200,000 of an image of 2D-OFDB some 8,000 are left, and pasting these, in their order,
-gives the picture that pasting all of them gives. A `table` holds them, six bytes each.
+nowhere is invisible: of the 200,000 dots of a 2D-OFDB image some 8,000 are visible. Pasting these in order gives the
+same picture. A `table` holds them, six bytes each.
 
-The random words of an instance are those of `streams.split_mix`, by its key.
+The random words of an instance come from `streams.split_mix` with its key.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from ofdb_core.formulas.streams import split_mix
 Kind = Literal["pattern", "texture", "both"]
 Unit = Literal["dot", "image"]
 
-CELLS = 9  # of a patch, row by row; the first is the highest of the nine bits of a mask
+CELLS = 9  # of a patch, row by row; the first is the highest bit of a mask
 ONE, TWO = np.uint64(1), np.uint64(2)
-SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * np.uint8(255)  # each of eight bits as a byte
+SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * np.uint8(255)  # a byte for each of eight bits
 SPREAD = SPREAD.view(np.uint64).reshape(-1)
 
 
 @dataclass(frozen=True)
 class Patches:
-    """How the patches of an instance are drawn.
+    """The rule for an instance's patches.
 
     kind: pattern (a mask of lit cells), texture (a gray for each cell) or both; unit: a patch for each dot, or one for
     the image; levels: lowest and highest gray of a texture, in 0..255; light: gray of a pattern.
@@ -48,7 +48,7 @@ class Patches:
 
 @kernel
 def _mask(patches: np.ndarray, masks: np.ndarray) -> None:
-    """Blacken what the masks (n,) leave dark of patches (n, 9): of eight, which are nine words, a word at a time."""
+    """Blacken the cells of patches (n, 9) that masks (n,) leave dark; eight patches are nine words, set one by one."""
     whole = len(patches) - len(patches) % 8
     words = patches[:whole].reshape(-1).view(np.uint64).reshape(-1, CELLS)
     for group in range(len(words)):
@@ -66,8 +66,8 @@ def _mask(patches: np.ndarray, masks: np.ndarray) -> None:
 def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, out: np.ndarray) -> None:
     """Fill out (n, 9) uint8; the patches after the first `different` ones repeat the first.
 
-    The first words are the masks'; then each has the sixteen bits of four grays. Where 65,536 is no multiple of
-    `levels`, some grays are more probable than others by levels / 65,536.
+    The first words draw the masks; each word after them draws four grays, of sixteen bits each. If 65,536 is not a
+    multiple of `levels`, some grays are more probable than others by levels / 65,536.
     """
     n = min(different, len(out))
     grays = out[:n].reshape(-1)
@@ -90,7 +90,7 @@ def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, o
 
 @kernel
 def _mark_seen(pixels: np.ndarray, size: int, seen: np.ndarray) -> int:
-    """Set seen (m,) for the dots that are last somewhere, from the last dot on; return their number."""
+    """Set seen (m,) for the visible dots, beginning with the last dot; return their number."""
     side, found = np.uint64(size + MARGIN), 0
     hidden = np.zeros((size + MARGIN, size + MARGIN), np.uint8)
     hidden[size:], hidden[:, size:] = 1, 1  # outside the picture
@@ -119,7 +119,7 @@ def _fill_table(pixels: np.ndarray, masks: np.ndarray, seen: np.ndarray, table: 
 
 
 def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
-    """The dots of an image that are seen, (n, 3) uint16: column and row of the patch's corner, and its mask.
+    """The visible dots of an image, (n, 3) uint16: column and row of the patch's corner, and its mask.
 
     pixels: (m, 2) uint16 from `raster.to_pixels`; masks: (m or more,) uint16 in 1..511, the patches of the stored
     picture; size: of the image, pixels each side. Rows count from the bottom.

@@ -1,8 +1,8 @@
 """Compilation of the kernels: `@kernel` is numba's njit, cached on disk and free of the GIL.
 
 Floating point stays strict (no fast-math, so no fused or reordered operation): the original's bits depend on it.
-The first process to need a kernel says that it compiles; later ones load the machine code from disk, as long as neither
-the kernel has changed nor anything that it uses.
+The first process to need a kernel compiles it, and says so. Later ones load the machine code from disk, until the
+kernel or anything that it uses changes.
 """
 
 import sys
@@ -22,14 +22,14 @@ def kernel(function: Function) -> Function:
     """The function, compiled when it is first called; its signature is kept."""
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     if hasattr(compiled, "_cache") and function.__module__.startswith("ofdb_core."):
-        # Machine code holds that of the kernels it calls, but numba looks for changes in the function's own file only.
+        # Machine code includes the kernels that it calls, but numba looks for changes in the function's own file only.
         compiled._cache._cache_file._source_stamp = provenance.code_version(function)
     return cast(Function, compiled)
 
 
 @kernel
 def copy(source: np.ndarray, target: np.ndarray) -> None:
-    """As `target[:] = source`, of one axis and equal lengths, which takes numba two seconds longer to compile."""
+    """As `target[:] = source` for one axis and equal lengths, but numba compiles it two seconds faster."""
     for i in range(len(target)):
         target[i] = source[i]
 

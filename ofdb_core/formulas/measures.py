@@ -1,11 +1,11 @@
-"""What can be measured on an image or a system, to sort categories by, and which of them look alike."""
+"""Measures of an image or a system, to sort categories by, and the likeness of images."""
 
 import numpy as np
 
 from ofdb_core.formulas.ifs import IFS
 
 SIDE = 32  # pixels of the thumbnails whose likeness is measured, each side
-ROWS = 256  # thumbnails that are compared with all others at once, which bounds the memory
+ROWS = 256  # thumbnails compared with all others at once; this bounds the memory
 
 
 def filling(image: np.ndarray) -> float:
@@ -21,8 +21,8 @@ def contrast(image: np.ndarray) -> float:
 def box_dimension(image: np.ndarray) -> float:
     """Box dimension of the lit pixels of (H, W) or (H, W, 3) uint8: 0 (a dot) to 2 (an area); 0 for a black image.
 
-    The slope of log2 of the boxes touched over log2 of the boxes along a side, for boxes of 2, 4, ... pixels, up to an
-    eighth of the image: smaller ones see single pixels, larger ones the frame.
+    The slope of log2(boxes touched) over log2(boxes along a side), for boxes of 2, 4, ... pixels up to an eighth of the
+    image: smaller boxes see single pixels, larger ones the frame.
     """
     lit = _gray(image) > 0
     if not lit.any():
@@ -37,15 +37,15 @@ def average_contraction(system: IFS) -> float:
 
     A step of the chaos game stretches distances by this factor on average, at most. Below 1 the system contracts on
     average (Barnsley and Elton, "A new class of Markov processes for image encoding", 1988): it has one attractor, and
-    every orbit settles on it. That is sufficient, not necessary: maps that stretch different directions may together
-    contract although the mean is above 1.
+    every orbit settles on it. This is sufficient, not necessary: maps that stretch different directions may contract
+    together although the mean is above 1.
     """
     norms = np.linalg.svd(system.A, compute_uv=False)[:, 0]
     return float(np.exp(np.sum(system.p * np.log(np.maximum(norms, np.finfo(float).tiny)))))
 
 
 def thumbnail(image: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """(side, side) float32 in 0..1: means of the areas of an image (H, W) or (H, W, 3) uint8, at least that large."""
+    """(side, side) float32 in 0..1: area means of an image (H, W) or (H, W, 3) uint8 that is no smaller."""
     gray = _gray(image).astype(np.float64) / 255
     for axis in (0, 1):
         edges = np.arange(side + 1) * gray.shape[axis] / side
@@ -67,10 +67,10 @@ def _blocks(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def likeness(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each thumbnail the other that is most like it, and how much: index (n,) int64, correlation (n,) float32.
+    """For each thumbnail the most similar other one: its index (n,) int64 and correlation (n,) float32.
 
-    thumbnails: (n, ...) float. The measure is the normalised correlation: 1 for images that differ by brightness and
-    contrast only, 0 for unrelated ones. One of a single shade is like none. With n < 2 all indices are -1.
+    thumbnails: (n, ...) float. The measure is the normalised correlation: 1 for images that differ only in
+    brightness and contrast, 0 for unrelated ones and for a single shade. With n < 2 all indices are -1.
     """
     flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
     flat = flat - flat.mean(axis=1, keepdims=True)

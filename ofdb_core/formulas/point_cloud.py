@@ -1,7 +1,7 @@
-"""Points of an orbit in space become a cloud: rescaled to -1..1, centred, and judged by how far they spread.
+"""Points of an orbit in space become a cloud: rescaled to -1..1, centred, and judged by their variance.
 
-This is to three dimensions what `raster` is to two. The rules are those of 3D-FractalDB (Yamada et al., CVPR 2022), as
-the original's code has them: one scale for all three axes, and a centre that counts the start, which is no point.
+This module does for three dimensions what `raster` does for two. The rules are those of 3D-FractalDB's code (Yamada et
+al., CVPR 2022): one scale for all three axes, and a mean that counts the start, which is not in the cloud.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ MIN_POINTS = 2  # fewer have no extent
 
 @kernel
 def _extremes(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest number of all three axes; arbitrary where a coordinate is NaN."""
+    """The smallest and the largest number of all three axes; arbitrary if a coordinate is NaN."""
     low = high = x[0]
     for i in range(len(x)):
         low, high = min(low, x[i], y[i], z[i]), max(high, x[i], y[i], z[i])
@@ -25,7 +25,7 @@ def _extremes(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float
 
 @kernel
 def variances(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float, float]:
-    """The variance of each axis once they are rescaled to -1..1; the three sums advance side by side."""
+    """The variance of each axis after rescaling to -1..1; the three sums advance side by side."""
     n = len(x)
     low, high = _extremes(x, y, z)
     scale = 2.0 / (high - low)
@@ -43,13 +43,13 @@ def variances(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[float, float
 def variance(points: np.ndarray) -> float:
     """The smallest of the three axes' variances (ddof 0) of the normalised points; a float in 0..1.
 
-    points: (n, 3) float64, an axis contiguous, without the orbit's start. NaN for points that have a `defect`.
+    points: (n, 3) float64, each axis contiguous, without the orbit's start. NaN for points that have a `defect`.
     """
     return float(np.min(variances(*points.T)))
 
 
 def defect(points: np.ndarray) -> str | None:
-    """Why the points (n, 3) of an orbit cannot become a cloud, in words; None where they can."""
+    """The reason why the points (n, 3) of an orbit cannot become a cloud, in words; None if they can."""
     with np.errstate(invalid="ignore", over="ignore"):
         extent = points.max() - points.min()
     if not np.isfinite(extent):
@@ -60,8 +60,8 @@ def defect(points: np.ndarray) -> str | None:
 def normalised(points: np.ndarray) -> np.ndarray:
     """The cloud (n, 3) float64 of an orbit's points without their start, bit for bit the original's.
 
-    One scale takes all axes to -1..1; then each axis loses its sum divided by n + 1, the number of points with the
-    start. Points that have a `defect` become NaN.
+    One scale takes all axes to -1..1. Then each axis is reduced by its sum / (n + 1), where n + 1 counts the start too.
+    Points that have a `defect` become NaN.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         low, high = points.min(), points.max()
@@ -76,8 +76,8 @@ class Degenerate(ValueError):
 def model(system: IFS, u: np.ndarray, *, weight: Weight = 0.4) -> np.ndarray:
     """The model of a category, (n - 1, 3) float64 in -2..2; with the default weight that of the released 3D-OFDB.
 
-    u: (n,) float64 in [0, 1), which choose the maps, the last unused: see `streams.choices`; weight: see
-    `IFS.factors`. Raises `Degenerate` where the weighted system diverges or never moves.
+    u: (n,) float64 in [0, 1), which choose the maps (the last is unused): see `streams.choices`; weight: see
+    `IFS.factors`. Raises `Degenerate` if the weighted system diverges or never moves.
     """
     if system.d != 3:
         raise ValueError(f"system: {system.d} dimensions given; a model has 3")
@@ -91,7 +91,7 @@ def model(system: IFS, u: np.ndarray, *, weight: Weight = 0.4) -> np.ndarray:
 
 @kernel
 def _chosen(key: np.uint64, limit: np.uint64, chosen: np.ndarray) -> int:
-    """Fill `chosen` (n,) uint8 with 1 where half a word of the key's stream is below the limit; return how many are."""
+    """Fill `chosen` (n,) uint8 with 1 where half a word of the key's stream is below the limit; return their number."""
     count = 0
     for i in range(len(chosen)):
         chosen[i] = (split_mix(key, i) >> np.uint64(32)) < limit
@@ -101,7 +101,7 @@ def _chosen(key: np.uint64, limit: np.uint64, chosen: np.ndarray) -> int:
 
 @kernel
 def _taken(points: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
-    """The chosen of points (3, n) float32, without a branch that the processor could not guess."""
+    """The chosen ones of points (3, n) float32, without a branch that the processor could not predict."""
     out, at = np.empty((3, count), np.float32), 0
     for i in range(len(chosen)):
         if at == count:
@@ -112,9 +112,9 @@ def _taken(points: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
 
 
 def thinned(points: np.ndarray, share: float, key: int) -> np.ndarray:
-    """Points (n, 3) float32, each axis contiguous, of which each is kept with a probability: share, to 2**-32.
+    """A random choice of points (n, 3) float32, each axis contiguous; share: probability to keep a point, to 2**-32.
 
-    The choice is a function of the key, 0 to 2**64 - 1, and of the point's number.
+    The choice is a function of the key, 0 to 2**64 - 1, and the point's number.
     """
     chosen = np.empty(len(points), np.uint8)
     count = _chosen(np.uint64(key), np.uint64(round(share * 2**32)), chosen)

@@ -1,7 +1,7 @@
 """Points become an image: rescaling to the image's square, dots or 3 x 3 patches, gray or colour, and the filling rate.
 
-An image is drawn as palette indices (H, W) uint8, 0 the background, and looked up in a palette at the end: so gray and
-colour, patch and dot share one drawing, and a file needs one byte a pixel. All rules are the original's.
+An image is drawn as palette indices (H, W) uint8, with 0 as background, and looked up in a palette at the end. So gray
+and colour, patch and dot share one drawing, and a file needs one byte a pixel. All rules are the original's.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ HUES = 128  # colours of an image: the hue turns with the number of the dot
 
 @kernel
 def _scale(axis: np.ndarray, shift: float, span: float, size: float, pad: float, out: np.ndarray) -> None:
-    """Fill `out` with uint16((axis - shift) / span * size + pad); what is not finite becomes 0, as that cast has it."""
+    """Fill `out` with uint16((axis - shift) / span * size + pad); what is not finite becomes 0, as in that cast."""
     for i in range(len(axis)):
         value = (axis[i] - shift) / span * size + pad
         out[i] = np.uint16(value) if 0.0 <= value < 65536.0 else np.uint16(0)
@@ -28,9 +28,9 @@ def _scale(axis: np.ndarray, shift: float, span: float, size: float, pad: float,
 
 @kernel
 def _count_lit(axes: np.ndarray, shift: np.ndarray, span: np.ndarray, size: int, pad: int) -> int:
-    """Number of pixels of a size x size image that points, axes (2, n), light as dots.
+    """The number of pixels of a size x size image that points, axes (2, n), light as dots.
 
-    In short runs, so that the coordinates stay in the cache.
+    Points are scaled in short runs, so that their coordinates stay in the cache.
     """
     image: np.ndarray = np.zeros((size, size), np.uint8)
     x, y = np.empty(256, np.uint16), np.empty(256, np.uint16)
@@ -56,7 +56,7 @@ def _draw_points(pixels: np.ndarray, colours: int, image: np.ndarray) -> None:
 
 @kernel
 def _draw_patches(pixels: np.ndarray, masks: np.ndarray, colours: int, image: np.ndarray) -> None:
-    """Each mask's nine bits, row by row, are pasted one pixel right of and below the dot; their zeros overwrite too.
+    """Paste each mask's nine bits, row by row, one pixel right of and below its dot; zeros overwrite too.
 
     `image` has a margin of MARGIN pixels right and below, so that a patch across the edge needs no clipping.
     """
@@ -71,9 +71,9 @@ def _draw_patches(pixels: np.ndarray, masks: np.ndarray, colours: int, image: np
 
 
 def drop_nan(points: np.ndarray) -> np.ndarray:
-    """Points without NaN: an axis at a time, the points that are NaN go, and the 100 before the first of them.
+    """The points without NaN: axis by axis, NaN points are dropped, and the 100 points before the first of them.
 
-    (The original wraps around where fewer than 100 come before; here they are all dropped.)
+    (If fewer than 100 come before, the original wraps around; here all of them are dropped.)
     """
     for axis in range(points.shape[1]):
         bad = np.isnan(points[:, axis])
@@ -85,7 +85,7 @@ def drop_nan(points: np.ndarray) -> np.ndarray:
 
 
 def _fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points without NaN, and what rescaling takes off and divides by: shift (2,), span (2,)."""
+    """Points without NaN, and the shift (2,) and span (2,) that rescaling subtracts and divides by."""
     low = points.T.min(axis=1)
     if np.isnan(low).any():
         points = drop_nan(points)
@@ -101,8 +101,8 @@ def _fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def to_pixels(points: np.ndarray, size: int, pad: int = PAD) -> np.ndarray:
     """Pixel coordinates (m, 2) uint16, x then y, of points (n, 2) in a square image of `size` pixels.
 
-    Each axis is stretched by itself to pad..size - pad. NaN goes as in `drop_nan`, so m <= n; m may be 0. An axis of
-    no extent, or one that holds an infinity, has pixels at 0 or `pad`: as the original's arithmetic gives it.
+    Each axis is stretched by itself to pad..size - pad. `drop_nan` removes NaN, so m <= n; m may be 0. An axis
+    without extent, or with an infinity, has pixels at 0 or `pad`, by the original's arithmetic.
     """
     points, shift, span = _fit(points)
     pixels = np.empty(points.shape, np.uint16, order="F")

@@ -2,8 +2,7 @@
 
 In 2D the test is the filling rate (FractalDB, Kataoka et al., ACCV 2020, section 3.2), in 3D the variance of the points
 (PC-FractalDB, Yamada et al., CVPR 2022). One stream of random numbers runs through the whole search, as in the
-original, so a longer search has the shorter one as its prefix. The candidates are drawn in order and judged side by
-side.
+original, so a longer search begins with the shorter one. Candidates are drawn in order and judged side by side.
 """
 
 import functools
@@ -19,7 +18,7 @@ import numpy as np
 from ofdb_core.base import threads, values
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, streams
 
-PUBLISHED_AT_ONCE = 32  # categories that are searched when one of them is asked for
+PUBLISHED_AT_ONCE = 32  # categories that one request searches
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def candidates(
 
 
 def check_rule(points: int, filling_rate: float) -> None:
-    """Raise a ValueError where no orbit of n points can reach the filling rate, as the search would never end."""
+    """Raise a ValueError if no orbit of n points can reach the filling rate: the search would never end."""
     values.whole(2, points=points)
     within = (raster.SIDE - 2 * raster.PAD + 1) ** 2  # pixels that the points are scaled to
     reachable = min(points, within) / raster.SIDE**2
@@ -100,8 +99,8 @@ def candidates_3d(
 ) -> Iterator[Candidate]:
     """The candidates of a 3D search, judged by `point_cloud.variance` (score: of the axis that varies least).
 
-    points: of an orbit with its start, which is left out of the judgement. A system whose orbit is not finite has the
-    score NaN and never passes. With the defaults, the accepted ones are those of 3D-OFDB's released code with seed 1.
+    points: of an orbit with its start, which the score leaves out. A system whose orbit is not finite has the score NaN
+    and never passes. With the defaults, the accepted ones are those of 3D-OFDB's released code with seed 1.
     """
     if points < 3:
         raise ValueError(f"points: {points!r} is out of range; an orbit has at least 2 points after its start")

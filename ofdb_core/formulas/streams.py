@@ -1,9 +1,9 @@
-"""Every source of randomness, made from a seed and nothing else.
+"""Every source of randomness; each stream is a function of its key alone.
 
 The original draws from NumPy's and Python's legacy generators, both the Mersenne Twister MT19937. A kernel
 makes the same numbers here, three times as fast as NumPy (the search needs 8 billion). Streams are per (seed,
-category), so that no result depends on workers, shards or order. What is drawn anew in each step of a training needs
-many short streams: SplitMix64 begins one at no cost.
+category), so no result depends on workers, shards or order. Each step of a training needs many short streams, which
+SplitMix64 begins at no cost.
 """
 
 import functools
@@ -14,15 +14,15 @@ import numpy as np
 from ofdb_core.formulas.jit import copy, kernel
 
 CHOICE_SEED = 100  # the original reseeds its map choice with this before every image
-CHOICES, JITTER = 1, 2  # what a model's streams are for, so that they share no numbers
+CHOICES, JITTER = 1, 2  # the uses of a model's streams, which share no numbers
 GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @kernel
 def split_mix(key: np.uint64, number: int) -> np.uint64:
-    """Word `number` of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from the state `key`; for what training draws.
+    """Word `number` of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from the state `key`; for draws of a training.
 
-    A function of the two, of which the compiler makes many at a time.
+    It depends on key and number alone, so the compiler makes many words at a time.
     """
     z = key + (np.uint64(number) + np.uint64(1)) * GOLDEN
     z = (z ^ (z >> np.uint64(30))) * FIRST
@@ -54,7 +54,7 @@ def _twist(new: np.ndarray, here: np.ndarray, following: np.ndarray, far: np.nda
 
 @kernel
 def _refill(state: np.ndarray, block: np.ndarray) -> None:
-    """Fill `block` (624,) uint32 with the next words of `state` (624,) uint32, which moves on."""
+    """Fill `block` (624,) uint32 with the next words of `state` (624,) uint32, and advance it."""
     new = np.empty_like(state)
     _twist(new[:227], state[:227], state[1:228], state[397:])
     _twist(new[227:454], state[227:454], state[228:455], new[:227])
@@ -116,8 +116,8 @@ def _doubles(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -
 class Mersenne:
     """The MT19937 stream of a key.
 
-    An integer key gives the numbers of `numpy.random.RandomState(key)`; a list of integers is seeded as Python's
-    `random` does it, so `Mersenne([s])` has the words of `random.seed(s)`.
+    An integer key gives the numbers of `numpy.random.RandomState(key)`; a list of integers is a seed as in
+    Python's `random`, so `Mersenne([s])` has the words of `random.seed(s)`.
     """
 
     def __init__(self, key: int | Sequence[int]) -> None:
@@ -132,7 +132,7 @@ class Mersenne:
         return out
 
     def random(self, n: int, out: np.ndarray | None = None) -> np.ndarray:
-        """(n,) float64 in [0, 1), as NumPy's legacy `random_sample(n)`; written into `out` where it is given."""
+        """(n,) float64 in [0, 1), as NumPy's legacy `random_sample(n)`; written into `out` if given."""
         out = np.empty(n) if out is None else out
         self._used = _doubles(self._state, self._block, self._used, out)
         return out
@@ -181,7 +181,7 @@ def choices(points: int, seed: int = CHOICE_SEED, category: int | None = None) -
 
 @functools.lru_cache(maxsize=2)
 def shared_choices(points: int, seed: int = CHOICE_SEED) -> np.ndarray:
-    """`choices` for images that all use the same ones, made once."""
+    """The `choices` that all images share, made once."""
     return choices(points, seed)
 
 

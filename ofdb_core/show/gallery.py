@@ -234,7 +234,7 @@ def page(title: str, collections: list[Collection]) -> str:
     return pages.page(title, f"<h1>{pages.escape(title)}</h1>{part(collections)}")
 
 
-def part(collections: list[dict[str, Any]]) -> pages.Text:
+def part(collections: list[Collection]) -> pages.Text:
     """Collections as a part of any page."""
     style = pages.own("gallery.css") + pages.own("explorer.css")
     script = pages.script(["gallery.js", "explorer.js"], SHOWN, {"sets": collections})

@@ -24,7 +24,6 @@ from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, STARTS, Finetune
 from ofdb_core.training import (
-    checkpoint,
     evaluation,
     loop,
     model_card,
@@ -35,6 +34,7 @@ from ofdb_core.training import (
     weights,
 )
 from ofdb_core.training.pretrained import Checkpoint
+from ofdb_core.training.states import Store
 
 TABLES = ("results", "log", "evaluations", "classes", "predictions", "confusion")
 NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictions.csv and classes.csv
@@ -180,7 +180,7 @@ def _tables(trained: Trained, test: Images) -> dict[str, list[Row]]:
     return dict(zip(TABLES, own, strict=True))
 
 
-def _train(recipe: Finetune, trial: Trial, given: Start, store: checkpoint.Store) -> Trained:
+def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Trained:
     """Do or continue one training of a comparison."""
     seed = recipe.seed + trial.repeat
     few = given.train.few_shot(trial.shots, seed=seed)
@@ -221,9 +221,7 @@ def _neighbours(recipe: Finetune, model: nn.Module, train: Images, test: Images)
     return evaluation.accuracy(predicted, test.labels)
 
 
-def _weights(
-    recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: checkpoint.Store
-) -> processes.Contents:
+def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: Store) -> processes.Contents:
     """By name: the last (model) and best weights of a training, kept in its store, config.json and model card."""
     model, row = trained.model, trained.row
     facts = {**given.checkpoint.shape, **weights.seen(recipe), "classes": given.test.classes}

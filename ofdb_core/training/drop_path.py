@@ -1,7 +1,7 @@
-"""Drop path (stochastic depth, Huang et al., 2016) whose draws belong to the sample, not to the process at work.
+"""Drop path (stochastic depth, Huang et al., 2016) whose draws belong to the sample, not to the process.
 
-timm's layer draws from the process's generator, so that other branches would be dropped of a batch that is split
-differently. Here the draws are a function of (seed, step, place in the batch).
+timm's layer draws from the process's generator, so a batch that is split differently would drop other branches. Here
+the draws are a function of (seed, step, position in the batch).
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ class DropPath(nn.Module):
         self.train(replaced.training)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: (B, ...); where a network regroups its batch, so that B is another, the draws are timm's."""
+        """x: (B, ...); if a network regroups its batch, so that B changes, the draws are timm's."""
         if not self.training or not self.rate:
             return x
         if self.scale is None or len(self.scale) != len(x):
@@ -35,7 +35,7 @@ class DropPath(nn.Module):
 
 
 class DropPaths:
-    """All drop-path layers of a model, which it replaces; seed: of their draws; batch_size: of the whole batch."""
+    """Replaces all drop-path layers of a model and draws for them; seed: of draws; batch_size: of the whole batch."""
 
     def __init__(self, model: nn.Module, *, seed: int, batch_size: int) -> None:
         for parent in list(model.modules()):
@@ -46,7 +46,7 @@ class DropPaths:
         self._seed, self._batch_size = seed, batch_size
 
     def draw(self, step: int, places: slice, device: str | torch.device) -> None:
-        """Set the layers for the samples at `places` (a slice) of the batch of a step."""
+        """Set the layers' scales for the samples at `places` (a slice) of a step's batch."""
         if not self._layers:
             return
         drawn = np.random.default_rng([self._seed, STREAM, step]).random((len(self._layers), self._batch_size))

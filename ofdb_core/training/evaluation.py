@@ -45,7 +45,7 @@ def _outputs(
 
 @dataclass(frozen=True)
 class Guesses:
-    """Predicted classes (n,) int64, and the probability of each by the network, (n,) float32; None: it has none."""
+    """Predicted classes (n,) int64, and the network's probability of each, (n,) float32, or None."""
 
     classes: np.ndarray
     sure: np.ndarray | None = None
@@ -56,7 +56,7 @@ def guess(model: nn.Module, images: Samples, recipe: Inference) -> Guesses:
 
     def likeliest(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         outputs = model.forward(batch).float()
-        found = outputs.argmax(dim=1, keepdim=True)  # a float32 counts to 2^24
+        found = outputs.argmax(dim=1, keepdim=True)  # a float32 is exact up to 2^24
         return torch.cat([found.float(), outputs.softmax(dim=1).gather(1, found)], dim=1)
 
     found = _outputs(model, images, recipe, likeliest)
@@ -82,7 +82,7 @@ def nearest_neighbours(
     model: nn.Module, train_images: Samples, images: Samples, recipe: Inference, neighbours: int
 ) -> np.ndarray:
     """Predicted classes (n,) int64 by the vote of the training images with the most similar features (by cosine)."""
-    from sklearn.neighbors import KNeighborsClassifier  # which takes a second to import
+    from sklearn.neighbors import KNeighborsClassifier  # it takes a second to import
 
     train_features = features(model, train_images, recipe)
     classifier = KNeighborsClassifier(min(neighbours, len(train_features)), weights="distance")
@@ -95,7 +95,7 @@ def accuracy(predicted: ArrayLike, labels: np.ndarray) -> float:
 
 
 def by_class(predicted: ArrayLike, labels: np.ndarray, classes: list[str]) -> list[Row]:
-    """Rows with class, images and accuracy (None where a class has no image)."""
+    """Rows with class, images and accuracy (None if a class has no image)."""
     hits = np.asarray(predicted) == labels
     rows = []
     for label, name in enumerate(classes):
@@ -105,7 +105,7 @@ def by_class(predicted: ArrayLike, labels: np.ndarray, classes: list[str]) -> li
 
 
 def by_image(guesses: Guesses, images: Images) -> list[Row]:
-    """Rows with file, class, predicted and probability (None where none is known)."""
+    """Rows with file, class, predicted and probability (None if it is unknown)."""
     sure = [None] * len(images) if guesses.sure is None else [round(float(share), 4) for share in guesses.sure]
     known = zip(images.labels.tolist(), guesses.classes.tolist(), sure, strict=True)
     return [
@@ -161,7 +161,7 @@ class Best:
         return {"rows": self.rows, "weights": self.weights, **classes, **sure}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state["rows"]:  # otherwise nothing was evaluated before it was saved
+        if state["rows"]:  # or else nothing was evaluated before the state was saved
             self.rows, self.weights = list(state["rows"]), state["weights"]
             sure = {name: state[f"{name}_sure"].numpy() for name in ("best", "last") if f"{name}_sure" in state}
             self.best, self.last = (Guesses(state[name].numpy(), sure.get(name)) for name in ("best", "last"))

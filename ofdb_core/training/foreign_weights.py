@@ -1,8 +1,8 @@
-"""Weights in the files of others: torch's pickles, unwrapped, with the names that timm gives to the same weights.
+"""Weights in other projects' files: torch's pickles, unwrapped and renamed as in timm.
 
-Such a file is read by torch's `weights_only` loader, so that no code in it is ever run. The forms are those of timm and
-DeiT (`model`, `state_dict`, their averages), of the authors (the same, beside optimizer, scheduler and epoch), and of
-VISSL and ClassyVision (`classy_state_dict`), whose vision transformers have names of their own, as torchvision's have.
+torch's `weights_only` loader reads such a file, so no code in it ever runs. The forms are those of timm and DeiT
+(`model`, `state_dict`, their averages), of the authors (the same, beside optimizer, scheduler and epoch), and of VISSL
+and ClassyVision (`classy_state_dict`). Vision transformers of the last two and of torchvision have other names.
 """
 
 import pickle
@@ -15,10 +15,10 @@ from timm.models import clean_state_dict
 
 Tensors = dict[str, torch.Tensor]  # name -> tensor
 
-# Where the weights lie in a file; of several, the first is taken.
+# The keys that hold the weights in a file; the first of several counts.
 PLACES = ("model", "state_dict", "model_ema", "state_dict_ema", "classy_state_dict", "base_model", "trunk")
 
-# What training scripts leave beside the weights. None of it is needed, so none of it is made: see `_Nothing`.
+# Objects that training scripts save beside the weights. None is needed, so none is created: see `_Nothing`.
 HARMLESS = (
     "argparse.Namespace",
     "numpy.dtype",
@@ -41,7 +41,7 @@ NAMES = (
     (r"\.mlp\.(?:linear_2|3)\.", ".mlp.fc2."),
 )
 
-# What torch raises over a file that is cut off or altered.
+# The errors that torch raises for a file that is cut off or altered.
 BROKEN = (
     *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, MemoryError, AssertionError),
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
@@ -49,7 +49,7 @@ BROKEN = (
 
 
 class _Nothing:
-    """Stands for every harmless object of a file: it takes any arguments and any state, and keeps nothing."""
+    """Replaces every harmless object of a file: it takes any arguments and any state, and keeps nothing."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -61,14 +61,14 @@ class _Nothing:
 def read(path: str | Path) -> Tensors:
     """The weights of a file of torch.save (.pth, .pth.tar, .pt, .bin), with timm's names.
 
-    A ValueError where the file is missing, cut off or of another format, holds no weights, or needs code to be run.
+    A ValueError if the file is missing, cut off or of another format, holds no weights, or would run code.
     """
     try:
         with torch.serialization.safe_globals([(_Nothing, name) for name in HARMLESS]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except BROKEN as error:
         raise ValueError(_refusal(path, error)) from error
-    for _ in PLACES:  # a file might lead in circles
+    for _ in PLACES:  # bounded: a file might contain itself
         outer = content if isinstance(content, dict) else {}
         inner = [outer[place] for place in PLACES if isinstance(outer.get(place), dict)]
         content = inner[0] if inner else content
@@ -80,7 +80,7 @@ def read(path: str | Path) -> Tensors:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether it is a dense tensor that holds its numbers: not a sparse or quantized one, or one without data."""
+    """Whether a value is a dense tensor with data, neither sparse nor quantized."""
     if not isinstance(value, torch.Tensor):
         return False
     return value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
@@ -93,7 +93,7 @@ def _refusal(path: str | Path, error: BaseException) -> str:
 
 
 def named(tensors: Tensors) -> Tensors:
-    """The weights under timm's names: the prefixes of wrappers removed, those of a foreign ViT translated."""
+    """The weights under timm's names: without the prefixes of wrappers, and translated for a foreign ViT."""
     tensors = clean_state_dict(tensors)
     if "class_token" not in tensors:
         return tensors

@@ -1,4 +1,4 @@
-"""Which network a file of weights is of, guessed from their names and shapes, where the file does not say."""
+"""Guesses the network of a weight file from names and shapes, if the file does not name it."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import torch
 
 from ofdb_core.training import networks
 
-# What the authors and others publish, by the beginning of one of its weights' names; of equal shapes, the first.
+# Candidates, by the prefix of a weight's name; the first whose shapes match is the guess.
 KNOWN = {
     "blocks.0.attn.": (
         *(f"vit_{size}_patch16_224" for size in ("tiny", "small", "base", "large")),
@@ -21,10 +21,10 @@ Shapes = Mapping[str, torch.Tensor]
 
 
 def model(tensors: Shapes) -> str | None:
-    """The timm name of the network that has weights of these names and shapes, its head and input size aside.
+    """The timm name of the network with weights of these names and shapes, whatever its head and input size; or None.
 
-    tensors: under timm's names, of today or of the authors' days. None where no known network has them. The number of
-    heads of an attention does not show in shapes: it is that of the network's usual form.
+    tensors: under timm's names, today's or older ones. The number of attention heads does not show in shapes; it is
+    that of the usual network.
     """
     for beginning, names in KNOWN.items():
         if any(name.startswith(beginning) for name in tensors):
@@ -38,6 +38,6 @@ def _outline(name: str) -> Shapes:
 
 
 def _sizes(tensors: Shapes) -> list[tuple[int, ...]]:
-    """The shapes of what learns, in an order of their own: names have changed, and sizes of input and head differ."""
+    """The sorted shapes of the trunk's weights: names have changed, and sizes of input and head differ."""
     aside = ("pos_embed", "head", "fc.", "relative_position", "attn_mask")
     return sorted(tuple(tensor.shape) for name, tensor in tensors.items() if not any(word in name for word in aside))

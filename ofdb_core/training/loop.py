@@ -1,8 +1,8 @@
 """One loop for pre-training and fine-tuning, on one device or many.
 
 The loop asks a batch source (see `batches.source`) for the batch of each step. Its result is a function of model,
-source, recipe and seed: interruptions change nothing, the number of processes nothing but rounding. Accelerate brings
-it to the machine's devices and precision; optimizer, schedule and averaged weights are timm's.
+source, recipe and seed: interruptions change nothing, and the number of processes changes only rounding. Accelerate
+serves the machine's devices and precision; optimizer, schedule and averaged weights are timm's.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ from ofdb_core.batches.source import Batch, Batches
 from ofdb_core.batches.timm_chain import generators_kept
 from ofdb_core.data.tables import Row
 from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress, tracking
-from ofdb_core.training.checkpoint import State, Store
 from ofdb_core.training.recipe import Recipe
+from ofdb_core.training.states import State, Store
 
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 
 
 class Watch(Protocol):
-    """What looks at a network while it trains, as `evaluation.Best`; its state, unless it is {}, is saved with it."""
+    """Looks at a network while it trains, as `evaluation.Best`; its state, unless {}, is saved with the training's."""
 
     def due(self, step: int) -> bool:
-        """Whether it is to be called after this step."""
+        """Whether to call it after this step."""
 
     def __call__(self, model: nn.Module, step: int) -> None:
         """Evaluate the network after this step."""
@@ -50,7 +50,7 @@ class Watch(Protocol):
 
 
 def check(recipe: Recipe) -> None:
-    """A ValueError where this machine cannot train by the recipe, of which the values alone do not tell."""
+    """Raise a ValueError if this machine cannot train by the recipe, although its values are allowed."""
     optimizer.check(recipe.optimizer)
     precision.resolve(recipe.precision, processes.state().device)
     tracking.check(recipe.tracker)
@@ -67,7 +67,7 @@ def _accelerator(recipe: Recipe) -> Accelerator:
 
 
 def _suit(model: nn.Module, device: str | torch.device) -> None:
-    """Turn timm's fused attention off on a CPU, where its backward pass costs a small network half its time."""
+    """Turn timm's fused attention off on a CPU: its backward pass takes half of a small network's time."""
     modules: Iterator[Any] = model.modules()
     for module in modules:
         if torch.device(device).type == "cpu" and getattr(module, "fused_attn", False) is True:
@@ -83,9 +83,9 @@ def _seed(*key: int) -> None:
 
 
 class _Vote:
-    """A vote of all processes: for each of some wishes, whether any process has it.
+    """A vote of all processes: for each wish, whether any process has it.
 
-    Every process calls it once a step. As an exchange takes a moment, several processes vote only after VOTE_SECONDS or
+    Every process calls it once a step. An exchange takes a moment, so several processes vote only after VOTE_SECONDS or
     VOTE_STEPS, whichever comes first; in the steps between, the answer is no.
     """
 
@@ -140,7 +140,7 @@ class _Training:
     def save(self, store: Store) -> None:
         """Write the state after `step` steps.
 
-        Schedule, order of the samples and all other random draws are functions of recipe, seed and step, so that they
+        Schedule, order of the samples and all other random draws are functions of recipe, seed and step, so they
         need no state.
         """
         self.log.settle(self.step)
@@ -151,9 +151,9 @@ class _Training:
             store.save(self.step, {"step": self.step, "seed": self.seed, "recipe": self.recipe.values(), **state})
 
     def resume(self, state: State) -> None:
-        """Continue from a state of `save`; a ValueError where it is of another network or optimizer, or too long.
+        """Continue from a state of `save`; a ValueError if it has another network or optimizer, or too many steps.
 
-        The optimizer's settings, such as its weight decay, remain those of the recipe, whatever the state's are.
+        The optimizer keeps the recipe's settings, such as its weight decay, whatever the state's are.
         """
         rules = [dict(group) for group in self.optimizer.param_groups]
         if state["step"] > self.recipe.steps:
@@ -168,7 +168,7 @@ class _Training:
         self.step = state["step"]
 
     def ready(self) -> None:
-        """Put the network into training mode, or, where its trunk does not learn, into evaluation mode."""
+        """Put the network into training mode, or into evaluation mode if its trunk does not learn."""
         self.network.train(networks.trunk_learns(self.model))
 
     def advance(self, stream: Iterator[Batch]) -> None:
@@ -207,7 +207,7 @@ class _Training:
         return self.average.module if self.average else self.model
 
     def close(self) -> None:
-        """Undo in the model what training changed of its forward pass, and give it the averaged weights, if any."""
+        """Undo the changes to the model's forward pass, and give it the averaged weights, if any."""
         for tracker in self.accelerator.trackers:
             tracker.finish()
         self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
@@ -233,7 +233,7 @@ def fit(
     `signals.Interrupted` is raised); watch: called as watch(network, step) after each step that is due.
 
     The log has a row for the first step, every `log_every` steps, and the last step: step, loss (mean since the row
-    before), learning_rate, images_per_second, data_share (of the time, spent waiting for data) and seconds. A loss that
+    before), learning_rate, images_per_second, data_share (waiting for data, of the time) and seconds. A loss that
     is not finite is a ValueError that names step, learning rate, samples and the last good state. With `ema`, the model
     ends with the averaged weights.
     """
@@ -271,7 +271,7 @@ def fit(
 
 
 def _train(training: _Training, stream: Iterator[Batch], stop: signals.Stop, bar: tqdm, store: Store | None) -> None:
-    """Train the remaining steps: log, evaluate, save and stop where it is time."""
+    """Train the remaining steps: log, evaluate, save and stop when it is time."""
     recipe, saved = training.recipe, time.monotonic()
     while training.step < recipe.steps:
         training.advance(stream)
@@ -294,6 +294,7 @@ def _train(training: _Training, stream: Iterator[Batch], stop: signals.Stop, bar
             training.save(store)
             saved = time.monotonic()
         if stopped:
-            training.accelerator.wait_for_everyone()  # the first that ends, ends all; the main one writes first
+            # the first process to exit kills the others: wait until the main one has saved
+            training.accelerator.wait_for_everyone()
             kept = f"saved in {store.root}; the same command goes on from there" if store else "nothing is saved"
             raise signals.Interrupted(f"to be continued: stopped at step {step} of {recipe.steps}, {kept}")

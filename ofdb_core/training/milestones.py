@@ -1,4 +1,4 @@
-"""Weights of a training on its way, in files that stay."""
+"""Weights of a training at some of its steps, in files that stay."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from ofdb_core.training import processes, weights
 
 
 class Milestones:
-    """Writes a network's weights after each of some steps to <root>/step_0080000.safetensors; a `loop.Watch`.
+    """Writes a network's weights after some steps, to <root>/step_0080000.safetensors; a `loop.Watch`.
 
     facts: of the network, as `weights.to_bytes` takes them; the step is added.
     """
@@ -19,7 +19,7 @@ class Milestones:
         self.root, self.steps, self.facts = root, set(steps), facts
 
     def due(self, step: int) -> bool:
-        """Whether the weights after this step stay."""
+        """Whether to write the weights after this step."""
         return step in self.steps
 
     def __call__(self, model: nn.Module, step: int) -> None:

@@ -1,4 +1,4 @@
-"""A model card: what a checkpoint is, how to load it, and what it was made from, as the README.md of its folder."""
+"""A model card, the README.md of a checkpoint's folder: the network, its use, its recipe and its data."""
 
 import json
 from collections.abc import Mapping
@@ -26,11 +26,10 @@ def text(
 ) -> str:
     """The card as Markdown with a header for model hubs; it depends on nothing but its arguments.
 
-    facts: of model.safetensors beside the card, as in `weights.FACTS`; recipe: parameter -> value; data: `name`, and
-    the `hash`, of what the network learned from; results: name -> value, accuracies (shares) and others; cost: what was
-    measured of the training, as its seconds and hardware; license: SPDX, None where it depends on the images;
-    base_model: the name of the published weights that it started from; others: further files of weights -> what they
-    are.
+    facts: of model.safetensors beside the card, as in `weights.FACTS`; recipe: parameter -> value; data: `name`
+    and `hash` of the training data; results: name -> value, accuracies (shares) and others; cost: measurements of the
+    training, such as seconds and hardware; license: SPDX, None if it depends on the images; base_model: the name of the
+    published weights that it started from; others: further files of weights -> their description.
     """
     name, size, channels, classes = (facts[key] for key in ("model", "input_size", "channels", "classes"))
     told = {key: value for key, value in results.items() if value is not None}
@@ -86,7 +85,7 @@ The network learned from {data["name"]}; SHA-256, or name, of the data: `{data["
 def _header(
     facts: weights.Facts, data: str, results: Mapping[str, Any], license: str | None, base_model: str | None
 ) -> str:
-    """The metadata as YAML; what is named an accuracy is a result that hubs show."""
+    """The metadata as YAML; hubs show the results whose names hold 'accuracy'."""
     shown = [
         EvalResult(
             task_type=TASK,

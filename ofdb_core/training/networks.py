@@ -1,4 +1,4 @@
-"""The networks: any timm model, made with weights drawn from a seed, and checked before there is work to lose."""
+"""The networks: any timm model, with weights drawn from a seed, and checked before there is work to lose."""
 
 import re
 from typing import Any
@@ -20,12 +20,12 @@ Options = dict[str, Any]  # further arguments for timm: name -> value
 
 
 def config(name: str) -> PretrainedCfg:
-    """What timm knows of a model as it is published; a ValueError where it has no such model."""
+    """timm's configuration of a published model; a ValueError if timm has no such model."""
     if not timm.is_model(name):
         raise ValueError(f"model: {name!r} is not a timm model{nearest(name, timm.list_models())}")
     try:
         return timm.get_pretrained_cfg(name) or PretrainedCfg()
-    except RuntimeError as error:  # the tag, behind the point
+    except RuntimeError as error:  # the tag, after the point, is unknown
         known = timm.list_pretrained(f"{name.split('.')[0]}.*")
         raise ValueError(f"model: {name!r} is not a timm model; with weights there are {', '.join(known)}") from error
 
@@ -33,7 +33,7 @@ def config(name: str) -> PretrainedCfg:
 def _create(
     name: str, classes: int, *, options: Options, input_size: int, channels: int, drop_path: float = 0.0
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """A timm model and the arguments that made it; what a model does not take is left out where it changes nothing."""
+    """A timm model and its arguments; one that the model does not take is left out if that changes nothing."""
     config(name)
     if reserved := [option for option in options if option in RESERVED]:
         raise ValueError(f"model_options: {reserved[0]} is not allowed; it is set by other parameters")
@@ -69,7 +69,7 @@ def outline(name: str, *, options: Options, input_size: int, channels: int = 3, 
 
 
 def check_model(name: str, options: Options, input_size: int, *, channels: int = 3, drop_path: float = 0.0) -> None:
-    """Raise a ValueError where a model cannot be made or run; its weights take no memory or time for that."""
+    """Raise a ValueError if a model cannot be made or run; the check takes no memory or time for weights."""
     model = outline(name, options=options, input_size=input_size, channels=channels, drop_path=drop_path).eval()
     try:
         with torch.device("meta"):
@@ -98,7 +98,7 @@ def build(
 
 
 def heads(model: nn.Module) -> tuple[str, ...]:
-    """The prefixes of the names of the parameters of a model's head, or heads."""
+    """The prefixes of parameter names in a model's head or heads."""
     pretrained: Any = model.pretrained_cfg
     names = pretrained.get("classifier") or ()
     return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))

@@ -1,4 +1,4 @@
-"""timm's optimizers and cosine schedule, made by a recipe."""
+"""timm's optimizers and cosine schedule, set up by a recipe."""
 
 import functools
 from typing import Any
@@ -13,7 +13,7 @@ from ofdb_core.training.recipe import Optimisation
 
 
 def check(name: str) -> None:
-    """A ValueError where timm has no optimizer of this name."""
+    """Raise a ValueError if timm has no optimizer of this name."""
     known = [str(optimizer) for optimizer in list_optimizers()]
     if name.lower() not in known:
         raise ValueError(f"optimizer: {name!r} is not a timm optimizer{nearest(name, known)}")
@@ -26,7 +26,7 @@ def rates(recipe: Optimisation) -> tuple[float, ...]:
 
 
 def _groups(recipe: Optimisation, model: nn.Module) -> list[dict[str, Any]]:
-    """timm's groups of parameters: biases and norms are not decayed, positions and class token by `decay_positions`."""
+    """timm's groups of parameters: no decay of biases and norms; of positions and class token by `decay_positions`."""
     exempt: set[str] = set() if recipe.decay_positions else getattr(model, "no_weight_decay", set)()
     how: dict[str, Any] = {"weight_decay": recipe.weight_decay, "no_weight_decay_list": exempt}
     if recipe.layer_decay == 1:
@@ -35,7 +35,7 @@ def _groups(recipe: Optimisation, model: nn.Module) -> list[dict[str, Any]]:
 
 
 def build(model: nn.Module, recipe: Optimisation) -> tuple[torch.optim.Optimizer, CosineLRScheduler]:
-    """timm's optimizer and cosine schedule; the parameters that do not learn are left out."""
+    """timm's optimizer and cosine schedule; parameters that do not learn are left out."""
     peak, last, first = rates(recipe)
     optimizer = create_optimizer_v2(
         model, opt=recipe.optimizer, lr=peak, param_group_fn=functools.partial(_groups, recipe)

@@ -1,6 +1,6 @@
 """Where the weights of a checkpoint lie: a file, a folder, or a repository of a model hub.
 
-Light, so that what is no place is refused at once.
+The module imports little, so that a wrong path is refused at once.
 """
 
 from pathlib import Path
@@ -12,14 +12,14 @@ ENDINGS = (".safetensors", ".pth", ".tar", ".pt", ".bin")
 
 
 def is_place(path: str) -> bool:
-    """Whether it is a repository of a hub, or a file or folder that is there."""
+    """Whether a path is a repository of a hub, or an existing file or folder."""
     return path.startswith(HUB) or Path(path.removeprefix(FOLDER)).exists()
 
 
 def file_of(path: str | Path) -> Path:
-    """The file of weights that a path stands for: itself, the one in a folder, or of a repository, which is fetched.
+    """The file of weights of a path: the path itself, or the one in a folder or in a repository, which is fetched.
 
-    A ValueError where there is none, or more than one that could be meant.
+    A ValueError if there is none, or several could be meant.
     """
     text = str(path)
     folder = _fetched(text.removeprefix(HUB)) if text.startswith(HUB) else Path(text.removeprefix(FOLDER))

@@ -6,12 +6,12 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve(wanted: str, device: str | torch.device) -> str:
-    """'fp32', 'bf16' or 'fp16' for a recipe's precision on a device; 'auto' is bf16 where the hardware has it."""
+    """'fp32', 'bf16' or 'fp16' for a recipe's precision on a device; 'auto' is bf16 if the hardware has it."""
     processor = torch.device(device).type
     if processor == "cuda":
         fast = ["bf16", "fp16"] if torch.cuda.is_bf16_supported(including_emulation=False) else ["fp16"]
     else:
-        cpu = processor == "cpu" and torch.backends.mkldnn.is_available()  # which not every build of torch has
+        cpu = processor == "cpu" and torch.backends.mkldnn.is_available()  # not every build of torch has it
         fast = ["bf16"] if cpu and torch.ops.mkldnn._is_mkldnn_bf16_supported() else []
     if wanted == "auto":
         return "bf16" if "bf16" in fast else "fp32"

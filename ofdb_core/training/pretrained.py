@@ -1,6 +1,6 @@
-"""The network of a file of weights: its weights taken as they are, fitted to another size, or drawn anew, and named.
+"""The network of a file of weights: each weight is taken unchanged, fitted to another size, or drawn anew and reported.
 
-timm's published weights are such files, too; how a file is read, and what it says of its network, is in `weights`.
+timm's published weights are such files, too. `weights` reads a file and the facts of its network.
 """
 
 import sys
@@ -32,14 +32,13 @@ def load(
     drop_path: float = 0.0,
     seed: int = 0,
 ) -> tuple[nn.Module, list[str]]:
-    """The network of a checkpoint, and a line for each weight that was not taken from it as it is.
+    """The network of a checkpoint, and a line for each weight that was not taken unchanged.
 
-    path: as in `weights.read`, or "timm" for the published weights of `model`. Arguments that are None are taken from
-    the file's facts; where it has none, `model` must be given, the number of classes is that of the file's head, and
-    the others are timm's defaults. Where the number of classes differs, or they are `others` than the file's, the head
-    is drawn from the seed as in `networks.build`; where input size or channels differ, timm fits positions and first
-    layer to them. A ValueError where any other weight differs, or where one that is taken is not finite or of another
-    kind of number.
+    path: as in `weights.read`, or "timm" for the published weights of `model`. Arguments that are None come from the
+    file's facts. Without facts `model` is required, the number of classes is that of the file's head, and the rest are
+    timm's defaults. If the classes differ in number, or are `others` than the file's, the head is drawn from the seed
+    as in `networks.build`. If input size or channels differ, timm fits positions and first layer to them. A ValueError
+    if any other weight differs, or if a weight is not finite or of another type of number.
     """
     if str(path) == weights.PUBLISHED:
         path = f"{weights.PUBLISHED}:{model or ''}"
@@ -53,7 +52,7 @@ def load(
         fitted = _fitted(tensors, outline, name, shape["channels"])
     except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{refusal} ({error})") from error
-    _refuse(refusal, _compare(tensors, fitted, outline.state_dict(), heads)[2])  # before any memory is asked for
+    _refuse(refusal, _compare(tensors, fitted, outline.state_dict(), heads)[2])  # before memory is allocated
     if classes is None:
         sizes = [len(fitted[f"{head}weight"]) for head in heads if f"{head}weight" in fitted]
         if not facts_in_file and not sizes:
@@ -74,7 +73,7 @@ def load(
 
 
 def _fitted(tensors: Tensors, outline: nn.Module, name: str, channels: int) -> Tensors:
-    """The weights after what timm does to those that it publishes: renamed as today, fitted to size and channels."""
+    """The weights after timm's treatment of published ones: today's names, fitted to size and channels."""
     wanted = outline.state_dict()
     if "dist_token" in tensors and "dist_token" not in wanted:  # its position goes with it
         position = tensors["pos_embed"]
@@ -95,10 +94,10 @@ def _fitted(tensors: Tensors, outline: nn.Module, name: str, channels: int) -> T
 def _compare(
     tensors: Tensors, fitted: Tensors, wanted: Tensors, heads: tuple[str, ...]
 ) -> tuple[Tensors, list[str], list[str]]:
-    """The weights to load, and a line for each that is not loaded as it is in the file, and for each misfit.
+    """The weights to load, a line for each that is not loaded unchanged, and a line for each misfit.
 
-    tensors: of the file; fitted: the same after `_fitted`; wanted: of the network. A misfit, in what is neither a head
-    nor DISTILLED, means that the file is of another network.
+    tensors: of the file; fitted: the same after `_fitted`; wanted: of the network. A misfit is neither in a head nor
+    in DISTILLED: the file belongs to another network.
     """
     loadable: Tensors = {}
     lines, misfits = [], []
@@ -108,7 +107,7 @@ def _compare(
         old, new, target = tensors.get(name), fitted.get(name), wanted.get(name)
         line = f"{name}: {_size(old if new is None else new)} in the file, {_size(target)} wanted"
         if target is None and new is None:
-            if old is not None and old.data_ptr() not in in_fitted:  # otherwise timm has another name for it today
+            if old is not None and old.data_ptr() not in in_fitted:  # or else timm has another name for it today
                 lines.append(f"{line}; left out")
         elif target is not None and new is not None and new.shape == target.shape:
             loadable[name] = new
@@ -127,7 +126,7 @@ def _refuse(refusal: str, misfits: list[str]) -> None:
 
 
 def _impossible(tensor: torch.Tensor, wanted: torch.Tensor) -> str | None:
-    """Why a tensor of a file cannot be these weights of a network, as the end of a sentence; None where it can."""
+    """The reason why a tensor cannot be these weights of a network, as the end of a sentence; None if it can."""
     kinds = [(each.is_floating_point(), each.is_complex(), each.dtype == torch.bool) for each in (tensor, wanted)]
     if kinds[0] != kinds[1]:
         return f"is of {tensor.dtype}, where {wanted.dtype} is needed"
@@ -135,7 +134,7 @@ def _impossible(tensor: torch.Tensor, wanted: torch.Tensor) -> str | None:
 
 
 def _guessed(file: Path) -> str | None:
-    """The network that a file of others is of, by its shapes; None where no known one has them."""
+    """The network of another project's file, by its shapes; None if no known network has them."""
     if name := guess.model(weights.read(file)[0]):
         print(f"{file}: does not say its network; by its shapes it is a {name} (-p model gives another)")
     return name
@@ -147,7 +146,7 @@ def _size(tensor: torch.Tensor | None) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file of weights, or timm's published ones, with the facts of its network: opened once, handed down.
+    """A file of weights, or timm's published ones, with the facts of its network: opened once and passed on.
 
     path: as in `load`, found by `places.file_of`; given: arguments of `load` that replace facts of the file; facts: the
     result.
@@ -169,8 +168,8 @@ class Checkpoint:
     ) -> Self:
         """Find the file (see `places.file_of`) and read its facts, or those in config.json beside it.
 
-        Where neither says which network it is and no model is given, it is guessed from the shapes, and said; a
-        ValueError where it cannot be guessed.
+        If neither names the network and `model` is None, it is guessed from the shapes and printed; a ValueError if no
+        guess is possible.
         """
         given: dict[str, Any] = {"model": model, "options": options or None}
         given |= {"input_size": input_size, "channels": channels}
@@ -188,15 +187,15 @@ class Checkpoint:
 
     @property
     def shape(self) -> dict[str, Any]:
-        """The arguments that a network of this form is made by: model, options, input_size and channels."""
+        """The arguments that build this network: model, options, input_size and channels."""
         return {name: self.facts[name] for name in weights.SHAPE}
 
     def network(
         self, classes: Sequence[str] | None = None, *, drop_path: float = 0.0, seed: int = 0
     ) -> tuple[nn.Module, list[str]]:
-        """The network with its weights, and a line for each that was not taken as it is: see `load`.
+        """The network with its weights, and a line for each that was not taken unchanged: see `load`.
 
-        classes: the names of those that it is to tell apart; None for those of the file.
+        classes: the names of its classes; None for those of the file.
         """
         how: dict[str, Any] = {**self.given, "drop_path": drop_path, "seed": seed}
         if classes is None:

@@ -1,4 +1,4 @@
-"""Several processes of one training: which this is, what the main one tells the others, and what it alone writes."""
+"""The processes of one training: their numbers, the values that they share, and the files that one of them writes."""
 
 import contextlib
 import datetime
@@ -13,17 +13,17 @@ from accelerate.utils import broadcast_object_list, parse_flag_from_env
 from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Header
-from ofdb_core.training import checkpoint
 from ofdb_core.training.recipe import Recipe, Saving
+from ofdb_core.training.states import Store, clear
 
 T = TypeVar("T")
-Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or the path from which it is moved
+Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or the path to move it from
 
 PATIENCE = datetime.timedelta(hours=2)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
 
 
 def state() -> PartialState:
-    """Which process this is, of how many, on which device: accelerate's PartialState."""
+    """accelerate's PartialState: this process's number, the number of processes, and the device."""
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=PATIENCE)
 
 
@@ -33,7 +33,7 @@ def share() -> dict[str, int]:
 
 
 def hardware() -> dict[str, str | int]:
-    """What a training runs on: the number of processes, and the device of each (all have the same) in words."""
+    """The hardware of a training: the number of processes, and their device (all have the same) in words."""
     device = state().device
     named = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.machine()
     return {"processes": state().num_processes, "hardware": named}
@@ -44,10 +44,10 @@ def shared(function: Callable[[], T]) -> T:
     return broadcast_object_list([function() if state().is_main_process else None])[0]
 
 
-def open_store(root: Path, about: Header, recipe: Saving) -> checkpoint.Store:
-    """The store of a training's states; of several processes, the main one opens it first."""
+def open_store(root: Path, about: Header, recipe: Saving) -> Store:
+    """The store of a training's states; the main process opens it first."""
     with state().main_process_first():
-        return checkpoint.Store(root, about, keep=recipe.keep, changed=recipe.changed)
+        return Store(root, about, keep=recipe.keep, changed=recipe.changed)
 
 
 def fill_once(
@@ -62,7 +62,7 @@ def fill_once(
 
     head: see `manifests.header`; make: called in every process, returns the files and notes for the manifest; states:
     the folder where make() saves its states, which are removed once the files are written. Until then the folder to
-    fill stays as it was. recipe: of a training; a finished one is kept although its code has changed, unless `changed`
+    fill stays as it was. recipe: of a training; a finished one is kept even if its code has changed, unless `changed`
     is restart.
     """
     results = Folder(root)
@@ -81,6 +81,6 @@ def fill_once(
             results.write(head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
-        checkpoint.clear(states)
+        clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()

@@ -44,7 +44,7 @@ class Log:
         self._waited += waited
 
     def settle(self, step: int) -> None:
-        """Turn the losses up to `step` into numbers, means of all processes; one that is not finite is a ValueError."""
+        """Turn the losses up to `step` into numbers, means of all processes; a ValueError if one is not finite."""
         if not self._pending:
             return
         losses = torch.stack(self._pending).float()
@@ -86,7 +86,7 @@ class Log:
 
 
 class _Lines:
-    """Standard error for a bar in a log file: a line for each state, where on a terminal one covers the other."""
+    """Standard error for a bar in a log file: each update is a line; on a terminal it would cover the last one."""
 
     def write(self, text: str) -> None:
         if text := text.replace("\r", "").strip():
@@ -97,7 +97,7 @@ class _Lines:
 
 
 class Training(Protocol):
-    """What a bar shows: the steps that are done, of those of a recipe."""
+    """What a bar shows: the steps done, and those of the recipe."""
 
     @property
     def recipe(self) -> Optimisation: ...
@@ -110,7 +110,7 @@ class Training(Protocol):
 
 
 class _Bar(tqdm):
-    """A bar of steps whose images a second are those of the last few, as its steps a second and time left are."""
+    """A bar of steps with images a second, an average of the last steps like its other rates."""
 
     batch_size = 1
 
@@ -124,7 +124,7 @@ class _Bar(tqdm):
 
 def bar(training: Training, title: str) -> tqdm:
     """A bar of steps; without a terminal it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
-    in_notebook = "ipykernel" in sys.modules  # which has no terminal, but draws over a line as one does
+    in_notebook = "ipykernel" in sys.modules  # it has no terminal, but draws over a line as one does
     interval = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
     found = _Bar(
         total=training.recipe.steps,

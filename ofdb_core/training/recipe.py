@@ -1,4 +1,4 @@
-"""The recipe of a training: the groups of parameters that the loop, its optimizer and its states take."""
+"""The recipe of a training: the groups of parameters for the loop, its optimizer and its states."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 
 class Inference(PlainRecipe):
-    """What evaluation takes: un-augmented images and a precision."""
+    """The parameters of evaluation: un-augmented images and a precision."""
 
     precision: Precision = "auto"
     """auto: bf16 where the hardware has it, else fp32."""
@@ -58,7 +58,7 @@ class Optimisation(Parameters):
 
 
 class Saving(Parameters):
-    """When the state of a training is saved, how many are kept, and what becomes of those of a changed training."""
+    """The rules for states of a training: when to save, the number to keep, and what to do after a change."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("save_steps", "save_minutes", "keep", "changed")
 
@@ -94,7 +94,7 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
 
 
 class Course(Recipe):
-    """A recipe whose length may be given in epochs, which are steps once it is known how many samples there are."""
+    """A recipe whose length may be in epochs; they become steps when the number of samples is known."""
 
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = (("steps", "epochs"), ("warmup_steps", "warmup_epochs"))
 
@@ -108,13 +108,13 @@ class Course(Recipe):
     """In place of warmup_steps."""
 
     def length(self) -> str:
-        """How long a training is, in words."""
+        """The length of a training, in words."""
         return f"{self.steps:,} steps" if self.epochs is None else f"{self.epochs:g} epochs"
 
     def of_samples(self, n: int) -> Self:
         """The recipe in steps; an epoch of n samples is n / batch_size of them, also with repeated augmentation.
 
-        (So it is DeiT's: an epoch of three repeats shows a third of the images.) A fraction of a step is left out.
+        (As in DeiT: an epoch of three repeats shows a third of the images.) A fraction of a step is left out.
         """
         steps, warmup = (
             given if epochs is None else int(epochs * n / self.batch_size)

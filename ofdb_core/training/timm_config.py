@@ -1,7 +1,7 @@
-"""config.json beside a file of weights: what timm reads of local-dir:FOLDER and hf-hub:OWNER/NAME, and transformers.
+"""config.json beside a file of weights, for timm (local-dir:FOLDER, hf-hub:OWNER/NAME) and transformers.
 
-With it they make the network as it is and show it images as it has learned to see them. Conversely, it stands in for
-the facts of a file that holds none.
+With it they build the same network and show it images as in training. Conversely, it replaces the facts that a file
+does not hold.
 """
 
 import json
@@ -35,7 +35,7 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
         **{name: known.get(name) for name in ("first_conv", "classifier")},
     }
     arguments = networks.arguments(facts["model"], len(classes), **shape)
-    del arguments["num_classes"]  # said above them, and transformers would give it twice
+    del arguments["num_classes"]  # it is on a line above, and transformers would pass it twice
     whole = {
         "architecture": facts["model"].partition(".")[0],
         "num_classes": len(classes),
@@ -48,9 +48,9 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
 
 
 def facts(file: Path) -> dict[str, Any] | None:
-    """What config.json beside a file of weights says, by the names of `weights.FACTS`; None where there is none.
+    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`; None without such a file.
 
-    A ValueError where it is of another kind than timm's.
+    A ValueError if its format is not timm's.
     """
     path = file.with_name(CONFIG)
     if not path.is_file():

@@ -1,7 +1,7 @@
-"""TensorBoard or Weights & Biases, beside the log: what they are told of a training.
+"""Reports of a training to TensorBoard or Weights & Biases, beside the log.
 
-In Weights & Biases each training is a run of one project, grouped by its experiment; a training that was interrupted
-goes on in the run that it began.
+In Weights & Biases each training is a run of one project, grouped by its experiment; an interrupted
+training goes on in its first run.
 """
 
 import secrets
@@ -17,25 +17,25 @@ from ofdb_core.training.recipe import Recipe
 
 
 def check(tracker: str) -> None:
-    """A ValueError where the tracker's package is not installed."""
+    """Raise a ValueError if the tracker's package is not installed."""
     trackers = {"none": True, "tensorboard": is_tensorboard_available(), "wandb": is_wandb_available()}
     if not trackers[tracker]:
         raise ValueError(f"tracker: {tracker!r} needs a package; run: pip install {tracker}")
 
 
 def folder(recipe: Recipe) -> Path:
-    """The folder of what trackers write."""
+    """The folder that trackers write to."""
     return Path(recipe.out) / "trackers"
 
 
 def told(recipe: Recipe) -> str:
-    """Where the tracker's files are, and how they are looked at."""
+    """The place of the tracker's files, and a way to look at them."""
     look = {"tensorboard": f"tensorboard --logdir {folder(recipe)}", "wandb": "or the address that wandb printed"}
     return f"{recipe.tracker}'s files are in {folder(recipe)}: {look[recipe.tracker]}"
 
 
 def begin(accelerator: Accelerator, recipe: Recipe, title: str, *, anew: bool) -> None:
-    """Tell the accelerator's tracker, if it has one, that a training begins, or goes on unless it does so anew."""
+    """Start the accelerator's tracker, if it has one; anew: the training begins, or else goes on."""
     given = recipe.values().items()
     values = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in given}
     if recipe.tracker == "wandb":

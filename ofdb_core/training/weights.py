@@ -1,4 +1,4 @@
-"""Weights as files: a network and the facts that it needs to be used again, in one safetensors file.
+"""Weights as files: a network, and the facts to use it again, in one safetensors file.
 
 timm loads such a file as it is (`timm.create_model(..., checkpoint_path=...)`). Conversely, `read` takes a file of this
 project, of timm or of others (see `foreign_weights`), or timm's published weights; `pretrained` makes its network.
@@ -23,18 +23,18 @@ from ofdb_core.training import foreign_weights, networks
 from ofdb_core.training.foreign_weights import Tensors
 from ofdb_core.training.recipe import Inference
 
-SHAPE = ("model", "options", "input_size", "channels")  # what a network is made by
+SHAPE = ("model", "options", "input_size", "channels")  # the arguments that build a network
 FACTS = (*SHAPE, "mean", "std", "interpolation", "crop_pct", "classes")  # of a checkpoint's network
 KINDS = {**View.kinds(), "model": str, "options": dict, "classes": list[str]}  # the types of facts
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
-PUBLISHED = "timm"  # timm's own weights, in the place of a path: timm:<model>
+PUBLISHED = "timm"  # timm's own weights, instead of a path: timm:<model>
 
 Facts = dict[str, Any]  # FACTS, or more: name -> value
 
 
 def seen(recipe: Inference) -> Facts:
-    """How a network has learned to see images: the facts mean, std, interpolation and crop_pct."""
-    interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation  # as `augmentation` has it
+    """The facts on a network's view of images: mean, std, interpolation and crop_pct."""
+    interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation  # as in `timm_chain`
     return {"mean": recipe.mean, "std": recipe.std, "interpolation": interpolation, "crop_pct": recipe.crop_pct}
 
 
@@ -55,7 +55,7 @@ def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def facts_of(path: str | Path) -> Facts | None:
-    """The facts of a file or of timm's published weights; None where a file has none."""
+    """The facts of a file or of timm's published weights; None if a file has none."""
     if (name := _published(path)) is not None:
         return _facts_of_timm(name)
     if not _is_safetensors(path):
@@ -65,10 +65,10 @@ def facts_of(path: str | Path) -> Facts | None:
 
 
 def described(path: str | Path, *, model: str | None = None, **given: Any) -> Facts:
-    """The facts of a file, replaced by the given ones that are not None.
+    """The facts of a file, with arguments that are not None in their place.
 
-    A file of others has no facts; then they are those of timm for `model`. Only a file of this project names its
-    classes. A ValueError where a file has no facts and no model is given.
+    Another project's file has no facts; timm's facts of `model` replace them. Only a file of this project names its
+    classes. A ValueError if a file has no facts and `model` is None.
     """
     path = f"{PUBLISHED}:{model or ''}" if str(path) == PUBLISHED else path
     facts = facts_of(path)
@@ -76,26 +76,26 @@ def described(path: str | Path, *, model: str | None = None, **given: Any) -> Fa
         if model is None:
             raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
         facts = _facts_of_timm(model)
-        del facts["classes"]  # of which timm knows only the number
+        del facts["classes"]  # timm knows only their number
     elif _published(path) is not None:
         del facts["classes"]
     return {**facts, **{name: value for name, value in {"model": model, **given}.items() if value is not None}}
 
 
 def is_published(path: str | Path) -> bool:
-    """Whether weights that timm publishes are meant, and no file."""
+    """Whether a path means weights that timm publishes, not a file."""
     return str(path) == PUBLISHED or _published(path) is not None
 
 
 def fingerprint(path: str | Path) -> str:
-    """The hash of a file; of weights that timm publishes, their name."""
+    """The hash of a file; for weights that timm publishes, their name."""
     return str(path) if is_published(path) else files.sha256(path)
 
 
 def read(path: str | Path) -> tuple[Tensors, Facts | None]:
-    """The weights of any file, with timm's names, and its facts, or None where it has none.
+    """The weights of any file, with timm's names, and its facts, or None if it has none.
 
-    path: a file of this project, of timm or of others, or timm:<model>. A file that cannot be used is a ValueError.
+    path: a file of this project, of timm or of others, or timm:<model>. A ValueError if a file cannot be used.
     """
     if (name := _published(path)) is not None:
         return _fetched(name), _facts_of_timm(name)
@@ -138,7 +138,7 @@ def _facts_in(path: str | Path, file: Any) -> Facts | None:
 
 
 def _published(path: str | Path) -> str | None:
-    """The model of timm:<model>; None where the path is a file's."""
+    """The model of timm:<model>; None if the path is a file's."""
     source, _, name = str(path).partition(":")
     return name if source == PUBLISHED else None
 

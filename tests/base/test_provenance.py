@@ -66,7 +66,7 @@ def changed(before):
         ("formulas/raster.py", '"""Share of the pixels', '"""The share of all the pixels'),
         ("formulas/raster.py", "PAD = 6  # pixels kept free", "PAD = 6  # pixels that stay free"),
         ("training/model_card.py", "A network of OFDB Lab.", "A network by OFDB Lab."),
-        ("training/checkpoint.py", "DIGITS = 16", "DIGITS = 20"),
+        ("training/states.py", "DIGITS = 16", "DIGITS = 20"),
         ("base/filling.py", 'unit="file"', 'unit="files"'),
         ("base/values.py", "is out of range", "is too large or too small"),
         ("show/plot.py", 'cmap="Blues"', 'cmap="Greens"'),

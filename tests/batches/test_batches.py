@@ -243,9 +243,9 @@ import sys, time, torch
 from ofdb_core.batches.prefetch import prefetch
 class Slow:
     parts, parallel = 1, {parallel}
-    def finish(self, half):
-        return half
-    def unfinished(self, step, part):
+    def finish(self, raw):
+        return raw
+    def raw_batch(self, step, part):
         time.sleep(0.01)
         return [torch.zeros(3)]
 for step, _ in enumerate(prefetch(Slow(), 10**9, workers=2)):

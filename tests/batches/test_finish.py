@@ -1,4 +1,4 @@
-"""The second half of a batch: the same bits from the kernel and from the operations of a device, and the right ones."""
+"""Raw batches become network input: the same bits from the kernel and a device's operations, and the right ones."""
 
 import numpy as np
 import pytest
@@ -21,9 +21,9 @@ def view(size, channels=3, **values):
     )
 
 
-def half(pictures, erased=None, keys=None, mixed=None):
+def raw_batch(pictures, erased=None, keys=None, mixed=None):
     count = len(pictures)
-    return finish.Unfinished(
+    return finish.RawBatch(
         torch.from_numpy(pictures),
         torch.arange(count),
         torch.zeros(count, 4, dtype=torch.int32) if erased is None else torch.from_numpy(erased),
@@ -54,20 +54,20 @@ def halves(draw):
         mixed.weights[own] = draw(st.floats(0, 1, width=32))
     channels = draw(st.sampled_from([1, 3])) if depth == 1 else 3
     scale = draw(st.sampled_from([HALVES, IMAGENET]))
-    return view(size, channels, **scale), half(pictures, erased, keys, mixed)
+    return view(size, channels, **scale), raw_batch(pictures, erased, keys, mixed)
 
 
 @settings(deadline=None, max_examples=60)
 @given(halves())
 def test_a_device_makes_the_bits_of_the_kernel(drawn):
-    made = finish.Finish(drawn[0])
+    made = finish.ToNetwork(drawn[0])
     assert torch.equal(made.by_kernel(drawn[1]), made.by_torch(drawn[1]))
 
 
 @pytest.mark.parametrize("scale", [HALVES, IMAGENET])
 def test_normalisation_has_torchvisions_bits(scale):
     pictures = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-    images = finish.Finish(view(32, **scale))(half(pictures))[0]
+    images = finish.ToNetwork(view(32, **scale))(raw_batch(pictures))[0]
     for image, picture in zip(images, pictures, strict=True):
         assert torch.equal(image, functional.normalize(functional.to_tensor(picture), scale["mean"], scale["std"]))
 
@@ -75,7 +75,7 @@ def test_normalisation_has_torchvisions_bits(scale):
 def test_erasing_is_normal_noise_in_its_box_and_nowhere_else():
     pictures = np.full((64, 40, 40, 1), 255, np.uint8)
     erased = np.tile(np.array([3, 5, 30, 20], np.int32), (64, 1))
-    images = finish.Finish(view(40))(half(pictures, erased, np.arange(64, dtype=np.int32)))[0]
+    images = finish.ToNetwork(view(40))(raw_batch(pictures, erased, np.arange(64, dtype=np.int32)))[0]
     noise = images[:, :, 3:33, 5:25].clone()
     images[:, :, 3:33, 5:25] = 1
     assert (images == 1).all()
@@ -95,4 +95,4 @@ def test_pictures_are_shown_as_they_were():
     pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     for scale in (HALVES, IMAGENET):
         shape = view(8, **scale)
-        assert (finish.to_pixels(finish.Finish(shape)(half(pictures))[0], shape) == pictures).all()
+        assert (finish.to_pixels(finish.ToNetwork(shape)(raw_batch(pictures))[0], shape) == pictures).all()

@@ -22,14 +22,14 @@ def mixed(recipe, pictures, key=0, smoothing=0.0):
     """Pictures (B, S, S) of one gray each, mixed: images (B, C, S, S) in units of their grays, and targets (B, B)."""
     count, size = pictures.shape[:2]
     view = {"input_size": size, "channels": 1, "interpolation": "bicubic", "crop_pct": 1.0}
-    given = finish.Unfinished(
+    given = finish.RawBatch(
         torch.from_numpy(pictures)[..., None],
         torch.arange(count),
         torch.zeros(count, 4, dtype=torch.int32),
         torch.zeros(count, dtype=torch.int32),
         *map(torch.from_numpy, mixing.draw(recipe, count, size, [key])),
     )
-    made = finish.Finish(View.of({**view, "mean": [0.0] * 3, "std": [1 / 255] * 3}), (count, smoothing))
+    made = finish.ToNetwork(View.of({**view, "mean": [0.0] * 3, "std": [1 / 255] * 3}), (count, smoothing))
     return made(given)
 
 

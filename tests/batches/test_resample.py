@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ofdb_core.batches.resample import resized_crop, turned, vertical_first
+from ofdb_core.batches.resample import resized_crop, transposed, vertical_first
 
 
 def pixels_of(seed, height, width, channels):
@@ -62,21 +62,21 @@ def test_sizes_of_training_are_resized_as_by_pillow(side):
 
 def test_the_order_of_the_passes_matters_and_is_pillows():
     pixels = pixels_of(0, 60, 60, 1)
-    lying = np.ascontiguousarray(pixels.transpose(1, 0, 2))
-    lying.flags.writeable = False
+    swapped = np.ascontiguousarray(pixels.transpose(1, 0, 2))
+    swapped.flags.writeable = False
     tall, wide = (0, 0, 60, 31), (0, 0, 31, 60)
     assert vertical_first(60, 31, 30)
     assert not vertical_first(31, 60, 30)
     view = resized_crop(pixels, tall, 30, True, (False, False))
-    other = resized_crop(lying, wide, 30, True, (False, False))
-    assert np.array_equal(view, turned(other))  # both shrink the longer side first
+    other = resized_crop(swapped, wide, 30, True, (False, False))
+    assert np.array_equal(view, transposed(other))  # both shrink the longer side first
     assert not vertical_first(60, 45, 30)
     view = resized_crop(pixels, (0, 0, 60, 45), 30, True, (False, False))
-    other = resized_crop(lying, (0, 0, 45, 60), 30, True, (False, False))
-    assert not np.array_equal(view, turned(other))  # the order of passes is the horizontal, the vertical: not symmetric
+    other = resized_crop(swapped, (0, 0, 45, 60), 30, True, (False, False))
+    assert not np.array_equal(view, transposed(other))  # horizontal first: not symmetric
 
 
 @given(st.integers(1, 40), st.sampled_from([1, 3]), st.integers(1, 40))
-def test_turned_planes_change_rows_and_columns(height, channels, width):
+def test_transposed_planes_exchange_rows_and_columns(height, channels, width):
     planes = np.arange(height * channels * width).astype(np.uint8).reshape(height, channels, width)
-    assert np.array_equal(turned(planes), planes.transpose(2, 1, 0))
+    assert np.array_equal(transposed(planes), planes.transpose(2, 1, 0))

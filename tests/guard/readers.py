@@ -19,11 +19,12 @@ from PIL import Image
 
 from ofdb_core.base import folder, record
 from ofdb_core.base.folder import Folder
+from ofdb_core.base.manifests import Header
 from ofdb_core.data import ply, tables
 from ofdb_core.formulas import ifs, streams
 from ofdb_core.run import experiments, parameter_files, reasons
 from ofdb_core.show import report
-from ofdb_core.training import checkpoint
+from ofdb_core.training import states
 from tests.helpers import tiny
 
 from . import formats
@@ -109,7 +110,7 @@ def _read_parameters(inside: Path) -> None:
 
 
 MADE = [(f"{i}/made.txt", functools.partial(bytes, f"{i}", "ascii")) for i in range(3)]
-HEAD = {"parameters": {"a": 1}, "code": "b", "versions": {}}
+HEAD: Header = {"parameters": {"a": 1}, "code": "b", "versions": {}}
 
 
 class _Stopped(Exception):
@@ -152,7 +153,7 @@ def _record() -> Files:
     Image.new("L", (4, 4)).save(picture, "png")
     name = "figures/6_report_x.png"
     entry = {
-        "parameters": {"out": "", "seed": 0, "title": "a"},
+        "parameters": {"out": "", "title": "a"},
         "code": "b",
         "commit": "c",
         "versions": {"numpy": "2"},
@@ -173,7 +174,7 @@ def _read_record(inside: Path) -> None:
     entries = record.read(inside)
     for entry in entries.values():
         record.altered_figures(inside, entry)
-    reasons.reason("6_report", report.Report(out=str(inside), seed=0, title="a"), inside)
+    reasons.reason("6_report", report.Report(out=str(inside), title="a"), inside)
     if entries:
         report.page(inside, "a", entries)
 
@@ -182,17 +183,17 @@ def _read_record(inside: Path) -> None:
 def _state() -> Files:
     data = io.BytesIO()
     torch.save({"model": tiny.network().state_dict(), "step": 3, "rows": [{"loss": 0.5}]}, data)
-    return {checkpoint.ABOUT: json.dumps(HEAD, indent=1).encode(), "000000003-x.pt": data.getvalue()}
+    return {states.ABOUT: json.dumps(HEAD, indent=1).encode(), "000000003-x.pt": data.getvalue()}
 
 
 def _hashed(files: Files, rng: Random) -> Files:
     data = files["000000003-x.pt"]
-    digest = hashlib.sha256(data).hexdigest()[: checkpoint.DIGITS]
-    return {checkpoint.ABOUT: files[checkpoint.ABOUT], f"000000003-{rng.choice((digest, digest, 'f' * 16))}.pt": data}
+    digest = hashlib.sha256(data).hexdigest()[: states.DIGITS]
+    return {states.ABOUT: files[states.ABOUT], f"000000003-{rng.choice((digest, digest, 'f' * 16))}.pt": data}
 
 
 def _read_state(inside: Path) -> None:
-    checkpoint.Store(inside, HEAD, changed="refuse").newest()
+    states.Store(inside, HEAD, changed="refuse").newest()
 
 
 READERS = {

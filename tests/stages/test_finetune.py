@@ -153,15 +153,15 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
     how = {"steps": 7, "evaluate_every": 2, "save_steps": 3, "repeats": 1, "learning_rate": 1.0, **values}
     how["starts"] = ["pre-trained"]
     compare(settings("whole", **how))
-    unfinished = Batches.unfinished
+    raw_batch = Batches.raw_batch
 
     def killed(source, step, part=0):
         if step == 5:
             raise RuntimeError("killed")
-        return unfinished(source, step, part)
+        return raw_batch(source, step, part)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Batches, "unfinished", killed)
+        patch.setattr(Batches, "raw_batch", killed)
         with pytest.raises(RuntimeError, match="killed"):
             compare(settings(**how))
     compare(settings(**how))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ofdb_core.batches.source import Batches
-from ofdb_core.training import checkpoint, evaluation, loop, networks, optimizer, precision, progress
+from ofdb_core.training import evaluation, loop, networks, optimizer, precision, progress, states
 from tests.helpers import tiny
 from tests.helpers.tiny import network, same
 
@@ -97,9 +97,9 @@ def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
 
 def test_a_loss_that_is_not_finite_names_step_rate_and_samples():
     class Broken(Batches):
-        def unfinished(self, step, part=0):
-            half = super().unfinished(step, part)
-            return half._replace(shares=half.shares * (float("nan") if step == 1 else 1.0))
+        def raw_batch(self, step, part=0):
+            raw = super().raw_batch(step, part)
+            return raw._replace(shares=raw.shares * (float("nan") if step == 1 else 1.0))
 
     settings = tiny.pretrain()
     source = Broken(tiny.shades(), settings, seed=0)
@@ -147,9 +147,9 @@ def test_averaged_weights_are_the_average():
     seen = []
 
     class Spy(Batches):
-        def unfinished(self, step, part=0):
+        def raw_batch(self, step, part=0):
             seen.append(state_of(model))
-            return super().unfinished(step, part)
+            return super().raw_batch(step, part)
 
     settings, model = tiny.pretrain(ema=0.75, steps=4, optimizer="sgd", learning_rate=0.5), network()
     loop.fit(model, Spy(tiny.shades(), settings, seed=0), settings, seed=0)
@@ -213,7 +213,7 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch):
 
 
 def store(root, settings, **how):
-    return checkpoint.Store(root, {"parameters": settings.identity(), "code": "c"}, **how)
+    return states.Store(root, {"parameters": settings.identity(), "code": "c"}, **how)
 
 
 class Ends(Batches):
@@ -223,10 +223,10 @@ class Ends(Batches):
         super().__init__(*words, **how)
         self.at = at
 
-    def unfinished(self, step, part=0):
+    def raw_batch(self, step, part=0):
         if step == self.at:
             raise RuntimeError("killed")
-        return super().unfinished(step, part)
+        return super().raw_batch(step, part)
 
 
 @pytest.mark.parametrize("values", [{}, {"ema": 0.9, "optimizer": "sgd"}, {"log_every": 5, "device_batch": 2}])
@@ -272,9 +272,9 @@ def test_more_steps_continue_and_fewer_are_refused(tmp_path):
 
 def test_a_loss_that_is_not_finite_names_the_last_good_state(tmp_path):
     class Broken(Batches):
-        def unfinished(self, step, part=0):
-            half = super().unfinished(step, part)
-            return half._replace(shares=half.shares * (float("nan") if step == 5 else 1.0))
+        def raw_batch(self, step, part=0):
+            raw = super().raw_batch(step, part)
+            return raw._replace(shares=raw.shares * (float("nan") if step == 5 else 1.0))
 
     settings = tiny.pretrain(steps=8, save_steps=2, log_every=100)
     source = Broken(tiny.shades(), settings, seed=0)

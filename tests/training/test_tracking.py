@@ -9,7 +9,7 @@ from accelerate.utils import LoggerType
 
 from ofdb_core.base import signals
 from ofdb_core.batches.source import Batches
-from ofdb_core.training import checkpoint, loop, milestones, tracking
+from ofdb_core.training import loop, milestones, states, tracking
 from tests.helpers import tiny
 
 
@@ -64,7 +64,7 @@ def test_an_interrupted_training_goes_on_in_its_run_and_one_that_begins_anew_in_
             signal.raise_signal(signal.SIGTERM)
 
     settings = tiny.pretrain(tracker="wandb", steps=6, out=str(tmp_path))
-    store = checkpoint.Store(tmp_path / "states", {"parameters": {}, "code": "x"})
+    store = states.Store(tmp_path / "states", {"parameters": {}, "code": "x"})
     with pytest.raises(signals.Interrupted):
         train(settings, store=store, watch=Stop(tmp_path, [2], {}))
     train(settings, store=store)

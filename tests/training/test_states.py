@@ -5,13 +5,13 @@ import sys
 import pytest
 import torch
 
-from ofdb_core.training import checkpoint
+from ofdb_core.training import states
 
 ABOUT = {"parameters": {"steps": 10, "learning_rate": 0.1}, "code": "abc"}
 
 
 def store(root, about=ABOUT, **how):
-    return checkpoint.Store(root / "states", about, **how)
+    return states.Store(root / "states", about, **how)
 
 
 def filled(root, steps=(1, 2, 3), **how):
@@ -74,7 +74,7 @@ def test_other_parameters_continue_or_restart_when_told_to(tmp_path):
 
 
 def test_nothing_saved_yet_is_nothing_to_refuse(tmp_path):
-    checkpoint.clear(filled(tmp_path).root)
+    states.clear(filled(tmp_path).root)
     assert store(tmp_path, {**ABOUT, "code": "other"}).newest() is None
 
 
@@ -100,7 +100,7 @@ def test_what_is_no_state_is_a_sentence(tmp_path, state):
     "about", ["", "{}", "[]", "null", "3", '{"parameters": []}', "[" * 10**5, '{"code": 1}', "\xff"]
 )
 def test_what_does_not_say_what_the_states_belong_to_is_a_sentence(tmp_path, about):
-    (filled(tmp_path).root / checkpoint.ABOUT).write_bytes(about.encode("latin-1"))
+    (filled(tmp_path).root / states.ABOUT).write_bytes(about.encode("latin-1"))
     with pytest.raises(ValueError, match=r"about\.json: cannot be read .*; move .*states away"):
         store(tmp_path)
 
@@ -115,29 +115,29 @@ def test_what_kills_left_of_states_is_removed_by_the_next_one(tmp_path):
 
 
 def test_only_states_are_removed(tmp_path):
-    states = filled(tmp_path).root
-    (states / "trial").mkdir()
-    (states / "trial" / "000000001-0123456789abcdef.pt").touch()
-    (states / "linked").symlink_to(tmp_path)
-    others = [states / "thesis.txt", states / "1-thesis.pt", states / ".thesis.1.part", tmp_path / "1-0123.pt"]
+    folder = filled(tmp_path).root
+    (folder / "trial").mkdir()
+    (folder / "trial" / "000000001-0123456789abcdef.pt").touch()
+    (folder / "linked").symlink_to(tmp_path)
+    others = [folder / "thesis.txt", folder / "1-thesis.pt", folder / ".thesis.1.part", tmp_path / "1-0123.pt"]
     for path in others:
         path.write_text("years")
-    checkpoint.clear(states)
+    states.clear(folder)
     assert all(path.read_text() == "years" for path in others)
-    assert sorted(path.name for path in states.iterdir()) == [".thesis.1.part", "1-thesis.pt", "linked", "thesis.txt"]
-    for path in (*others[:3], states / "linked"):
+    assert sorted(path.name for path in folder.iterdir()) == [".thesis.1.part", "1-thesis.pt", "linked", "thesis.txt"]
+    for path in (*others[:3], folder / "linked"):
         path.unlink()
-    checkpoint.clear(states)
-    assert not states.exists()
+    states.clear(folder)
+    assert not folder.exists()
 
 
 FULL = """
 import resource, sys, torch
 from pathlib import Path
-from ofdb_core.training import checkpoint
+from ofdb_core.training import states
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-store = checkpoint.Store(Path(sys.argv[1]), {"parameters": {}, "code": ""})
+store = states.Store(Path(sys.argv[1]), {"parameters": {}, "code": ""})
 store.save(1, {"step": 1, "x": torch.zeros(10)})
 store.save(2, {"step": 2, "x": torch.zeros(100_000)})
 """
@@ -148,6 +148,6 @@ def test_a_full_disk_leaves_the_older_states(tmp_path):
     told = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "s")], capture_output=True, text=True)
     assert told.returncode
     assert "what was written before is kept" in told.stderr
-    found = checkpoint.Store(tmp_path / "s", {"parameters": {}, "code": ""})
+    found = states.Store(tmp_path / "s", {"parameters": {}, "code": ""})
     assert found.newest()["step"] == 1
     assert len(list((tmp_path / "s").iterdir())) == 2  # and about.json; no half-written file

@@ -1,8 +1,7 @@
-"""The states of a training on disk: written whole or not at all, read again, and refused where they do not fit.
+"""The states of a training on disk: written whole or not at all, read again, and refused if they do not fit.
 
-A state is one file, <step>-<hash>.pt, whose name holds the hash of its bytes: a damaged file is recognised by it, and
-the one before is used. about.json holds the parameters and the code that the states belong to. Reading executes no code
-from a file.
+A state is one file, <step>-<hash>.pt. The hash of its bytes shows that a file is damaged; then the one before is used.
+about.json holds the parameters and the code that the states belong to. Reading executes no code from a file.
 """
 
 import contextlib
@@ -28,9 +27,9 @@ State = dict[str, Any]  # tensors, numbers, text and containers of these
 
 
 class Store:
-    """The states of one training in a folder of their own.
+    """The states of one training, in a folder.
 
-    about: the header that they belong to; keep: number of states that stay; changed: what to do where the folder holds
+    about: the header that they belong to; keep: number of states that stay; changed: what to do if the folder holds
     states of another header: "refuse" them (a ValueError names the differences), "continue" with them, or "restart".
     """
 
@@ -61,7 +60,7 @@ class Store:
             raise ValueError(f"{path}: cannot be read ({error}); move {self.root} away") from error
 
     def newest(self) -> State | None:
-        """The newest state that is whole, as `save` was given it, or None; damaged files are named."""
+        """The newest undamaged state, as `save` got it, or None; damaged files are printed."""
         for path in reversed(self.files()):
             data = path.read_bytes()
             if _hash(data) == path.stem.partition("-")[2]:
@@ -70,7 +69,7 @@ class Store:
         return None
 
     def save(self, step: int, state: State) -> None:
-        """Write a state, then remove all but the last `keep`; before it, what killed processes left half-written.
+        """Remove the half-written files of killed processes, write a state, then remove all but the last `keep`.
 
         A full disk is an OSError, and the earlier states stay. Files of later steps, all damaged, are removed too.
         """
@@ -85,14 +84,14 @@ class Store:
             other.unlink()
 
     def aside(self, name: str, data: bytes) -> Path:
-        """Write a file beside the states, which is deleted with them; return its path."""
+        """Write a file beside the states, deleted with them; return its path."""
         path = self.root / f"{name}-{_hash(data)}.safetensors"
         files.write_whole(path, data)
         return path
 
 
 def clear(root: Path) -> None:
-    """Remove the states in a folder and in those below it, and the folders that this leaves empty; nothing else."""
+    """Remove the states in and below a folder, and folders that become empty; nothing else."""
     for name in [name for name, _ in files.walk(root, followlinks=False)]:
         path = root / name
         files.remove_temporary(path.parent, OURS.fullmatch)
@@ -106,7 +105,7 @@ def clear(root: Path) -> None:
 
 
 def _loaded(path: Path, data: bytes) -> State:
-    """The state in a whole file; a ValueError where it is something else, or needs code to be run."""
+    """The state in an undamaged file; a ValueError if it is something else, or would run code."""
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if isinstance(state, dict) and isinstance(state.get("step"), int):
