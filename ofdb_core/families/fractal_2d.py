@@ -90,7 +90,7 @@ class Render(StageParameters):
     points: Points = 200_000
     """Dots of an image (2D-OFDB: 200,000)."""
     weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
-    """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, one for each of a to f."""
+    """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
     draw: Literal[raster.DRAWS] = "patch_gray"  # type: ignore[valid-type]
     """A 3 x 3 patch or a point for each dot; gray, or a hue that turns with time."""
     workers: Workers = 0

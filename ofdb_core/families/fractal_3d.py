@@ -56,7 +56,7 @@ class Render(StageParameters):
     model_points: Annotated[int, Range(3, MOST)] = 10_000
     """Of a model's orbit, with its start, which is left out (3D-OFDB: 10,000)."""
     weight: Factor | Annotated[list[Factor], Length(12, 12)] = 0.4
-    """On coefficient a of every map (3D-OFDB: 0.4); or twelve numbers, one for each of a to l."""
+    """On coefficient a of every map (3D-OFDB: 0.4); or twelve numbers, for a to l."""
     axes: camera.AXES = 1
     """What the camera turns about: 1 axis (3D-OFDB), 2 or 3."""
     views: Annotated[int, Range(1, 999)] = 12

@@ -139,7 +139,9 @@ def names(every: Experiments | None = None) -> list[str]:
 def require(name: str, every: Experiments, commands: Iterable[str] = ()) -> Experiment:
     """An experiment; if it does not exist, a UsageError names a similar one, or a command."""
     if name not in every:
-        raise UsageError(f"{name}: no such experiment{nearest(name, [*every, *commands])}; {_known(every)}")
+        where = " and ".join(map(str, roots()))
+        hint = nearest(name, [*every, *commands])
+        raise UsageError(f"{name}: no such experiment{hint} in {where}; {_known(every)}")
     return every[name]
 
 

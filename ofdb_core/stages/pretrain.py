@@ -14,6 +14,7 @@ import numpy as np
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import LICENSE, Header, header
+from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples
@@ -60,6 +61,8 @@ class Outcome:
 def check(parameters: Pretrain) -> None:
     """Raise ValueError if this machine cannot train so, the model does not exist, or the user's data do not fit."""
     loop.check(parameters)
+    if Path(parameters.data).is_dir() and (problems := parameters.problems_of_data()):
+        raise ParameterError(problems)
     networks.check_model(
         parameters.model,
         parameters.model_options,

@@ -69,8 +69,15 @@ class Pretrain(StageParameters, Course, Drawing):
     def __post_init__(self) -> None:
         """Check, and add the defaults of `live` to it, so that a record holds all values."""
         super().__post_init__()
-        if self.samples == "live" and (draws := self.draws(self.source())):
+        if self.samples == "live" and not self.problems_of_data() and (draws := self.draws(self.source())):
             object.__setattr__(self, "live", draws.values())
+
+    def problems_of_data(self) -> list[str]:
+        """Why samples cannot be drawn from the data in this way; none: they can."""
+        try:
+            return list(self.misfits(self.data, self.source()))
+        except (ValueError, OSError) as error:  # files of the user's that cannot be read
+            return [f"data: {error}"]
 
     def source(self) -> registry.Source:
         """The source of the samples: one that `data` names, or one that suits the folder."""
@@ -93,12 +100,9 @@ class Pretrain(StageParameters, Course, Drawing):
         yield from super().conflicts()
         if self.steps and (late := [step for step in self.milestones if step > self.steps]):
             yield f"milestones: {late[0]} is after the last of {self.steps} steps"
-        if self.data in registry.sources() or Path(self.data).is_dir():
-            try:
-                yield from self.misfits(self.data, self.source())
-            except (ValueError, OSError) as error:  # a file of the user's cannot be read
-                yield f"data: {error}"
-        elif not archive.is_archive(self.data):
+        if self.data in registry.sources():
+            yield from self.problems_of_data()
+        elif not (Path(self.data).is_dir() or archive.is_archive(self.data)):
             yield f"data: {self.data!r} is neither a folder or archive nor one of {', '.join(registry.sources())}"
 
 

@@ -158,7 +158,7 @@ def test_every_docstring_and_comment_may_be_reworded(before, copy, tmp_path):
 def test_the_report_depends_on_the_page_and_nothing_that_computes():
     from ofdb_core.show.report import Report
 
-    parameters = Report(out="", seed=0, title="a")
+    parameters = Report(out="", title="a")
     assert [function.__name__ for function in parameters.code()] == ["page"]
     assert provenance.code_version("6_report", *parameters.code()) != provenance.code_version("6_report")
 
@@ -180,16 +180,14 @@ def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made
 
     for name in ("ofdb_core", "notebooks"):
         shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=NOT_COPIED)
-    folder = tmp_path / "params" / "tiny"
-    folder.mkdir(parents=True)
+    (tmp_path / "params").mkdir()
     data = tiny.folder_of_shades(tmp_path / "shades")
     values = {
         "3_render_visualatom": {"categories": 2, "image_size": 64},
         "4_pretrain": {**tiny.PRETRAIN, "data": data},
         "6_report": {},
     }
-    for name, parameters in values.items():
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(parameters))
+    (tmp_path / "params" / "tiny.yaml").write_text(yaml.safe_dump(values))
 
     def alter(file, old, new):
         path = tmp_path / "ofdb_core" / file

@@ -214,7 +214,7 @@ def test_training_can_draw_samples_from_every_source(family, made, tmp_path):
             {name.split("/")[0].removesuffix(".csv") for name in Folder(made / source.folder).manifest()["files"]}
         )
         for way in ("all", "one", "live"):
-            if source.live != (way == "live"):
+            if bool(source.live) != (way == "live"):
                 with pytest.raises(ValueError, match=f"samples: {way} does not suit data: {source.folder}"):
                     drawing(way, source).opened(source.folder, root)
                 continue

@@ -65,7 +65,9 @@ def number(category):
 def write(parameters):
     out, categories, workers = Path(parameters.out), range(parameters.categories), parameters.workers
     seeds = ((f"{i:05d}.seed", functools.partial(number, i)) for i in categories)
-    Folder(out / "toy_seeds").fill(manifests.header({}, number), seeds, total=len(categories), workers=workers)
+    Folder(out / "toy_seeds").fill(
+        manifests.header({"categories": len(categories)}, number), seeds, total=len(categories), workers=workers
+    )
     head = manifests.header(parameters.identity(), make)
     files = ((f"{i:05d}/{i:05d}.png", functools.partial(make, parameters, i)) for i in categories)
     Folder(out / "toys").fill(head, files, total=len(categories), workers=workers)

@@ -16,7 +16,7 @@ LINES = re.findall(r"^    (?:source <\()?ofdb ?([^#\n)]*)", PAGE, re.MULTILINE)
 @pytest.mark.parametrize("line", LINES)
 def test_its_commands_are_understood(line, monkeypatch):
     monkeypatch.setenv(experiments.PARAMS_VARIABLE, "")  # to be as it was after the test
-    words = shlex.split(line)
+    words = shlex.split(line.partition(">")[0])
     name = words[0] if words else commands.DEFAULT
     if name in commands.command.commands:
         commands.command.commands[name].make_context(name, words[1:])

@@ -5,10 +5,10 @@ import shlex
 import subprocess
 
 import pytest
-import words as command
 
 from ofdb_core.base import provenance, signals
 from ofdb_core.run import launch, parameter_files
+from tests.helpers import words as command
 
 pytestmark = pytest.mark.slow
 

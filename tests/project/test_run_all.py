@@ -141,7 +141,8 @@ def test_any_locale_will_do(ready, tmp_path):
 
 @pytest.mark.parametrize("words", [["list"], ["list", "quickstart"], ["verify", "."]])
 def test_a_reader_that_ends_early_is_no_error(ready, tmp_path, words):
-    (tmp_path / "manifest.json").write_text('{"files": {}, "parameters": {}, "code": ""}')
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set.manifest.json").write_text('{"files": {}, "parameters": {}, "code": ""}')
     with subprocess.Popen(
         [COMMAND, *words], env=ready, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
     ) as process:

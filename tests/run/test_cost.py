@@ -102,7 +102,7 @@ def test_a_stage_alone_is_measured_with_what_it_reads(tmp_path, monkeypatch, hal
 @pytest.mark.parametrize("name", ["2d-ofdb-1k", "finetune/cifar10", "finetune/voc2012"])
 def test_real_images_are_not_downloaded_to_tell_what_they_cost(monkeypatch, half_a_second, name):
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked the network"))
-    monkeypatch.setattr(experiment, "_place", lambda _: "/nowhere")
+    monkeypatch.setattr(experiment, "_run_folder", lambda _: "/nowhere")
     start = [("checkpoint", "timm:vit_tiny_patch16_224")] if "finetune" in name else []
     *_, tuning, _ = experiment.price(name, ["5_finetune"], overrides=start)
     assert tuning.split()[0] == "5_finetune"

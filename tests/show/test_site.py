@@ -32,7 +32,7 @@ def run(tmp_path_factory):
     place = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiments, "PARAMS", place / "params")
-        (place / "params" / "tiny").mkdir(parents=True)
+        (place / "params").mkdir()
         values = {
             "1_search_categories": {"categories": 40, "search_points": 2000, "filling_rate": 0.005},
             "2_render_2d": {"image_size": 64, "points": 5000},
@@ -40,9 +40,7 @@ def run(tmp_path_factory):
             "3_render_visualatom": {"categories": 3, "image_size": 64},
             "6_report": {"title": "A <small> run"},
         }
-        for name, changed in values.items():
-            lines = [f"{key}: {value!r}" for key, value in changed.items()]
-            (place / "params" / "tiny" / f"{name}.yaml").write_text("\n".join(lines))
+        (place / "params" / "tiny.yaml").write_text(json.dumps(values))
         command.main(["tiny", "--out", str(place / "out")])
     return place / "out"
 

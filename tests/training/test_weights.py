@@ -103,13 +103,6 @@ def test_facts_that_are_nested_too_deeply_are_a_sentence(tmp_path):
         weights.described(path)
 
 
-def test_a_file_of_0_1_0_is_shown_images_as_its_evaluation_was(tmp_path):
-    old = {name: value for name, value in FACTS.items() if name not in ("interpolation", "crop_pct")}
-    data = weights.with_metadata(safetensors.torch.save(network().state_dict()), {weights.METADATA: json.dumps(old)})
-    (tmp_path / "x.safetensors").write_bytes(data)
-    assert weights.described(tmp_path / "x.safetensors") == {**old, "interpolation": "bicubic", "crop_pct": 0.875}
-
-
 def test_timm_loads_a_checkpoint_as_it_is(saved):
     arguments = networks.arguments(VIT, 4, options=tiny.VIT, input_size=16)
     model = timm.create_model(VIT, checkpoint_path=saved, **arguments)
