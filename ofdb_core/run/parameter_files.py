@@ -101,16 +101,25 @@ def checked(
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
-        own = parameters.located(values(experiment, stage), project.FOLDER) | {"out": str(out)}
+        set_by = settings(experiment, stage)
+        own = parameters.located({name: one.value for name, one in set_by.items()}, project.FOLDER) | {"out": str(out)}
         try:
             made[stage] = parameters.of(parameters.layered(own, given[stage]))
         except ParameterError as error:
-            problems += [f"{stage}: {problem}" for problem in error.problems]
+            problems += [f"{stage}: {problem}{_origin(problem, set_by, given[stage])}" for problem in error.problems]
         except OSError as error:  # a file that a parameter names
             problems.append(f"{stage}: {error}")
     if problems:
         raise ParameterError(dict.fromkeys(problems))
     return made
+
+
+def _origin(problem: str, set_by: Mapping[str, Setting], given: Mapping[str, Any]) -> str:
+    """Where the value was set that a sentence is about, as its end; nothing for a default and for what -p gave."""
+    name = problem.partition(":")[0].partition(".")[0]
+    if name not in set_by or name in {key.partition(".")[0] for key in given}:
+        return ""
+    return f" ({set_by[name].origin})" if set_by[name].origin else ""
 
 
 class _Dumper(yaml.SafeDumper):

@@ -211,7 +211,7 @@ def test_training_can_draw_samples_from_every_source(family, made, tmp_path):
     for source in family.sources:
         root = shutil.copytree(made / source.folder, tmp_path / source.folder / source.folder)
         categories = sorted(
-            {name.split("/")[0].removesuffix(".csv") for name in Folder(made / source.folder).manifest()["files"]}
+            {name.split("/")[0].split(".")[0] for name in Folder(made / source.folder).manifest()["files"]}
         )
         for way in ("all", "one", "live"):
             if bool(source.live) != (way == "live"):

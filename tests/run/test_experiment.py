@@ -353,3 +353,11 @@ def test_importing_the_package_loads_nothing_heavy():
     code = f"import sys, ofdb_core; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_value_that_is_refused_is_told_with_the_file_that_sets_it(params, tmp_path):
+    params(**{"4_pretrain": {"mixup": "much", "cutmix": 1.0}})
+    with pytest.raises(parameters.ParameterError, match=r"^4_pretrain: mixup: 'much' is not .* \(params/tiny\.yaml\)$"):
+        parameter_files.checked("tiny", ["4_pretrain"], [], tmp_path)
+    with pytest.raises(parameters.ParameterError, match=r"^4_pretrain: mixup: 'more' is not allowed[^()]*$"):
+        parameter_files.checked("tiny", ["4_pretrain"], [("mixup", "more")], tmp_path)
