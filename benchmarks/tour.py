@@ -20,7 +20,7 @@ from ofdb_core.families import registry
 DOCS = provenance.PROJECT / "docs"
 STRIP = DOCS / "families.webp"
 SIDE, GAP, WIDEST = 240, 12, 1000  # pixels: of an image of the strip, between two, and of a figure of the tour
-IN_STRIP = {"2d": 0, "3d": 0, "visualatom": 1, "1p-frac": 0}  # family -> the category that is shown
+IN_STRIP = {"2d": 0, "3d": 7, "visualatom": 9, "1p-frac": 0}  # family -> the category that is shown
 LOOK = {"quality": 70, "method": 6}  # of WebP
 NEIGHBOUR = "nearest neighbour of raw pixels"
 HEADINGS = {
