@@ -141,7 +141,7 @@ def require(name: str, every: Experiments, commands: Iterable[str] = ()) -> Expe
     if name not in every:
         where = " and ".join(map(str, roots()))
         hint = nearest(name, [*every, *commands])
-        raise UsageError(f"{name}: no such experiment{hint} in {where}; {_known(every)}")
+        raise UsageError(f"{name}: no such experiment{hint}; {_known(every)} (in {where})")
     return every[name]
 
 

@@ -158,7 +158,8 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     counts = [min(trial.shots * classes, trained) or trained for trial in finetune.trials(parameters)]  # 0 shots: all
     steps = [recipe.of_samples(count).steps or 0 for count in counts]
     evaluations = [1 + ((n - 1) // recipe.evaluate_every if recipe.evaluate_every else 0) for n in steps]
-    return _Work(recipe, seen["model"], seen["options"], classes, steps, tested * sum(evaluations))
+    in_steps = recipe.of_samples(max(counts))
+    return _Work(in_steps, seen["model"], seen["options"], classes, steps, tested * sum(evaluations))
 
 
 def _seconds_an_image(network: torch.nn.Module, recipe: Pretrain | Finetune) -> float:

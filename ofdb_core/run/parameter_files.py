@@ -106,7 +106,8 @@ def checked(
         try:
             made[stage] = parameters.of(parameters.layered(own, given[stage]))
         except ParameterError as error:
-            problems += [f"{stage}: {problem}{_origin(problem, set_by, given[stage])}" for problem in error.problems]
+            own_file = experiments.lineage(experiment)[-1].origin
+            problems += [f"{stage}: {each}{_origin(each, set_by, given[stage], own_file)}" for each in error.problems]
         except OSError as error:  # a file that a parameter names
             problems.append(f"{stage}: {error}")
     if problems:
@@ -114,12 +115,10 @@ def checked(
     return made
 
 
-def _origin(problem: str, set_by: Mapping[str, Setting], given: Mapping[str, Any]) -> str:
-    """Where the value was set that a sentence is about, as its end; nothing for a default and for what -p gave."""
+def _origin(problem: str, set_by: Mapping[str, Setting], given: Mapping[str, Any], own_file: str) -> str:
+    """The file that sets the value which a sentence is about, as its end; nothing if -p gave a value of the stage."""
     name = problem.partition(":")[0].partition(".")[0]
-    if name not in set_by or name in {key.partition(".")[0] for key in given}:
-        return ""
-    return f" ({set_by[name].origin})" if set_by[name].origin else ""
+    return "" if given else f" ({set_by.get(name, Setting(None)).origin or own_file})"
 
 
 class _Dumper(yaml.SafeDumper):

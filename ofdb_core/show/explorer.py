@@ -80,7 +80,7 @@ class Explorer(InBrowser):
         path = self._own / f"{max(numbers, default=-1) + 1:05d}.csv"
         self._own.mkdir(parents=True, exist_ok=True)
         files.write_whole(path, fractal_2d.csv(ifs.of_table(np.array(rows, float))))
-        return f"saved as {path}; to draw the folder, give 2_render_2d systems: {self._own}"
+        return f"{path} was saved; to draw the folder, give 2_render_2d systems: {self._own}"
 
     def png(self) -> bytes:
         return png.encode(self.picture(), raster.palette(self.settings["draw"]))

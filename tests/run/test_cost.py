@@ -203,3 +203,11 @@ def test_what_was_measured_here_is_remembered_and_listed(tmp_path, monkeypatch):
 )
 def test_what_costs_nothing_is_not_told(costs, last):
     assert " ".join(list(forecast.table("name", [("stage", one) for one in costs]))[-1].split()) == last
+
+
+@pytest.mark.slow
+def test_a_length_in_epochs_is_measured_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(forecast, "SECONDS", 0)
+    values = {"checkpoint": "timm:test_vit", "data": "digits", "input_size": "32"}
+    every = checked("finetune/small", tmp_path, **values)
+    assert costs_of(every, "5_finetune")["5_finetune"].seconds > 0
