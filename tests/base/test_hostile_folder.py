@@ -15,10 +15,9 @@ from test_folder import fill, head
 
 from ofdb_core.base import files, folder, manifests
 from ofdb_core.base.folder import Folder
+from tests.helpers.hostile import any_name, json_values
 
 # names as a hostile file may give them: parts that climb, links that stand in the folder, and anything at all
-parts = st.sampled_from(["..", ".", "", "a", "linked", "1.txt", "victim", "thesis.txt", "manifest.json", "a" * 300])
-any_name = st.one_of(st.lists(parts, min_size=1, max_size=6).map("/".join), st.text(max_size=20))
 
 
 @contextlib.contextmanager
@@ -182,13 +181,6 @@ def test_verify_reads_plain_files_only(tmp_path, kind, name, monkeypatch):
     else:
         path.symlink_to({"zero": "/dev/zero", "nowhere": "nowhere"}[kind])
     assert Folder(tmp_path).verify() or name == manifests.PART
-
-
-json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=5), st.just("0" * 64)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
-    max_leaves=8,
-)
 
 
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture])

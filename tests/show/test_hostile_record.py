@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from test_hostile_folder import any_name, json_values
 
 from ofdb_core.base import files, record
 from ofdb_core.run import verify
 from ofdb_core.show import report
+from tests.helpers.hostile import any_name, json_values
 
 PICTURE = b"a picture"
 SCRIPT = "\"'><script>&"

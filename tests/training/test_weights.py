@@ -9,10 +9,10 @@ from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineMo
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from test_hostile_folder import json_values
 
 from ofdb_core.training import networks, pretrained, weights
 from tests.helpers import tiny
+from tests.helpers.hostile import json_values
 from tests.helpers.tiny import network, same
 
 VIT = "vit_tiny_patch16_224"
