@@ -43,9 +43,7 @@ class Parameters:
     """A group of checked parameters; every subclass is a frozen, keyword-only dataclass."""
 
     no_effect: ClassVar[tuple[str, ...]] = ()  # fields on which no result depends
-    display_only: ClassVar[
-        tuple[str, ...]
-    ] = ()  # fields of a notebook's checks and figures, on which no folder depends
+    display_only: ClassVar[tuple[str, ...]] = ()  # fields of checks and figures, on which no folder depends
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = ()  # two fields of which one has a value, the other None
     renamed: ClassVar[dict[str, str]] = {}  # a field's former name -> today's
 

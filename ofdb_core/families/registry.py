@@ -220,7 +220,7 @@ class Drawing(Parameters):
                 "samples: live"
             )
         elif self.samples == "live" and not source.live:
-            yield (f"samples: live does not suit data: {data}; only these are rendered while training: {_named(drawn)}")
+            yield f"samples: live does not suit data: {data}; only these are rendered while training: {_named(drawn)}"
         elif self.live and not source.live:
             yield f"live: {self.live} needs samples: live; samples: {self.samples} shows stored images as they are"
         elif source.live:
