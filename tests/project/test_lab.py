@@ -85,7 +85,7 @@ def look_through(page, root):
     gallery.scroll_into_view_if_needed()
     tiles = gallery.locator(".tile")
     first = tiles.first.get_attribute("aria-label")
-    assert gallery.locator("output.count").inner_text() == "40 of 40"
+    gallery.get_by_text("40 of 40", exact=True).wait_for()  # visible: Lab may still be laying the cell out
     gallery.get_by_label("sort by").select_option("filling rate")
     gallery.get_by_label("sort downwards").click()
     fullest = tiles.first.get_attribute("aria-label")
@@ -96,9 +96,9 @@ def look_through(page, root):
     page.wait_for_function("name => document.querySelector('.gallery .tile').ariaLabel !== name", arg=fullest)
     tiles.last.click()
     dialog = gallery.get_by_role("dialog")
-    assert dialog.get_by_text("box dimension").is_visible()
+    dialog.get_by_text("box dimension").wait_for()
     page.keyboard.press("Escape")
-    assert not dialog.is_visible()
+    dialog.wait_for(state="hidden")
 
 
 TOUCHED = {"3_render_3d": turn, "6_report": look_through}
