@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks import pages
 from ofdb_core.base import files, project, provenance, record
-from ofdb_core.data import real_images, tables
+from ofdb_core.data import tables
 from ofdb_core.families import registry
 
 DOCS = provenance.PROJECT / "docs"
@@ -22,7 +22,6 @@ STRIP = DOCS / "families.webp"
 SIDE, GAP, WIDEST = 240, 12, 1000  # pixels: of an image of the strip, between two, and of a figure of the tour
 IN_STRIP = {"2d": 0, "3d": 7, "visualatom": 9, "1p-frac": 0}  # family -> the category that is shown
 LOOK = {"quality": 70, "method": 6}  # of WebP
-NEIGHBOUR = "nearest neighbour of raw pixels"
 HEADINGS = {
     "0_explore_ifs": "A fractal from a few maps",
     "1_search_categories": "Which systems become categories",
@@ -43,7 +42,7 @@ FIGURES = {  # name -> a sentence or two, after the caption that the run gave it
     "4_pretrain_batch": "Random crops replace the other instances of a category.",
     "4_pretrain_training": "The network learns to tell the categories apart.",
     "5_finetune_accuracy": "Both networks see the same images in the same order; only the starting weights differ.",
-    "5_finetune_comparison": "A short training magnifies a head start: [what to expect](../README.md#what-to-expect).",
+    "5_finetune_comparison": "Below: what pre-training has to beat. [What to expect](../README.md#what-to-expect).",
 }
 
 
@@ -110,17 +109,16 @@ def _strip():
 
 
 def _accuracies(run, entries):
-    """A row for each start, and one for a nearest neighbour with the same images: mean and spread of the repeats."""
+    """A row for each start and each baseline: mean and spread of the repeats."""
     entry = entries["5_finetune"]
     values = entry["parameters"]
     (shots,) = values["shots"]
     found: dict[str, list[float]] = {}
-    for row in tables.read(run / "finetune" / "results.csv"):
+    results = tables.read(run / "finetune" / "results.csv")
+    for row in results:
         found.setdefault(row["start"], []).append(row["accuracy"])
-    train, test = real_images.images_of(values["data"], values["data_root"])
-    found[NEIGHBOUR] = [
-        _nearest(train.few_shot(shots, seed=values["seed"] + repeat), test) for repeat in range(values["repeats"])
-    ]
+    for row in tables.read(run / "finetune" / "baselines.csv"):
+        found.setdefault(f"{row['features']}, {row['judge']}", []).append(row["accuracy"])
     about = {
         "date": entry["started"][:10],
         "commit": entry["commit"],
@@ -129,27 +127,18 @@ def _accuracies(run, entries):
     }
     return [
         {
-            "start": start,
-            "steps": values["steps"] if start != NEIGHBOUR else 0,
+            "method": method,
+            "steps": values["steps"] if method in values["starts"] else 0,
             "shots": shots,
-            "test_images": len(test),
+            "test_images": results[0]["test_images"],
             "repeats": len(accuracies),
             "mean": f"{statistics.mean(accuracies):.4f}",
             "std": f"{statistics.stdev(accuracies):.4f}",
             "minutes": f"{sum(entry.get('seconds', 0.0) for entry in entries.values()) / 60:.1f}",
             **about,
         }
-        for start, accuracies in found.items()
+        for method, accuracies in found.items()
     ]
-
-
-def _nearest(train, test):
-    from sklearn.neighbors import KNeighborsClassifier
-
-    def rows(images):
-        return np.array([images.pixels(i).ravel() for i in range(len(images))])
-
-    return float(KNeighborsClassifier(1).fit(rows(train), train.labels).score(rows(test), test.labels))
 
 
 if __name__ == "__main__":

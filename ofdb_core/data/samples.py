@@ -237,7 +237,27 @@ class Images:
             members = np.flatnonzero(self.labels == label)
             _require_shots(shots, name, len(members))
             drawn.append(np.random.default_rng([seed, label]).permutation(members)[:shots])
-        chosen = np.sort(np.concatenate(drawn))
+        return self._only(np.concatenate(drawn))
+
+    def held_out(self, *, seed: int) -> tuple["Images", "Images"]:
+        """The images without a fifth of each class, at least one, and that fifth; drawn by (seed, class).
+
+        A class of a single image is a ValueError.
+        """
+        kept, held = [], []
+        for label, name in enumerate(self.classes):
+            members = np.flatnonzero(self.labels == label)
+            if len(members) < 2:
+                raise ValueError(f"learning_rates: class {name} has {len(members)} images; one must be held out of two")
+            order = np.random.default_rng([seed, label, 1]).permutation(members)
+            count = max(1, len(members) // 5)
+            held.append(order[:count])
+            kept.append(order[count:])
+        return self._only(np.concatenate(kept)), self._only(np.concatenate(held))
+
+    def _only(self, chosen: np.ndarray) -> "Images":
+        """The images of these numbers, in their order."""
+        chosen = np.sort(chosen)
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
         return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget, root=self.root)
 

@@ -201,12 +201,19 @@ def training(runs: Runs, *, title: str, chance: float | None = None) -> Figure:
 
 
 @_as_written
-def accuracy(runs: Runs, *, title: str) -> Figure:
-    """Test accuracy over steps. runs: name -> rows with step and accuracy, a share in 0..1."""
-    figure, (axis,) = _charts(1, (6.5, 3.4), title)
-    for i, (name, rows) in enumerate(runs.items()):
-        values = [row["accuracy"] * 100 for row in rows]
-        axis.plot([row["step"] for row in rows], values, marker="o", markersize=3, label=name, **_look(i))
+def accuracy(runs: Mapping[str, Sequence[Rows]], *, title: str, levels: Mapping[str, float] | None = None) -> Figure:
+    """Test accuracy over steps. runs: name -> of each repeat, rows with step and accuracy, a share in 0..1.
+
+    A thin line is a repeat, a thick one their mean. levels: name -> an accuracy to compare with, a dotted line.
+    """
+    figure, (axis,) = _charts(1, (6.5, 3.8), title)
+    for i, (name, repeats) in enumerate(runs.items()):
+        steps = [row["step"] for row in repeats[0]]
+        values = 100 * np.array([[row["accuracy"] for row in rows] for rows in repeats])
+        axis.plot(steps, values.T, alpha=0.4, **_look(i) | {"linewidth": 0.7})
+        axis.plot(steps, values.mean(axis=0), marker="o", markersize=3, label=name, **_look(i))
+    for i, (name, level) in enumerate((levels or {}).items()):
+        axis.axhline(100 * level, color=INK, linestyle=(":", "-.", "--")[i % 3], linewidth=1, label=name)
     axis.set(xlabel="step", ylabel="test accuracy (%)", ylim=(0, 105))
     _legend(figure, fontsize=8, loc="outside lower center", ncols=2)
     return figure
@@ -231,25 +238,27 @@ def by_class(runs: Runs, *, title: str) -> Figure:
 
 @_as_written
 def comparison(
-    accuracies: Mapping[str, Mapping[str, Sequence[float] | np.ndarray]], *, ylabel: str, title: str
+    groups: Mapping[str, Mapping[str, Sequence[float]]], *, chance: float, xlabel: str, title: str
 ) -> Figure:
-    """Bars of mean accuracy with standard deviation. accuracies: group -> name -> (n,) shares in 0..1, a dot each."""
-    figure, (axis,) = _charts(1, (6.5, 3.6), title)
-    names = list(next(iter(accuracies.values())))
-    width = 0.8 / len(names)
-    for i, name in enumerate(names):
-        values = [np.asarray(group[name]) * 100 for group in accuracies.values()]
-        place = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
-        spread = [value.std(ddof=1) if len(value) > 1 else 0.0 for value in values]
-        look = {"color": (ACCENT, OTHER, FAINT)[i % 3], "label": name, "yerr": spread, "ecolor": INK, "capsize": 3}
-        bars = axis.bar(place, [value.mean() for value in values], width * 0.95, **look)
-        labels = [f"{value.mean():.1f} ± {s:.1f}" for value, s in zip(values, spread, strict=True)]
-        axis.bar_label(bars, labels, fontsize=9, padding=5)
-        for x, value in zip(place, values, strict=True):  # beside the error bar, so that each is seen
-            axis.plot(x + width * (0.2 + 0.15 * np.linspace(-1, 1, len(value))), value, ".", color=INK, markersize=5)
-    axis.set_xticks(np.arange(len(accuracies)), list(accuracies))
-    axis.set(ylabel=ylabel, ylim=(0, 120), yticks=range(0, 101, 20))
-    _legend(axis, loc="upper left", ncols=len(names))
+    """Accuracies side by side. groups: group -> name -> shares in 0..1, a dot each; a line marks their mean."""
+    figure = Figure(figsize=(7, 0.8 + sum(0.3 * len(group) + 0.4 for group in groups.values())), layout="constrained")
+    figure.suptitle(title)
+    heights = [len(group) for group in groups.values()]
+    axes = figure.subplots(len(groups), 1, squeeze=False, sharex=True, height_ratios=heights)
+    for axis, (group, named) in zip(axes.flat, groups.items(), strict=True):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.axvline(100 * chance, color=FAINT, linestyle="--", label="chance")
+        for y, values in enumerate(named.values()):
+            shares = 100 * np.asarray(values)
+            look = {"color": (ACCENT, OTHER)[y] if y < 2 else INK}
+            axis.plot(shares, np.full(len(shares), y), "o", alpha=0.5, markersize=5, **look)
+            axis.plot(shares.mean(), y, "|", markersize=16, markeredgewidth=2, **look)
+            spread = f" ± {shares.std(ddof=1):.1f}" if len(shares) > 1 else ""
+            axis.text(103, y, f"{shares.mean():.1f}{spread}", va="center", fontsize=9)
+        axis.set_yticks(range(len(named)), list(named), fontsize=9)
+        axis.set(title=group, xlim=(0, 102), ylim=(len(named) - 0.5, -0.5))
+    axes[-1, 0].set_xlabel(xlabel)
+    _legend(axes[0, 0], fontsize=8, loc="lower left")
     return figure
 
 

@@ -1,7 +1,8 @@
 """Evaluation alone: any checkpoint on any data set.
 
 It writes to <out>/evaluation: predictions.csv (file, class and predicted class, by the head, with its probability, and,
-if asked for, by the nearest neighbours), confusion.csv and classes.csv (accuracy of each class).
+if asked for, by the nearest neighbours), probabilities.npz (of all classes, by the head), confusion.csv and classes.csv
+(accuracy of each class).
 """
 
 from dataclasses import dataclass
@@ -103,4 +104,5 @@ def _files(guesses: dict[str, Guesses], images: Images) -> processes.Contents:
         own = (evaluation.by_image(guessed, images), evaluation.confusion(guessed, images), by_class)
         for table, found in zip(rows.values(), own, strict=True):
             table += [{"by": judge, **row} for row in found]
-    return {f"{name}.csv": tables.to_text(table) for name, table in rows.items()}
+    texts = {f"{name}.csv": tables.to_text(table) for name, table in rows.items()}
+    return {**texts, "probabilities.npz": evaluation.probabilities(guesses)}

@@ -1,22 +1,23 @@
 """Fine-tuning: the pre-trained network and the same network from scratch learn real images, on equal terms.
 
-Both get the same recipe, images, order and augmentation; they differ in the weights that they start from. It writes to
-<out>/finetune: results.csv (a row a training), log.csv, evaluations.csv (accuracy during training), predictions.csv (of
-each training, last and best: file, class, predicted class and its probability), confusion.csv (of the last),
-classes.csv (accuracy of each class) and, if kept, the last and the best weights of each training with a model card.
+Both get the same recipe, images, order and augmentation; they differ in the weights that they start from and, if there
+are several to choose from, in their learning rates. It writes to <out>/finetune: results.csv (a row a training),
+baselines.csv (what the same images tell without training), choices.csv (learning rates that were tried), log.csv,
+evaluations.csv (accuracy during training), predictions.csv (of each training, last and best: file, class, predicted
+class and its probability), probabilities.npz (of all classes, last), confusion.csv (of the last), classes.csv (accuracy
+of each class) and, if kept, the last and the best weights of each training with a model card.
 """
 
 import functools
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from ofdb_core.base import provenance, signals
-from ofdb_core.base.folder import Folder
+from ofdb_core.base import signals
 from ofdb_core.base.manifests import Header, header
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
@@ -24,6 +25,7 @@ from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, STARTS, Finetune
 from ofdb_core.training import (
+    baselines,
     evaluation,
     loop,
     model_card,
@@ -36,7 +38,8 @@ from ofdb_core.training import (
 from ofdb_core.training.pretrained import Checkpoint
 from ofdb_core.training.states import Store
 
-TABLES = ("results", "log", "evaluations", "classes", "predictions", "confusion")
+TABLES = ("results", "log", "evaluations", "classes", "predictions", "confusion")  # of each training
+FROZEN = {PRE_TRAINED: "frozen, pre-trained", FROM_SCRATCH: "frozen, random weights"}  # features as baselines
 NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictions.csv and classes.csv
 
 
@@ -56,21 +59,28 @@ class Start:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a comparison: its start, its images a class (0: all), and its repeat."""
+    """One training of a comparison: its start, its images a class (0: all), its repeat, and its learning rate.
+
+    chooses: a fifth of the training images is held out for validation, to choose the learning rate.
+    """
 
     start: str
     shots: int
     repeat: int
+    rate: float
+    chooses: bool = False
 
     @property
     def name(self) -> str:
         """Its name in the tables."""
-        return f"{self.start}, {self.shots or 'all'} a class, repeat {self.repeat}"
+        suffix = f", learning rate {self.rate:g}" if self.chooses else ""
+        return f"{self.start}, {self.shots or 'all'} a class, repeat {self.repeat}{suffix}"
 
     @property
     def file(self) -> str:
         """Its name in folder names."""
-        return f"{self.start.replace(' ', '-')}_{self.shots or 'all'}_{self.repeat}"
+        suffix = f"_{self.rate:g}" if self.chooses else ""
+        return f"{self.start.replace(' ', '-')}_{self.shots or 'all'}_{self.repeat}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -83,11 +93,12 @@ class Trained:
     row: Row
 
 
-def trials(parameters: Finetune) -> list[Trial]:
-    """The trainings of a comparison, in order."""
+def trials(parameters: Finetune, *, chooses: bool = False) -> list[Trial]:
+    """The trainings of a comparison, in order, by `learning_rate`; or those that choose from `learning_rates`."""
     starts = [start for start in STARTS if start in parameters.starts]
-    order = itertools.product(parameters.shots, range(parameters.repeats), starts)
-    return [Trial(start, shots, repeat) for shots, repeat, start in order]
+    rates = parameters.learning_rates if chooses else [parameters.learning_rate]
+    order = itertools.product(parameters.shots, range(parameters.repeats), starts, rates)
+    return [Trial(start, shots, repeat, rate, chooses) for shots, repeat, start, rate in order]
 
 
 def checkpoint_of(parameters: Finetune) -> Checkpoint:
@@ -134,20 +145,20 @@ def start(parameters: Finetune) -> Start:
 def compare(parameters: Finetune, given: Start) -> list[Row]:
     """Fine-tune once for each start, number of shots and repeat, in <out>/finetune; return results.csv's rows.
 
-    A row has start, shots (images a class, 0: all), repeat, accuracy (share of the test images, at the end),
-    best_accuracy and best_step (of all evaluations; chosen by test images, as in the original), knn (by the features
-    before fine-tuning, if asked for) and name, which predictions.csv has too. A finished folder of the same comparison
-    is read instead, and an unfinished one is continued.
+    A row has start, shots (images a class, 0: all), repeat, learning_rate, accuracy (share of the test images, at the
+    end), top5 (of more than five classes), best_accuracy and best_step (of all evaluations; chosen by test images, as
+    in the original), test_images, classes and name, which predictions.csv has too. A finished folder of the same
+    comparison is read instead, and an unfinished one is continued.
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
     identity = {**given.recipe.makes(), "source": given.fingerprint}
-    head = header(identity, _compare, license=None)  # the images have their own
-    compare_all = functools.partial(_compare, given.recipe, given, states, head)
+    head = header(identity, train_all, license=None)  # the images have their own
+    compare_all = functools.partial(train_all, given.recipe, given, states, head)
     processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")
 
 
-def _compare(recipe: Finetune, given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
+def train_all(recipe: Finetune, given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
     """Do the trainings to compare; return the files of the result folder, by name, and notes on their speed.
 
     Only one training at a time is in memory. The main process writes the weights to keep, the last and the best of each
@@ -155,11 +166,20 @@ def _compare(recipe: Finetune, given: Start, states: Path, head: Header) -> tupl
     """
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     files: processes.Contents = {}
-    speeds = {}
+    speeds, guesses = {}, {}
+    if recipe.baselines and (known := _baselines(recipe, given)):
+        rows["baselines"] = known
     with signals.Stop():  # between two trainings too: the next one saves and stops
+        if recipe.learning_rates:
+            rows["choices"] = [
+                _train(recipe, trial, given, processes.open_store(states / trial.file, head, recipe)).row
+                for trial in trials(recipe, chooses=True)
+            ]
         for trial in trials(recipe):
+            trial = replace(trial, rate=_best_rate(rows.get("choices", []), trial))
             store = processes.open_store(states / trial.file, head, recipe)
             trained = _train(recipe, trial, given, store)
+            guesses[trial.name] = trained.watch.last
             for name, own in _tables(trained, given.test).items():
                 rows[name] += own if name == "results" else [{"name": trial.name, **row} for row in own]
             best = evaluation.by_image(trained.watch.best, given.test)
@@ -168,7 +188,41 @@ def _compare(recipe: Finetune, given: Start, states: Path, head: Header) -> tupl
             if recipe.keep_weights and processes.state().is_main_process:
                 files |= _weights(recipe, trial, given, trained, store)
             del trained
+    files["probabilities.npz"] = evaluation.probabilities(guesses)
     return {**files, **{f"{name}.csv": tables.to_text(table) for name, table in rows.items()}}, speeds
+
+
+def _best_rate(choices: list[Row], trial: Trial) -> float:
+    """The learning rate of the best mean on the held-out images; the first of equals; without a choice, the trial's."""
+    of_start = [row for row in choices if (row["start"], row["shots"]) == (trial.start, trial.shots)]
+    by_rate: dict[float, list[float]] = {}
+    for row in of_start:
+        by_rate.setdefault(row["learning_rate"], []).append(row["accuracy"])
+    return max(by_rate, key=lambda rate: np.mean(by_rate[rate])) if by_rate else trial.rate
+
+
+def _baselines(recipe: Finetune, given: Start) -> list[Row]:
+    """A row for each baseline, number of shots and repeat: features, judge, shots, repeat and accuracy."""
+    rows: list[Row] = []
+    pixels, device = baselines.raw_pixels(given.test, recipe), processes.state().device
+    for shots, repeat in itertools.product(recipe.shots, range(recipe.repeats)):
+        few = given.train.few_shot(shots, seed=recipe.seed + repeat)
+        if len(few) > baselines.MOST:
+            print(f"baselines: none, since {len(few):,} training images are more than {baselines.MOST:,}")
+            continue
+        known = {}
+        if shots or not repeat:  # of all images, each repeat has the same pixels
+            known[baselines.RAW_PIXELS] = baselines.raw_pixels(few, recipe), pixels
+        for start in recipe.starts:
+            model = _network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
+            seen, unseen = (evaluation.features(model, images, recipe) for images in (few, given.test))
+            known[FROZEN[start]] = seen, unseen
+        for name, (seen, unseen) in known.items():
+            labelled = seen, few.labels, unseen, given.test.labels
+            found = processes.shared(functools.partial(baselines.accuracies, *labelled, seed=recipe.seed + repeat))
+            about = {"features": name, "shots": shots, "repeat": repeat}
+            rows += [{**about, "judge": judge, "accuracy": accuracy} for judge, accuracy in found.items()]
+    return rows
 
 
 def _tables(trained: Trained, test: Images) -> dict[str, list[Row]]:
@@ -183,19 +237,27 @@ def _tables(trained: Trained, test: Images) -> dict[str, list[Row]]:
 def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Trained:
     """Do or continue one training of a comparison."""
     seed = recipe.seed + trial.repeat
-    few = given.train.few_shot(trial.shots, seed=seed)
-    recipe = recipe.of_samples(len(few))
+    few, test = given.train.few_shot(trial.shots, seed=seed), given.test
+    if trial.chooses:
+        few, test = few.held_out(seed=seed)
+    recipe = replace(recipe.of_samples(len(few)), learning_rate=trial.rate)
     model = _network(recipe, trial, given)
-    knn = _neighbours(recipe, model, few, given.test) if recipe.knn else None
-    watch = evaluation.Best(given.test, recipe, recipe.evaluate_every)
+    watch = evaluation.Best(test, recipe, 0 if trial.chooses else recipe.evaluate_every)
     source = Batches(few, recipe, seed=seed, **processes.share())
     log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
     best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
     last = watch.rows[-1]["accuracy"]
-    on_the_way = f", at best {best['accuracy']:.1%} at step {best['step']}" if recipe.evaluate_every else ""
-    print(f"{trial.name}: {last:.1%} of {len(given.test)} test images{on_the_way}")
-    where = {"start": trial.start, "shots": trial.shots, "repeat": trial.repeat}
-    accuracies = {"accuracy": last, "best_accuracy": best["accuracy"], "best_step": best["step"], "knn": knn}
+    on_the_way = f", at best {best['accuracy']:.1%} at step {best['step']}" if len(watch.rows) > 1 else ""
+    print(f"{trial.name}: {last:.1%} of {len(test)} {'held-out' if trial.chooses else 'test'} images{on_the_way}")
+    where = {"start": trial.start, "shots": trial.shots, "repeat": trial.repeat, "learning_rate": trial.rate}
+    accuracies = {
+        "accuracy": last,
+        "top5": evaluation.top5(watch.last.probabilities, test.labels),
+        "best_accuracy": best["accuracy"],
+        "best_step": best["step"],
+        "test_images": len(test),
+        "classes": len(test.classes),
+    }
     return Trained(model, log, watch, {**where, **accuracies, "name": trial.name})
 
 
@@ -212,13 +274,6 @@ def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
     if recipe.head_only:
         networks.freeze_trunk(model)
     return model
-
-
-def _neighbours(recipe: Finetune, model: nn.Module, train: Images, test: Images) -> float:
-    """The accuracy of the features' nearest neighbours before fine-tuning."""
-    model.to(processes.state().device)
-    predicted = evaluation.nearest_neighbours(model, train, test, recipe, recipe.knn)
-    return evaluation.accuracy(predicted, test.labels)
 
 
 def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: Store) -> processes.Contents:
@@ -249,82 +304,3 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
         "README.md": model_card.text(facts, results=results, cost=cost, **about),
     }
     return {f"{trial.file}/{name}": content for name, content in files.items()}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The tables of a comparison, arranged for figures and for the record."""
-
-    parameters: Finetune
-    results: list[Row]
-
-    @property
-    def root(self) -> Path:
-        """The folder of the tables."""
-        return Path(self.parameters.out) / "finetune"
-
-    @property
-    def outdated(self) -> bool:
-        """Whether earlier code made the tables."""
-        return Folder(self.root).manifest()["code"] != provenance.code_version(_compare)
-
-    def table(self, name: str) -> list[Row]:
-        """The rows of <name>.csv."""
-        return tables.read(self.root / f"{name}.csv")
-
-    def first_repeat(self, name: str, trainings: int | None = None) -> dict[str, list[Row]]:
-        """Training -> its rows of <name>.csv, for the first repeat, or for only its first n trainings."""
-        rows, names = self.table(name), [row["name"] for row in self.results if row["repeat"] == 0]
-        return {training: [row for row in rows if row["name"] == training] for training in names[:trainings]}
-
-    def values(self, column: str, start: str, shots: int) -> list[float]:
-        """A column of results.csv for one start and number of shots, a value a repeat; empty if there is none."""
-        values = [row[column] for row in self.results if (row["start"], row["shots"]) == (start, shots)]
-        return [] if "" in values else values
-
-    def accuracies(self) -> dict[str, dict[str, list[float]]]:
-        """Images a class -> start -> accuracies, a value a repeat."""
-        given = self.parameters
-        return {
-            f"{count or 'all'} images a class": {start: self.values("accuracy", start, count) for start in given.starts}
-            for count in given.shots
-        }
-
-    def predictions(self) -> dict[str, list[Row]]:
-        """Training, or training (best) -> its rows of predictions.csv, with class and predicted, one for each image."""
-        rows = tables.read(self.root / "predictions.csv", text=NAMES)
-        return {
-            name: [row for row in rows if row["name"] == name] for name in dict.fromkeys(row["name"] for row in rows)
-        }
-
-    def reached(self) -> dict[str, float]:
-        """Training, or training (best) -> its accuracy in results.csv."""
-        last = {row["name"]: row["accuracy"] for row in self.results}
-        return last | {f"{row['name']} (best)": row["best_accuracy"] for row in self.results}
-
-    def headline(self) -> str:
-        """The outcome in a sentence, for the fewest images a class: there pre-training matters most."""
-        given = self.parameters
-        shots = min(given.shots, key=lambda count: count or np.inf)
-        means = {start: np.mean(self.values("accuracy", start, shots)) for start in given.starts}
-        told = [f"{self._told('accuracy', start, shots)} {start}" for start in means]
-        gain = f": {100 * (means[PRE_TRAINED] - means[FROM_SCRATCH]):+.1f} points" if len(means) == 2 else ""
-        return f"{Path(given.data).name}, {shots or 'all'} images a class: {' against '.join(told)}{gain}"
-
-    def _told(self, column: str, start: str, shots: int) -> str:
-        """Mean and standard deviation of a group of repeats."""
-        values = self.values(column, start, shots)
-        spread = f" ± {np.std(values, ddof=1):.1%}" if len(values) > 1 else ""
-        return f"{np.mean(values):.1%}{spread}"
-
-    def in_words(self) -> dict[str, str]:
-        """Mean and standard deviation of every group of repeats, as name -> value for a reader."""
-        words = {}
-        for column in ("accuracy", "best_accuracy", "knn"):
-            for count, start in itertools.product(self.parameters.shots, self.parameters.starts):
-                values = self.values(column, start, count)
-                if values and (column != "best_accuracy" or self.parameters.evaluate_every):
-                    suffix = "" if column == "accuracy" else f", {column.replace('_', ' ')}"
-                    words[f"{start}, {count or 'all'} images a class{suffix}"] = self._told(column, start, count)
-        made = Folder(self.root).manifest()
-        return {**words, "trained by code": made["code"]}

@@ -154,6 +154,8 @@ def _refusal(data: str) -> Iterator[str]:
 class Finetune(_Start, StageParameters, Course):
     """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
 
+    renamed = {"knn": "baselines"}
+
     seed: Annotated[int, Range(0, SEEDS)] = 0
     """Of the first repeat: weights of the head, choice of shots, order, augmentation."""
     starts: Annotated[list[Literal[STARTS]], Length(1, 2, once=True)] = [PRE_TRAINED, FROM_SCRATCH]  # type: ignore[valid-type]
@@ -166,8 +168,8 @@ class Finetune(_Start, StageParameters, Course):
     """A linear probe: nothing but the head learns."""
     evaluate_every: EverySteps = 0
     """Steps between evaluations, of which the best is reported too; 0: at the end only."""
-    knn: Whole = 0
-    """Neighbours that vote on the features before fine-tuning; 0: not asked."""
+    baselines: bool = True
+    """Also judge raw pixels, and the features of both starts before fine-tuning, with up to 60,000 images."""
     keep_weights: bool = True
     """Of each training, the last and the best."""
     input_size: Annotated[int, Range(8, 4096)] | None = 224  # type: ignore[assignment]  # `seeing` gives a number
@@ -184,6 +186,8 @@ class Finetune(_Start, StageParameters, Course):
     """Any timm optimizer; timm's sgd has Nesterov's momentum of 0.9, as the original's."""
     learning_rate: Positive = 1.0e-2
     """At the peak, before scaling: 0.015 with 768 images a step."""
+    learning_rates: Annotated[list[float], Length(0, 8, once=True), Range(0, above=True)] = []
+    """Peaks from which each start takes its best, on a fifth of the training images, held out; []: learning_rate."""
     weight_decay: NotNegative = 1.0e-4
     mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.485, 0.456, 0.406]
     """Subtracted from each channel: ImageNet's."""
@@ -203,6 +207,10 @@ class Finetune(_Start, StageParameters, Course):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from _refusal(self.data)
+        if self.learning_rates and min(self.learning_rates) < self.min_learning_rate:
+            yield f"learning_rates: {min(self.learning_rates)} is below min_learning_rate, {self.min_learning_rate}"
+        if self.learning_rates and 1 in self.shots:
+            yield "learning_rates: of 1 image a class (shots) none can be held out"
 
 
 class Evaluate(_Start):

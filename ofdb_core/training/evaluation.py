@@ -3,7 +3,8 @@
 Several processes share the images, and each gets the whole result.
 """
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +46,10 @@ def _outputs(
 
 @dataclass(frozen=True)
 class Guesses:
-    """Predicted classes (n,) int64, and the network's probability of each, (n,) float32, or None."""
+    """Predicted classes (n,) int64, and the network's probabilities of all classes, (n, C) float32, or None."""
 
     classes: np.ndarray
-    sure: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
 
 
 def guess(model: nn.Module, images: Samples, recipe: Inference) -> Guesses:
@@ -57,10 +58,10 @@ def guess(model: nn.Module, images: Samples, recipe: Inference) -> Guesses:
     def likeliest(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         outputs = model.forward(batch).float()
         found = outputs.argmax(dim=1, keepdim=True)  # a float32 is exact up to 2^24
-        return torch.cat([found.float(), outputs.softmax(dim=1).gather(1, found)], dim=1)
+        return torch.cat([found.float(), outputs.softmax(dim=1)], dim=1)
 
     found = _outputs(model, images, recipe, likeliest)
-    return Guesses(found[:, 0].astype(np.int64), found[:, 1])
+    return Guesses(found[:, 0].astype(np.int64), found[:, 1:])
 
 
 def predict(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
@@ -94,6 +95,28 @@ def accuracy(predicted: ArrayLike, labels: np.ndarray) -> float:
     return float(np.mean(np.asarray(predicted) == labels))
 
 
+def top5(probabilities: np.ndarray | None, labels: np.ndarray) -> float | None:
+    """Share of the images whose class is among the five likeliest; None of at most five classes."""
+    if probabilities is None or probabilities.shape[1] <= 5:
+        return None
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    return float(np.mean((probabilities > own).sum(axis=1) < 5))
+
+
+def surest_mistakes(rows: Sequence[Row], count: int = 16) -> list[int]:
+    """The numbers of the images, of `by_image`'s rows, that are wrong with the highest probability; at most `count`."""
+    wrong = [i for i, row in enumerate(rows) if row["class"] != row["predicted"]]
+    return sorted(wrong, key=lambda i: -rows[i]["probability"])[:count]
+
+
+def probabilities(guesses: Mapping[str, Guesses]) -> bytes:
+    """A .npz file (numpy.load): name -> (n, C) float16, the probability of each class for each image, in order."""
+    arrays = {name: one.probabilities for name, one in guesses.items() if one.probabilities is not None}
+    file = io.BytesIO()
+    np.savez_compressed(file, **{name: shares.astype(np.float16) for name, shares in arrays.items()})
+    return file.getvalue()
+
+
 def by_class(predicted: ArrayLike, labels: np.ndarray, classes: list[str]) -> list[Row]:
     """Rows with class, images and accuracy (None if a class has no image)."""
     hits = np.asarray(predicted) == labels
@@ -106,14 +129,15 @@ def by_class(predicted: ArrayLike, labels: np.ndarray, classes: list[str]) -> li
 
 def by_image(guesses: Guesses, images: Images) -> list[Row]:
     """Rows with file, class, predicted and probability (None if it is unknown)."""
-    sure = [None] * len(images) if guesses.sure is None else [round(float(share), 4) for share in guesses.sure]
+    shares = guesses.probabilities
+    sure = [None] * len(images) if shares is None else shares[np.arange(len(shares)), guesses.classes].astype(float)
     known = zip(images.labels.tolist(), guesses.classes.tolist(), sure, strict=True)
     return [
         {
             "file": images.name(i),
             "class": images.classes[label],
             "predicted": images.classes[predicted],
-            "probability": share,
+            "probability": share if share is None else round(share, 4),
         }
         for i, (label, predicted, share) in enumerate(known)
     ]
@@ -157,11 +181,12 @@ class Best:
     def state_dict(self) -> dict[str, Any]:
         pairs = {"best": self.best, "last": self.last}.items()
         classes = {name: torch.as_tensor(one.classes) for name, one in pairs}
-        sure = {f"{name}_sure": torch.as_tensor(one.sure) for name, one in pairs if one.sure is not None}
-        return {"rows": self.rows, "weights": self.weights, **classes, **sure}
+        shares = {f"{name}_shares": torch.as_tensor(one.probabilities) for name, one in pairs if self.rows}
+        return {"rows": self.rows, "weights": self.weights, **classes, **shares}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["rows"]:  # or else nothing was evaluated before the state was saved
             self.rows, self.weights = list(state["rows"]), state["weights"]
-            sure = {name: state[f"{name}_sure"].numpy() for name in ("best", "last") if f"{name}_sure" in state}
-            self.best, self.last = (Guesses(state[name].numpy(), sure.get(name)) for name in ("best", "last"))
+            self.best, self.last = (
+                Guesses(state[name].numpy(), state[f"{name}_shares"].numpy()) for name in ("best", "last")
+            )

@@ -13,6 +13,13 @@ def mean_of(values: Sequence[float]) -> str:
     return f"{np.mean(values):.1%}{spread}"
 
 
+def points(differences: Sequence[float]) -> str:
+    """Differences of shares as text: their mean in points and, of two or more, its 95 % interval."""
+    interval = of_mean(differences)
+    sure = f" (95 % interval {100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})" if interval else ""
+    return f"{100 * np.mean(differences):+.1f} points{sure}"
+
+
 def of_mean(values: Sequence[float]) -> tuple[float, float] | None:
     """The 95 % interval of the mean of independent values, by Student's t; None for fewer than two."""
     from scipy import stats  # it takes half a second to import

@@ -13,6 +13,7 @@ from ofdb_core.batches.recipe import BatchRecipe
 from ofdb_core.data import samples
 from ofdb_core.families import registry
 from ofdb_core.run import stages
+from ofdb_core.stages import comparison
 from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
 from ofdb_core.stages import pretrain as pretraining
@@ -31,7 +32,15 @@ QUICK = {
     "log_every": 1,
 }
 PRETRAIN = {**QUICK, "model_options": VIT, "precision": "fp32", "drop_path": 0.0, "required_gain": 0.0}
-FINETUNE = {**QUICK, "precision": "fp32", "drop_path": 0.0, "shots": [2], "repeats": 2, "learning_rate": 0.1}
+FINETUNE = {
+    **QUICK,
+    "precision": "fp32",
+    "drop_path": 0.0,
+    "shots": [2],
+    "repeats": 2,
+    "learning_rate": 0.1,
+    "baselines": False,
+}
 
 SMALL = {stage.name: stage.small for family in registry.families().values() for stage in family.stages} | {
     "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
@@ -74,7 +83,7 @@ def trained(settings):
 
 def compared(settings):
     """The `Comparison` of a fine-tuning."""
-    return finetuning.Comparison(settings, finetuning.compare(settings, finetuning.start(settings)))
+    return comparison.Comparison(settings, finetuning.compare(settings, finetuning.start(settings)))
 
 
 def evaluated(settings):

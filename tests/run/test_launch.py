@@ -126,7 +126,7 @@ def test_a_training_that_is_asked_to_stop_saves_and_says_so(data, whole, tmp_pat
 
 def test_two_processes_fine_tune_a_head_and_evaluate_as_one_does(tmp_path, data):
     how = {"checkpoint": None, "shots": [0], "repeats": 1, "steps": 6, "batch_size": 8, "evaluate_every": 3}
-    how |= {"head_only": True, "knn": 3, "ema": 0.5, "drop_path": 0.2}
+    how |= {"head_only": True, "baselines": True, "ema": 0.5, "drop_path": 0.2}
     found = []
     for processes in (1, 2):
         out = tmp_path / str(processes)
@@ -135,10 +135,11 @@ def test_two_processes_fine_tune_a_head_and_evaluate_as_one_does(tmp_path, data)
         script = out / "5_finetune.py"
         launch.export(provenance.NOTEBOOKS / "5_finetune.ipynb", settings.values(), script)
         finish(script, processes)
-        found.append(tables.read(out / "finetune" / "results.csv"))
-    for one, other in zip(*found, strict=True):
-        for name in ("accuracy", "best_accuracy", "knn"):
-            assert one[name] == pytest.approx(other[name], abs=0.01)
+        found.append([tables.read(out / "finetune" / f"{name}.csv") for name in ("results", "baselines")])
+    for ones, others in zip(*found, strict=True):
+        for one, other in zip(ones, others, strict=True):
+            for name in one.keys() & {"accuracy", "best_accuracy"}:
+                assert one[name] == pytest.approx(other[name], abs=0.01)
 
 
 def test_a_process_that_fails_ends_the_run_with_its_own_error(data, tmp_path, capfd):

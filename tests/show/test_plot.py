@@ -20,11 +20,13 @@ FIGURES = {  # of names, as of classes, data sets and trainings
     ),
     "line": lambda one, two: plot.line(np.arange(2), np.arange(2), xlabel=one, ylabel=two, title=one),
     "training": lambda one, two: plot.training({one: ROWS, two: ROWS}, title=one),
-    "accuracy": lambda one, two: plot.accuracy({one: ROWS, two: ROWS}, title=one),
+    "accuracy": lambda one, two: plot.accuracy({one: [ROWS, ROWS], two: [ROWS]}, title=one, levels={two: 0.5}),
     "by_class": lambda one, two: plot.by_class(
         {one: [{"class": one, "accuracy": 0.5}, {"class": two, "accuracy": 0.1}]}, title=two
     ),
-    "comparison": lambda one, two: plot.comparison({one: {one: [0.5, 0.6], two: [0.1]}}, ylabel=one, title=two),
+    "comparison": lambda one, two: plot.comparison(
+        {one: {one: [0.5, 0.6], two: [0.1]}}, chance=0.1, xlabel=one, title=two
+    ),
     "confusion": lambda one, two: plot.confusion({one: np.eye(2, dtype=int)}, classes=[one, two], title=two),
 }
 NAMES = st.one_of(

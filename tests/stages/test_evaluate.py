@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -30,6 +31,9 @@ def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_pat
     diagonal = sum(row[f"as {row['class']}"] for row in confusion)
     assert diagonal == sum(row["class"] == row["predicted"] for row in rows)
     assert {row["by"] for row in classes} == {"head"}
+    shares = np.load(tmp_path / "evaluation" / "probabilities.npz")["head"]
+    assert shares.shape == (8, 8)
+    assert [row["probability"] for row in rows] == pytest.approx(shares.max(axis=1).tolist(), abs=1e-3)
     assert Folder(tmp_path / "evaluation").verify() == []
     assert capsys.readouterr().out.count("made before and unchanged, kept") == 1
 

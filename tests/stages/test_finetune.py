@@ -1,15 +1,17 @@
 import os
 import signal
 
+import numpy as np
 import pytest
 from PIL import Image
+from sklearn.neighbors import KNeighborsClassifier
 
 from ofdb_core.base import provenance, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
-from ofdb_core.stages import finetune, recipes
-from ofdb_core.training import evaluation, loop, pretrained
+from ofdb_core.stages import comparison, finetune, recipes
+from ofdb_core.training import baselines, evaluation, loop, pretrained
 from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
@@ -33,7 +35,7 @@ def compare(parameters):
 
 
 def root_of(parameters):
-    return finetune.Comparison(parameters, []).root
+    return comparison.Comparison(parameters, []).root
 
 
 def test_the_comparison_trains_both_starts_on_the_same_budget(settings, monkeypatch):
@@ -216,14 +218,109 @@ def test_weights_are_not_kept_where_they_are_not_asked_for(settings):
     assert not list(root_of(asked).rglob("*.safetensors"))
 
 
-def test_a_linear_probe_and_neighbours_are_answers_too(settings):
-    asked = settings(head_only=True, knn=3, repeats=1)
-    results = compare(asked)
-    assert all(0 < row["knn"] <= 1 for row in results)
+def test_a_linear_probe_is_an_answer_too(settings):
+    asked = settings(head_only=True, repeats=1)
+    compare(asked)
     model, _ = pretrained.load(root_of(asked) / "pre-trained_2_0" / "model.safetensors")
     before, _ = pretrained.load(asked.checkpoint, classes=10)
     assert model.state_dict()["blocks.0.mlp.fc1.weight"].equal(before.state_dict()["blocks.0.mlp.fc1.weight"])
     assert not model.head.weight.equal(before.head.weight)
+
+
+def test_each_start_takes_the_learning_rate_that_is_best_on_held_out_training_images(settings, monkeypatch):
+    seen, fit = [], loop.fit
+
+    def watched(model, source, recipe, **how):
+        watch = how["watch"]
+        seen.append((how["title"], recipe.learning_rate, len(source.images), len(watch.images)))
+        return fit(model, source, recipe, **how)
+
+    monkeypatch.setattr(loop, "fit", watched)
+    rates = [0.1, 1e-4]
+    done = tiny.compared(settings(shots=[5], learning_rates=rates, evaluate_every=1, steps=6))
+    choices, test = done.table("choices"), done.results[0]["test_images"]
+    assert [(train, judged) for _, _, train, judged in seen] == [(40, 10)] * 8 + [(50, test)] * 4
+    assert [rate for _, rate, *_ in seen[:8]] == rates * 4
+    for row in done.results:
+        means = {
+            rate: sum(c["accuracy"] for c in choices if (c["start"], c["learning_rate"]) == (row["start"], rate))
+            for rate in rates
+        }
+        assert row["learning_rate"] == max(means, key=means.get)
+    assert [rate for _, rate, *_ in seen[8:]] == [row["learning_rate"] for row in done.results]
+    chosen = f"{done.results[0]['learning_rate']:g}"
+    assert done.in_words()["pre-trained, 5 images a class, learning rate chosen"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rates": [1e-9]}, "learning_rates: 1e-09 is below min_learning_rate, 1e-05"),
+        ({"learning_rates": [0.1], "shots": [1]}, "of 1 image a class .shots. none can be held out"),
+        ({"knn": 3}, "knn: unknown parameter .it is called baselines here."),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(settings, values, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**values)
+
+
+def test_raw_pixels_and_frozen_features_are_judged_on_the_same_images(settings):
+    done = tiny.compared(settings(baselines=True, shots=[2, 5], steps=2))
+    rows = done.table("baselines")
+    assert len(rows) == 2 * 2 * 3 * 2  # shots, repeats, features, judges
+    named = done.baselines(5)
+    assert list(named) == [
+        f"{features}, {judge}"
+        for features in ("raw pixels", "frozen, pre-trained", "frozen, random weights")
+        for judge in ("nearest neighbour", "logistic regression")
+    ]
+    assert np.mean(named["raw pixels, nearest neighbour"]) > 0.6  # digits
+    given = finetune.start(done.parameters)
+    few = given.train.few_shot(5, seed=1)
+    pixels = [baselines.raw_pixels(images, given.recipe) for images in (few, given.test)]
+    nearest = KNeighborsClassifier(1).fit(pixels[0], few.labels).score(pixels[1], given.test.labels)
+    assert named["raw pixels, nearest neighbour"][1] == pytest.approx(nearest)
+    assert "raw pixels, nearest neighbour, 5 images a class" in done.in_words()
+    assert "raw pixels, nearest neighbour" in done.headline()
+    assert done.headline().endswith("chance 10.0%")
+
+
+def test_one_training_has_an_interval_in_place_of_a_spread(settings, tmp_path):
+    data = tree(tmp_path / "photos", train_a=3, train_b=3, val_a=5, val_b=4)
+    headline = tiny.compared(settings(data=data, repeats=1)).headline()
+    assert "±" not in headline
+    assert "one training, 9 test images: 95 % interval " in headline
+    both = tiny.compared(settings("two", repeats=2)).headline()
+    assert "± " in both
+    assert "(n 2)" in both
+    assert "points (95 % interval " in both
+
+
+def test_probabilities_of_all_classes_are_kept(settings):
+    done = tiny.compared(settings())
+    kept = np.load(done.root / "probabilities.npz")
+    names = [row["name"] for row in done.results]
+    assert kept.files == names
+    for row in done.results:
+        shares = kept[row["name"]]
+        assert shares.shape == (row["test_images"], row["classes"])
+        assert shares.sum(axis=1) == pytest.approx(1, abs=0.01)
+        labels = finetune.start(done.parameters).test.labels
+        order = np.argsort(-shares.astype(float), axis=1, kind="stable")[:, :5]
+        assert row["top5"] == pytest.approx(
+            np.mean((order == labels[:, None]).any(axis=1)), abs=0.02
+        )  # float16 has ties
+
+
+def test_a_gain_late_in_the_training_is_told(settings):
+    done = tiny.compared(settings(evaluate_every=1, steps=6))
+    early = [row["accuracy"] for row in done.table("evaluations") if row["step"] == 4]
+    gains = done.gained_late(2)
+    assert gains["pre-trained"] == pytest.approx(
+        [row["accuracy"] - early[i] for i, row in enumerate(done.results) if row["start"] == "pre-trained"]
+    )
+    assert tiny.compared(settings("end", steps=6)).gained_late(2) == {}
 
 
 def test_another_input_size_and_channel_are_fitted(settings, capsys):

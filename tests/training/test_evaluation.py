@@ -55,6 +55,19 @@ def test_accuracy_by_class():
     ]
 
 
+def test_a_class_counts_among_five_unless_five_others_are_likelier():
+    shares = np.array([[0.3, 0.2, 0.15, 0.15, 0.1, 0.06, 0.04]] * 7)
+    assert evaluation.top5(shares, np.arange(7)) == pytest.approx(5 / 7)
+    assert evaluation.top5(shares[:, :5], np.zeros(7, int)) is None
+
+
+def test_the_surest_mistakes_come_first():
+    answers = [("a", "a", 0.9), ("a", "b", 0.5), ("b", "a", 0.8), ("b", "b", 0.4)]
+    rows = [dict(zip(("class", "predicted", "probability"), answer, strict=True)) for answer in answers]
+    assert evaluation.surest_mistakes(rows) == [2, 1]
+    assert evaluation.surest_mistakes(rows, count=1) == [2]
+
+
 def test_the_best_is_the_first_of_equals_and_comes_back_from_a_state():
     images = tiny.shades()
     best = evaluation.Best(images, tiny.pretrain(steps=4), every=2)
@@ -68,7 +81,7 @@ def test_the_best_is_the_first_of_equals_and_comes_back_from_a_state():
     again.load_state_dict(best.state_dict())
     assert again.rows == best.rows
     assert (again.best.classes == best.best.classes).all()
-    assert (again.best.sure == best.best.sure).all()
+    assert (again.best.probabilities == best.best.probabilities).all()
     again(other, 4)
     better = again.rows[-1]["accuracy"] > best.rows[0]["accuracy"]
     assert same(again.weights, (other if better else first).state_dict())
