@@ -155,7 +155,8 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     else:
         seen = finetune.checkpoint_of(parameters).shape
     recipe = parameters.seeing({name: getattr(parameters, name) or seen[name] for name in ("input_size", "channels")})
-    counts = [min(trial.shots * classes, trained) or trained for trial in finetune.trials(parameters)]  # 0 shots: all
+    trials = finetune.trials(parameters, chooses=True) + finetune.trials(parameters)
+    counts = [min(trial.shots * classes, trained) or trained for trial in trials]  # 0 shots: all
     steps = [recipe.of_samples(count).steps or 0 for count in counts]
     evaluations = [1 + ((n - 1) // recipe.evaluate_every if recipe.evaluate_every else 0) for n in steps]
     in_steps = recipe.of_samples(max(counts))

@@ -204,7 +204,7 @@ def _best_rate(choices: list[Row], trial: Trial) -> float:
 def _baselines(recipe: Finetune, given: Start) -> list[Row]:
     """A row for each baseline, number of shots and repeat: features, judge, shots, repeat and accuracy."""
     rows: list[Row] = []
-    pixels, device = baselines.raw_pixels(given.test, recipe), processes.state().device
+    device, pixels = processes.state().device, functools.cache(lambda: baselines.raw_pixels(given.test, recipe))
     for shots, repeat in itertools.product(recipe.shots, range(recipe.repeats)):
         few = given.train.few_shot(shots, seed=recipe.seed + repeat)
         if len(few) > baselines.MOST:
@@ -212,7 +212,7 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
             continue
         known = {}
         if shots or not repeat:  # of all images, each repeat has the same pixels
-            known[baselines.RAW_PIXELS] = baselines.raw_pixels(few, recipe), pixels
+            known[baselines.RAW_PIXELS] = baselines.raw_pixels(few, recipe), pixels()
         for start in recipe.starts:
             model = _network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
             seen, unseen = (evaluation.features(model, images, recipe) for images in (few, given.test))
