@@ -21,13 +21,10 @@ from ofdb_core.data.tables import Row
 from ofdb_core.training import precision, processes
 from ofdb_core.training.recipe import Inference, Recipe
 
+Read = Callable[[Any, torch.Tensor], torch.Tensor]  # (network, batch) -> (B, ...)
 
-def _outputs(
-    model: nn.Module,
-    images: Samples,
-    recipe: Inference,
-    function: Callable[[nn.Module, torch.Tensor], torch.Tensor],
-) -> np.ndarray:
+
+def _outputs(model: nn.Module, images: Samples, recipe: Inference, function: Read) -> np.ndarray:
     """The outputs (n, ...) of function(model, batch) -> (B, ...) for all images, un-augmented and in order."""
     device, source = next(model.parameters()).device, Plain(images, recipe, **processes.share())
     was_training, outputs = model.training, []
@@ -69,13 +66,14 @@ def predict(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
     return guess(model, images, recipe).classes
 
 
-def features(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
-    """Features of the images, (n, D) float32, each of length 1: the input of the network's head."""
+def pooled(model: Any, batch: torch.Tensor) -> torch.Tensor:
+    """The input (B, D) of a network's head."""
+    return model.forward_head(model.forward_features(batch), pre_logits=True).float()
 
-    def pooled(model: Any, batch: torch.Tensor) -> torch.Tensor:
-        return model.forward_head(model.forward_features(batch), pre_logits=True).float()
 
-    raw = _outputs(model, images, recipe, pooled)
+def features(model: nn.Module, images: Samples, recipe: Inference, read: Read = pooled) -> np.ndarray:
+    """Features of the images, (n, D) float32, each of length 1; read(model, batch) -> (B, D) takes them."""
+    raw = _outputs(model, images, recipe, read)
     return raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
 
 

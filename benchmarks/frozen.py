@@ -1,0 +1,152 @@
+"""python -m benchmarks.frozen RUN DATA ...: what a pre-trained network's features tell of real images, frozen.
+
+Along the milestones of a pre-training, against raw pixels and random weights, all by the same judges and the same
+training images. Writes results/frozen/<run>.csv, and the curves as <run>.svg.
+"""
+
+import argparse
+import functools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from benchmarks.pages import RESULTS
+from ofdb_core.base import files, provenance, record
+from ofdb_core.batches.source import Batches
+from ofdb_core.data import real_images, tables
+from ofdb_core.run import plain_yaml
+from ofdb_core.stages import pretrain
+from ofdb_core.stages.recipes import Pretrain
+from ofdb_core.training import baselines, evaluation
+from ofdb_core.training.pretrained import Checkpoint
+from ofdb_core.training.recipe import Inference
+
+EPOCHS = 4  # augmented samples of each category, for the compactness
+
+
+def middle(model, batch):
+    """All tokens of the middle block side by side, (B, D): nearer to the pixels than the head's input."""
+    (tokens,) = model.forward_intermediates(batch, indices=[len(model.blocks) // 2], intermediates_only=True)
+    return tokens.flatten(1).float()
+
+
+READINGS = {"the head's input": evaluation.pooled, "tokens of the middle block": middle}
+
+
+def compactness(model, given):
+    """Intraclass compactness: one minus the share of the features' variance that lies within the categories.
+
+    (Of `EPOCHS` augmented samples of each category, by their directions: 1 where a category's samples have the same
+    features, 0 where they scatter as samples of any category do.)
+    """
+    recipe = replace(given.recipe, mix_probability=0.0, label_smoothing=0.0)
+    source = Batches(given.samples, recipe, seed=recipe.seed + 1)
+    found, labels = [], []
+    model.eval()
+    with torch.inference_mode():
+        for step in range(EPOCHS * len(given.samples) // recipe.batch_size):
+            images, targets = source.batch(step)
+            features = evaluation.pooled(model, images).numpy()
+            found.append(features / np.linalg.norm(features, axis=1, keepdims=True))
+            labels.append(targets.argmax(dim=1).numpy())
+    points, labels = np.concatenate(found), np.concatenate(labels)
+    centred = points.copy()
+    for label in np.unique(labels):
+        centred[labels == label] -= points[labels == label].mean(axis=0)
+    return 1 - float(np.sum(centred**2) / np.sum((points - points.mean(axis=0)) ** 2))
+
+
+def judged(read, train, test, shots, draws):
+    """Rows of the accuracy by each judge, for each draw of training images; read(images) -> (n, D)."""
+    seen, rows = read(test), []
+    for draw in range(draws):
+        few = train.few_shot(shots, seed=draw)
+        found = baselines.accuracies(read(few), few.labels, seen, test.labels, seed=draw)
+        rows += [{"judge": judge, "draw": draw, "accuracy": accuracy} for judge, accuracy in found.items()]
+    return rows
+
+
+def weights_of(run):
+    """Samples seen -> the file of the weights, of each milestone and of the end; and the run's parameters."""
+    settings = run / "4_pretrain.yaml"
+    if not settings.is_file():
+        raise SystemExit(f"{run}: no run of 4_pretrain")
+    parameters = Pretrain.of({**plain_yaml.parse(settings.read_bytes()), "out": str(run)})
+    kept = {int(path.stem.removeprefix("step_")): path for path in run.glob("milestones/step_*.safetensors")}
+    if (last := run / "pretrain" / "model.safetensors").is_file():
+        kept[parameters.steps] = last
+    if not kept:
+        raise SystemExit(f"{run}: no weights yet; wait, or pre-train with -p milestones")
+    return {step * parameters.batch_size: kept[step] for step in sorted(kept)}, parameters
+
+
+def measure(run, data_sets, shots, draws):
+    """All rows: of raw pixels, of random weights (0 samples seen), of each milestone and of the last weights."""
+    kept, parameters = weights_of(run)
+    given = pretrain.start(parameters)
+    opened = {seen: Checkpoint.open(str(path)) for seen, path in kept.items()}
+    last = opened[max(opened)]
+    networks = {0: last.untrained(len(last.facts["classes"]), drop_path=0.0, seed=parameters.seed)}
+    networks |= {seen: checkpoint.network()[0] for seen, checkpoint in opened.items()}
+    recipe, rows = Inference.take(last.facts), []
+    for data in data_sets:
+        train, test = real_images.images_of(data, None)
+        pixels = functools.partial(baselines.raw_pixels, recipe=recipe)
+        about = {"data": Path(data).name, "shots": shots, "test_images": len(test)}
+        rows += [
+            {**about, "samples": "", "reading": "raw pixels", **row}
+            for row in judged(pixels, train, test, shots, draws)
+        ]
+        for seen, network in networks.items():
+            for reading, read in READINGS.items():
+                take = functools.partial(evaluation.features, network, recipe=recipe, read=read)
+                rows += [
+                    {**about, "samples": seen, "reading": reading, **row}
+                    for row in judged(take, train, test, shots, draws)
+                ]
+    compact = {seen: f"{compactness(network, given):.4f}" for seen, network in networks.items()}
+    return [{**row, "compactness": compact.get(row["samples"], "")} for row in rows]
+
+
+def curves(rows):
+    """A figure: for each data set, accuracy by logistic regression against the samples seen; raw pixels dashed."""
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        own = [row for row in rows if row["data"] == name and row["judge"] == "logistic regression"]
+        for reading in READINGS:
+            by_samples = {}
+            for row in own:
+                if row["reading"] == reading:
+                    by_samples.setdefault(row["samples"], []).append(100 * row["accuracy"])
+            means = [np.mean(values) for values in by_samples.values()]
+            spread = [np.std(values, ddof=1) if len(values) > 1 else 0 for values in by_samples.values()]
+            axis.errorbar(list(by_samples), means, spread, marker="o", capsize=3, label=reading)
+        raw = np.mean([100 * row["accuracy"] for row in own if row["reading"] == "raw pixels"])
+        axis.axhline(raw, color="gray", linestyle="--", label="raw pixels")
+        axis.set(title=f"{name}, {own[0]['shots']} images a class", xlabel="samples seen", ylabel="accuracy (%)")
+        axis.legend(fontsize=8)
+    return figure
+
+
+def write(run, data_sets, shots, draws):
+    """Measure, and write table and figure."""
+    rows = measure(run, data_sets, shots, draws)
+    root = RESULTS / "frozen"
+    root.mkdir(exist_ok=True)
+    about = {"commit": provenance.commit(), "machine": provenance.machine()}
+    tables.write(root / f"{run.name}.csv", [{**row, **about} for row in rows])
+    files.write_whole(root / f"{run.name}.svg", record.svg(curves(rows)))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.frozen", description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="the folder of a pre-training with milestones, finished or not")
+    parser.add_argument("data", nargs="+", help="digits, cifar10, ... or folders of train/<class>/ and val/<class>/")
+    parser.add_argument("--shots", type=int, default=20, help="training images a class")
+    parser.add_argument("--draws", type=int, default=3, help="draws of training images")
+    asked = parser.parse_args()
+    write(asked.run, asked.data, asked.shots, asked.draws)
