@@ -23,8 +23,8 @@ class Setting(NamedTuple):
     origin: str | None = None
 
 
-def notebooks(experiment: str) -> list[str]:
-    """The stages of an experiment, in order."""
+def notebooks(experiment: str, only: Collection[str] = ()) -> list[str]:
+    """The stages of an experiment, or only some of them, in order."""
     known, found = stages.stages(), experiments.stages(experiment)
     for one in experiments.lineage(experiment):
         for stage in one.sections:
@@ -34,16 +34,10 @@ def notebooks(experiment: str) -> list[str]:
         variants = ", ".join(name for name in experiments.names() if name.startswith(f"{experiment}/"))
         hint = f"its variants are {variants}" if variants else "give it a section for each, as `6_report: {}`"
         raise UsageError(f"{experiment}: has no stage of its own; {hint}")
-    return found
-
-
-def selected(experiment: str, only: Collection[str]) -> list[str]:
-    """The stages of an experiment, or only some of them, in order."""
-    every = notebooks(experiment)
     for stage in only:
-        if stage not in every:
-            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
-    return [stage for stage in every if not only or stage in only]
+        if stage not in found:
+            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, found)}; it has {', '.join(found)}")
+    return [stage for stage in found if not only or stage in only]
 
 
 def settings(experiment: str, stage: str) -> dict[str, Setting]:
@@ -125,7 +119,7 @@ class _Dumper(yaml.SafeDumper):
     """Writes all text in quotes, so that '1e-3' stays text for every reader."""
 
 
-_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(f"{plain_yaml.TAG}str", text, style="'"))
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'"))
 
 
 def to_yaml(values: Mapping[str, Any]) -> str:
