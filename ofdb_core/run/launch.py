@@ -25,7 +25,7 @@ from ofdb_core.run.experiments import UsageError
 from ofdb_core.training.recipe import Recipe
 
 TAG = "launch"  # of the cells that every process runs
-FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()\n\n"
+FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()"
 QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
 WAYS = ("cpu", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp")  # options of which accelerate takes one
 SCRIPT = "the training"  # stands for the script while the options are checked
@@ -38,21 +38,18 @@ class LaunchError(RuntimeError):
 
 def is_launched(source: Path) -> bool:
     """Whether a notebook has cells that every process runs."""
-    return any(
-        TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
-    )
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    return any(TAG in cell["metadata"].get("tags", ()) for cell in cells)
 
 
 def automatic(stages: Sequence[NotebookParameters]) -> str | None:
     """The options that use as many GPUs of this machine as can share the stages' batches; None if that is one."""
     import torch
 
-    count = torch.cuda.device_count()
-    if count < 2:
-        return None
-    while not all(_can_share(parameters, count) for parameters in stages):
-        count -= 1
-    return f"--multi_gpu --num_processes {count} --main_process_port 0" if count > 1 else None
+    for count in range(torch.cuda.device_count(), 1, -1):
+        if all(_can_share(parameters, count) for parameters in stages):
+            return f"--multi_gpu --num_processes {count} --main_process_port 0"
+    return None
 
 
 def _can_share(parameters: NotebookParameters, processes: int) -> bool:
@@ -105,13 +102,11 @@ def _refuse(sentence: str) -> NoReturn:
 def export(source: Path, parameters: dict[str, Any], path: Path) -> None:
     """Write the script of a notebook file with these parameters (name -> value)."""
     import papermill
-    from nbconvert import PythonExporter
 
     notebook = papermill.execute_notebook(str(source), None, parameters, prepare_only=True)
     wanted = {"parameters", "injected-parameters", TAG}
-    notebook.cells = [cell for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
-    body, _ = PythonExporter(exclude_input_prompt=True).from_notebook_node(notebook)
-    files.write_whole(path, FIRST + body)
+    cells = [cell["source"] for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
+    files.write_whole(path, "\n\n\n".join([FIRST, *cells, ""]))
 
 
 def run(script: Path, options: str) -> None:

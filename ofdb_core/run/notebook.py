@@ -40,7 +40,6 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
     import papermill
     from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import DeadKernelError
-    from traitlets import default
 
     notebook = result.stem
     kernels: list[Any] = []
@@ -49,16 +48,9 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
 
         def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
+            # sockets in a folder for this kernel: others that start at once would take its names
+            super().__init__(transport="ipc", ip=f"{sockets}/kernel", **options)
             kernels.append(self)
-
-        @default("transport")
-        def _transport(self) -> str:
-            return "ipc"
-
-        @default("ip")
-        def _ip(self) -> str:
-            return f"{sockets}/kernel"  # a folder for this kernel: others that start at once would take its names
 
     def stop() -> None:
         running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
