@@ -16,7 +16,7 @@ WHOLE = Template(
     """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><link rel="icon" href="data:,"><style>
-$style</style></head><body>$top$body</div>$script</body></html>
+$style</style></head><body>$top$body</div></body></html>
 """
 )
 SCRIPT = Template(
@@ -55,9 +55,9 @@ def module(name: str) -> str:
     return "".join(texts.values())
 
 
-def page(title: str, body: Text, *, style: str = "", script: Text = "") -> Text:
-    """A whole page. title: plain words; style: CSS that is added to page.css."""
-    return WHOLE.substitute(title=escape(title), style=own("page.css") + style, top=TOP, body=body, script=script)
+def page(title: str, body: Text) -> Text:
+    """A whole page. title: plain words."""
+    return WHOLE.substitute(title=escape(title), style=own("page.css"), top=TOP, body=body)
 
 
 def script(modules: Iterable[str], code: str, data: Any) -> Text:

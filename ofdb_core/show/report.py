@@ -7,14 +7,13 @@ from pathlib import Path
 
 from ofdb_core.base import files, provenance, record, units
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.base.record import Check, Entry, Figure, Run
+from ofdb_core.base.record import Entry, Figure, Run
 from ofdb_core.families import registry
 from ofdb_core.show import gallery, pages, plot
 
 OUTCOME = "5_finetune_comparison"  # the figure that shows the outcome
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
 AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # the first of these that ran supplies the outcome's numbers
-MOST_SYSTEMS = 1000  # in the explorer
 EXPLORE = (
     '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
 )
@@ -59,8 +58,8 @@ def _wide(data: bytes) -> bool:
 
 def _section(out: Path, notebook: str, entry: Entry, above: list[Figure]) -> str:
     """One notebook, without the figures that are shown above."""
-    checks = "".join(f'<li class="{_holds(check)}">{pages.escape(check["sentence"])}</li>' for check in entry["checks"])
-    stage = pages.escape(notebook)
+    items = [("good" if check["holds"] else "bad", pages.escape(check["sentence"])) for check in entry["checks"]]
+    checks, stage = "".join(f'<li class="{kind}">{words}</li>' for kind, words in items), pages.escape(notebook)
     return "\n".join(
         [
             f'<section id="{stage}"><h2>{pages.escape(heading(notebook))} <small>{stage}</small></h2>',
@@ -73,10 +72,6 @@ def _section(out: Path, notebook: str, entry: Entry, above: list[Figure]) -> str
             "</details></section>",
         ]
     )
-
-
-def _holds(check: Check) -> str:
-    return "good" if check["holds"] else "bad"
 
 
 class Report(NotebookParameters):
@@ -147,7 +142,7 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
     checks = [check["holds"] for entry in entries.values() for check in entry["checks"]]
     took = units.duration(sum(map(_seconds, entries.values())))
     about = f"{last['started'][:10]} · {len(entries)} notebooks in {took} · {sum(checks)} of {len(checks)} checks hold"
-    systems = gallery.systems(out, MOST_SYSTEMS) if explorer else []
+    systems = gallery.systems(out) if explorer else []
     explored = {"explore": "Its categories, to explore"} if systems else {}
     sections = {stage: heading(stage) for stage in entries}
     links = {"outcome": "What came of it", **explored, "ran": "What ran", **sections}
