@@ -46,13 +46,13 @@ def run(
     _say(notices(checked, overrides))
     how = launch.check(options) if options else None
     launched = [stage for stage in checked if launch.is_launched(provenance.notebook_of(stage))]
-    todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
     if options and how and how.machine_rank:
         for stage in launched:
-            if stage in todo:
+            if reason(stage, checked[stage], out):  # asked here: an earlier training may be the reason
                 _launch(stage, checked[stage], out, options)
         return
     _check_inputs(checked)
+    todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
     _check_possible(todo, (how and how.num_processes) or 1)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
     _say(announcement(experiment, todo))
@@ -190,10 +190,7 @@ def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) ->
     script = out / f"{stage}.py"
     launch.export(provenance.notebook_of(stage), checked.changes(), script)
     print(f"{stage}: accelerate launch {options} {script}", flush=True)
-    try:
-        launch.run(script, options)
-    except launch.LaunchError as error:
-        raise notebook.NotebookError(f"{stage}: {error}") from error
+    launch.run(script, options)
 
 
 def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:

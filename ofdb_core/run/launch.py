@@ -22,6 +22,7 @@ from ofdb_core.base import files, signals
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.values import whole
 from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.notebook import NotebookError
 from ofdb_core.training.recipe import Recipe
 
 TAG = "launch"  # of the cells that every process runs
@@ -30,10 +31,6 @@ QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", 
 WAYS = ("cpu", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp")  # options of which accelerate takes one
 SCRIPT = "the training"  # stands for the script while the options are checked
 PATIENCE = "600"  # seconds in which processes that are asked to stop save their state; torch gives them 30
-
-
-class LaunchError(RuntimeError):
-    """A launched training that failed; each process has printed its own error."""
 
 
 def is_launched(source: Path) -> bool:
@@ -112,7 +109,7 @@ def export(source: Path, parameters: dict[str, Any], path: Path) -> None:
 def run(script: Path, options: str) -> None:
     """Start the script in processes, with options of `accelerate launch`, and wait for them.
 
-    Raises LaunchError if one fails, and `signals.Continued` if they were asked to stop and saved their state.
+    Raises NotebookError if one fails, and `signals.Continued` if they were asked to stop and saved their state.
     """
     import torch
 
@@ -138,7 +135,7 @@ def run(script: Path, options: str) -> None:
     if status == signals.TO_BE_CONTINUED or stopped.asked:
         raise signals.Continued("the training was stopped; the same command goes on from the state that was saved last")
     if status:
-        raise LaunchError(f"a process of {script} failed (status {status}); its own error is above")
+        raise NotebookError(f"{script.stem}: a process of {script} failed (status {status}); its own error is above")
 
 
 def _leave() -> None:

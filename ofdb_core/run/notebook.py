@@ -16,7 +16,7 @@ PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
 
 
 class NotebookError(RuntimeError):
-    """A notebook that failed; the message names the notebook, the cell, the error and the half-run notebook."""
+    """A notebook that failed, or its training in processes; the message says where, and what to look at."""
 
 
 class _Echo:
@@ -100,16 +100,14 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 f"{error.ename}: {error.evalue}\n"
                 f"the half-run notebook, with the traceback, is {result}"
             ) from error
-        except DeadKernelError as error:
+        except RuntimeError as error:  # the kernel died, or was not ready yet
             if stopped.asked:
                 raise interrupted() from error
+            if not isinstance(error, DeadKernelError):
+                raise
             raise NotebookError(
                 f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
                 f"the half-run notebook is {result}"
             ) from error
-        except RuntimeError as error:
-            if stopped.asked:  # so early that the kernel was not ready
-                raise interrupted() from error
-            raise
     if stopped.asked:  # so late that the notebook came to its end
         raise interrupted()
