@@ -121,6 +121,5 @@ def as_yaml(experiment: str, stage: str, overrides: Iterable[tuple[str, str]] = 
     """The parameters that a stage would run with, as the flat YAML file that a run leaves beside its notebook."""
     from ofdb_core.run import parameter_files
 
-    [stage] = parameter_files.notebooks(experiment, [stage])
-    checked = parameter_files.checked(experiment, [stage], overrides, project.RUNS / experiment)
-    return parameter_files.to_yaml(checked[stage].values())
+    chosen, out = parameter_files.notebooks(experiment, [stage]), project.RUNS / experiment
+    return parameter_files.to_yaml(parameter_files.checked(experiment, chosen, overrides, out)[stage].values())

@@ -95,13 +95,12 @@ def checked(
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
-        set_by = settings(experiment, stage)
-        own = parameters.located({name: one.value for name, one in set_by.items()}, project.FOLDER) | {"out": str(out)}
+        own = parameters.located(values(experiment, stage), project.FOLDER) | {"out": str(out)}
         try:
             made[stage] = parameters.of(parameters.layered(own, given[stage]))
         except ParameterError as error:
-            own_file = experiments.lineage(experiment)[-1].origin
-            problems += [f"{stage}: {each}{_origin(each, set_by, given[stage], own_file)}" for each in error.problems]
+            for one in error.problems:  # what -p gives has no file
+                problems.append(f"{stage}: {one}{'' if given[stage] else _origin(one, experiment, stage)}")
         except OSError as error:  # a file that a parameter names
             problems.append(f"{stage}: {error}")
     if problems:
@@ -109,10 +108,10 @@ def checked(
     return made
 
 
-def _origin(problem: str, set_by: Mapping[str, Setting], given: Mapping[str, Any], own_file: str) -> str:
-    """The file that sets the value which a sentence is about, as its end; nothing if -p gave a value of the stage."""
-    name = problem.partition(":")[0].partition(".")[0]
-    return "" if given else f" ({set_by.get(name, Setting(None)).origin or own_file})"
+def _origin(problem: str, experiment: str, stage: str) -> str:
+    """The file that sets the value which a sentence is about, as its end."""
+    setting = settings(experiment, stage).get(problem.partition(":")[0].partition(".")[0], Setting(None))
+    return f" ({setting.origin or experiments.lineage(experiment)[-1].origin})"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -124,9 +123,6 @@ _Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:y
 
 def to_yaml(values: Mapping[str, Any]) -> str:
     """Parameters as a flat YAML file, which papermill's own `-f` takes."""
-
-    def written(value: Any) -> str:
-        text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
-        return text.removesuffix("...\n").rstrip()
-
-    return "".join(f"{name}: {written(value)}\n" for name, value in values.items())
+    style: dict[str, Any] = {"default_flow_style": True, "allow_unicode": True, "width": 10**6}
+    texts = {name: yaml.dump(value, Dumper=_Dumper, **style) for name, value in values.items()}
+    return "".join(f"{name}: {text.rstrip().removesuffix('...').rstrip()}\n" for name, text in texts.items())
