@@ -137,27 +137,25 @@ def _sheets(tiles: list[np.ndarray]) -> list[str]:
     return sheets
 
 
-def _stored(out: Path, sources: Iterable[Source]) -> Iterator[Path]:
-    """The folders of systems in an experiment's folder that are complete."""
-    return (out / each.folder for each in sources if each.codes and Folder(out / each.folder).is_complete())
+def _stored(out: Path, sources: Iterable[Source]) -> Iterator[list[tuple[int, IFS]]]:
+    """The systems, by number, of each folder of them in an experiment's folder that is complete."""
+    roots = (out / each.folder for each in sources if each.codes)
+    return (ifs.load_folder(root) for root in roots if Folder(root).is_complete())
 
 
 def _systems(out: Path, family: Family, classes: list[str]) -> list[IFS]:
     """The systems of the categories; none unless the experiment's folder has all of them."""
-    for root in _stored(out, family.sources):
-        known = dict(ifs.load_folder(root))
-        numbers = [int(name) for name in classes if name.isdecimal()]
-        complete = len(numbers) == len(classes) and known.keys() >= set(numbers)
-        return [known[number] for number in numbers] if complete else []
-    return []
+    known = dict(next(_stored(out, family.sources), ()))
+    numbers = [int(name) for name in classes if name.isdecimal()]
+    complete = len(numbers) == len(classes) and known.keys() >= set(numbers)
+    return [known[number] for number in numbers] if complete else []
 
 
 def systems(out: Path) -> list[list[list[float]]]:
     """The tables of the 2D systems of an experiment's folder, as the explorer takes them, at most `EXPLORED`."""
-    for root in _stored(out, registry.sources().values()):
-        found = [system for _, system in ifs.load_folder(root)[:EXPLORED]]
-        if found[0].d == 2:
-            return [ifs.table(system).tolist() for system in found]
+    for found in _stored(out, registry.sources().values()):
+        if found[0][1].d == 2:
+            return [ifs.table(system).tolist() for _, system in found[:EXPLORED]]
     return []
 
 

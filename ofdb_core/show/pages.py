@@ -23,6 +23,7 @@ SCRIPT = Template(
     """<script type="importmap">$map</script>
 <script type="application/json" id="data">$data</script>
 <script type="module">
+const data = JSON.parse(document.getElementById("data").textContent);
 $code
 </script>
 """
@@ -63,9 +64,7 @@ def page(title: str, body: Text) -> Text:
 def script(modules: Iterable[str], code: str, data: Any) -> Text:
     """Code that runs in a page and can use `data`; modules: files of js/, which it imports by their stems."""
     urls = {Path(name).stem: as_data(module(name).encode(), "text/javascript;charset=utf-8") for name in modules}
-    read = 'const data = JSON.parse(document.getElementById("data").textContent);'
-    imports, _, rest = code.partition("\n\n")
-    return SCRIPT.substitute(map=as_json({"imports": urls}), data=as_json(data), code=f"{imports}\n{read}\n{rest}")
+    return SCRIPT.substitute(map=as_json({"imports": urls}), data=as_json(data), code=code)
 
 
 def as_data(data: bytes, kind: str) -> str:

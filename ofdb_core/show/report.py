@@ -100,22 +100,14 @@ def leading(names: Iterable[str]) -> list[str]:
     return [name for name in (OUTCOME, *covers) if name in names]
 
 
-def _seconds(entry: Entry) -> float:
-    seconds = entry.get("seconds")
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
-
-
-def _took(entry: Entry) -> str:
-    return units.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # written before its end
-
-
 def _ran(entries: dict[str, Entry]) -> str:
     """What ran, how long, and on what."""
-    longest = max(map(_seconds, entries.values())) or 1.0
+    spent = {stage: entry.get("seconds", 0.0) for stage, entry in entries.items()}
+    took = {stage: units.duration(seconds) if seconds else "(this page)" for stage, seconds in spent.items()}
     rows = "".join(
         f'<tr><th><a href="#{pages.escape(stage)}">{pages.escape(stage)}</a></th>'
-        f'<td class="tight">{_took(entry)}</td><td class="spare" style="width: 30%"><span class="bar" '
-        f'style="width: {100 * _seconds(entry) / longest:.1f}%"></span></td>'
+        f'<td class="tight">{took[stage]}</td><td class="spare" style="width: 30%"><span class="bar" '
+        f'style="width: {100 * spent[stage] / (max(spent.values()) or 1):.1f}%"></span></td>'
         f"<td>{sum(check['holds'] for check in entry['checks'])} of {len(entry['checks'])}</td></tr>"
         for stage, entry in entries.items()
     )
@@ -140,7 +132,7 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
     results: dict[str, object] = next((entries[stage]["results"] for stage in AS_RESULT if stage in entries), {})
     last = list(entries.values())[-1]
     checks = [check["holds"] for entry in entries.values() for check in entry["checks"]]
-    took = units.duration(sum(map(_seconds, entries.values())))
+    took = units.duration(sum(entry.get("seconds", 0.0) for entry in entries.values()))
     about = f"{last['started'][:10]} · {len(entries)} notebooks in {took} · {sum(checks)} of {len(checks)} checks hold"
     systems = gallery.systems(out) if explorer else []
     explored = {"explore": "Its categories, to explore"} if systems else {}

@@ -54,11 +54,10 @@ def browse(families: dict[str, Family], *, size: int = 400) -> Browser:
 
     def choose(_: Any = None) -> None:
         parameters, example = choice.value.stages[-1].parameters, choice.value.example()
-        comments = parameters.comments()
         controls.clear()
         for name, kind in parameters.kinds().items():
             if name not in HIDDEN:
-                controls[name] = _control(name, kind, getattr(example, name), comments.get(name, ""))
+                controls[name] = _control(name, kind, getattr(example, name), parameters.comments()[name])
                 controls[name].observe(draw, "value")
         panel.children = tuple(controls.values())
         draw()
