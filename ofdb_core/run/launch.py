@@ -86,9 +86,8 @@ def check(options: str) -> argparse.Namespace:
         whole(0, found.num_machines - 1, machine_rank=found.machine_rank or 0)
         whole(0, 2**16 - 1, main_process_port=found.main_process_port or 0)
     except ValueError as error:
-        raise UsageError(
-            f"--launch {shlex.quote(options)}: {error}; give options of `accelerate launch`, together as one word"
-        ) from error
+        hint = "give options of `accelerate launch`, together as one word"
+        raise UsageError(f"--launch {shlex.quote(options)}: {error}; {hint}") from error
     return found
 
 

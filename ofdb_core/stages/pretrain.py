@@ -113,16 +113,11 @@ def _train(samples: Samples, recipe: Pretrain, states: Path, head: Header) -> tu
     log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store, watch=watch)
     predicted = evaluation.predict(model, samples, recipe)
     pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
-    results = {
-        "accuracy on its own categories": evaluation.accuracy(predicted, samples.labels),
-        "last loss": log[-1]["loss"],
-    }
+    accuracy = evaluation.accuracy(predicted, samples.labels)
+    results = {"accuracy on its own categories": accuracy, "last loss": log[-1]["loss"]}
     cost = {**processes.hardware(), **progress.speed(log)}
-    about: dict[str, Any] = {
-        "recipe": recipe.makes(),
-        "data": {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]},
-        "license": head["license"],
-    }
+    data = {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]}
+    about: dict[str, Any] = {"recipe": recipe.makes(), "data": data, "license": head["license"]}
     files: processes.Contents = {
         "model.safetensors": weights.to_bytes(model, facts),
         "config.json": timm_config.text(model, facts),
