@@ -26,7 +26,6 @@ def save(
     """
     rotation = camera.rotation(np.radians(np.asarray(turns, float)))
     image = camera.render(cloud(points), rotation, size=size, point_size=point_size)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     files.write_whole(path, png.encode(image, camera.PALETTE))
     return Path(path)
 
