@@ -69,8 +69,7 @@ def _refuse(path: Path, name: str) -> None:
     for place in (path, *path.parents[: len(path.parents) - len(root.parents) - 1]):
         if place.is_symlink():
             raise UsageError(f"clean: {name}: {place} is a link to {place.resolve()}; remove by hand what is there")
-    is_environment = path.name == ENVIRONMENT
-    for lock in [path.with_name(f"{ENVIRONMENT}.lock")] if is_environment else path.rglob("*.lock"):
+    for lock in [path.with_name(f"{ENVIRONMENT}.lock")] if path.name == ENVIRONMENT else path.rglob("*.lock"):
         if lock.is_file() and _is_held(lock):
             raise UsageError(f"clean: {name}: another run is at work there ({lock})")
 

@@ -194,5 +194,4 @@ def table(title: str, found: Iterable[tuple[str, Cost]], *, note: bool = False) 
 
 
 def _row(name: str, seconds: float, kept: int, further: str) -> str:
-    disk = units.size(kept) if kept else ""
-    return f"  {name:24} {units.duration(seconds):>9} {disk:>10}  {further}".rstrip()
+    return f"  {name:24} {units.duration(seconds):>9} {units.size(kept) if kept else '':>10}  {further}".rstrip()
