@@ -15,7 +15,7 @@ The wings, from top to ground; each imports only wings below it, and its `__init
 The modules that your own notebooks and scripts need most are here, too: `from ofdb_core import ifs, fractal_2d`.
 """
 
-import importlib
+import importlib.util
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
 # several times slower. Set before torch starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-_WINGS = {
-    "base": ("folder",),
-    "data": ("samples",),
-    "families": ("fractal_2d", "fractal_3d", "visual_atom"),
-    "formulas": ("camera", "chaos_game", "ifs", "raster", "search", "streams"),
-    "stages": ("loader",),
-}
 __all__ = [
     "camera",
     "chaos_game",
@@ -57,7 +50,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """A module of a wing, imported on first use."""
-    for wing, modules in _WINGS.items():
-        if name in modules:
-            return importlib.import_module(f"ofdb_core.{wing}.{name}")
+    if name in __all__:
+        names = (f"ofdb_core.{wing}.{name}" for wing in ("base", "data", "families", "formulas", "stages"))
+        return importlib.import_module(next(filter(importlib.util.find_spec, names)))
     raise AttributeError(f"module 'ofdb_core' has no attribute {name!r}")

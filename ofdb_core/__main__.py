@@ -56,17 +56,12 @@ def ended(words: list[str]) -> int:
 
 
 def program() -> NoReturn:
-    """The command `ofdb`."""
+    """The command of this process's words, as `ofdb` and run_all.sh start it; end with its status."""
     signals.end_at_once()
     os.environ.setdefault("PYTHONUTF8", "1")  # for what it starts; its own output is UTF-8, too, whatever the locale
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")
-    end()
-
-
-def end() -> NoReturn:
-    """Run the command of this process's words, and end with its status."""
     os.environ[project.VARIABLE] = str(project.FOLDER)  # of what this starts, wherever that runs
     status = ended(sys.argv[1:])
     signals.ignore()  # it is done, and how it ended is known
@@ -74,4 +69,4 @@ def end() -> NoReturn:
 
 
 if __name__ == "__main__":
-    end()
+    program()

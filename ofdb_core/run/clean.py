@@ -16,6 +16,7 @@ from ofdb_core.run.experiments import UsageError
 
 FOLDERS = ("runs", "data", "site")  # of the project
 ENVIRONMENT, CACHES = ".venv", "caches"  # of the clone
+CODE = ("ofdb_core", "tests", "benchmarks")
 TOOLS = (".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache")
 
 
@@ -24,25 +25,19 @@ def entries() -> dict[str, list[Path]]:
     found = {f"{name}/{path.name}": [path] for name in FOLDERS[:2] for path in (project.FOLDER / name).glob("*")}
     found[FOLDERS[2]] = [project.FOLDER / FOLDERS[2]]
     if not project.INSTALLED:
-        compiled = [path for part in ("ofdb_core", "tests", "benchmarks") for path in _compiled(project.SOURCE / part)]
-        found |= {ENVIRONMENT: [project.SOURCE / ENVIRONMENT]}
-        found |= {CACHES: [*compiled, *(project.SOURCE / name for name in TOOLS)]}
+        compiled = [path for part in CODE for path in (project.SOURCE / part).rglob("__pycache__")]  # numba's, too
+        found[ENVIRONMENT] = [project.SOURCE / ENVIRONMENT]
+        found[CACHES] = [*compiled, *(project.SOURCE / name for name in TOOLS)]
     found = {name: [path for path in paths if os.path.lexists(path)] for name, paths in sorted(found.items())}
     return {name: paths for name, paths in found.items() if paths}
-
-
-def _compiled(root: Path) -> Iterable[Path]:
-    """The folders of Python's byte code and numba's machine code."""
-    return root.rglob("__pycache__")
 
 
 def table() -> str:
     """What takes space, with its size, a line each."""
     sizes = {name: sum(map(files.bytes_of, paths)) for name, paths in entries().items()}
-    wide = max(map(len, ["together", *sizes]))
-    rows = [
-        f"  {name:{wide}}  {units.size(size):>8}" for name, size in [*sizes.items(), ("together", sum(sizes.values()))]
-    ]
+    sizes["together"] = sum(sizes.values())
+    wide = max(map(len, sizes))
+    rows = [f"  {name:{wide}}  {units.size(size):>8}" for name, size in sizes.items()]
     return "\n".join([f"{project.FOLDER}:", *rows, "`clean NAME ...` removes what is named; `clean runs` all runs"])
 
 
@@ -74,8 +69,7 @@ def _refuse(path: Path, name: str) -> None:
     for place in (path, *path.parents[: len(path.parents) - len(root.parents) - 1]):
         if place.is_symlink():
             raise UsageError(f"clean: {name}: {place} is a link to {place.resolve()}; remove by hand what is there")
-    is_environment = path.name == ENVIRONMENT
-    for lock in [path.with_name(f"{ENVIRONMENT}.lock")] if is_environment else path.rglob("*.lock"):
+    for lock in [path.with_name(f"{ENVIRONMENT}.lock")] if path.name == ENVIRONMENT else path.rglob("*.lock"):
         if lock.is_file() and _is_held(lock):
             raise UsageError(f"clean: {name}: another run is at work there ({lock})")
 

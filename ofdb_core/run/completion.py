@@ -89,8 +89,7 @@ def _parameters() -> dict[str, list[str]]:
             return kept["parameters"]
     from ofdb_core.run import stages
 
-    kinds = {name: stage.parameters.kinds() for name, stage in stages.stages().items()}
-    found = {name: [parameter for parameter in names if parameter != "out"] for name, names in kinds.items()}
+    found = {name: [one for one in stage.parameters.kinds() if one != "out"] for name, stage in stages.stages().items()}
     with contextlib.suppress(OSError):  # a package that another user installed
         files.write_whole(KEPT, json.dumps({"code": code, "parameters": found}))
     return found

@@ -5,8 +5,8 @@ it.
 """
 
 import contextlib
-import importlib
 import os
+import pkgutil
 import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ def run(
     experiment: str,
     only: Sequence[str] = (),
     *,
-    overrides: Iterable[tuple[str, str]] = (),
+    overrides: Collection[tuple[str, str]] = (),
     out: str | Path | None = None,
     options: str | None = None,
 ) -> None:
@@ -41,13 +41,15 @@ def run(
     batch equally. In a cluster, machines other than the first run only these trainings: all machines share the folder
     `out`, and the first one checks everything.
     """
-    out, overrides = _run_folder(out or project.RUNS / experiment), list(overrides)
-    checked = parameter_files.checked(experiment, parameter_files.selected(experiment, only), overrides, out)
+    out = _run_folder(out or project.RUNS / experiment)
+    checked = parameter_files.checked(experiment, parameter_files.notebooks(experiment, only), overrides, out)
     _say(notices(checked, overrides))
     how = launch.check(options) if options else None
     launched = [stage for stage in checked if launch.is_launched(provenance.notebook_of(stage))]
     if options and how and how.machine_rank:
-        _train(launched, checked, out, options)
+        for stage in launched:
+            if reason(stage, checked[stage], out):  # asked here: an earlier training may be the reason
+                _launch(stage, checked[stage], out, options)
         return
     _check_inputs(checked)
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
@@ -66,15 +68,11 @@ def _say(lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
-def price(experiment: str, only: Collection[str] = (), *, overrides: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+def price(experiment: str, only: Collection[str] = (), *, overrides: Collection[tuple[str, str]] = ()) -> Iterator[str]:
     """The lines that say what an experiment, or some of its stages, costs on this machine."""
     from ofdb_core.run import forecast
 
-    overrides, every, asked = (
-        list(overrides),
-        parameter_files.selected(experiment, ()),
-        parameter_files.selected(experiment, only),
-    )
+    every, asked = (parameter_files.notebooks(experiment, names) for names in ((), only))
     checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS / experiment))
     _check_inputs(checked)
     _check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
@@ -108,13 +106,6 @@ def notices(chosen: Collection[str], overrides: Iterable[tuple[str, str]]) -> It
             yield f"-p {name} {value}: for {', '.join(parameter_files.takers(name, chosen))}"
 
 
-def _train(chosen: Iterable[str], checked: Mapping[str, NotebookParameters], out: Path, options: str) -> None:
-    """The part of a run on each further machine of a cluster: the trainings that are not done."""
-    for stage in chosen:
-        if reason(stage, checked[stage], out):
-            _launch(stage, checked[stage], out, options)
-
-
 def _check_inputs(checked: Mapping[str, NotebookParameters]) -> None:
     """Refuse a stage whose input is neither in its folder nor made by an earlier stage."""
     before: list[str] = []
@@ -130,8 +121,7 @@ def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> N
     for stage, parameters in checked.items():
         try:
             if look := stages.stages()[stage].check:
-                module, _, function = look.partition(":")
-                getattr(importlib.import_module(module), function)(parameters)
+                pkgutil.resolve_name(look)(parameters)
             if isinstance(parameters, Recipe):
                 from ofdb_core.batches import source
 
@@ -200,10 +190,7 @@ def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) ->
     script = out / f"{stage}.py"
     launch.export(provenance.notebook_of(stage), checked.changes(), script)
     print(f"{stage}: accelerate launch {options} {script}", flush=True)
-    try:
-        launch.run(script, options)
-    except launch.LaunchError as error:
-        raise notebook.NotebookError(f"{stage}: {error}") from error
+    launch.run(script, options)
 
 
 def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:

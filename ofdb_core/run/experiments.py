@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import project
-from ofdb_core.base.values import nearest, shown
+from ofdb_core.base.values import nearest, refusal, shown
 from ofdb_core.run import plain_yaml
 
 PARAMS = project.PARAMS
 SHARED = "shared"  # the file that holds what several experiments extend
-TEXTS = ("about", "extends")
-WORDS = (*TEXTS, "stages", "variants")  # what a file says beside its stages
+# what a file says beside its stages
+WORDS: dict[str, Any] = {"about": str, "extends": str | None, "stages": list[str], "variants": dict | None}
 PARAMS_VARIABLE = "OFDB_PARAMS"  # the environment variable that --params sets
 
 
@@ -94,39 +94,27 @@ def mapping(path: Path) -> dict[str, Any]:
         if not path.is_file():
             raise ValueError("it is no file")
         with path.open("rb") as file:
-            values = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
+            found = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
     except (ValueError, OSError) as error:
         raise UsageError(f"{_named(path)}: cannot be read ({error})") from error
-    values = {} if values is None else values
-    if not isinstance(values, dict):
+    if not isinstance(found, dict | None):
         raise UsageError(f"{_named(path)}: must hold lines 'name: value'")
-    return values
+    return found or {}
 
 
 def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment]:
     """An experiment and its variants, from the mapping of a file or of a part of it."""
-
-    def refuse(key: str, sentence: str) -> UsageError:
-        return UsageError(f"{_named(path)}: {name}: {key}: {sentence}")
-
-    sections = {}
+    where, sections = f"{_named(path)}: {name}", dict[str, Any]()
     for key, value in said.items():
-        if key in TEXTS and not isinstance(value, str) and not (key == "extends" and value is None):
-            raise refuse(key, f"{shown(value)} is not allowed; allowed is text")
-        if key == "stages" and not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):
-            raise refuse(key, f"{shown(value)} is not allowed; allowed is a list of stages")
-        if key not in (*TEXTS, "stages") and not isinstance(value, dict | None):
-            hint = nearest(key, WORDS)
-            raise refuse(
-                key, f"{shown(value)}: neither a stage with its parameters nor one of {', '.join(WORDS)}{hint}"
-            )
+        if sentence := refusal(key, value, WORDS.get(key, dict | None)):
+            neither = f"{key}: {shown(value)}: neither a stage with its parameters nor one of {', '.join(WORDS)}"
+            raise UsageError(f"{where}: {sentence if key in WORDS else neither + nearest(key, WORDS)}")
         if key not in WORDS:
             sections[key] = value or {}
-    texts = {key: said.get(key) for key in (*TEXTS, "stages")}
-    yield Experiment(name, path, sections, **texts)
+    yield Experiment(name, path, sections, said.get("about"), said.get("extends"), said.get("stages"))
     for variant, inside in (said.get("variants") or {}).items():
         if not isinstance(inside, dict) or "/" in variant or not variant:
-            raise refuse(f"variants: {variant}", "must be a name without '/', and hold what differs")
+            raise UsageError(f"{where}: variants: {variant}: must be a name without '/', and hold what differs")
         yield from _read(f"{name}/{variant}", path, inside)
 
 
@@ -151,26 +139,18 @@ def _known(every: Collection[str]) -> str:
     return f"there are {', '.join(top)}; `list` shows their variants, too"
 
 
-def lineage(name: str, every: Experiments | None = None) -> list[Experiment]:
-    """The experiments that one builds upon, from the bottom up, each once, and itself."""
-    line: list[Experiment] = []
+def lineage(name: str, every: Experiments | None = None, above: tuple[str, ...] = ()) -> list[Experiment]:
+    """The experiments that one builds upon, from the bottom up, each once, and itself; above: those built upon it."""
     every = found() if every is None else every
-
-    def climb(name: str, above: tuple[str, ...]) -> None:
-        one = require(name, every)
-        if name in above:
-            raise UsageError(f"{one.origin}: extends: {one.extends!r} leads in a circle")
-        around = name.rpartition("/")[0]
-        for base in filter(None, (around, one.extends)):
-            if base not in every:
-                hint = f"{nearest(base, every)}; {_known(every)}"
-                raise UsageError(f"{one.origin}: extends: {base!r} is no experiment{hint}")
-            climb(base, (*above, name))
-        if one not in line:
-            line.append(one)
-
-    climb(name, ())
-    return line
+    one, line = require(name, every), dict[str, Experiment]()
+    if name in above:
+        raise UsageError(f"{one.origin}: extends: {one.extends!r} leads in a circle")
+    for base in filter(None, (name.rpartition("/")[0], one.extends)):
+        if base not in every:
+            hint = f"{nearest(base, every)}; {_known(every)}"
+            raise UsageError(f"{one.origin}: extends: {base!r} is no experiment{hint}")
+        line |= {each.name: each for each in lineage(base, every, (*above, name))}
+    return [*line.values(), one]
 
 
 def stages(name: str, every: Experiments | None = None) -> list[str]:

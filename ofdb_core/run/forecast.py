@@ -38,6 +38,7 @@ STATE = 3  # times the weights: an optimizer such as AdamW keeps two more number
 REAL = {"digits": (10, 1000, 797), "cifar10": (10, 50_000, 10_000), "cifar100": (100, 50_000, 10_000)}
 REAL["voc2012"] = (20, 13_609, 13_841)
 ARCHIVE = (1000, 1_281_167, 50_000)  # an archive is not opened: as many as ImageNet-1k
+Checked = Mapping[str, NotebookParameters]  # stage -> its parameters
 UNKNOWN = 1000  # categories, if no stage of the experiment and no folder says how many
 
 
@@ -65,9 +66,7 @@ class _Work(NamedTuple):
     evaluated: int
 
 
-def costs(
-    checked: Mapping[str, NotebookParameters], asked: Collection[str], *, draw: bool = True
-) -> Iterator[tuple[str, Cost]]:
+def costs(checked: Checked, asked: Collection[str], *, draw: bool = True) -> Iterator[tuple[str, Cost]]:
     """Name and cost of the stages that are asked for, in order; the measuring leaves no files.
 
     checked: the parameters of all stages of the experiment; draw: False leaves out what families' stages write.
@@ -86,7 +85,7 @@ def costs(
                 yield name, replace(cost, seconds=cost.seconds + start)
 
 
-def _categories(checked: Mapping[str, NotebookParameters], parameters: NotebookParameters) -> int:
+def _categories(checked: Checked, parameters: NotebookParameters) -> int:
     """The number of a stage's categories: its own, or that of its input; 0 if unknown."""
     if own := getattr(parameters, "categories", None):
         return int(own)
@@ -117,7 +116,7 @@ def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, tot
     return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} categories")
 
 
-def _of_a_training(parameters: Pretrain | Finetune, checked: Mapping[str, NotebookParameters]) -> Cost:
+def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:
     """The cost of a stage that trains."""
     before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
     work = _pretraining(parameters, checked) if isinstance(parameters, Pretrain) else _tuning(parameters, before)
@@ -134,7 +133,7 @@ def _of_a_training(parameters: Pretrain | Finetune, checked: Mapping[str, Notebo
     )
 
 
-def _pretraining(parameters: Pretrain, checked: Mapping[str, NotebookParameters]) -> _Work:
+def _pretraining(parameters: Pretrain, checked: Checked) -> _Work:
     """A pre-training: on the user's own data if they are a folder, else on a sample of each category."""
     count = classes = _categories(checked, parameters) or UNKNOWN
     if parameters.data not in registry.sources() and Path(parameters.data).is_dir():
@@ -196,5 +195,4 @@ def table(title: str, found: Iterable[tuple[str, Cost]], *, note: bool = False) 
 
 
 def _row(name: str, seconds: float, kept: int, further: str) -> str:
-    disk = units.size(kept) if kept else ""
-    return f"  {name:24} {units.duration(seconds):>9} {disk:>10}  {further}".rstrip()
+    return f"  {name:24} {units.duration(seconds):>9} {units.size(kept) if kept else '':>10}  {further}".rstrip()

@@ -22,37 +22,31 @@ from ofdb_core.base import files, signals
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.values import whole
 from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.notebook import NotebookError
 from ofdb_core.training.recipe import Recipe
 
 TAG = "launch"  # of the cells that every process runs
-FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()\n\n"
+FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()"
 QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
 WAYS = ("cpu", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp")  # options of which accelerate takes one
 SCRIPT = "the training"  # stands for the script while the options are checked
 PATIENCE = "600"  # seconds in which processes that are asked to stop save their state; torch gives them 30
 
 
-class LaunchError(RuntimeError):
-    """A launched training that failed; each process has printed its own error."""
-
-
 def is_launched(source: Path) -> bool:
     """Whether a notebook has cells that every process runs."""
-    return any(
-        TAG in cell["metadata"].get("tags", ()) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
-    )
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    return any(TAG in cell["metadata"].get("tags", ()) for cell in cells)
 
 
 def automatic(stages: Sequence[NotebookParameters]) -> str | None:
     """The options that use as many GPUs of this machine as can share the stages' batches; None if that is one."""
     import torch
 
-    count = torch.cuda.device_count()
-    if count < 2:
-        return None
-    while not all(_can_share(parameters, count) for parameters in stages):
-        count -= 1
-    return f"--multi_gpu --num_processes {count} --main_process_port 0" if count > 1 else None
+    for count in range(torch.cuda.device_count(), 1, -1):
+        if all(_can_share(parameters, count) for parameters in stages):
+            return f"--multi_gpu --num_processes {count} --main_process_port 0"
+    return None
 
 
 def _can_share(parameters: NotebookParameters, processes: int) -> bool:
@@ -92,9 +86,8 @@ def check(options: str) -> argparse.Namespace:
         whole(0, found.num_machines - 1, machine_rank=found.machine_rank or 0)
         whole(0, 2**16 - 1, main_process_port=found.main_process_port or 0)
     except ValueError as error:
-        raise UsageError(
-            f"--launch {shlex.quote(options)}: {error}; give options of `accelerate launch`, together as one word"
-        ) from error
+        hint = "give options of `accelerate launch`, together as one word"
+        raise UsageError(f"--launch {shlex.quote(options)}: {error}; {hint}") from error
     return found
 
 
@@ -105,19 +98,17 @@ def _refuse(sentence: str) -> NoReturn:
 def export(source: Path, parameters: dict[str, Any], path: Path) -> None:
     """Write the script of a notebook file with these parameters (name -> value)."""
     import papermill
-    from nbconvert import PythonExporter
 
     notebook = papermill.execute_notebook(str(source), None, parameters, prepare_only=True)
     wanted = {"parameters", "injected-parameters", TAG}
-    notebook.cells = [cell for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
-    body, _ = PythonExporter(exclude_input_prompt=True).from_notebook_node(notebook)
-    files.write_whole(path, FIRST + body)
+    cells = [cell["source"] for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
+    files.write_whole(path, "\n\n\n".join([FIRST, *cells, ""]))
 
 
 def run(script: Path, options: str) -> None:
     """Start the script in processes, with options of `accelerate launch`, and wait for them.
 
-    Raises LaunchError if one fails, and `signals.Continued` if they were asked to stop and saved their state.
+    Raises NotebookError if one fails, and `signals.Continued` if they were asked to stop and saved their state.
     """
     import torch
 
@@ -143,7 +134,7 @@ def run(script: Path, options: str) -> None:
     if status == signals.TO_BE_CONTINUED or stopped.asked:
         raise signals.Continued("the training was stopped; the same command goes on from the state that was saved last")
     if status:
-        raise LaunchError(f"a process of {script} failed (status {status}); its own error is above")
+        raise NotebookError(f"{script.stem}: a process of {script} failed (status {status}); its own error is above")
 
 
 def _leave() -> None:

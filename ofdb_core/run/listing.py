@@ -28,10 +28,8 @@ def overview(columns: int | None) -> str:
     """A row for each experiment: its name, what is done, what it costs if that was measured, and what it is."""
     every, prices = experiments.found(), ledger.read()
     costs = {name: (units.duration(price.seconds), units.size(price.kept)) for name, price in prices.items()}
-    rows = [
-        (name, _done(name, every), *costs.get(name, ("?", "?")), _about(every[name]))
-        for name in experiments.names(every)
-    ]
+    names = experiments.names(every)
+    rows = [(name, _done(name, every), *costs.get(name, ("?", "?")), _about(every[name])) for name in names]
     return table([HEAD, *rows], columns) + ("" if costs else f"\n\n{UNKNOWN}")
 
 
@@ -107,17 +105,15 @@ def differences(one: str, other: str, columns: int | None) -> str:
     """A row for each parameter in which two experiments differ, with both values."""
     from ofdb_core.run import parameter_files
 
-    found = []
-    for name in (one, other):
-        stages = parameter_files.notebooks(name)
-        found.append({stage: parameter_files.values(name, stage) for stage in stages})
     rows: list[tuple[str, ...]] = [("parameter", one, other)]
-    for stage in sorted(found[0].keys() | found[1].keys()):
-        here, there = (each.get(stage) for each in found)
-        if here is None or there is None:
-            rows.append((stage, *("-" if each is None else "runs" for each in (here, there))))
-            continue
-        rows += [(f"{stage}.{name}", repr(here[name]), repr(there[name])) for name in here if here[name] != there[name]]
+    notebooks = [parameter_files.notebooks(name) for name in (one, other)]
+    for stage in sorted({*notebooks[0], *notebooks[1]}):
+        if stage in notebooks[0] and stage in notebooks[1]:
+            here, there = (parameter_files.values(name, stage) for name in (one, other))
+            changed = [name for name in here if here[name] != there[name]]
+            rows += [(f"{stage}.{name}", repr(here[name]), repr(there[name])) for name in changed]
+        else:
+            rows.append((stage, *("runs" if stage in each else "-" for each in notebooks)))
     return table(rows, columns) if len(rows) > 1 else f"{one} and {other} do not differ"
 
 
@@ -125,6 +121,5 @@ def as_yaml(experiment: str, stage: str, overrides: Iterable[tuple[str, str]] = 
     """The parameters that a stage would run with, as the flat YAML file that a run leaves beside its notebook."""
     from ofdb_core.run import parameter_files
 
-    [stage] = parameter_files.selected(experiment, [stage])
-    checked = parameter_files.checked(experiment, [stage], overrides, project.RUNS / experiment)
-    return parameter_files.to_yaml(checked[stage].values())
+    chosen, out = parameter_files.notebooks(experiment, [stage]), project.RUNS / experiment
+    return parameter_files.to_yaml(parameter_files.checked(experiment, chosen, overrides, out)[stage].values())

@@ -16,7 +16,7 @@ PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
 
 
 class NotebookError(RuntimeError):
-    """A notebook that failed; the message names the notebook, the cell, the error and the half-run notebook."""
+    """A notebook that failed, or its training in processes; the message says where, and what to look at."""
 
 
 class _Echo:
@@ -40,7 +40,6 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
     import papermill
     from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import DeadKernelError
-    from traitlets import default
 
     notebook = result.stem
     kernels: list[Any] = []
@@ -49,16 +48,9 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         """Talks to its kernel over Unix sockets: no ports that others on the machine could reach."""
 
         def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
+            # sockets in a folder for this kernel: others that start at once would take its names
+            super().__init__(transport="ipc", ip=f"{sockets}/kernel", **options)
             kernels.append(self)
-
-        @default("transport")
-        def _transport(self) -> str:
-            return "ipc"
-
-        @default("ip")
-        def _ip(self) -> str:
-            return f"{sockets}/kernel"  # a folder for this kernel: others that start at once would take its names
 
     def stop() -> None:
         running = [kernel.provisioner.pgid for kernel in kernels if kernel.has_kernel]
@@ -108,16 +100,14 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 f"{error.ename}: {error.evalue}\n"
                 f"the half-run notebook, with the traceback, is {result}"
             ) from error
-        except DeadKernelError as error:
+        except RuntimeError as error:  # the kernel died, or was not ready yet
             if stopped.asked:
                 raise interrupted() from error
+            if not isinstance(error, DeadKernelError):
+                raise
             raise NotebookError(
                 f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
                 f"the half-run notebook is {result}"
             ) from error
-        except RuntimeError as error:
-            if stopped.asked:  # so early that the kernel was not ready
-                raise interrupted() from error
-            raise
     if stopped.asked:  # so late that the notebook came to its end
         raise interrupted()

@@ -23,8 +23,8 @@ class Setting(NamedTuple):
     origin: str | None = None
 
 
-def notebooks(experiment: str) -> list[str]:
-    """The stages of an experiment, in order."""
+def notebooks(experiment: str, only: Collection[str] = ()) -> list[str]:
+    """The stages of an experiment, or only some of them, in order."""
     known, found = stages.stages(), experiments.stages(experiment)
     for one in experiments.lineage(experiment):
         for stage in one.sections:
@@ -34,16 +34,10 @@ def notebooks(experiment: str) -> list[str]:
         variants = ", ".join(name for name in experiments.names() if name.startswith(f"{experiment}/"))
         hint = f"its variants are {variants}" if variants else "give it a section for each, as `6_report: {}`"
         raise UsageError(f"{experiment}: has no stage of its own; {hint}")
-    return found
-
-
-def selected(experiment: str, only: Collection[str]) -> list[str]:
-    """The stages of an experiment, or only some of them, in order."""
-    every = notebooks(experiment)
     for stage in only:
-        if stage not in every:
-            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, every)}; it has {', '.join(every)}")
-    return [stage for stage in every if not only or stage in only]
+        if stage not in found:
+            raise UsageError(f"{stage}: no notebook of {experiment}{nearest(stage, found)}; it has {', '.join(found)}")
+    return [stage for stage in found if not only or stage in only]
 
 
 def settings(experiment: str, stage: str) -> dict[str, Setting]:
@@ -101,13 +95,12 @@ def checked(
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
     made = {}
     for stage, parameters in classes.items():
-        set_by = settings(experiment, stage)
-        own = parameters.located({name: one.value for name, one in set_by.items()}, project.FOLDER) | {"out": str(out)}
+        own = parameters.located(values(experiment, stage), project.FOLDER) | {"out": str(out)}
         try:
             made[stage] = parameters.of(parameters.layered(own, given[stage]))
         except ParameterError as error:
-            own_file = experiments.lineage(experiment)[-1].origin
-            problems += [f"{stage}: {each}{_origin(each, set_by, given[stage], own_file)}" for each in error.problems]
+            for one in error.problems:  # what -p gives has no file
+                problems.append(f"{stage}: {one}{'' if given[stage] else _origin(one, experiment, stage)}")
         except OSError as error:  # a file that a parameter names
             problems.append(f"{stage}: {error}")
     if problems:
@@ -115,24 +108,21 @@ def checked(
     return made
 
 
-def _origin(problem: str, set_by: Mapping[str, Setting], given: Mapping[str, Any], own_file: str) -> str:
-    """The file that sets the value which a sentence is about, as its end; nothing if -p gave a value of the stage."""
-    name = problem.partition(":")[0].partition(".")[0]
-    return "" if given else f" ({set_by.get(name, Setting(None)).origin or own_file})"
+def _origin(problem: str, experiment: str, stage: str) -> str:
+    """The file that sets the value which a sentence is about, as its end."""
+    setting = settings(experiment, stage).get(problem.partition(":")[0].partition(".")[0], Setting(None))
+    return f" ({setting.origin or experiments.lineage(experiment)[-1].origin})"
 
 
 class _Dumper(yaml.SafeDumper):
     """Writes all text in quotes, so that '1e-3' stays text for every reader."""
 
 
-_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(f"{plain_yaml.TAG}str", text, style="'"))
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'"))
 
 
 def to_yaml(values: Mapping[str, Any]) -> str:
     """Parameters as a flat YAML file, which papermill's own `-f` takes."""
-
-    def written(value: Any) -> str:
-        text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
-        return text.removesuffix("...\n").rstrip()
-
-    return "".join(f"{name}: {written(value)}\n" for name, value in values.items())
+    style: dict[str, Any] = {"default_flow_style": True, "allow_unicode": True, "width": 10**6}
+    texts = {name: yaml.dump(value, Dumper=_Dumper, **style) for name, value in values.items()}
+    return "".join(f"{name}: {text.rstrip().removesuffix('...').rstrip()}\n" for name, text in texts.items())

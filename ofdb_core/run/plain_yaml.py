@@ -17,11 +17,8 @@ LARGEST = 2**16  # characters: PyYAML reads some 100,000 a second
 WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 WORDS = {"null": None, "true": True, "false": False}
-SPELLINGS = {same: word for word in WORDS for same in (word, word.capitalize(), word.upper())} | {
-    "~": "null",
-    "": "null",
-}
-TAG = "tag:yaml.org,2002:"
+SPELLINGS = {same: value for word, value in WORDS.items() for same in (word, word.capitalize(), word.upper())}
+SPELLINGS |= {"~": None, "": None}
 
 
 def _number(text: str) -> int | float | None:
@@ -33,7 +30,7 @@ def _number(text: str) -> int | float | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, whose composer refuses aliases and tags, and with `single` to construct single values."""
+    """PyYAML's loader, whose composer refuses aliases, tags and too much depth."""
 
     depth = 0
 
@@ -50,36 +47,27 @@ class _Loader(yaml.SafeLoader):
         self.depth -= 1
         return node
 
-    def single(self, node: yaml.ScalarNode) -> Any:
-        text = node.value
-        if node.style is not None:  # in quotes, or a block of text
-            return text
-        if text in SPELLINGS:
-            return WORDS[SPELLINGS[text]]
-        number = _number(text)
-        return text if number is None else number
 
-    def mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
+def _value(node: Any) -> Any:
+    """What a node of YAML stands for."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(entry) for entry in node.value]
+    if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            if name is None or not isinstance(self.single(key), str):
+            if name is None or not isinstance(_value(key), str):
                 raise yaml.YAMLError(f"{name or 'a list or mapping'}: is no name; quotes make it one")
             if name in found:
                 raise yaml.YAMLError(f"{name}: is there twice")
-            found[name] = self.construct_object(value, deep=True)
+            found[name] = _value(value)
         return found
-
-    def sequence(self, node: yaml.SequenceNode) -> list[Any]:
-        return [self.construct_object(entry, deep=True) for entry in node.value]
-
-
-_Loader.yaml_implicit_resolvers = {}  # every single value is text until `single` reads it
-_Loader.yaml_constructors = {
-    f"{TAG}str": _Loader.single,
-    f"{TAG}map": _Loader.mapping,
-    f"{TAG}seq": _Loader.sequence,
-}
+    if node.style is not None:  # in quotes, or a block of text
+        return node.value
+    if node.value in SPELLINGS:
+        return SPELLINGS[node.value]
+    number = _number(node.value)
+    return node.value if number is None else number
 
 
 def parse(text: str | bytes) -> Any:
@@ -87,14 +75,14 @@ def parse(text: str | bytes) -> Any:
     if len(text) > LARGEST:
         raise ValueError(f"{len(text):,} characters; at most {LARGEST:,} are allowed")
     try:
-        return yaml.load(text, _Loader)
+        node = yaml.compose(text, _Loader)
+        return None if node is None else _value(node)
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
         place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
         problem = " ".join(part for part in (error.problem, error.context) if part)
-        raise ValueError(
-            f"{place}{problem}; a text with ': ' or ' #' in it, or a sign before it, needs quotes"
-        ) from error
+        hint = "a text with ': ' or ' #' in it, or a sign before it, needs quotes"
+        raise ValueError(f"{place}{problem}; {hint}") from error
     except yaml.YAMLError as error:
         raise ValueError(str(error).splitlines()[0]) from error
 

@@ -27,8 +27,8 @@ def schema() -> dict[str, Any]:
     return {"$schema": DRAFT, "$ref": "#/definitions/experiment", "definitions": {**definitions, **every}}
 
 
-def _object(properties: dict[str, Schema], **more: Any) -> Schema:
-    return {**more, "type": ["object", "null"], "properties": properties, "additionalProperties": False}
+def _object(properties: dict[str, Schema]) -> Schema:
+    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
 def _of_stage(parameters: type[NotebookParameters]) -> Schema:

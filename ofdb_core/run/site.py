@@ -12,7 +12,6 @@ import tempfile
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ofdb_core.base import files, project, record
 from ofdb_core.families import registry
@@ -30,11 +29,9 @@ GROUP = re.compile(r"^\| \*\*(\w+)\*\* \| (.+) \|$", re.MULTILINE)  # of pages, 
 LINK = re.compile(r"\[([^]]+)\]\(([\w./-]+)\.md\)")
 PICTURE = ("image/svg+xml", "image/png", "image/jpeg")  # what a page keeps of an output, beside its text
 WIDGET = "application/vnd.jupyter.widget-view+json"
-STATE = "application/vnd.jupyter.widget-state+json"
 HOME = '<p><a href="index.html">OFDB Lab</a></p>'
 RUN = '<a href="report.html">The report</a> says what came of it. Here are the notebooks, as they ran.'
 PACKAGE = "`ofdb_core` has nine wings, each of which imports only those below it; here from the top to the bottom."
-SYSTEMS = 1000  # of the live explorer
 MADE = {"Use": ("run", "gallery", "live"), "Reference": ("reference",)}  # group -> pages that only the site has
 
 
@@ -86,34 +83,28 @@ def replace(site: Path, built: Path, before: list[str]) -> None:
 
 def _lay_out(root: Path, run: Path, entries: dict[str, record.Entry], categories: int) -> None:
     """Fill a folder with the input of Sphinx: the project's pages at their paths, and the generated ones."""
+    root.mkdir()
     for name in PAGES:
         source = project.SOURCE / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, _ready(root / name))
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
     for page in root.glob("docs/*.md"):
         page.write_text(page.read_text(encoding="utf-8").replace("../README.md", "../index.md"), encoding="utf-8")
     ran = [stage for stage in entries if (run / f"{stage}.ipynb").is_file()]
     for stage in ran:
-        _write_notebook(run / f"{stage}.ipynb", _ready(root / "notebooks" / f"{stage}.ipynb"))
+        _write_notebook(run / f"{stage}.ipynb", root / "notebooks" / f"{stage}.ipynb")
     wings = _wings()
     for wing in wings:
         files.write_whole(root / "reference" / f"{wing}.md", _reference(wing))
     title = entries.get("6_report", {"parameters": {}})["parameters"].get("title", run.name)
     whole = report.page(run, title, entries, explorer=True).replace(pages.TOP, pages.TOP + HOME, 1)
     files.write_whole(root / "docs" / "extra" / "report.html", whole)
-    for name, heading, body in (
-        ("gallery", "All families", _gallery(categories)),
-        ("live", "Live explorer", _explorer(run)),
-    ):
+    parts = ("gallery", "All families", _gallery(categories)), ("live", "Live explorer", _explorer(run))
+    for name, heading, body in parts:
         files.write_whole(root / f"{name}.md", f"---\nhide-toc: true\n---\n# {heading}\n")
         files.write_whole(root / "docs" / "embedded" / f"{name}.html", body)
     files.write_whole(root / "run.md", _page(title, RUN, "notebooks", ran))
     files.write_whole(root / "reference.md", _page("The package", PACKAGE, "reference", wings))
     files.write_whole(root / "index.md", _index())
-
-
-def _ready(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _page(title: str, words: str, folder: str, names: Iterable[str]) -> str:
@@ -159,44 +150,22 @@ def _write_notebook(path: Path, target: Path) -> None:
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
-    state = notebook.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
-    for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            if "data" in output:
-                output["data"] = _shown(output["data"], state)
+    notebook.metadata.pop("widgets", None)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
+    for data in (output["data"] for output in outputs):
+        words = "a widget, live in JupyterLab" if WIDGET in data else data.get("text/plain", "")
+        for kind in data.keys() - {*PICTURE}:
+            del data[kind]
+        data["text/plain"] = words
     nowhere = str(path.parent.resolve())
     files.write_whole(target, nbformat.writes(notebook).replace(nowhere, path.parent.resolve().name))
-
-
-def _shown(data: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    """The picture and the text of an output; of a widget, its first picture."""
-    shown = {kind: value for kind, value in data.items() if kind in PICTURE}
-    if WIDGET in data and not shown and (picture := _picture(state, data[WIDGET]["model_id"])):
-        shown = {"image/png": picture}
-    return {**shown, "text/plain": "a widget, live in JupyterLab" if WIDGET in data else data.get("text/plain", "")}
-
-
-def _picture(state: dict[str, Any], model: str) -> str:
-    """The first picture in a widget, a PNG as base64; empty if it has none."""
-    waiting, seen = [model], set[str]()
-    while waiting:
-        name = waiting.pop(0)
-        if name in seen or name not in state:
-            continue
-        seen.add(name)
-        for buffer in state[name].get("buffers", ()):
-            if state[name].get("model_name") == "ImageModel" and buffer.get("encoding") == "base64":
-                return str(buffer["data"])
-        waiting += [child.removeprefix("IPY_MODEL_") for child in state[name]["state"].get("children", ())]
-    return ""
 
 
 def _gallery(categories: int) -> str:
     """The gallery of all families, by their experiments' own parameters."""
     sets = []
-    print(
-        f"for the gallery, {categories} categories each of {', '.join(FAMILIES)} are made below {DATA} once", flush=True
-    )
+    names = ", ".join(FAMILIES)
+    print(f"for the gallery, {categories} categories each of {names} are made below {DATA} once", flush=True)
     for name in FAMILIES:
         out, given = DATA / name, [("categories", str(categories))]
         chosen = [stage for stage in parameter_files.notebooks(name) if stages.stages()[stage].write]
@@ -209,5 +178,4 @@ def _gallery(categories: int) -> str:
 
 def _explorer(run: Path) -> str:
     """The explorer of the run's systems, or of the published ones if it has none in the plane."""
-    systems = gallery.systems(run, SYSTEMS) or gallery.systems(DATA / FAMILIES[0], SYSTEMS)
-    return report.explorer_of(systems)
+    return report.explorer_of(gallery.systems(run) or gallery.systems(DATA / FAMILIES[0]))

@@ -15,9 +15,7 @@ def check(root: str | Path) -> int:
         verdicts[results.root] = results.verify() or f"{len(results.manifest()['files'])} files, all as written"
     for path in sorted(root.rglob(record.FILE)):
         entries = record.read(path.parent).values()
-        bad = [
-            f"{name}: missing or altered" for entry in entries for name in record.altered_figures(path.parent, entry)
-        ]
+        bad = [f"{name}: missing or altered" for one in entries for name in record.altered_figures(path.parent, one)]
         verdicts[path] = bad or f"{sum(len(entry['figures']) for entry in entries)} figures, all as drawn"
     if not verdicts:
         raise UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,6 +30,7 @@ from ofdb_core.show import pages
 PAGE = "gallery.html"
 ALIKE = 0.9  # the default for the least correlation of near-duplicates
 ACROSS = 16  # tiles of a sheet, in both directions
+EXPLORED = 1000  # systems in the explorer
 QUALITY = 60  # of the sheets, lossy WebP
 OF_IMAGE: dict[str, tuple[Callable[[np.ndarray], float], str]] = {
     "filling rate": (measures.filling, "share of the pixels that are lit, 0 to 1"),
@@ -52,30 +53,7 @@ LIKENESS = (
 Tiles = tuple[list[np.ndarray], np.ndarray, list[float]]  # of a category; its thumbnail; its values of OF_IMAGE
 
 
-class Packed(TypedDict):
-    """Systems to the last bit: their dimension, how many maps each has, and all rows of their tables as base64."""
-
-    d: int
-    maps: list[int]
-    rows: str
-
-
-class Collection(TypedDict):
-    """What the gallery shows of a family; js/collection.js explains each part."""
-
-    name: str
-    title: str
-    names: list[str]
-    across: int
-    pictures: int
-    sheets: list[str]
-    properties: dict[str, list[float]]
-    meanings: dict[str, str]
-    nearest: list[int]
-    alike: float
-    systems: Packed | None
-    drawn: dict[str, Any] | None
-    files: list[list[str]] | None
+Collection = dict[str, Any]  # what the gallery shows of a family: `CollectionData` in js/collection.js
 
 
 def collection(
@@ -149,42 +127,40 @@ def _sheets(tiles: list[np.ndarray]) -> list[str]:
     """Tiles, each (side, side) or (side, side, 3) uint8, as sheets, each the address of a WebP image."""
     side, each, sheets = len(tiles[0]), ACROSS * ACROSS, []
     for part in (tiles[start : start + each] for start in range(0, len(tiles), each)):
-        colour = any(tile.ndim == 3 for tile in part)
-        sheet = np.zeros((math.ceil(len(part) / ACROSS) * side, ACROSS * side, 3 if colour else 1), np.uint8)
+        mode = "RGB" if any(tile.ndim == 3 for tile in part) else "L"
+        sheet = Image.new(mode, (ACROSS * side, math.ceil(len(part) / ACROSS) * side))
         for i, tile in enumerate(part):
-            y, x = i // ACROSS * side, i % ACROSS * side
-            sheet[y : y + side, x : x + side] = tile.reshape(side, side, -1)
+            sheet.paste(Image.fromarray(tile), (i % ACROSS * side, i // ACROSS * side))
         data = io.BytesIO()
-        Image.fromarray(sheet if colour else sheet[..., 0]).save(data, "WEBP", quality=QUALITY, method=4)
+        sheet.save(data, "WEBP", quality=QUALITY, method=4)
         sheets.append(pages.as_data(data.getvalue(), "image/webp"))
     return sheets
 
 
-def _stored(out: Path, sources: Iterable[Source]) -> Iterator[Path]:
-    """The folders of systems in an experiment's folder that are complete."""
-    return (out / each.folder for each in sources if each.codes and Folder(out / each.folder).is_complete())
+def _stored(out: Path, sources: Iterable[Source]) -> Iterator[list[tuple[int, IFS]]]:
+    """The systems, by number, of each folder of them in an experiment's folder that is complete."""
+    roots = (out / each.folder for each in sources if each.codes)
+    return (ifs.load_folder(root) for root in roots if Folder(root).is_complete())
 
 
 def _systems(out: Path, family: Family, classes: list[str]) -> list[IFS]:
     """The systems of the categories; none unless the experiment's folder has all of them."""
-    for root in _stored(out, family.sources):
-        known = dict(ifs.load_folder(root))
-        numbers = [int(name) for name in classes if name.isdecimal()]
-        complete = len(numbers) == len(classes) and known.keys() >= set(numbers)
-        return [known[number] for number in numbers] if complete else []
+    known = dict(next(_stored(out, family.sources), ()))
+    numbers = [int(name) for name in classes if name.isdecimal()]
+    complete = len(numbers) == len(classes) and known.keys() >= set(numbers)
+    return [known[number] for number in numbers] if complete else []
+
+
+def systems(out: Path) -> list[list[list[float]]]:
+    """The tables of the 2D systems of an experiment's folder, as the explorer takes them, at most `EXPLORED`."""
+    for found in _stored(out, registry.sources().values()):
+        if found[0][1].d == 2:
+            return [ifs.table(system).tolist() for _, system in found[:EXPLORED]]
     return []
 
 
-def systems(out: Path, most: int) -> list[list[list[float]]]:
-    """The tables of the 2D systems of an experiment's folder, as the explorer takes them, at most `most`."""
-    for root in _stored(out, registry.sources().values()):
-        found = [system for _, system in ifs.load_folder(root)[:most]]
-        if found[0].d == 2:
-            return [ifs.table(system).tolist() for system in found]
-    return []
-
-
-def _packed(systems: list[IFS]) -> Packed | None:
+def _packed(systems: list[IFS]) -> dict[str, Any] | None:
+    """Systems to the last bit: their dimension, how many maps each has, and all rows of their tables as base64."""
     if not systems:
         return None
     rows = np.concatenate([ifs.table(system) for system in systems]).astype("<f8")
@@ -195,9 +171,7 @@ def _packed(systems: list[IFS]) -> Packed | None:
 def _drawn(parameters: NotebookParameters | None) -> dict[str, Any] | None:
     """The explorer's settings for the images; None if they are unknown or it cannot draw so."""
     drawing: dict[str, Any] = getattr(parameters, "drawing", dict)()
-    explorable = isinstance(
-        drawing.get("weight"), int | float
-    )  # the explorer has one weight, not one for each coefficient
+    explorable = isinstance(drawing.get("weight"), int | float)  # not one for each coefficient
     return {**drawing, "seed": parameters.seed} if explorable and isinstance(parameters, StageParameters) else None
 
 

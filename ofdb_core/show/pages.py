@@ -16,13 +16,14 @@ WHOLE = Template(
     """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><link rel="icon" href="data:,"><style>
-$style</style></head><body>$top$body</div>$script</body></html>
+$style</style></head><body>$top$body</div></body></html>
 """
 )
 SCRIPT = Template(
     """<script type="importmap">$map</script>
 <script type="application/json" id="data">$data</script>
 <script type="module">
+const data = JSON.parse(document.getElementById("data").textContent);
 $code
 </script>
 """
@@ -55,17 +56,15 @@ def module(name: str) -> str:
     return "".join(texts.values())
 
 
-def page(title: str, body: Text, *, style: str = "", script: Text = "") -> Text:
-    """A whole page. title: plain words; style: CSS that is added to page.css."""
-    return WHOLE.substitute(title=escape(title), style=own("page.css") + style, top=TOP, body=body, script=script)
+def page(title: str, body: Text) -> Text:
+    """A whole page. title: plain words."""
+    return WHOLE.substitute(title=escape(title), style=own("page.css"), top=TOP, body=body)
 
 
 def script(modules: Iterable[str], code: str, data: Any) -> Text:
     """Code that runs in a page and can use `data`; modules: files of js/, which it imports by their stems."""
     urls = {Path(name).stem: as_data(module(name).encode(), "text/javascript;charset=utf-8") for name in modules}
-    read = 'const data = JSON.parse(document.getElementById("data").textContent);'
-    imports, _, rest = code.partition("\n\n")
-    return SCRIPT.substitute(map=as_json({"imports": urls}), data=as_json(data), code=f"{imports}\n{read}\n{rest}")
+    return SCRIPT.substitute(map=as_json({"imports": urls}), data=as_json(data), code=code)
 
 
 def as_data(data: bytes, kind: str) -> str:

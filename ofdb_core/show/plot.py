@@ -17,6 +17,8 @@ from ofdb_core.formulas.ifs import IFS
 
 Rows = Sequence[Mapping[str, Any]]  # of a table
 Runs = Mapping[str, Rows]  # by name
+Pictures = Sequence[np.ndarray] | np.ndarray
+Numbers = Sequence[float] | np.ndarray
 Size = tuple[float, float]  # width and height of one of the axes, in inches
 
 Given = ParamSpec("Given")
@@ -62,12 +64,7 @@ def _charts(columns: int, size: Size, title: str) -> tuple[Figure, np.ndarray]:
 
 @_as_written
 def sheet(
-    images: Sequence[np.ndarray] | np.ndarray,
-    *,
-    titles: Sequence[str] = (),
-    columns: int = 8,
-    size: float = 1.3,
-    title: str | None = None,
+    images: Pictures, *, titles: Sequence[str] = (), columns: int = 8, size: float = 1.3, title: str | None = None
 ) -> Figure:
     """A contact sheet of images, each (H, W) or (H, W, 3) uint8, in rows of equal length, at most `columns`."""
     rows = -(-len(images) // columns)
@@ -90,13 +87,12 @@ def mosaic(samples: Samples) -> Figure:
     tile = int(np.clip(MOSAIC // columns, *TILE))
     columns = min(columns, MOSAIC // tile)
     chosen = chosen[: columns * columns]
-    sheet = np.zeros((-(-len(chosen) // columns) * tile, columns * tile, 3), np.uint8)
+    sheet = Image.new("RGB", (columns * tile, -(-len(chosen) // columns) * tile))
     for place, i in enumerate(chosen.tolist()):
-        y, x = (tile * part for part in divmod(place, columns))
-        picture = Image.fromarray(samples.pixels(i)).convert("RGB").resize((tile, tile), Image.Resampling.BOX)
-        sheet[y : y + tile, x : x + tile] = np.asarray(picture)
+        picture = Image.fromarray(samples.pixels(i)).resize((tile, tile), Image.Resampling.BOX)
+        sheet.paste(picture, (place % columns * tile, place // columns * tile))
     first, last = (samples.classes[samples.labels[i]] for i in (chosen[0], chosen[-1]))
-    width, height, above = sheet.shape[1] / 100, sheet.shape[0] / 100, 0.4
+    width, height, above = sheet.width / 100, sheet.height / 100, 0.4
     figure = Figure(figsize=(width, height + above))
     axis = figure.add_axes((0, 0, 1, height / (height + above)))
     axis.set_axis_off()
@@ -124,14 +120,7 @@ def maps(system: IFS) -> Figure:
 
 @_as_written
 def histogram(
-    values: Sequence[float] | np.ndarray,
-    *,
-    threshold: float,
-    names: tuple[str, str] | list[str],
-    xlabel: str,
-    ylabel: str,
-    title: str,
-    log: bool = True,
+    values: Numbers, *, threshold: float, names: Sequence[str], xlabel: str, ylabel: str, title: str, log: bool = True
 ) -> Figure:
     """The distribution of a score; the threshold is an edge of the bins; names: of the parts below and from it."""
     figure, (axis,) = _charts(1, (7, 3), title)
@@ -153,15 +142,7 @@ def histogram(
 
 
 @_as_written
-def line(
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    xlabel: str,
-    ylabel: str,
-    title: str,
-    slope: Sequence[float] | np.ndarray | None = None,
-) -> Figure:
+def line(x: np.ndarray, y: np.ndarray, *, xlabel: str, ylabel: str, title: str, slope: Numbers | None = None) -> Figure:
     """Points and, if `slope` is there, a straight line (slope, intercept) through them."""
     figure, (axis,) = _charts(1, (5, 3.2), title)
     axis.plot(x, y, "o", color=ACCENT)

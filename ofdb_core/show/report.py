@@ -7,14 +7,13 @@ from pathlib import Path
 
 from ofdb_core.base import files, provenance, record, units
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.base.record import Check, Entry, Figure, Run
+from ofdb_core.base.record import Entry, Figure, Run
 from ofdb_core.families import registry
 from ofdb_core.show import gallery, pages, plot
 
 OUTCOME = "5_finetune_comparison"  # the figure that shows the outcome
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
 AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # the first of these that ran supplies the outcome's numbers
-MOST_SYSTEMS = 1000  # in the explorer
 EXPLORE = (
     '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
 )
@@ -59,8 +58,8 @@ def _wide(data: bytes) -> bool:
 
 def _section(out: Path, notebook: str, entry: Entry, above: list[Figure]) -> str:
     """One notebook, without the figures that are shown above."""
-    checks = "".join(f'<li class="{_holds(check)}">{pages.escape(check["sentence"])}</li>' for check in entry["checks"])
-    stage = pages.escape(notebook)
+    items = [("good" if check["holds"] else "bad", pages.escape(check["sentence"])) for check in entry["checks"]]
+    checks, stage = "".join(f'<li class="{kind}">{words}</li>' for kind, words in items), pages.escape(notebook)
     return "\n".join(
         [
             f'<section id="{stage}"><h2>{pages.escape(heading(notebook))} <small>{stage}</small></h2>',
@@ -73,10 +72,6 @@ def _section(out: Path, notebook: str, entry: Entry, above: list[Figure]) -> str
             "</details></section>",
         ]
     )
-
-
-def _holds(check: Check) -> str:
-    return "good" if check["holds"] else "bad"
 
 
 class Report(NotebookParameters):
@@ -105,22 +100,14 @@ def leading(names: Iterable[str]) -> list[str]:
     return [name for name in (OUTCOME, *covers) if name in names]
 
 
-def _seconds(entry: Entry) -> float:
-    seconds = entry.get("seconds")
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
-
-
-def _took(entry: Entry) -> str:
-    return units.duration(_seconds(entry)) if _seconds(entry) else "(this page)"  # written before its end
-
-
 def _ran(entries: dict[str, Entry]) -> str:
     """What ran, how long, and on what."""
-    longest = max(map(_seconds, entries.values())) or 1.0
+    spent = {stage: entry.get("seconds", 0.0) for stage, entry in entries.items()}
+    took = {stage: units.duration(seconds) if seconds else "(this page)" for stage, seconds in spent.items()}
     rows = "".join(
         f'<tr><th><a href="#{pages.escape(stage)}">{pages.escape(stage)}</a></th>'
-        f'<td class="tight">{_took(entry)}</td><td class="spare" style="width: 30%"><span class="bar" '
-        f'style="width: {100 * _seconds(entry) / longest:.1f}%"></span></td>'
+        f'<td class="tight">{took[stage]}</td><td class="spare" style="width: 30%"><span class="bar" '
+        f'style="width: {100 * spent[stage] / (max(spent.values()) or 1):.1f}%"></span></td>'
         f"<td>{sum(check['holds'] for check in entry['checks'])} of {len(entry['checks'])}</td></tr>"
         for stage, entry in entries.items()
     )
@@ -145,9 +132,9 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
     results: dict[str, object] = next((entries[stage]["results"] for stage in AS_RESULT if stage in entries), {})
     last = list(entries.values())[-1]
     checks = [check["holds"] for entry in entries.values() for check in entry["checks"]]
-    took = units.duration(sum(map(_seconds, entries.values())))
+    took = units.duration(sum(entry.get("seconds", 0.0) for entry in entries.values()))
     about = f"{last['started'][:10]} · {len(entries)} notebooks in {took} · {sum(checks)} of {len(checks)} checks hold"
-    systems = gallery.systems(out, MOST_SYSTEMS) if explorer else []
+    systems = gallery.systems(out) if explorer else []
     explored = {"explore": "Its categories, to explore"} if systems else {}
     sections = {stage: heading(stage) for stage in entries}
     links = {"outcome": "What came of it", **explored, "ran": "What ran", **sections}

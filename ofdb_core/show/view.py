@@ -18,12 +18,7 @@ SIDE = 800  # pixels of a saved view
 
 
 def save(
-    points: np.ndarray,
-    path: str | Path,
-    *,
-    turns: Sequence[float] = (0.0, 0.0, 0.0),
-    size: int = SIDE,
-    point_size: int = 1,
+    points: np.ndarray, path: str | Path, *, turns: Sequence[float] = (0, 0, 0), size: int = SIDE, point_size: int = 1
 ) -> Path:
     """Write a camera's view of a model (n, 3) as a PNG of size x size pixels; return its path.
 
@@ -31,7 +26,6 @@ def save(
     """
     rotation = camera.rotation(np.radians(np.asarray(turns, float)))
     image = camera.render(cloud(points), rotation, size=size, point_size=point_size)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     files.write_whole(path, png.encode(image, camera.PALETTE))
     return Path(path)
 

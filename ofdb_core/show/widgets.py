@@ -3,6 +3,7 @@
 Those that work in the browser alone are in `explorer` and `turntable`.
 """
 
+import base64
 import html
 import importlib.util
 import json
@@ -23,7 +24,15 @@ HIDDEN = ("out", "categories", "workers")  # parameters that no picture depends 
 WIDE = widgets.Layout(width="330px")
 
 
-def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
+class Browser(widgets.HBox):
+    """Controls beside a picture, which alone shows if the notebook is read without a kernel."""
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        picture = base64.b64encode(self.children[1].value).decode()
+        return {**super()._repr_mimebundle_(**options), "image/png": picture}
+
+
+def browse(families: dict[str, Family], *, size: int = 400) -> Browser:
     """Controls for a family, a category and its parameters, beside the picture, which is drawn again at each change.
 
     The controls are those of the family's parameters; they start at the values of the published set.
@@ -45,11 +54,10 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
 
     def choose(_: Any = None) -> None:
         parameters, example = choice.value.stages[-1].parameters, choice.value.example()
-        comments = parameters.comments()
         controls.clear()
         for name, kind in parameters.kinds().items():
             if name not in HIDDEN:
-                controls[name] = _control(name, kind, getattr(example, name), comments.get(name, ""))
+                controls[name] = _control(name, kind, getattr(example, name), parameters.comments()[name])
                 controls[name].observe(draw, "value")
         panel.children = tuple(controls.values())
         draw()
@@ -57,7 +65,7 @@ def browse(families: dict[str, Family], *, size: int = 400) -> widgets.HBox:
     choice.observe(choose, "value")
     number.observe(draw, "value")
     choose()
-    return widgets.HBox([widgets.VBox([choice, number, panel, words]), picture])
+    return Browser([widgets.VBox([choice, number, panel, words]), picture])
 
 
 def _control(name: str, kind: Any, value: Any, comment: str) -> Any:

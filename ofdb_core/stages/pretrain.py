@@ -63,13 +63,12 @@ def check(parameters: Pretrain) -> None:
     loop.check(parameters)
     if Path(parameters.data).is_dir() and (problems := parameters.problems_of_data()):
         raise ParameterError(problems)
-    networks.check_model(
-        parameters.model,
-        parameters.model_options,
-        parameters.input_size,
-        channels=parameters.channels,
-        drop_path=parameters.drop_path,
-    )
+    networks.check_model(parameters.model, **_shape(parameters), drop_path=parameters.drop_path)
+
+
+def _shape(recipe: Pretrain) -> dict[str, Any]:
+    """The shape of the network to train."""
+    return {"options": recipe.model_options, "input_size": recipe.input_size, "channels": recipe.channels}
 
 
 def start(parameters: Pretrain) -> Start:
@@ -106,28 +105,19 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
 def _train(samples: Samples, recipe: Pretrain, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
     store = processes.open_store(states, head, recipe)
-    shape: dict[str, Any] = {
-        "options": recipe.model_options,
-        "input_size": recipe.input_size,
-        "channels": recipe.channels,
-    }
-    model = networks.build(recipe.model, len(samples.classes), **shape, drop_path=recipe.drop_path, seed=recipe.seed)
+    how = {**_shape(recipe), "drop_path": recipe.drop_path, "seed": recipe.seed}
+    model = networks.build(recipe.model, len(samples.classes), **how)
     source = Batches(samples, recipe, seed=recipe.seed, **processes.share())
-    facts = {"model": recipe.model, **shape, **weights.seen(recipe), "classes": samples.classes}
+    facts = {"model": recipe.model, **_shape(recipe), **weights.seen(recipe), "classes": samples.classes}
     watch = Milestones(Path(recipe.out) / "milestones", recipe.milestones, facts)
     log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store, watch=watch)
     predicted = evaluation.predict(model, samples, recipe)
     pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
-    results = {
-        "accuracy on its own categories": evaluation.accuracy(predicted, samples.labels),
-        "last loss": log[-1]["loss"],
-    }
+    accuracy = evaluation.accuracy(predicted, samples.labels)
+    results = {"accuracy on its own categories": accuracy, "last loss": log[-1]["loss"]}
     cost = {**processes.hardware(), **progress.speed(log)}
-    about: dict[str, Any] = {
-        "recipe": recipe.makes(),
-        "data": {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]},
-        "license": head["license"],
-    }
+    data = {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]}
+    about: dict[str, Any] = {"recipe": recipe.makes(), "data": data, "license": head["license"]}
     files: processes.Contents = {
         "model.safetensors": weights.to_bytes(model, facts),
         "config.json": timm_config.text(model, facts),

@@ -142,7 +142,7 @@ def test_every_experiment_says_what_it_is(name):
         ("extend: quickstart", r"a: extend: 'quickstart': neither a stage .*did you mean extends\?"),
         ("extends: [quickstart]", r"extends: \['quickstart'\] is not allowed; allowed is text"),
         ("about: 3", "about: 3 is not allowed; allowed is text"),
-        ("stages: 4_pretrain", "stages: '4_pretrain' is not allowed; allowed is a list of stages"),
+        ("stages: 4_pretrain", r"stages: '4_pretrain' is not allowed; allowed is a list \(each text\)"),
         ("extends: quickstart\nstages: [4_pretrian]", r"a\.yaml: stages: 4_pretrian is none of 0_explore_ifs, "),
         ("extends: quickstart\n4_pretrian: {}", r"a\.yaml: 4_pretrian: no stage \(did you mean 4_pretrain\?\)"),
         ("extends: quickstart\nvariants: [b]", "variants: .* is not|variants: .*neither"),

@@ -15,7 +15,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import parameters, provenance, record, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
-from ofdb_core.run import launch
+from ofdb_core.run import launch, notebook
 from tests.helpers import tiny
 from tests.helpers.processes import started, until
 
@@ -147,7 +147,7 @@ def test_a_process_that_fails_ends_the_run_with_its_own_error(data, tmp_path, ca
     script.write_text(
         script.read_text() + "\nif int(__import__('os').environ['RANK']):\n    raise RuntimeError('mine')\n"
     )
-    with pytest.raises(launch.LaunchError, match=r"a process of .*4_pretrain.py failed"):
+    with pytest.raises(notebook.NotebookError, match=r"a process of .*4_pretrain.py failed"):
         launch.run(script, TWO)
     error = capfd.readouterr().err
     assert "process 1 of 2 failed" in error
@@ -163,7 +163,7 @@ def test_a_process_that_fails_ends_the_run_with_its_own_error(data, tmp_path, ca
 )
 def test_options_that_only_accelerate_understands_it_refuses_in_its_own_words(data, tmp_path, capfd, options, message):
     launch.check(options)
-    with pytest.raises(launch.LaunchError, match=r"4_pretrain.py failed \(status 1\); its own error is above"):
+    with pytest.raises(notebook.NotebookError, match=r"4_pretrain.py failed \(status 1\); its own error is above"):
         launch.run(script_of(data, tmp_path), options)
     error = capfd.readouterr().err
     assert message in error

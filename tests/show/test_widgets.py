@@ -1,3 +1,4 @@
+import base64
 import io
 
 import ipywidgets
@@ -46,6 +47,14 @@ def test_every_family_can_be_looked_through_by_its_parameters():
         (size,) = (one for one in box.children[0].children[2].children if one.description == "image_size")
         size.value = 48
         assert shown(picture).shape[:2] == (48, 48)
+
+
+def test_a_notebook_without_a_kernel_shows_the_picture():
+    box = widgets.browse({"2d": registry.families()["2d"]}, size=64)
+    (picture,) = all_of(box, ipywidgets.Image)
+    bundle = box._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]) == picture.value
+    assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
 def test_a_parameter_that_cannot_be_is_refused_in_words_and_the_picture_stays():

@@ -1,7 +1,7 @@
 // A collection of categories: their pictures (tiles of sprite sheets) and their systems.
 
 /**
- * What the gallery shows of a family, as gallery.py's `Collection` has it. A property has a value for each category.
+ * What the gallery shows of a family, as `collection` in gallery.py makes it. A property has a value for each category.
  * @typedef {object} CollectionData
  * @property {string} title
  * @property {string[]} names of the categories
