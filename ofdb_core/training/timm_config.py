@@ -21,7 +21,6 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     timm's own `save_config_for_hf` would add the licence and tag of the weights that timm publishes for the network.
     """
     size, channels, classes = (facts[key] for key in ("input_size", "channels", "classes"))
-    shape: dict[str, Any] = {"options": facts["options"], "input_size": size, "channels": channels}
     known: Any = network.pretrained_cfg
     seen = {
         "input_size": [channels, size, size],
@@ -34,7 +33,8 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
         "pool_size": None,
         **{name: known.get(name) for name in ("first_conv", "classifier")},
     }
-    arguments = networks.arguments(facts["model"], len(classes), **shape)
+    shape = networks.Shape(facts["model"], facts["options"], size, channels)
+    arguments = networks.arguments(shape, len(classes))
     del arguments["num_classes"]  # it is on a line above, and transformers would pass it twice
     whole = {
         "architecture": facts["model"].partition(".")[0],
@@ -47,14 +47,14 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     return json.dumps(whole, indent=2) + "\n"
 
 
-def facts(file: Path) -> dict[str, Any] | None:
-    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`; None without such a file.
+def facts(file: Path) -> dict[str, Any]:
+    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`; none without such a file.
 
     A ValueError if its format is not timm's.
     """
     path = file.with_name(CONFIG)
     if not path.is_file():
-        return None
+        return {}
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
         seen, arguments = said["pretrained_cfg"], dict(said.get("model_args") or {})
