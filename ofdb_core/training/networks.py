@@ -1,6 +1,7 @@
 """The networks: any timm model, with weights drawn from a seed, and checked before there is work to lose."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,19 @@ def config(name: str) -> PretrainedCfg:
     except RuntimeError as error:  # the tag, after the point, is unknown
         known = timm.list_pretrained(f"{name.split('.')[0]}.*")
         raise ValueError(f"model: {name!r} is not a timm model; with weights there are {', '.join(known)}") from error
+
+
+def facts(name: str, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Shape and view of a network, by the names of `weights.FACTS`; known: timm's configuration in a file, or None."""
+    known = vars(config(name)) if known is None else known
+    channels, size, _ = known["input_size"]
+    wanted = known.get("interpolation")
+    return {
+        **vars(Shape(name, {}, int(size), int(channels))),
+        **{key: [float(value) for value in known[key]] for key in ("mean", "std")},
+        "interpolation": wanted if wanted in ("bilinear", "bicubic") else "bicubic",
+        "crop_pct": float(known.get("crop_pct", 0.875)),
+    }
 
 
 def _create(shape: Shape, classes: int, drop_path: float = 0.0) -> tuple[nn.Module, dict[str, Any]]:

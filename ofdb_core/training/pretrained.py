@@ -120,7 +120,7 @@ class Checkpoint:
             said = said if model in (None, said.get("model")) else {}
             if not (name := model or said.get("model") or _guessed(path)):
                 raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
-            facts = {**weights.facts_of_timm(name), **said}
+            facts = {**networks.facts(name), **said}
         asked = {"model": model, "options": options or None, "input_size": input_size, "channels": channels}
         return cls(path, {**facts, **{name: value for name, value in asked.items() if value is not None}})
 
@@ -156,7 +156,7 @@ class Checkpoint:
         if not count:
             raise ValueError(f"classes: {self.path} has no head of a {shape.model}; fine-tune it first")
         of_head = [part for part in loadable if part.startswith(heads)]
-        if of_head and None not in (known, classes) and list(known) != list(classes):
+        if of_head and known and classes and list(known) != list(classes):
             loadable = {part: tensor for part, tensor in loadable.items() if part not in of_head}
             lines.append(f"{', '.join(of_head)}: of as many other classes in the file; drawn anew")
         for part, tensor in loadable.items():

@@ -57,19 +57,10 @@ def facts(file: Path) -> dict[str, Any]:
         return {}
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        seen, arguments = said["pretrained_cfg"], dict(said.get("model_args") or {})
-        channels, size, _ = seen["input_size"]
-        found: dict[str, Any] = {
-            "model": str(said["architecture"]),
-            "input_size": int(size),
-            "channels": int(channels),
-            **{name: [float(value) for value in seen[name]] for name in ("mean", "std")},
-            "interpolation": str(seen.get("interpolation", "bicubic")),
-            "crop_pct": float(seen.get("crop_pct", 0.875)),
-        }
+        options = {key: value for key, value in (said.get("model_args") or {}).items() if key not in networks.RESERVED}
+        found = {**networks.facts(str(said["architecture"]), said["pretrained_cfg"]), "options": options}
         if isinstance(names := said.get("label_names"), list):
             found["classes"] = [str(name) for name in names]
-        found["options"] = {key: value for key, value in arguments.items() if key not in networks.RESERVED}
         return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not of timm's kind ({error!r}); give model, or move it away") from error

@@ -54,9 +54,12 @@ def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def facts_of(path: str | Path) -> Facts | None:
-    """The facts of a file of this project, or of timm's published weights; None if a file has none."""
+    """The facts of a file of this project, or of timm's published weights; None if a file has none.
+
+    timm does not know the names of its classes, so its facts lack them.
+    """
     if is_published(path):
-        return facts_of_timm(str(path).removeprefix(PUBLISHED))
+        return networks.facts(str(path).removeprefix(PUBLISHED))
     if not _is_safetensors(path):
         return None
     with _opened(path) as file:
@@ -111,15 +114,6 @@ def _opened(path: str | Path) -> Iterator[Any]:
             yield file
     except SafetensorError as error:
         raise ValueError(f"{path}: not a whole safetensors file ({error}); make it again") from error
-
-
-def facts_of_timm(name: str) -> Facts:
-    """timm's facts of a model, without its classes, of which timm knows only the number."""
-    config = networks.config(name)
-    channels, input_size, _ = config.input_size
-    interpolation = config.interpolation if config.interpolation in ("bilinear", "bicubic") else "bicubic"
-    seen = {"mean": list(config.mean), "std": list(config.std), "interpolation": interpolation}
-    return {**vars(networks.Shape(name, {}, input_size, channels)), **seen, "crop_pct": config.crop_pct}
 
 
 def _fetched(name: str) -> Tensors:
