@@ -25,11 +25,9 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     seen = {
         "input_size": [channels, size, size],
         "fixed_input_size": bool(known.get("fixed_input_size", False)),
-        "interpolation": facts["interpolation"],
-        "crop_pct": facts["crop_pct"],
+        **{name: facts[name] for name in ("interpolation", "crop_pct")},
         "crop_mode": "center",
-        "mean": facts["mean"][:channels],
-        "std": facts["std"][:channels],
+        **{name: facts[name][:channels] for name in ("mean", "std")},
         "pool_size": None,
         **{name: known.get(name) for name in ("first_conv", "classifier")},
     }
