@@ -56,8 +56,8 @@ class Clock:
 
 
 def _network(images, how):
-    shape = {"options": how.model_options, "input_size": how.input_size, "drop_path": how.drop_path}
-    return networks.build(how.model, len(images.classes), **shape, seed=how.seed)
+    shape = networks.Shape(how.model, how.model_options, how.input_size)
+    return networks.build(shape, len(images.classes), drop_path=how.drop_path, seed=how.seed)
 
 
 def by_ofdb(root, how, clock):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,18 +74,13 @@ class Filling:
         with tqdm(total=total, desc=self.folder.root.name, unit="file") as bar:
 
             def make(name: str, maker: Callable[[], bytes]) -> None:
-                self.put(name, maker())
+                if name in self._kept:
+                    self._done[name] = self._kept[name]
+                else:
+                    self.put(name, maker())
                 bar.update()
 
-            def tasks() -> Iterator[Callable[[], None]]:
-                for name, maker in makers:
-                    if name in self._kept:
-                        self._done[name] = self._kept[name]
-                        bar.update()
-                    else:
-                        yield functools.partial(make, name, maker)
-
-            for _ in threads.results(tasks(), workers):
+            for _ in threads.results((functools.partial(make, *named) for named in makers), workers):
                 pass
 
     def put(self, name: str, data: bytes | Path) -> None:
@@ -110,17 +105,14 @@ class Filling:
             self._remove(name)
         self.close()
         self.folder.refuse(self.folder.names() - self._done.keys())
-        manifest = self._manifest()
+        root, parameters = self.folder.root.resolve(), manifests.portable(self.head["parameters"])
+        about: Any = {"name": f"{root.parent.name}/{root.name}", **manifests.dated(), **self.head}
+        manifest: Manifest = about | {"parameters": parameters, "files": dict(sorted(self._done.items()))}
         if notes is not None:
             manifest["notes"] = notes
         write_whole(self.folder.beside(MANIFEST), manifests.text(manifest), durable=True)
         self.folder.beside(PART).unlink(missing_ok=True)
         return manifest
-
-    def _manifest(self) -> Manifest:
-        root, parameters = self.folder.root.resolve(), manifests.portable(self.head["parameters"])
-        name, listed = f"{root.parent.name}/{root.name}", dict(sorted(self._done.items()))
-        return {"name": name, **manifests.dated(), **self.head, "parameters": parameters, "files": listed}  # type: ignore
 
     def close(self) -> None:
         """Close PART."""

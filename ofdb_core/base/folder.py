@@ -73,9 +73,9 @@ class Folder:
 
     def manifest(self) -> Manifest:
         """The manifest; a FileNotFoundError if the folder is missing or unfinished."""
-        if (manifest := self._manifest()) is None:
-            raise FileNotFoundError(f"{self.root}: no finished data here; run the notebook that writes it first")
-        return manifest
+        if manifest := self._manifest():
+            return manifest
+        raise FileNotFoundError(f"{self.root}: no finished data here; run the notebook that writes it first")
 
     def _manifest(self) -> Manifest | None:
         path = self.beside(MANIFEST)
@@ -155,11 +155,6 @@ class Folder:
         had = {**{name: defaults[name] for name in parameters.keys() & defaults.keys()}, **manifest["parameters"]}
         return manifest["code"] if portable(had) == portable(dict(parameters)) else None
 
-    def is_current(self, head: Header) -> bool:
-        """Whether the folder was made from `head` and passes `verify`."""
-        manifest = self._manifest()
-        return manifest is not None and same(manifest, head) and not self.verify()
-
     def refuse_strangers(self) -> None:
         """Raise FileExistsError if the folder holds files that are not this project's.
 
@@ -184,18 +179,21 @@ class Folder:
         folder, this one waits.
         """
         values.whole(workers=workers)
-        if self._is_kept(head):
+        if self.is_kept(head):
             return self.manifest()
         self.root.mkdir(parents=True, exist_ok=True)
         with files.locked(self.beside(LOCK), wait=f"{self.root}: waiting for another run, which is at work here"):
-            if self._is_kept(head):
+            if self.is_kept(head):
                 return self.manifest()
             with contextlib.closing(Filling(self, head)) as filling:
                 filling.make(makers, total=total, workers=workers or os.cpu_count() or 1)
                 return filling.finish()
 
-    def _is_kept(self, head: Header) -> bool:
-        if current := self.is_current(head):
+    def is_kept(self, head: Header) -> bool:
+        """Whether the folder was made from `head` and passes `verify`; if so, that is printed."""
+        manifest = self._manifest()
+        current = manifest is not None and same(manifest, head) and not self.verify()
+        if current:
             print(f"{self.root}: complete and unchanged, kept")
         return current
 

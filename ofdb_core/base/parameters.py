@@ -57,8 +57,7 @@ class Parameters:
 
     def __post_init__(self) -> None:
         sentences = [problem(name, getattr(self, name), kind) for name, kind in self.kinds().items()]
-        problems = [sentence for sentence in sentences if sentence] or list(self.conflicts())
-        if problems:
+        if problems := [sentence for sentence in sentences if sentence] or list(self.conflicts()):
             raise ParameterError(problems)
 
     def conflicts(self) -> Iterator[str]:
@@ -88,13 +87,10 @@ class Parameters:
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Field name -> default, of the fields that have one."""
-        fields, found = {field.name: field for field in dataclasses.fields(cls)}, {}
-        for name in cls.kinds():
-            if (make := fields[name].default_factory) is not dataclasses.MISSING:
-                found[name] = make()
-            elif (default := fields[name].default) is not dataclasses.MISSING:
-                found[name] = default
-        return found
+        missing, found = dataclasses.MISSING, {}
+        for name, field in cls.__dataclass_fields__.items():
+            found[name] = field.default if field.default_factory is missing else field.default_factory()
+        return {name: found[name] for name in cls.kinds() if found[name] is not missing}
 
     @classmethod
     @functools.cache
@@ -131,12 +127,8 @@ class Parameters:
 
         A name that papermill injected is refused unless it is a field or one of `besides`.
         """
-        return cls.of(cls._taken(names, besides))
-
-    @classmethod
-    def _taken(cls, names: Mapping[str, Any], besides: Collection[str]) -> dict[str, Any]:
         wanted = {*cls.kinds(), *_injected(names)} - set(besides)
-        return {name: names[name] for name in wanted if name in names}
+        return cls.of({name: names[name] for name in wanted if name in names})
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -231,10 +223,10 @@ class NotebookParameters(Parameters):
     @classmethod
     def take(cls, names: Mapping[str, Any], *, besides: Collection[str] = ()) -> Self:
         """As in any group; a path starts at the project's folder, wherever the notebook runs."""
-        values = {**cls.defaults(), **cls._taken(names, besides)}
+        values = {**cls.defaults(), **names}
         if isinstance(out := values["out"], str):
             values["out"] = str(project.located(out))
-        return cls.of(cls.located(values, project.FOLDER))
+        return super().take(cls.located(values, project.FOLDER), besides=besides)
 
     def inputs(self) -> tuple[str, ...]:
         """The folders of the experiment that the notebook reads; other notebooks write them."""

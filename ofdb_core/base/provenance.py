@@ -8,9 +8,11 @@ values) and the wings that compute nothing.
 import ast
 import functools
 import hashlib
+import itertools
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,16 +52,17 @@ class _Module:
 class _Bare(ast.NodeTransformer):
     """Removes docstrings, annotations and the values of parameters from a syntax tree."""
 
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if _is_text(node) else self.generic_visit(node)
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
-        node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
         return self.generic_visit(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """In an undecorated class, annotated values are defaults of parameters: the record has the values."""
         bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
         plain = not node.decorator_list and "NamedTuple" not in bases
-        node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
         for part in node.body:
             if isinstance(part, ast.AnnAssign) and plain:
                 part.value = None
@@ -116,7 +119,6 @@ def _module(name: str) -> _Module:
             found.definitions.setdefault(defined, []).append(bare)
         if not names:
             found.effects.append(bare)
-    _attach_overloads(found)
     return found
 
 
@@ -125,20 +127,12 @@ def _is_type_checking(node: ast.stmt) -> bool:
 
 
 def _defined(node: ast.stmt) -> list[str]:
+    """The names that a statement defines; a function also those in its decorators' calls, as in numba's `overload`."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return [node.name]
+        calls = [decorator for decorator in node.decorator_list if isinstance(decorator, ast.Call)]
+        return [node.name, *(name.id for call in calls for name in call.args if isinstance(name, ast.Name))]
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-
-
-def _attach_overloads(module: _Module) -> None:
-    """Attach a definition whose decorator names another (numba's `overload`) to that other one."""
-    functions = [node for nodes in module.definitions.values() for node in nodes if isinstance(node, ast.FunctionDef)]
-    for function in functions:
-        for decorator in function.decorator_list:
-            for argument in decorator.args if isinstance(decorator, ast.Call) else ():
-                if isinstance(argument, ast.Name) and argument.id in module.definitions:
-                    module.definitions[argument.id].append(function)
 
 
 def _uses(module: _Module, name: str, statement: ast.stmt) -> Iterator[tuple[str, str | None]]:
@@ -147,7 +141,7 @@ def _uses(module: _Module, name: str, statement: ast.stmt) -> Iterator[tuple[str
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and node.id in module.definitions:
             yield name, node.id
-        elif isinstance(node, ast.Name) and node.id in module.imports:
+        if isinstance(node, ast.Name) and node.id in module.imports:
             place, inside = module.imports[node.id]
             yield place, inside if inside else attributes.get(node)
 
@@ -170,9 +164,8 @@ def code_version(*roots: str | Callable) -> str:
     while waiting:
         name, inside = waiting.pop()
         module = _module(name)
-        whole = [statement for statements in module.definitions.values() for statement in statements]
-        wanted = whole if inside is None else module.definitions.get(inside, [])
-        for statement in [*wanted, *module.effects]:
+        whole = itertools.chain.from_iterable(module.definitions.values())
+        for statement in (*(module.definitions.get(inside, ()) if inside else whole), *module.effects):
             texts.add((name, ast.dump(statement)))
             for use in _uses(module, name, statement):
                 if use not in seen and (use[0] == name or _is_computing(use[0])):
@@ -187,18 +180,14 @@ def commit() -> str | None:
     It is the checkout's, or the one that pip installed from a repository; never that of another repository around the
     package's environment.
     """
-
-    def git(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True)
-
     if project.INSTALLED:
         return _installed_commit()
+    if not (PROJECT / ".git").exists():
+        return None
+    describe = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+"]  # by its hash, not by a tag
     try:
-        found = git("rev-parse", "--show-toplevel", "HEAD")
-        top, _, head = found.stdout.strip().rpartition("\n")
-        if found.returncode or Path(top).resolve() != PROJECT.resolve():
-            return None
-        return head + ("+" if git("diff", "--quiet", "HEAD").returncode else "")
+        found = subprocess.run(["git", "-C", str(PROJECT), *describe], capture_output=True, text=True)
+        return found.stdout.strip() or None
     except FileNotFoundError:  # no git
         return None
 
@@ -221,13 +210,8 @@ def versions() -> dict[str, str]:
 @functools.cache
 def machine() -> str:
     """The machine, in words: processor, cores, system."""
-    model = platform.processor() or platform.machine()
-    if (cpuinfo := Path("/proc/cpuinfo")).exists():
-        names = [
-            line.split(":", 1)[1].strip()
-            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ]
-        model = names[0] if names else model
+    cpuinfo = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*:(.*)", cpuinfo.read_text(encoding="utf-8"), re.M) if cpuinfo.exists() else None
+    model = named[1].strip() if named else platform.processor() or platform.machine()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # macOS lacks it
     return f"{model}, {cores} cores, {platform.system()} {platform.machine()}"

@@ -111,15 +111,12 @@ def altered_figures(out: Path, entry: Entry) -> list[str]:
     return [figure["file"] for figure in entry["figures"] if picture(out, figure) is None]
 
 
-def others(out: str | Path, notebook: str) -> str:
-    """One hash of the entries of all notebooks before this one: what the report is made from."""
-    entries = {name: entry for name, entry in read(out).items() if name < notebook}
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
-
-
 def digest_of(out: Path, notebook: str, name: str) -> str:
     """One hash of what a notebook reads; of the record itself, only the entries of the notebooks before it count."""
-    return others(out, notebook) if name == FILE else folder.fingerprint(out / name)
+    if name != FILE:
+        return folder.fingerprint(out / name)
+    before = {other: entry for other, entry in read(out).items() if other < notebook}
+    return hashlib.sha256(json.dumps(before, sort_keys=True).encode()).hexdigest()
 
 
 def _saved(figure: "Drawn", kind: str, metadata: dict[str, Any]) -> bytes:
@@ -148,11 +145,6 @@ def _png(figure: "Drawn") -> bytes:
         picture = picture.convert("LA")
     picture.save(data, "PNG", optimize=True, dpi=(DOTS, DOTS))
     return data.getvalue()
-
-
-def _width(png: bytes) -> int:
-    """The width at which a PNG figure is shown, in pixels at 100 an inch."""
-    return int.from_bytes(png[16:20], "big") * 100 // DOTS
 
 
 class Run:
@@ -185,13 +177,14 @@ class Run:
         from IPython.display import SVG, Image
         from matplotlib.image import AxesImage
 
-        kind = "png" if figure.findobj(AxesImage) else "svg"
-        name = f"figures/{self.notebook}_{name}.{kind}"
-        path = files.inside(self.folder, name)
-        data = (_png if kind == "png" else svg)(figure)
-        files.write_whole(path, data)
-        self.entry["figures"].append({"file": name, "caption": caption, "sha256": files.sha256(path)})
-        return Image(data=data, width=_width(data)) if kind == "png" else SVG(data=data)
+        has_images = bool(figure.findobj(AxesImage))
+        name = f"figures/{self.notebook}_{name}.{'png' if has_images else 'svg'}"
+        data = _png(figure) if has_images else svg(figure)
+        files.write_whole(files.inside(self.folder, name), data)
+        self.entry["figures"].append({"file": name, "caption": caption, "sha256": hashlib.sha256(data).hexdigest()})
+        if not has_images:
+            return SVG(data=data)
+        return Image(data=data, width=int.from_bytes(data[16:20], "big") * 100 // DOTS)  # in pixels at 100 an inch
 
     def check(self, sentence: str, holds: bool) -> None:
         """Record a check, and raise CheckError if it does not hold."""

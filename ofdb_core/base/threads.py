@@ -11,14 +11,15 @@ T = TypeVar("T")
 Finished = queue.SimpleQueue[tuple[Any, BaseException | None]]  # results, or what the tasks raised
 
 
-@contextlib.contextmanager
-def _pool(workers: int) -> Iterator[Callable[[Callable[[], Any], Finished], None]]:
-    """A function of a task and a queue: one of the threads does the task and puts its result into the queue.
+def _done(tasks: Iterable[Callable[[], T]], workers: int, ahead: int, queue_of: Callable[[], Finished]) -> Iterator[T]:
+    """The results of tasks, which are taken one by one, at most `ahead` before the results.
 
-    The queues are written in C: Python's futures, interrupted at the wrong moment, never release a lock, and the
-    threads wait for it. At the end, tasks that no thread has begun are dropped.
+    queue_of: gives the queue for the result of the next task. The queues are written in C: Python's futures,
+    interrupted at the wrong moment, never release a lock, and the threads wait for it. At the end, tasks that no thread
+    has begun are dropped.
     """
-    waiting: queue.SimpleQueue[tuple[Callable[[], Any], Finished] | None] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[tuple[Callable[[], T], Finished] | None] = queue.SimpleQueue()
+    queues: collections.deque[Finished] = collections.deque()
 
     def work() -> None:
         while (given := waiting.get()) is not None:
@@ -32,7 +33,13 @@ def _pool(workers: int) -> Iterator[Callable[[Callable[[], Any], Finished], None
     for thread in threads:
         thread.start()
     try:
-        yield lambda task, finished: waiting.put((task, finished))
+        for task in tasks:
+            queues.append(queue_of())
+            waiting.put((task, queues[-1]))
+            if len(queues) > ahead:
+                yield _taken(queues.popleft())
+        while queues:
+            yield _taken(queues.popleft())
     finally:
         with contextlib.suppress(queue.Empty):
             while True:
@@ -56,16 +63,7 @@ def results(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
     tasks: taken one by one, 2 * workers ahead of what is finished.
     """
     finished: Finished = queue.SimpleQueue()
-    with _pool(workers) as give:
-        unfinished = 0
-        for task in tasks:
-            give(task, finished)
-            unfinished += 1
-            if unfinished > 2 * workers:
-                yield _taken(finished)
-                unfinished -= 1
-        for _ in range(unfinished):
-            yield _taken(finished)
+    return _done(tasks, workers, 2 * workers, lambda: finished)
 
 
 def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
@@ -73,12 +71,4 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
 
     tasks: taken one by one, at most workers + 1 ahead of the results taken, so no more results are held.
     """
-    ahead: collections.deque[Finished] = collections.deque()
-    with _pool(workers) as give:
-        for task in tasks:
-            ahead.append(queue.SimpleQueue())
-            give(task, ahead[-1])
-            if len(ahead) > workers:
-                yield _taken(ahead.popleft())
-        while ahead:
-            yield _taken(ahead.popleft())
+    return _done(tasks, workers, workers, queue.SimpleQueue)

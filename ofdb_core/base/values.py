@@ -5,7 +5,6 @@ a call.
 """
 
 import difflib
-import functools
 import json
 import math
 import types
@@ -18,6 +17,8 @@ from typing import Annotated, Any, Literal
 SEEDS = 2**32 - 1  # the largest seed of the Mersenne Twister
 MOST = 10**9  # points, steps: more is a slip
 SHOWN = 100  # characters of a refused value
+
+FITS, OUT_OF_RANGE, WRONG_TYPE = range(3)  # how a value suits a type, from good to bad
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Range:
         high = None if self.high is None else f"at most {self.high}"
         return " and ".join(part for part in (low, high) if part)
 
-    def holds(self, value: float) -> bool:
-        """Whether a number keeps the bounds."""
-        low = self.low is None or (value > self.low if self.above else value >= self.low)
-        return low and (self.high is None or value <= self.high)
+    def holds(self, value: object) -> bool:
+        """Whether a number, or each number in a list or mapping, keeps the bounds."""
+        low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
+        return all(low <= number <= high and not (self.above and number == low) for number in _numbers(value))
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,8 @@ class Length:
 
     def holds(self, value: list) -> bool:
         """Whether a list keeps the bounds."""
-        return self.low <= len(value) <= self.high and not (
-            self.once and any(value.count(entry) > 1 for entry in value)
-        )
+        repeats = self.once and any(value.count(entry) > 1 for entry in value)
+        return self.low <= len(value) <= self.high and not repeats
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,8 @@ class PathOf:
 
     def holds(self, value: str) -> bool:
         """Whether a text is short enough for a path, and not empty."""
-        return value != "" and "\0" not in value and len(value.encode()) <= 4000 and _longest_name(value) <= 255
-
-
-def _longest_name(path: str) -> int:
-    return max(len(name.encode()) for name in path.split("/"))
+        longest = max(len(name.encode()) for name in value.split("/"))
+        return value != "" and "\0" not in value and len(value.encode()) <= 4000 and longest <= 255
 
 
 Place = Annotated[str, PathOf("a path")]  # or a name, as of a data set; see `located`
@@ -103,30 +100,32 @@ def arms(kind: Any) -> set[type]:
     return {list if origin is list else kind}
 
 
-def _matches(value: object, kind: Any) -> bool:
-    """Whether a plain Python value (as YAML yields it) has an annotated type, ranges left out."""
+def _fault(value: object, kind: Any) -> int:
+    """FITS, OUT_OF_RANGE or WRONG_TYPE: how a plain Python value (as YAML yields it) suits an annotated type."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        return _matches(value, args[0])
+        fault = _fault(value, args[0])
+        return fault or (FITS if all(bound.holds(value) for bound in args[1:]) else OUT_OF_RANGE)
     if origin in (typing.Union, types.UnionType):
-        return any(_matches(value, arm) for arm in args)
+        return min(_fault(value, arm) for arm in args)
+    if origin in (list, dict):
+        entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return _fault(value, origin) or max((_fault(entry, args[-1]) for entry in entries), default=FITS)
     if origin is Literal:
-        return any(value == known and type(value) is type(known) for known in args)
-    if origin is list:
-        return isinstance(value, list) and all(_matches(entry, args[0]) for entry in value)
-    if origin is dict:
-        return _matches(value, dict) and all(_matches(entry, args[1]) for entry in value.values())  # type: ignore
-    if typing.is_typeddict(kind):
-        return flaw(value, kind) is None
-    if kind is float:
-        return isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
-    if kind is int:
-        return isinstance(value, Integral) and not isinstance(value, bool)
-    if kind is str:
-        return isinstance(value, str) and value == value.encode(errors="ignore").decode()
-    if kind is dict:
-        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
-    return kind is Any or isinstance(value, kind)
+        fits = any(value == known and type(value) is type(known) for known in args)
+    elif typing.is_typeddict(kind):
+        fits = flaw(value, kind) is None
+    elif kind is float:
+        fits = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
+    elif kind is int:
+        fits = isinstance(value, Integral) and not isinstance(value, bool)
+    elif kind is str:
+        fits = isinstance(value, str) and value == value.encode(errors="ignore").decode()
+    elif kind is dict:
+        fits = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    else:
+        fits = kind is Any or isinstance(value, kind)
+    return FITS if fits else WRONG_TYPE
 
 
 def flaw(value: object, shape: Any) -> str | None:
@@ -134,7 +133,7 @@ def flaw(value: object, shape: Any) -> str | None:
     if not isinstance(value, dict):
         return "it is not a mapping"
     for name, kind in typing.get_type_hints(shape).items():
-        if name in value and not _matches(value[name], kind):
+        if name in value and _fault(value[name], kind):
             return f"{name} has a wrong type"
         if name not in value and name in shape.__required_keys__:
             return f"{name} is missing"
@@ -154,21 +153,6 @@ def _numbers(value: object) -> list[Any]:
         entries = value.values() if isinstance(value, dict) else value
         return [number for entry in entries for number in _numbers(entry)]
     return [value] if isinstance(value, Real) else []
-
-
-def _within(value: Any, kind: Any) -> bool:
-    """Whether a value of the right type keeps the ranges of that type."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Annotated:
-        for bound in args[1:]:
-            if not all(bound.holds(entry) for entry in (_numbers(value) if isinstance(bound, Range) else [value])):
-                return False
-        return _within(value, args[0])
-    if origin in (typing.Union, types.UnionType):
-        return any(_matches(value, arm) and _within(value, arm) for arm in args)
-    if origin is list:
-        return all(_within(entry, args[0]) for entry in value)
-    return True
 
 
 def describe(kind: Any) -> str:
@@ -198,9 +182,10 @@ def shown(value: object) -> str:
 
 def refusal(name: str, value: object, kind: Any) -> str | None:
     """The sentence that refuses a value, or None if it may be used."""
-    if not _matches(value, kind):
-        return f"{name}: {shown(value)} is not allowed; allowed is {describe(kind)}"
-    return None if _within(value, kind) else f"{name}: {shown(value)} is out of range; allowed is {describe(kind)}"
+    if not (fault := _fault(value, kind)):
+        return None
+    problem = "out of range" if fault == OUT_OF_RANGE else "not allowed"
+    return f"{name}: {shown(value)} is {problem}; allowed is {describe(kind)}"
 
 
 def problem(name: str, value: object, kind: Any) -> str | None:
@@ -215,19 +200,13 @@ def problem(name: str, value: object, kind: Any) -> str | None:
 
 def require(kind: Any, **values: object) -> None:
     """Raise a ValueError with a sentence for each named value that has another type or is out of range."""
-    refusals = [refusal(name, value, kind) for name, value in values.items()]
-    if sentences := [sentence for sentence in refusals if sentence]:
+    if sentences := [sentence for name, value in values.items() if (sentence := refusal(name, value, kind))]:
         raise ValueError("\n".join(sentences))
 
 
 def whole(low: int = 0, high: int | None = None, **values: object) -> None:
     """Raise a ValueError for named values that are not whole numbers from low to high."""
-    require(_whole(low, high), **values)
-
-
-@functools.cache
-def _whole(low: int, high: int | None) -> Any:
-    return Annotated[int, Range(low, high)]
+    require(Annotated[int, Range(low, high)], **values)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

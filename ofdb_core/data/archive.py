@@ -52,8 +52,7 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
         raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
     target = Folder(root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))])
     head = header({"archive": folder.fingerprint(path)}, unpacked, license=None)
-    if target.is_current(head):
-        print(f"{target.root}: unpacked before and unchanged, kept")
+    if target.is_kept(head):
         return target.root
     sizes = _sizes(path)
     root.mkdir(parents=True, exist_ok=True)
@@ -70,10 +69,8 @@ def _sizes(path: Path) -> dict[str, int]:
     folders: set[str] = set()
     for entry, entry_type, size, _ in _entries(path):
         name = PurePosixPath(entry).as_posix()
-        problem = _problem(entry, name, entry_type, size)
-        if not problem and entry_type == FILE and name in sizes:
-            problem = "is there twice"
-        if problem:
+        twice = "is there twice" if entry_type == FILE and name in sizes else None
+        if problem := _problem(entry, name, entry_type, size) or twice:
             raise ValueError(f"{path}: {entry!r} {problem}; nothing was unpacked")
         if entry_type == FILE and not _is_left_out(name):
             sizes[name] = size

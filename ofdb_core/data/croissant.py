@@ -20,13 +20,9 @@ TERMS = (
     *("replace", "samplingRate", "separator", "source", "subField", "transform"),
 )
 CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
+    **{"@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/"},
+    **{"cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/"},
+    **{"dct": "http://purl.org/dc/terms/", "conformsTo": "dct:conformsTo"},
     **{term: f"cr:{term}" for term in TERMS},
     **{term: {"@id": f"cr:{term}", "@type": "@json"} for term in ("data", "examples")},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
@@ -44,6 +40,11 @@ def text(root: str | Path, title: str) -> str:
     name = Path(root).resolve().name
     classes = {file.partition("/")[0] for file in facts["files"]}
     made_with = json.dumps(facts["parameters"])
+    of_manifest = {"contentUrl": path.name, "encodingFormat": "application/json", "sha256": files.sha256(path)}
+    manifest = _node("FileObject", "manifest", description="the SHA-256 of every file", **of_manifest)
+    images = _node("FileSet", "files", encodingFormat="image/png", includes=f"{name}/*/*.png")
+    picture = _field("image", "sc:ImageObject", "content")
+    label = _field("label", "sc:Text", "fullpath", transform={"regex": CLASS})
     whole = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -56,48 +57,20 @@ def text(root: str | Path, title: str) -> str:
         "version": project.VERSION,
         **({"datePublished": facts["date"]} if "date" in facts else {}),
         "creator": {"@type": "sc:Organization", "name": CREATOR},
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": "manifest",
-                "name": "manifest",
-                "description": "the SHA-256 of every file",
-                "contentUrl": path.name,
-                "encodingFormat": "application/json",
-                "sha256": files.sha256(path),
-            },
-            {
-                "@type": "cr:FileSet",
-                "@id": "files",
-                "name": "files",
-                "encodingFormat": "image/png",
-                "includes": f"{name}/*/*.png",
-            },
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "samples",
-                "name": "samples",
-                "field": [
-                    _field("image", "sc:ImageObject", "content"),
-                    _field("label", "sc:Text", "fullpath", transform={"regex": CLASS}),
-                ],
-            }
-        ],
+        "distribution": [manifest, images],
+        "recordSet": [_node("RecordSet", "samples", field=[picture, label])],
     }
     return json.dumps(whole, indent=1) + "\n"
 
 
+def _node(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"@type": f"cr:{kind}", "@id": name, "name": name, **more}
+
+
 def _field(name: str, data_type: str, taken: str, **source: Any) -> dict[str, Any]:
     """A field of every record; taken: the property of the file that it holds."""
-    return {
-        "@type": "cr:Field",
-        "@id": f"samples/{name}",
-        "name": f"samples/{name}",
-        "dataType": data_type,
-        "source": {"fileSet": {"@id": "files"}, "extract": {"fileProperty": taken}, **source},
-    }
+    source = {"fileSet": {"@id": "files"}, "extract": {"fileProperty": taken}, **source}
+    return _node("Field", f"samples/{name}", dataType=data_type, source=source)
 
 
 def write(root: str | Path, title: str) -> None:

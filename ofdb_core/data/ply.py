@@ -7,15 +7,14 @@ import numpy as np
 
 from ofdb_core.formulas.point_cloud import MIN_POINTS
 
-FORMAT = "format binary_little_endian 1.0"
-FIELDS = [f"property double {axis}" for axis in "xyz"]
+HEADER = ("ply", "format binary_little_endian 1.0", "element vertex {}", *(f"property double {axis}" for axis in "xyz"))
 POINT_BYTES = 24
 
 
 def encode(points: np.ndarray) -> bytes:
     """Points (n, 3) float64 as the bytes of a PLY file, from which `load` gives them back exactly."""
-    header = ["ply", FORMAT, f"element vertex {len(points)}", *FIELDS, "end_header\n"]
-    return "\n".join(header).encode() + np.ascontiguousarray(points, "<f8").tobytes()
+    header = "\n".join([*HEADER, "end_header\n"]).format(len(points))
+    return header.encode() + np.ascontiguousarray(points, "<f8").tobytes()
 
 
 def load(path: str | Path) -> np.ndarray:
@@ -37,12 +36,9 @@ def _count(path: str | Path, head: bytes, end: bytes, size: int) -> int:
     lines = [line for line in head.decode("latin-1").splitlines() if not line.startswith(("comment", "obj_info"))]
     if not end or lines[:1] != ["ply"]:
         raise ValueError(f"{path}: not a PLY file, or its header is cut off")
-    if lines[1:2] != [FORMAT]:
-        raise ValueError(f"{path}: has {', '.join(lines[1:2])!r}; a model has {FORMAT!r}")
-    element = re.fullmatch(r"element vertex (\d{1,18})", ", ".join(lines[2:3]))
-    if not element or lines[3:] != FIELDS:
-        raise ValueError(f"{path}: has {', '.join(lines[2:])!r}; a model has 'element vertex n', {', '.join(FIELDS)}")
-    count = int(element[1])
+    if not (known := re.fullmatch("\n".join(HEADER).format(r"(\d{1,18})"), "\n".join(lines))):
+        raise ValueError(f"{path}: has {', '.join(lines[1:])!r}; a model has '{', '.join(HEADER[1:]).format('n')}'")
+    count = int(known[1])
     if count < MIN_POINTS:
         raise ValueError(f"{path}: {count} points; a model has at least {MIN_POINTS}")
     if size != count * POINT_BYTES:

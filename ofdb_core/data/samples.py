@@ -50,25 +50,19 @@ def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
     root, endings, entered = Path(root), tuple(endings or extensions()), set()
     while True:
         entered.add(root.resolve())
-        inside = _listed(root)
+        inside = list(_scanned(root))
         folders = [entry for entry in inside if entry.is_dir()]
         if len(folders) != 1 or any(_counts(entry, endings) for entry in inside):
             return root
-        if Path(folders[0]).resolve() in entered:  # a link leads up again
-            return root
-        below = _listed(folders[0])
-        if any(_counts(entry, endings) for entry in below) or not any(entry.is_dir() for entry in below):
+        below = list(_scanned(folders[0]))
+        is_class = any(_counts(entry, endings) for entry in below) or not any(entry.is_dir() for entry in below)
+        if is_class or Path(folders[0]).resolve() in entered:  # or a link leads up again
             return root
         root /= folders[0].name
 
 
-def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
-    """The entries of a folder, sorted by name, without broken links, hidden entries and what macOS leaves."""
-    return sorted(_scanned(folder), key=lambda entry: entry.name)
-
-
 def _scanned(folder: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
-    """As `_listed`, in any order."""
+    """The entries of a folder, in any order, without broken links, hidden entries and what macOS leaves."""
     with os.scandir(folder) as entries:
         for entry in entries:
             hidden = entry.name.startswith(".") or entry.name == "__MACOSX"
@@ -171,7 +165,7 @@ def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[P
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; {what}s are read from <folder>/<class>/<file>")
     root = unwrapped(root, endings)
-    folders = [root / entry.name for entry in _listed(root) if entry.is_dir()]
+    folders = sorted(root / entry.name for entry in _scanned(root) if entry.is_dir())
     if not folders:
         raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
     for folder in folders:

@@ -120,8 +120,8 @@ def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:
     """The cost of a stage that trains."""
     before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
     work = _pretraining(parameters, checked) if isinstance(parameters, Pretrain) else _tuning(parameters, before)
-    shape: dict[str, Any] = {"input_size": work.recipe.input_size, "channels": work.recipe.channels}
-    network = networks.build(work.model, work.classes, options=work.options, **shape, seed=0)
+    shape = networks.Shape(work.model, work.options, work.recipe.input_size or 0, work.recipe.channels or 0)
+    network = networks.build(shape, work.classes, seed=0)
     image, size = _seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
     many = 1 if isinstance(parameters, Pretrain) else 2 * len(work.steps) * parameters.keep_weights
     where = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
@@ -152,7 +152,7 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     if before and not parameters.checkpoint:
         seen = {**before.values(), "options": before.model_options}
     else:
-        seen = finetune.checkpoint_of(parameters).shape
+        seen = vars(finetune.checkpoint_of(parameters).shape)
     recipe = parameters.seeing({name: getattr(parameters, name) or seen[name] for name in ("input_size", "channels")})
     trials = finetune.trials(parameters, chooses=True) + finetune.trials(parameters)
     counts = [min(trial.shots * classes, trained) or trained for trial in trials]  # 0 shots: all

@@ -139,7 +139,7 @@ def start(parameters: Finetune) -> Start:
     train, test = _images(parameters)
     opened = checkpoint_of(parameters)
     hashes = processes.shared(lambda: [weights.fingerprint(opened.path), real_images.fingerprint(parameters.data)])
-    return Start(train, test, opened, hashes, parameters.seeing(opened.shape))
+    return Start(train, test, opened, hashes, parameters.seeing(vars(opened.shape)))
 
 
 def compare(parameters: Finetune, given: Start) -> list[Row]:
@@ -270,7 +270,7 @@ def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
         for line in left:
             print(f"{trial.name}: {line}")
     else:
-        model = given.checkpoint.untrained(len(classes), **how)
+        model = networks.build(given.checkpoint.shape, len(classes), **how)
     if recipe.head_only:
         networks.freeze_trunk(model)
     return model
@@ -279,7 +279,7 @@ def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
 def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: Store) -> processes.Contents:
     """By name: the last (model) and best weights of a training, kept in its store, config.json and model card."""
     model, row = trained.model, trained.row
-    facts = {**given.checkpoint.shape, **weights.seen(recipe), "classes": given.test.classes}
+    facts = weights.facts(given.checkpoint.shape, recipe, given.test.classes)
     weights_hash, data = given.fingerprint
     start = {"start": trial.start, "starting weights": weights_hash if trial.start == PRE_TRAINED else None}
     results = {

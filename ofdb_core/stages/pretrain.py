@@ -63,12 +63,11 @@ def check(parameters: Pretrain) -> None:
     loop.check(parameters)
     if Path(parameters.data).is_dir() and (problems := parameters.problems_of_data()):
         raise ParameterError(problems)
-    networks.check_model(parameters.model, **_shape(parameters), drop_path=parameters.drop_path)
+    networks.check_model(_shape(parameters), drop_path=parameters.drop_path)
 
 
-def _shape(recipe: Pretrain) -> dict[str, Any]:
-    """The shape of the network to train."""
-    return {"options": recipe.model_options, "input_size": recipe.input_size, "channels": recipe.channels}
+def _shape(parameters: Pretrain) -> networks.Shape:
+    return networks.Shape(parameters.model, parameters.model_options, parameters.input_size, parameters.channels)
 
 
 def start(parameters: Pretrain) -> Start:
@@ -105,10 +104,10 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
 def _train(samples: Samples, recipe: Pretrain, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
     store = processes.open_store(states, head, recipe)
-    how = {**_shape(recipe), "drop_path": recipe.drop_path, "seed": recipe.seed}
-    model = networks.build(recipe.model, len(samples.classes), **how)
+    shape = _shape(recipe)
+    model = networks.build(shape, len(samples.classes), drop_path=recipe.drop_path, seed=recipe.seed)
     source = Batches(samples, recipe, seed=recipe.seed, **processes.share())
-    facts = {"model": recipe.model, **_shape(recipe), **weights.seen(recipe), "classes": samples.classes}
+    facts = weights.facts(shape, recipe, samples.classes)
     watch = Milestones(Path(recipe.out) / "milestones", recipe.milestones, facts)
     log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store, watch=watch)
     predicted = evaluation.predict(model, samples, recipe)

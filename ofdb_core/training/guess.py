@@ -29,12 +29,9 @@ def model(tensors: Shapes) -> str | None:
     for beginning, names in KNOWN.items():
         if any(name.startswith(beginning) for name in tensors):
             wanted = _sizes(tensors)
-            return next((name for name in names if _sizes(_outline(name)) == wanted), None)
+            outlines = ((name, networks.outline(networks.Shape(name)).state_dict()) for name in names)
+            return next((name for name, outline in outlines if _sizes(outline) == wanted), None)
     return None
-
-
-def _outline(name: str) -> Shapes:
-    return networks.outline(name, options={}, input_size=224).state_dict()
 
 
 def _sizes(tensors: Shapes) -> list[tuple[int, ...]]:

@@ -36,7 +36,7 @@ VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at
 
 
 class Watch(Protocol):
-    """Looks at a network while it trains, as `evaluation.Best`; its state, unless {}, is saved with the training's."""
+    """Looks at a network while it trains, as `evaluation.Best`; its state, if any, is saved with the training's."""
 
     def due(self, step: int) -> bool:
         """Whether to call it after this step."""
@@ -44,9 +44,13 @@ class Watch(Protocol):
     def __call__(self, model: nn.Module, step: int) -> None:
         """Evaluate the network after this step."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` takes; {} for nothing."""
+        return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        return  # it has none
 
 
 def check(recipe: Recipe) -> None:
@@ -110,7 +114,6 @@ class _Training:
     """A model in training: all that its next step depends on, and the step itself."""
 
     def __init__(self, model: nn.Module, source: Batches, recipe: Recipe, seed: int, watch: Watch | None) -> None:
-        optimizer.check(recipe.optimizer)
         self.model, self.source, self.recipe, self.seed, self.watch = model, source, recipe, seed, watch
         self.accelerator = _accelerator(recipe)
         device = self.accelerator.device
@@ -131,11 +134,10 @@ class _Training:
 
     def parts(self) -> dict[str, Any]:
         """The objects whose state is saved, by their names in a state."""
-        always = {"model": self.model, "optimizer": self.optimizer, "log": self.log}
-        extra: dict[str, Any] = {"scaler": self.accelerator.scaler, "ema": self.average and self.average.module}
-        if self.watch and self.watch.state_dict():
-            extra["watch"] = self.watch
-        return {**always, **{name: part for name, part in extra.items() if part is not None}}
+        parts = {"model": self.model, "optimizer": self.optimizer, "log": self.log, "scaler": self.accelerator.scaler}
+        parts["ema"] = self.average and self.average.module
+        parts["watch"] = self.watch if self.watch and self.watch.state_dict() else None
+        return {name: part for name, part in parts.items() if part is not None}
 
     def save(self, store: Store) -> None:
         """Write the state after `step` steps.
@@ -248,16 +250,12 @@ def fit(
             )
     print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
     tracking.begin(training.accelerator, recipe, title, anew=training.step == 0)
-    stream = prefetch(
-        source,
-        recipe.steps,
-        start=training.step,
-        workers=recipe.loader_workers,
-        device=training.accelerator.device,
-    )
+    device, workers = training.accelerator.device, recipe.loader_workers
+    stream = prefetch(source, recipe.steps, start=training.step, workers=workers, device=device)
     training.ready()
+    bar = progress.bar(title, training.step, recipe.steps, shown=training.accelerator.is_main_process)
     try:
-        with signals.Stop() as stop, generators_kept(), progress.bar(training, title) as bar:
+        with signals.Stop() as stop, generators_kept(), bar:
             _train(training, stream, stop, bar, store)
     except ValueError as error:
         kept = store.files()[-1:] if store else []
@@ -279,10 +277,7 @@ def _train(training: _Training, stream: Iterator[Batch], stop: signals.Stop, bar
         if step in (1, recipe.steps) or step % recipe.log_every == 0:
             row = training.log.row(step)
             training.accelerator.log({name: row[name] for name in row if name != "step"}, step=step)
-            bar.set_postfix_str(
-                f"loss {row['loss']:.3f}, lr {row['learning_rate']:.1e}, {row['data_share']:.0%} waiting",
-                refresh=False,
-            )
+            bar.set_postfix_str(progress.in_words(row), refresh=False)
         bar.update()
         if training.watch and training.watch.due(step):
             training.watch(training.evaluated(), step)

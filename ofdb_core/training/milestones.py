@@ -1,16 +1,16 @@
 """Weights of a training at some of its steps, in files that stay."""
 
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from ofdb_core.base import files
 from ofdb_core.training import processes, weights
+from ofdb_core.training.loop import Watch
 
 
-class Milestones:
-    """Writes a network's weights after some steps, to <root>/step_0080000.safetensors; a `loop.Watch`.
+class Milestones(Watch):
+    """Writes a network's weights after some steps, to <root>/step_0080000.safetensors; .
 
     facts: of the network, as `weights.to_bytes` takes them; the step is added.
     """
@@ -27,9 +27,3 @@ class Milestones:
             self.root.mkdir(parents=True, exist_ok=True)
             data = weights.to_bytes(model, {**self.facts, "step": step})
             files.write_whole(self.root / f"step_{step:07d}.safetensors", data)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass

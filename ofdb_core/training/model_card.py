@@ -32,9 +32,12 @@ def text(
     published weights that it started from; others: further files of weights -> their description.
     """
     name, size, channels, classes = (facts[key] for key in ("model", "input_size", "channels", "classes"))
-    told = {key: value for key, value in results.items() if value is not None}
+    more = [
+        f"\n\n{what}: `timm.create_model('local-dir:.', checkpoint_path={file!r})`"
+        for file, what in (others or {}).items()
+    ]
     return f"""---
-{_header(facts, data["name"], told, license, base_model)}
+{_header(facts, data["name"], results, license, base_model)}
 ---
 
 # {name}, {len(classes)} classes
@@ -61,7 +64,7 @@ model = AutoModelForImageClassification.from_pretrained(".")
 ```
 
 The names of the classes, in the order of the outputs, are `label_names` in `config.json`, and in the metadata of
-`model.safetensors`, as JSON under `{weights.METADATA}`.{_others(others or {})}
+`model.safetensors`, as JSON under `{weights.METADATA}`.{"".join(more)}
 
 ## Results
 
@@ -87,32 +90,13 @@ def _header(
 ) -> str:
     """The metadata as YAML; hubs show the results whose names hold 'accuracy'."""
     shown = [
-        EvalResult(
-            task_type=TASK,
-            dataset_type=data,
-            dataset_name=data,
-            metric_type="accuracy",
-            metric_name=key,
-            metric_value=value,
-        )
+        EvalResult(TASK, data, data, "accuracy", value, metric_name=key)
         for key, value in results.items()
-        if "accuracy" in key
+        if value is not None and "accuracy" in key
     ]
-    found = ModelCardData(
-        base_model=base_model,
-        license=license,
-        library_name="timm",
-        pipeline_tag=TASK,
-        tags=list(TAGS),
-        model_name=facts["model"],
-        eval_results=shown or None,
-    )
-    return found.to_yaml().strip()
-
-
-def _others(files: Mapping[str, str]) -> str:
-    lines = [f"{what}: `timm.create_model('local-dir:.', checkpoint_path={name!r})`" for name, what in files.items()]
-    return "".join(f"\n\n{line}" for line in lines)
+    about: dict[str, Any] = {"base_model": base_model, "license": license, "eval_results": shown or None}
+    usual: dict[str, Any] = {"library_name": "timm", "pipeline_tag": TASK, "tags": list(TAGS)}
+    return ModelCardData(model_name=facts["model"], **about, **usual).to_yaml().strip()
 
 
 def _table(title: str, values: Mapping[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """The networks: any timm model, with weights drawn from a seed, and checked before there is work to lose."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import timm
@@ -16,7 +18,14 @@ RESERVED = (
 )
 
 
-Options = dict[str, Any]  # further arguments for timm: name -> value
+@dataclass(frozen=True)
+class Shape:
+    """What timm builds a network from: its name, further arguments, pixels of each side, and channels of the input."""
+
+    model: str
+    options: dict[str, Any] = field(default_factory=dict)
+    input_size: int = 224
+    channels: int = 3
 
 
 def config(name: str) -> PretrainedCfg:
@@ -30,14 +39,26 @@ def config(name: str) -> PretrainedCfg:
         raise ValueError(f"model: {name!r} is not a timm model; with weights there are {', '.join(known)}") from error
 
 
-def _create(
-    name: str, classes: int, *, options: Options, input_size: int, channels: int, drop_path: float = 0.0
-) -> tuple[nn.Module, dict[str, Any]]:
+def facts(name: str, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Shape and view of a network, by the names of `weights.FACTS`; known: timm's configuration in a file, or None."""
+    known = vars(config(name)) if known is None else known
+    channels, size, _ = known["input_size"]
+    wanted = known.get("interpolation")
+    return {
+        **vars(Shape(name, {}, int(size), int(channels))),
+        **{key: [float(value) for value in known[key]] for key in ("mean", "std")},
+        "interpolation": wanted if wanted in ("bilinear", "bicubic") else "bicubic",
+        "crop_pct": float(known.get("crop_pct", 0.875)),
+    }
+
+
+def _create(shape: Shape, classes: int, drop_path: float = 0.0) -> tuple[nn.Module, dict[str, Any]]:
     """A timm model and its arguments; one that the model does not take is left out if that changes nothing."""
+    name, options = shape.model, shape.options
     config(name)
     if reserved := [option for option in options if option in RESERVED]:
         raise ValueError(f"model_options: {reserved[0]} is not allowed; it is set by other parameters")
-    accepted = {"num_classes": classes, "img_size": input_size, "in_chans": channels, **options}
+    accepted = {"num_classes": classes, "img_size": shape.input_size, "in_chans": shape.channels, **options}
     if drop_path:
         accepted["drop_path_rate"] = drop_path
     while True:
@@ -46,7 +67,7 @@ def _create(
         except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
             unknown = re.search(r"unexpected keyword argument(?:\(s\): \[| )'(\w+)'", str(error))
             if unknown is None or unknown[1] not in accepted:
-                message = f"model_options: {options} with input_size {input_size} do not make a {name}"
+                message = f"model_options: {options} with input_size {shape.input_size} do not make a {name}"
                 raise ValueError(f"{message} ({error})") from error
             if unknown[1] == "drop_path_rate":
                 reason = f"{name} has no drop path, so it must be 0"
@@ -56,45 +77,36 @@ def _create(
             del accepted["img_size"]  # a network without positions, such as a ResNet, takes any size
 
 
-def arguments(name: str, classes: int, *, options: Options, input_size: int, channels: int = 3) -> dict[str, Any]:
+def arguments(shape: Shape, classes: int) -> dict[str, Any]:
     """The arguments of timm.create_model, beside the name, for the network of `build`: name -> value."""
     with torch.device("meta"):
-        return _create(name, classes, options=options, input_size=input_size, channels=channels)[1]
+        return _create(shape, classes)[1]
 
 
-def outline(name: str, *, options: Options, input_size: int, channels: int = 3, drop_path: float = 0.0) -> nn.Module:
-    """A timm model of one class on the meta device: its weights have names and shapes, but take no memory or time."""
+def outline(shape: Shape, classes: int = 1, *, drop_path: float = 0.0) -> nn.Module:
+    """A timm model on the meta device: its weights have names and shapes, but take no memory or time."""
     with torch.device("meta"):
-        return _create(name, 1, options=options, input_size=input_size, channels=channels, drop_path=drop_path)[0]
+        return _create(shape, classes, drop_path)[0]
 
 
-def check_model(name: str, options: Options, input_size: int, *, channels: int = 3, drop_path: float = 0.0) -> None:
+def check_model(shape: Shape, *, drop_path: float = 0.0) -> None:
     """Raise a ValueError if a model cannot be made or run; the check takes no memory or time for weights."""
-    model = outline(name, options=options, input_size=input_size, channels=channels, drop_path=drop_path).eval()
+    model, size = outline(shape, drop_path=drop_path).eval(), shape.input_size
     try:
         with torch.device("meta"):
-            model(torch.zeros(1, channels, input_size, input_size))
+            model(torch.zeros(1, shape.channels, size, size))
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"input_size: {input_size} does not suit {name} with {options} ({error})") from error
+        raise ValueError(f"input_size: {size} does not suit {shape.model} with {shape.options} ({error})") from error
 
 
-def build(
-    name: str,
-    classes: int,
-    *,
-    options: Options,
-    input_size: int,
-    channels: int = 3,
-    drop_path: float = 0.0,
-    seed: int,
-) -> nn.Module:
-    """A timm model with weights drawn from the seed; classes: their number; options: further arguments for timm.
+def build(shape: Shape, classes: int, *, drop_path: float = 0.0, seed: int) -> nn.Module:
+    """A timm model with weights drawn from the seed; classes: their number.
 
     It takes images (n, channels, input_size, input_size) float32 and gives (n, classes).
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return _create(name, classes, options=options, input_size=input_size, channels=channels, drop_path=drop_path)[0]
+        return _create(shape, classes, drop_path)[0]
 
 
 def heads(model: nn.Module) -> tuple[str, ...]:

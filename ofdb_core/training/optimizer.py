@@ -37,15 +37,7 @@ def _groups(recipe: Optimisation, model: nn.Module) -> list[dict[str, Any]]:
 def build(model: nn.Module, recipe: Optimisation) -> tuple[torch.optim.Optimizer, CosineLRScheduler]:
     """timm's optimizer and cosine schedule; parameters that do not learn are left out."""
     peak, last, first = rates(recipe)
-    optimizer = create_optimizer_v2(
-        model, opt=recipe.optimizer, lr=peak, param_group_fn=functools.partial(_groups, recipe)
-    )
-    schedule = CosineLRScheduler(
-        optimizer,
-        t_initial=recipe.steps,
-        lr_min=last,
-        warmup_t=recipe.warmup_steps,
-        warmup_lr_init=first,
-        t_in_epochs=False,
-    )
-    return optimizer, schedule
+    groups = functools.partial(_groups, recipe)
+    optimizer = create_optimizer_v2(model, opt=recipe.optimizer, lr=peak, param_group_fn=groups)
+    warmup: dict[str, Any] = {"warmup_t": recipe.warmup_steps, "warmup_lr_init": first}
+    return optimizer, CosineLRScheduler(optimizer, recipe.steps, lr_min=last, **warmup, t_in_epochs=False)

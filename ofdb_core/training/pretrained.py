@@ -20,65 +20,13 @@ from ofdb_core.training.foreign_weights import Tensors
 DISTILLED = ("dist_token", "head_dist.")  # weights that only DeiT's distilled networks have
 
 
-def load(
-    path: str | Path,
-    *,
-    classes: int | None = None,
-    others: bool = False,
-    model: str | None = None,
-    options: networks.Options | None = None,
-    input_size: int | None = None,
-    channels: int | None = None,
-    drop_path: float = 0.0,
-    seed: int = 0,
-) -> tuple[nn.Module, list[str]]:
-    """The network of a checkpoint, and a line for each weight that was not taken unchanged.
-
-    path: as in `weights.read`, or "timm" for the published weights of `model`. Arguments that are None come from the
-    file's facts. Without facts `model` is required, the number of classes is that of the file's head, and the rest are
-    timm's defaults. If the classes differ in number, or are `others` than the file's, the head is drawn from the seed
-    as in `networks.build`. If input size or channels differ, timm fits positions and first layer to them. A ValueError
-    if any other weight differs, or if a weight is not finite or of another type of number.
-    """
-    if str(path) == weights.PUBLISHED:
-        path = f"{weights.PUBLISHED}:{model or ''}"
-    facts = weights.described(path, model=model, options=options, input_size=input_size, channels=channels)
-    tensors, facts_in_file = weights.read(path)
-    name, shape = facts["model"], {key: facts[key] for key in ("options", "input_size", "channels")}
-    outline = networks.outline(name, **shape)
-    heads = networks.heads(outline)
-    refusal = f"{path}: not the weights of a {name} with options {shape['options']}"
-    try:
-        fitted = _fitted(tensors, outline, name, shape["channels"])
-    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{refusal} ({error})") from error
-    _refuse(refusal, _compare(tensors, fitted, outline.state_dict(), heads)[2])  # before memory is allocated
-    if classes is None:
-        sizes = [len(fitted[f"{head}weight"]) for head in heads if f"{head}weight" in fitted]
-        if not facts_in_file and not sizes:
-            raise ValueError(f"classes: {path} has no head of a {name}; give the number of classes")
-        classes = len(facts_in_file["classes"]) if facts_in_file else sizes[0]
-    network = networks.build(name, classes, **shape, drop_path=drop_path, seed=seed)
-    wanted = network.state_dict()
-    loadable, lines, misfits = _compare(tensors, fitted, wanted, heads)
-    _refuse(refusal, misfits)
-    if others and (of_head := [part for part in loadable if part.startswith(heads)]):
-        loadable = {part: tensor for part, tensor in loadable.items() if part not in of_head}
-        lines.append(f"{', '.join(of_head)}: of as many other classes in the file; drawn anew")
-    for part, tensor in loadable.items():
-        if problem := _impossible(tensor, wanted[part]):
-            raise ValueError(f"{path}: {part} {problem}; no network has such weights: get or make the file again")
-    network.load_state_dict(loadable, strict=False)
-    return network, lines
-
-
-def _fitted(tensors: Tensors, outline: nn.Module, name: str, channels: int) -> Tensors:
+def _fitted(tensors: Tensors, outline: nn.Module, shape: networks.Shape) -> Tensors:
     """The weights after timm's treatment of published ones: today's names, fitted to size and channels."""
     wanted = outline.state_dict()
     if "dist_token" in tensors and "dist_token" not in wanted:  # its position goes with it
         position = tensors["pos_embed"]
         tensors = {**tensors, "pos_embed": torch.cat([position[:, :1], position[:, 2:]], dim=1)}
-    module = sys.modules[timm.models.model_entrypoint(name).__module__]
+    module = sys.modules[timm.models.model_entrypoint(shape.model).__module__]
     fit = getattr(module, "checkpoint_filter_fn", None)
     fitted = fit(dict(tensors), outline) if fit else dict(tensors)
     pretrained: Any = outline.pretrained_cfg
@@ -86,8 +34,8 @@ def _fitted(tensors: Tensors, outline: nn.Module, name: str, channels: int) -> T
     for stem in [stems] if isinstance(stems, str) else stems:
         old, new = fitted.get(f"{stem}.weight"), wanted.get(f"{stem}.weight")
         if old is not None and new is not None and old.ndim == 4 and old.shape[1] != new.shape[1]:
-            old_channels = old.shape[1] * channels // new.shape[1]
-            fitted[f"{stem}.weight"] = adapt_input_conv(channels, old, base_chans=old_channels)
+            old_channels = old.shape[1] * shape.channels // new.shape[1]
+            fitted[f"{stem}.weight"] = adapt_input_conv(shape.channels, old, base_chans=old_channels)
     return fitted
 
 
@@ -120,11 +68,6 @@ def _compare(
     return loadable, lines, misfits
 
 
-def _refuse(refusal: str, misfits: list[str]) -> None:
-    if misfits:
-        raise ValueError(f"{refusal}; {misfits[0]}")
-
-
 def _impossible(tensor: torch.Tensor, wanted: torch.Tensor) -> str | None:
     """The reason why a tensor cannot be these weights of a network, as the end of a sentence; None if it can."""
     kinds = [(each.is_floating_point(), each.is_complex(), each.dtype == torch.bool) for each in (tensor, wanted)]
@@ -133,10 +76,10 @@ def _impossible(tensor: torch.Tensor, wanted: torch.Tensor) -> str | None:
     return None if bool(tensor.to(wanted.dtype).isfinite().all()) else "holds values that are not finite"
 
 
-def _guessed(file: Path) -> str | None:
+def _guessed(path: str) -> str | None:
     """The network of another project's file, by its shapes; None if no known network has them."""
-    if name := guess.model(weights.read(file)[0]):
-        print(f"{file}: does not say its network; by its shapes it is a {name} (-p model gives another)")
+    if name := guess.model(weights.read(path)):
+        print(f"{path}: does not say its network; by its shapes it is a {name} (-p model gives another)")
     return name
 
 
@@ -146,15 +89,13 @@ def _size(tensor: torch.Tensor | None) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file of weights, or timm's published ones, with the facts of its network: opened once and passed on.
+    """A file of weights, or timm's published ones, and the facts of its network: opened once and passed on.
 
-    path: as in `load`, found by `places.file_of`; given: arguments of `load` that replace facts of the file; facts: the
-    result.
+    path: of the file, or timm:<model>; facts: as in `weights.FACTS`, without `classes` if they are unknown.
     """
 
     path: str
-    given: dict[str, Any]
-    facts: dict[str, Any]
+    facts: weights.Facts
 
     @classmethod
     def open(
@@ -166,44 +107,61 @@ class Checkpoint:
         input_size: int | None = None,
         channels: int | None = None,
     ) -> Self:
-        """Find the file (see `places.file_of`) and read its facts, or those in config.json beside it.
+        """Find the weights (see `places.file_of`; "timm" means those that timm publishes for `model`) and their facts.
 
-        If neither names the network and `model` is None, it is guessed from the shapes and printed; a ValueError if no
-        guess is possible.
+        A file without facts has those in config.json beside it, and timm's of its model. If neither names the model and
+        `model` is None, it is guessed from the shapes and printed; a ValueError if no guess is possible. Arguments
+        that are not None replace facts.
         """
-        given: dict[str, Any] = {"model": model, "options": options or None}
-        given |= {"input_size": input_size, "channels": channels}
-        if weights.is_published(path):
-            return cls(path, given, weights.described(path, **given))
-        file = places.file_of(path)
-        said: weights.Facts = {}
-        if weights.facts_of(file) is None:
-            said = timm_config.facts(file) or {"model": model or _guessed(file)}
-            said = said if model in (None, said["model"]) else {}
-        asked = {name: value for name, value in given.items() if value is not None}
-        given = {name: asked.get(name, said.get(name)) for name in weights.SHAPE}
-        seen = {name: value for name, value in said.items() if name not in weights.SHAPE}
-        return cls(str(file), given, {**weights.described(file, **given), **seen})
+        path = f"{path}:{model or ''}" if path == "timm" else path
+        path = path if weights.is_published(path) else str(places.file_of(path))
+        if (facts := weights.facts_of(path)) is None:
+            said = timm_config.facts(Path(path))
+            said = said if model in (None, said.get("model")) else {}
+            if not (name := model or said.get("model") or _guessed(path)):
+                raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
+            facts = {**networks.facts(name), **said}
+        asked = {"model": model, "options": options or None, "input_size": input_size, "channels": channels}
+        return cls(path, {**facts, **{name: value for name, value in asked.items() if value is not None}})
 
     @property
-    def shape(self) -> dict[str, Any]:
-        """The arguments that build this network: model, options, input_size and channels."""
-        return {name: self.facts[name] for name in weights.SHAPE}
+    def shape(self) -> networks.Shape:
+        """The shape of the network."""
+        return networks.Shape(**{name: self.facts[name] for name in weights.SHAPE})
 
     def network(
         self, classes: Sequence[str] | None = None, *, drop_path: float = 0.0, seed: int = 0
     ) -> tuple[nn.Module, list[str]]:
-        """The network with its weights, and a line for each that was not taken unchanged: see `load`.
+        """The network with its weights, and a line for each weight that was not taken unchanged.
 
-        classes: the names of its classes; None for those of the file.
+        classes: the names of its classes; None for those of the file. If they differ from the file's, the head is drawn
+        from the seed as in `networks.build`. If input size or channels differ, timm fits positions and first layer to
+        them. A ValueError if any other weight differs, or if a weight is not finite or of another type of number.
         """
-        how: dict[str, Any] = {**self.given, "drop_path": drop_path, "seed": seed}
-        if classes is None:
-            return load(self.path, **how)
-        known = self.facts.get("classes", classes)
-        return load(self.path, classes=len(classes), others=list(known) != list(classes), **how)
-
-    def untrained(self, classes: int, *, drop_path: float, seed: int) -> nn.Module:
-        """The same network with weights drawn from the seed."""
-        shape = self.shape
-        return networks.build(shape.pop("model"), classes, **shape, drop_path=drop_path, seed=seed)
+        shape, tensors, known = self.shape, weights.read(self.path), self.facts.get("classes")
+        outline = networks.outline(shape)
+        heads = networks.heads(outline)
+        refusal = f"{self.path}: not the weights of a {shape.model} with options {shape.options}"
+        try:
+            fitted = _fitted(tensors, outline, shape)
+            sizes = [len(fitted[f"{head}weight"]) for head in heads if f"{head}weight" in fitted]
+        except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{refusal} ({error})") from error
+        named = known if classes is None else classes
+        count = sizes[0] if named is None and sizes else len(named or ())
+        wanted = networks.outline(shape, count or 1).state_dict()
+        loadable, lines, misfits = _compare(tensors, fitted, wanted, heads)
+        if misfits:
+            raise ValueError(f"{refusal}; {misfits[0]}")
+        if not count:
+            raise ValueError(f"classes: {self.path} has no head of a {shape.model}; fine-tune it first")
+        of_head = [part for part in loadable if part.startswith(heads)]
+        if of_head and known and classes and list(known) != list(classes):
+            loadable = {part: tensor for part, tensor in loadable.items() if part not in of_head}
+            lines.append(f"{', '.join(of_head)}: of as many other classes in the file; drawn anew")
+        for part, tensor in loadable.items():
+            if problem := _impossible(tensor, wanted[part]):
+                raise ValueError(f"{self.path}: {part} {problem}; get or make the file again")
+        network = networks.build(shape, count, drop_path=drop_path, seed=seed)  # it takes memory: last of all
+        network.load_state_dict(loadable, strict=False)
+        return network, lines

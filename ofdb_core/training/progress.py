@@ -3,8 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from tqdm import tqdm
 
 from ofdb_core.batches.source import Source
 from ofdb_core.data.tables import Row
-from ofdb_core.training.recipe import Optimisation
 
 LOGGED = ("step", "loss", "learning_rate")
 
@@ -63,16 +61,10 @@ class Log:
         self.settle(step)
         spent = time.perf_counter() - self._since
         self._spent += spent
-        self.rows.append(
-            {
-                "step": step,
-                "loss": float(np.mean(self._losses)),
-                "learning_rate": self._rates[-1],
-                "images_per_second": self._images * self.accelerator.num_processes / spent,
-                "data_share": self._waited / spent,
-                "seconds": self._spent,
-            }
-        )
+        learned = {"step": step, "loss": float(np.mean(self._losses)), "learning_rate": self._rates[-1]}
+        speed = self._images * self.accelerator.num_processes / spent
+        about = {"images_per_second": speed, "data_share": self._waited / spent, "seconds": self._spent}
+        self.rows.append({**learned, **about})
         self._losses, self._rates = [], []
         self._restart()
         return self.rows[-1]
@@ -96,48 +88,20 @@ class _Lines:
         sys.stderr.flush()
 
 
-class Training(Protocol):
-    """What a bar shows: the steps done, and those of the recipe."""
-
-    @property
-    def recipe(self) -> Optimisation: ...
-
-    @property
-    def step(self) -> int: ...
-
-    @property
-    def accelerator(self) -> Accelerator: ...
-
-
-class _Bar(tqdm):
-    """A bar of steps with images a second, an average of the last steps like its other rates."""
-
-    batch_size = 1
-
-    @property
-    def format_dict(self) -> MutableMapping[str, Any]:
-        known = super().format_dict
-        if rate := known["rate"]:
-            known["postfix"] = ", ".join(filter(None, [known["postfix"], f"{rate * self.batch_size:.0f} images/s"]))
-        return known
-
-
-def bar(training: Training, title: str) -> tqdm:
+def bar(title: str, step: int, steps: int, *, shown: bool) -> tqdm:
     """A bar of steps; without a terminal it is drawn every 5 s, or as often as TQDM_MININTERVAL says."""
     in_notebook = "ipykernel" in sys.modules  # it has no terminal, but draws over a line as one does
-    interval = os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5")
-    found = _Bar(
-        total=training.recipe.steps,
-        initial=training.step,
-        desc=title,
-        unit="step",
-        mininterval=float(interval),
-        dynamic_ncols=True,
-        file=None if in_notebook or sys.stderr.isatty() else _Lines(),
-        disable=not training.accelerator.is_main_process,
+    how: dict[str, Any] = {"file": None if in_notebook or sys.stderr.isatty() else _Lines(), "disable": not shown}
+    interval = float(os.environ.get("TQDM_MININTERVAL", "0.2" if sys.stderr.isatty() else "5"))
+    return tqdm(desc=title, initial=step, total=steps, unit="step", mininterval=interval, dynamic_ncols=True, **how)
+
+
+def in_words(row: Row) -> str:
+    """A row of the log, for the bar."""
+    return (
+        f"loss {row['loss']:.3f}, lr {row['learning_rate']:.1e}, {row['data_share']:.0%} waiting, "
+        f"{row['images_per_second']:.0f} images/s"
     )
-    found.batch_size = training.recipe.batch_size
-    return found
 
 
 def logged(log: list[Row]) -> list[Row]:
@@ -147,9 +111,9 @@ def logged(log: list[Row]) -> list[Row]:
 
 def speed(log: list[Row]) -> dict[str, float]:
     """The speed of a training: seconds, images a second, and the share of the time spent waiting for data."""
-    seconds = [row["seconds"] for row in log]
-    spent = np.diff([0.0, *seconds])
-    means = {
-        key: float(np.average([row[key] for row in log], weights=spent)) for key in ("images_per_second", "data_share")
-    }
-    return {"seconds": round(seconds[-1], 1), **{key: round(value, 3) for key, value in means.items()}}
+    spent = np.diff([0.0, *(row["seconds"] for row in log)])
+    images, waited = (
+        round(float(np.average([row[key] for row in log], weights=spent)), 3)
+        for key in ("images_per_second", "data_share")
+    )
+    return {"seconds": round(log[-1]["seconds"], 1), "images_per_second": images, "data_share": waited}

@@ -21,20 +21,18 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     timm's own `save_config_for_hf` would add the licence and tag of the weights that timm publishes for the network.
     """
     size, channels, classes = (facts[key] for key in ("input_size", "channels", "classes"))
-    shape: dict[str, Any] = {"options": facts["options"], "input_size": size, "channels": channels}
     known: Any = network.pretrained_cfg
     seen = {
         "input_size": [channels, size, size],
         "fixed_input_size": bool(known.get("fixed_input_size", False)),
-        "interpolation": facts["interpolation"],
-        "crop_pct": facts["crop_pct"],
+        **{name: facts[name] for name in ("interpolation", "crop_pct")},
         "crop_mode": "center",
-        "mean": facts["mean"][:channels],
-        "std": facts["std"][:channels],
+        **{name: facts[name][:channels] for name in ("mean", "std")},
         "pool_size": None,
         **{name: known.get(name) for name in ("first_conv", "classifier")},
     }
-    arguments = networks.arguments(facts["model"], len(classes), **shape)
+    shape = networks.Shape(facts["model"], facts["options"], size, channels)
+    arguments = networks.arguments(shape, len(classes))
     del arguments["num_classes"]  # it is on a line above, and transformers would pass it twice
     whole = {
         "architecture": facts["model"].partition(".")[0],
@@ -47,29 +45,20 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     return json.dumps(whole, indent=2) + "\n"
 
 
-def facts(file: Path) -> dict[str, Any] | None:
-    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`; None without such a file.
+def facts(file: Path) -> dict[str, Any]:
+    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`; none without such a file.
 
     A ValueError if its format is not timm's.
     """
     path = file.with_name(CONFIG)
     if not path.is_file():
-        return None
+        return {}
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        seen, arguments = said["pretrained_cfg"], dict(said.get("model_args") or {})
-        channels, size, _ = seen["input_size"]
-        found: dict[str, Any] = {
-            "model": str(said["architecture"]),
-            "input_size": int(size),
-            "channels": int(channels),
-            **{name: [float(value) for value in seen[name]] for name in ("mean", "std")},
-            "interpolation": str(seen.get("interpolation", "bicubic")),
-            "crop_pct": float(seen.get("crop_pct", 0.875)),
-        }
+        options = {key: value for key, value in (said.get("model_args") or {}).items() if key not in networks.RESERVED}
+        found = {**networks.facts(str(said["architecture"]), said["pretrained_cfg"]), "options": options}
         if isinstance(names := said.get("label_names"), list):
             found["classes"] = [str(name) for name in names]
-        found["options"] = {key: value for key, value in arguments.items() if key not in networks.RESERVED}
         return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not of timm's kind ({error!r}); give model, or move it away") from error

@@ -55,7 +55,7 @@ def test_an_archive_becomes_a_folder_of_its_name(tmp_path, capsys, ending):
     assert {name: (root / name).read_bytes() for name in FILES} == FILES
     assert names(root) == list(FILES)
     assert Folder(root).verify() == []
-    assert capsys.readouterr().out.count("unpacked before and unchanged, kept") == 1
+    assert capsys.readouterr().out.count("complete and unchanged, kept") == 1
 
 
 def test_a_tar_may_be_packed_whatever_its_ending(tmp_path):

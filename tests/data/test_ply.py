@@ -77,12 +77,12 @@ GOOD = ply.encode(np.arange(12.0).reshape(4, 3))
         (b"solid cube\n", "not a PLY file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a PLY file"),
         (GOOD.split(b"end_header")[0], "header is cut off"),
-        (GOOD.replace(b"binary_little_endian", b"ascii"), "'format ascii 1.0'; a model has 'format binary_little"),
+        (GOOD.replace(b"binary_little_endian", b"ascii"), "'format ascii 1.0, .*; a model has 'format binary_little"),
         (GOOD.replace(b"binary_little_endian", b"binary_big_endian"), "format binary_big_endian"),
         (GOOD.replace(b"double x", b"float x"), "property float x"),
         (GOOD.replace(b"property double z\n", b"property double z\nproperty uchar red\n"), "property uchar red"),
         (GOOD.replace(b"property double z\n", b"property double z\nelement face 1\n"), "element face 1"),
-        (GOOD.replace(b"property double z\n", b""), "a model has 'element vertex n'"),
+        (GOOD.replace(b"property double z\n", b""), "a model has '.*, element vertex n, property double x"),
         (GOOD.replace(b"vertex 4", b"vertex four"), "element vertex four"),
         (GOOD.replace(b"vertex 4", b"vertex 5"), "damaged; 5 points are 120 bytes, 96 follow"),
         (GOOD[:-1], "damaged; 4 points are 96 bytes, 95 follow"),
@@ -129,5 +129,5 @@ def test_bad_requests_are_refused():
 def test_a_number_of_points_with_thousands_of_digits_is_refused_by_the_files_name(tmp_path):
     data = ply.encode(np.zeros((5, 3))).replace(b"element vertex 5", b"element vertex " + b"5" * 5000)
     (tmp_path / "x.ply").write_bytes(data)
-    with pytest.raises(ValueError, match=r"x\.ply: has 'element vertex 5{9}"):
+    with pytest.raises(ValueError, match=r"x\.ply: has 'format .*, element vertex 5{9}"):
         ply.load(tmp_path / "x.ply")

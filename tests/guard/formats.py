@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from ofdb_core.data import archive, samples
-from ofdb_core.training import pretrained, weights
+from ofdb_core.training import weights
 from tests.helpers import tiny
 
 from .mutations import NAMES, Files, altered_json
@@ -75,7 +75,7 @@ def read_checkpoints(inside: Path) -> None:
     refusals = []
     for name in ("model.safetensors", "theirs.pth.tar"):
         try:
-            pretrained.load(inside / name, model="vit_tiny_patch16_224", options=tiny.VIT, input_size=16)
+            tiny.loaded(inside / name, model="vit_tiny_patch16_224", options=tiny.VIT, input_size=16)
         except ValueError as error:
             refusals.append(str(error))
             if name not in str(error):

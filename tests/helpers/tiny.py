@@ -18,6 +18,7 @@ from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
 from ofdb_core.stages import pretrain as pretraining
 from ofdb_core.training import networks
+from ofdb_core.training.pretrained import Checkpoint
 
 torch.set_num_threads(1)  # threads cost more than they save at this size
 
@@ -132,9 +133,14 @@ def rules(**other):
 
 
 def network(classes=4, seed=0, drop_path=0.0, **options):
-    return networks.build(
-        "vit_tiny_patch16_224", classes, options={**VIT, **options}, input_size=16, drop_path=drop_path, seed=seed
-    )
+    shape = networks.Shape("vit_tiny_patch16_224", {**VIT, **options}, 16)
+    return networks.build(shape, classes, drop_path=drop_path, seed=seed)
+
+
+def loaded(path, *, classes=None, seed=0, **how):
+    """The network of a file with this number of classes, and the lines on its weights; how: as `Checkpoint.open`."""
+    names = None if classes is None else [str(i) for i in range(classes)]
+    return Checkpoint.open(str(path), **how).network(names, seed=seed)
 
 
 def same(one, other):

@@ -10,7 +10,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.data import samples, tables
 from ofdb_core.run import reasons, stages
 from ofdb_core.show import compare, report
-from ofdb_core.training import pretrained
+from tests.helpers import tiny
 
 RELEASED = sorted((Path(__file__).parents[1] / "released").glob("*.tar.xz"))
 
@@ -41,7 +41,7 @@ def test_its_folders_are_verified_and_its_files_read(run):
 
 
 def test_its_checkpoint_is_loaded(run):
-    network, left = pretrained.load(run / "pretrain" / "model.safetensors")
+    network, left = tiny.loaded(run / "pretrain" / "model.safetensors")
     assert (network.num_classes, left) == (3, [])
 
 

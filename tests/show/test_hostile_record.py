@@ -102,7 +102,7 @@ def test_a_malformed_record_is_a_sentence(tmp_path_factory, path, value, shorter
     for use in (
         lambda: report.page(root, "title", record.read(root)),
         lambda: verify.check(root),
-        lambda: record.others(root, "6_report"),
+        lambda: record.digest_of(root, "6_report", record.FILE),
     ):
         try:
             use()

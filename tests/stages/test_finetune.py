@@ -11,7 +11,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
 from ofdb_core.stages import comparison, finetune, recipes
-from ofdb_core.training import baselines, evaluation, loop, pretrained
+from ofdb_core.training import baselines, evaluation, loop, networks
 from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
@@ -67,9 +67,7 @@ def test_the_starts_differ_in_their_weights_and_share_their_new_head(settings, c
     ready, fresh = (finetune._network(asked, trial, given).state_dict() for trial in trials)
     assert ready["head.weight"].equal(fresh["head.weight"])
     assert not ready["blocks.0.mlp.fc1.weight"].equal(fresh["blocks.0.mlp.fc1.weight"])
-    assert ready["blocks.0.mlp.fc1.weight"].equal(
-        pretrained.load(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"]
-    )
+    assert ready["blocks.0.mlp.fc1.weight"].equal(tiny.loaded(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"])
 
 
 def test_a_finished_comparison_is_kept_and_the_same_again(settings, capsys):
@@ -198,7 +196,7 @@ def test_best_and_last_are_both_reported_and_kept(settings):
     assert row["best_step"] == next(line["step"] for line in evaluations if line["accuracy"] == row["best_accuracy"])
     images = finetune.start(asked).test
     for name in ("best", "model"):
-        model, _ = pretrained.load(root / "pre-trained_2_0" / f"{name}.safetensors")
+        model, _ = tiny.loaded(root / "pre-trained_2_0" / f"{name}.safetensors")
         found = evaluation.accuracy(evaluation.predict(model, images, asked), images.labels)
         assert found == pytest.approx(row["best_accuracy" if name == "best" else "accuracy"])
     about = (root / "pre-trained_2_0" / "README.md").read_text()
@@ -221,8 +219,8 @@ def test_weights_are_not_kept_where_they_are_not_asked_for(settings):
 def test_a_linear_probe_is_an_answer_too(settings):
     asked = settings(head_only=True, repeats=1)
     compare(asked)
-    model, _ = pretrained.load(root_of(asked) / "pre-trained_2_0" / "model.safetensors")
-    before, _ = pretrained.load(asked.checkpoint, classes=10)
+    model, _ = tiny.loaded(root_of(asked) / "pre-trained_2_0" / "model.safetensors")
+    before, _ = tiny.loaded(asked.checkpoint, classes=10)
     assert model.state_dict()["blocks.0.mlp.fc1.weight"].equal(before.state_dict()["blocks.0.mlp.fc1.weight"])
     assert not model.head.weight.equal(before.head.weight)
 
@@ -400,7 +398,7 @@ def test_predictions_and_confusion_name_files_and_classes(settings, tmp_path):
 def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_kept(
     settings, tmp_path, checkpoint, capsys
 ):
-    kept, _ = pretrained.load(checkpoint)
+    kept, _ = tiny.loaded(checkpoint)
     names = [f"{i:05d}" for i in range(8)]
     for classes, same in ((names, True), ([f"x{i}" for i in range(8)], False)):
         root = tmp_path / classes[0]
@@ -412,5 +410,5 @@ def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_ke
         assert (told in capsys.readouterr().out) != same
         assert ready.head.weight.equal(kept.head.weight) == same
         assert ready.norm.weight.equal(kept.norm.weight)
-        fresh = given.checkpoint.untrained(8, drop_path=0.0, seed=0)
+        fresh = networks.build(given.checkpoint.shape, 8, seed=0)
         assert ready.head.weight.equal(fresh.head.weight) != same

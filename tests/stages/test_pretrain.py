@@ -11,7 +11,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.run import launch
 from ofdb_core.stages import pretrain
-from ofdb_core.training import evaluation, pretrained, weights
+from ofdb_core.training import evaluation, weights
 from tests.helpers import tiny
 
 
@@ -33,7 +33,7 @@ def test_pretraining_leaves_a_checkpoint_its_card_a_log_and_predictions(data, tm
     assert made.in_words()["processes"] == 1
     root = tmp_path / "pretrain"
     assert Folder(root).verify() == []
-    model, left = pretrained.load(root / "model.safetensors")
+    model, left = tiny.loaded(root / "model.safetensors")
     assert left == []
     given = pretrain.start(asked)
     assert (evaluation.predict(model, given.samples, asked) == made.predicted).all()
@@ -48,7 +48,7 @@ def test_timm_loads_the_checkpoint_as_it_is(data, tmp_path):
     how = {**tiny.VIT, "img_size": 16, "num_classes": 8}
     model = timm.create_model("vit_tiny_patch16_224", checkpoint_path=str(path), **how).eval()
     x = torch.rand(2, 3, 16, 16)
-    assert torch.equal(model(x), pretrained.load(path)[0].eval()(x))
+    assert torch.equal(model(x), tiny.loaded(path)[0].eval()(x))
 
 
 def test_the_same_recipe_gives_the_same_bytes_and_is_not_trained_twice(data, tmp_path, capsys):

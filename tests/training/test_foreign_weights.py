@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.models import VisionTransformer
 
-from ofdb_core.training import foreign_weights, pretrained
+from ofdb_core.training import foreign_weights
 from tests.helpers import tiny
 from tests.helpers.tiny import network, same
 
@@ -53,7 +53,7 @@ def test_the_weights_are_found_in_every_form(tmp_path, form, zipped):
     state = network().state_dict()
     path = write(tmp_path / "last.pth.tar", FORMS[form](state), _use_new_zipfile_serialization=zipped)
     assert same(foreign_weights.read(path), state)
-    found, left = pretrained.load(path, **LIKE_TINY, input_size=16)
+    found, left = tiny.loaded(path, **LIKE_TINY, input_size=16)
     assert same(found.state_dict(), state)
     assert left == []
 
@@ -65,8 +65,8 @@ def test_the_names_of_vissl_become_those_of_timm(tmp_path):
     content = {"classy_state_dict": {"base_model": {"model": {"trunk": trunk, "heads": {}}, "meters": {}}}}
     path = write(tmp_path / "vissl.torch", content)
     with pytest.raises(ValueError, match=r"classes: .*vissl\.torch has no head of a vit_tiny"):
-        pretrained.load(path, **LIKE_TINY, input_size=16)
-    found, left = pretrained.load(path, **LIKE_TINY, input_size=16, classes=4)
+        tiny.loaded(path, **LIKE_TINY, input_size=16)
+    found, left = tiny.loaded(path, **LIKE_TINY, input_size=16, classes=4)
     assert left == [
         "head.bias: nothing in the file, 4 wanted; drawn anew",
         "head.weight: nothing in the file, 4 x 16 wanted; drawn anew",
@@ -90,7 +90,7 @@ def test_a_vision_transformer_of_torchvision_gives_the_same_outputs_in_timm(tmp_
     torch.nn.init.normal_(theirs.heads.head.weight)
     path = write(tmp_path / "vit.pth", form(theirs.state_dict()))
     options = {**LIKE_TINY["options"], "depth": 2}
-    ours, left = pretrained.load(path, model="vit_tiny_patch16_224", options=options, input_size=16)
+    ours, left = tiny.loaded(path, model="vit_tiny_patch16_224", options=options, input_size=16)
     assert left == []
     images = torch.rand(3, 3, 16, 16)
     with torch.inference_mode():

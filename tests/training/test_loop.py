@@ -57,6 +57,11 @@ def test_the_log_has_a_row_at_the_start_each_log_every_steps_and_at_the_end():
     assert all(row["images_per_second"] > 0 and 0 <= row["data_share"] <= 1 for row in rows)
 
 
+def test_the_bar_says_what_the_newest_row_says():
+    row = {"step": 7, "loss": 1.23456, "learning_rate": 2e-4, "images_per_second": 321.4, "data_share": 0.25}
+    assert progress.in_words(row) == "loss 1.235, lr 2.0e-04, 25% waiting, 321 images/s"
+
+
 def test_progress_in_a_log_file_is_lines(capsys):
     lines = progress._Lines()
     for text in ("\r  0%|   | 0/3", "\r 33%|#  | 1/3", "\n", ""):

@@ -35,7 +35,7 @@ def test_weights_stay_after_the_steps_that_are_asked_for_and_change_nothing(give
 def test_a_milestone_is_a_checkpoint_like_any_other(given, tmp_path):
     tiny.trained(tiny.pretrain(**given, milestones=[4]))
     path = tmp_path / "milestones" / "step_0000004.safetensors"
-    assert weights.described(path) == weights.described(tmp_path / "pretrain" / "model.safetensors") | {"step": 4}
+    assert weights.facts_of(path) == weights.facts_of(tmp_path / "pretrain" / "model.safetensors") | {"step": 4}
 
 
 def test_milestones_may_be_asked_for_in_the_middle_of_a_training(given, tmp_path, monkeypatch):

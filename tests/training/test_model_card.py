@@ -33,8 +33,7 @@ def facts(model, options, input_size, channels=3):
 )
 def test_the_code_of_a_card_makes_network_and_view(tmp_path, monkeypatch, model, options, input_size, channels):
     known = facts(model, options, input_size, channels)
-    how = {"options": options, "input_size": input_size, "channels": channels}
-    network = networks.build(model, 3, **how, seed=0)
+    network = networks.build(networks.Shape(model, options, input_size, channels), 3, seed=0)
     (tmp_path / "model.safetensors").write_bytes(weights.to_bytes(network, known))
     (tmp_path / "config.json").write_text(timm_config.text(network, known))
     monkeypatch.chdir(tmp_path)

@@ -19,19 +19,20 @@ from tests.helpers import tiny
 )
 def test_models_that_cannot_be_made_are_refused(name, options, size, drop_path, message):
     with pytest.raises(ValueError, match=message):
-        networks.check_model(name, options, size, drop_path=drop_path)
+        networks.check_model(networks.Shape(name, options, size), drop_path=drop_path)
 
 
 def test_models_without_positions_take_any_size():
-    networks.check_model("resnet10t", {}, 40)
+    networks.check_model(networks.Shape("resnet10t", {}, 40))
 
 
 @pytest.mark.parametrize("name", ["hrnet_w18_small", "resnet10t"])
 def test_arguments_are_those_that_timm_takes(name):
-    assert networks.arguments(name, 3, options={}, input_size=64, channels=1) == {"num_classes": 3, "in_chans": 1}
+    assert networks.arguments(networks.Shape(name, {}, 64, 1), 3) == {"num_classes": 3, "in_chans": 1}
 
 
 def test_networks_of_one_channel():
-    networks.check_model("vit_tiny_patch16_224", tiny.VIT, 16, channels=1)
-    model = networks.build("vit_tiny_patch16_224", 4, options=tiny.VIT, input_size=16, channels=1, seed=0)
+    shape = networks.Shape("vit_tiny_patch16_224", tiny.VIT, 16, 1)
+    networks.check_model(shape)
+    model = networks.build(shape, 4, seed=0)
     assert model(torch.zeros(2, 1, 16, 16)).shape == (2, 4)

@@ -26,7 +26,7 @@ def test_positions_and_class_token_are_decayed_where_that_is_asked_for(layer_dec
 
 
 def test_the_share_of_vit_tiny_that_is_exempt_is_that_of_the_reference():
-    model = networks.build("vit_tiny_patch16_224", 1000, options={}, input_size=224, drop_path=0.0, seed=0)
+    model = networks.build(networks.Shape("vit_tiny_patch16_224"), 1000, seed=0)
     assert sum(dict(model.named_parameters())[name].numel() for name in POSITIONS) == 38_016
     assert {decays(model)[name] for name in POSITIONS} == {0.0}
 
@@ -47,7 +47,7 @@ def test_sgd_is_nesterovs_as_timms_is():
 
 
 def test_a_class_token_begins_near_zero_where_the_original_draws_it_as_the_positions():
-    model = networks.build("vit_tiny_patch16_224", 1000, options={}, input_size=224, drop_path=0.0, seed=0)
+    model = networks.build(networks.Shape("vit_tiny_patch16_224"), 1000, seed=0)
     drawn = {name: float(model.state_dict()[name].std()) for name in POSITIONS}
     assert drawn["pos_embed"] == pytest.approx(0.02, rel=0.05)
     assert drawn["cls_token"] == pytest.approx(1e-6, rel=0.3)  # as docs/differences.md says

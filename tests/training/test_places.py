@@ -100,16 +100,16 @@ EVERY = [name for names in guess.KNOWN.values() for name in names]
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_every_known_network_is_known_by_its_shapes(name):
-    state = networks.outline(name, options={}, input_size=224).state_dict()
+    state = networks.outline(networks.Shape(name)).state_dict()
     found = guess.model(state)
     assert found == name
-    other = networks.outline(name, options={}, input_size=256).state_dict() if name.startswith("vit") else state
+    other = networks.outline(networks.Shape(name, {}, 256)).state_dict() if name.startswith("vit") else state
     headless = {key: value for key, value in other.items() if "head" not in key and not key.startswith("fc.")}
     assert guess.model(headless) == name
 
 
 def test_a_file_of_the_authors_says_nothing_and_its_network_is_told(tmp_path, capsys):
-    made = networks.build(VIT, 5, options={}, input_size=224, seed=0)
+    made = networks.build(networks.Shape(VIT), 5, seed=0)
     path = tmp_path / "last.pth.tar"
     torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in made.state_dict().items()}}, path)
     opened = Checkpoint.open(str(path))
