@@ -40,7 +40,6 @@ LIMITS = {  # file names have four digits for vertices and instances, five for c
     "seed": Annotated[int, Range(0, values.SEEDS)],
     "category": Annotated[int, Range(0, 99_999)],
     "instance": Annotated[int, Range(0, 9_999)],
-    "instances": Annotated[int, Range(1, 10_000)],
     "image_size": Annotated[int, Range(1, 9_999)],
 }
 

@@ -174,6 +174,13 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
     np.savetxt(file, table(ifs), delimiter=",")
 
 
+def csv(ifs: IFS) -> bytes:
+    """The bytes of the CSV that `save` writes."""
+    data = io.BytesIO()
+    save(ifs, data)
+    return data.getvalue()
+
+
 def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
 
