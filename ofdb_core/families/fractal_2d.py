@@ -9,7 +9,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Render(StageParameters):
     """Dots of an image (2D-OFDB: 200,000)."""
     weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
     """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
-    draw: Literal[raster.DRAWS] = "patch_gray"  # type: ignore[valid-type]
+    draw: raster.Draw = "patch_gray"
     """A 3 x 3 patch or a point for each dot; gray, or a hue that turns with time."""
     workers: Workers = 0
     """Threads; 0: one a core. The files do not depend on it."""
@@ -212,26 +212,15 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "the renderer makes the original's pixels", hashlib.sha256(pixels.tobytes()).hexdigest() == known
 
 
+SMALL_SEARCH = {"categories": 6, "search_points": 2000, "filling_rate": 0.005}
+SMALL = {"image_size": 48, "points": 1000}
 FAMILY = Family(
     name="2d",
     title="2D-OFDB",
     stages=(
         Stage("0_explore_ifs", Explore),
-        Stage(
-            "1_search_categories",
-            Search,
-            writes=("categories",),
-            write=write_search,
-            small={"categories": 6, "search_points": 2000, "filling_rate": 0.005},
-        ),
-        Stage(
-            "2_render_2d",
-            Render,
-            writes=("images",),
-            write=write,
-            small={"image_size": 48, "points": 1000},
-            check="ofdb_core.families.fractal_2d:check",
-        ),
+        Stage("1_search_categories", Search, ("categories",), write_search, small=SMALL_SEARCH),
+        Stage("2_render_2d", Render, ("images",), write, small=SMALL, check="ofdb_core.families.fractal_2d:check"),
     ),
     sources=(
         Source("images"),

@@ -230,18 +230,11 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield golden("its first view", view.tobytes(), "8e61666293d73c772a7adedbec2cd82b56b56af0b8df1bfb2455307242422e62")
 
 
+SMALL = {"categories": 4, "model_points": 500, "views": 3, "image_size": 32}
 FAMILY = Family(
     name="3d",
     title="3D-OFDB",
-    stages=(
-        Stage(
-            "3_render_3d",
-            Render,
-            writes=("categories3d", "models", "views"),
-            write=write,
-            small={"categories": 4, "model_points": 500, "views": 3, "image_size": 32},
-        ),
-    ),
+    stages=(Stage("3_render_3d", Render, ("categories3d", "models", "views"), write, small=SMALL),),
     sources=(
         Source("views"),
         Source("models", live_views.live_models, live=live_views.ViewsDrawing, suits=live_views.has_models),

@@ -172,18 +172,11 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield golden("the first image", pixels, "16f520cebe15e8ffccb0674ae5e2d5e934a43e08143f9f484ed5eb202ad41da4")
 
 
+SMALL = {"categories": 5, "image_size": 48, "points": 1000}
 FAMILY = Family(
     name="1p-frac",
     title="1p-frac",
-    stages=(
-        Stage(
-            "3_render_1p-frac",
-            Render,
-            writes=("1p-frac",),
-            write=write,
-            small={"categories": 5, "image_size": 48, "points": 1000},
-        ),
-    ),
+    stages=(Stage("3_render_1p-frac", Render, ("1p-frac",), write, small=SMALL),),
     sources=(Source("1p-frac"),),
     picture=picture,
     goldens=goldens,

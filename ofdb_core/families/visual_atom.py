@@ -137,15 +137,7 @@ def goldens() -> Iterator[tuple[str, bool]]:
 FAMILY = Family(
     name="visualatom",
     title="VisualAtom",
-    stages=(
-        Stage(
-            "3_render_visualatom",
-            Render,
-            writes=("visualatom",),
-            write=write,
-            small={"categories": 5, "image_size": 48},
-        ),
-    ),
+    stages=(Stage("3_render_visualatom", Render, ("visualatom",), write, small={"categories": 5, "image_size": 48}),),
     sources=(Source("visualatom"),),
     picture=picture,
     goldens=goldens,
