@@ -30,12 +30,8 @@ def _as_pixel(value: float) -> np.uint8:
 @kernel
 def _pad(row: np.ndarray, padded: np.ndarray) -> None:
     """Fill `padded` with a row and copies of its ends."""
-    width = len(row)
-    padded[:PAD] = row[0]
-    padded[width + PAD :] = row[width - 1]
-    inside = padded[PAD:]
-    for x in range(width):
-        inside[x] = row[x]
+    padded[:PAD], padded[PAD + len(row) :] = row[0], row[-1]
+    copy(row, padded[PAD : PAD + len(row)])
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import operator
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,10 +14,6 @@ from timm.data import auto_augment, create_transform
 
 from ofdb_core.batches import draws
 from ofdb_core.batches.recipe import Augmentation, View
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    return picture.convert("RGB")
 
 
 def _posterize(picture: Image.Image, bits: int, **_: Any) -> Image.Image:
@@ -43,7 +40,9 @@ class TimmChain:
         # the prefetcher of timm's loader normalises and erases; here `finish` does
         self._chain: Any = create_transform(recipe.input_size, is_training=True, use_prefetcher=True, **rules)
         self._chain.transforms[-1:] = []  # the step to a tensor
-        self._chain.transforms.insert(1, _to_rgb)  # after the crop, which is cheaper on one channel
+        self._chain.transforms.insert(
+            1, operator.methodcaller("convert", "RGB")
+        )  # after the crop, which is cheaper on one channel
 
     def __call__(self, pixels: np.ndarray, key: int, out: np.ndarray) -> np.ndarray:
         """As `chain.Chain`."""
