@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +77,13 @@ def search_3d_one_core(categories):
     return _search(categories, functools.partial(search.candidates_3d, workers=1), plain.search_3d, 10_000)
 
 
-def _written(write, *arguments, **named):
-    """Seconds, number of files and MB that it takes to write a folder anew."""
-    with tempfile.TemporaryDirectory() as root:
-        seconds, made = timed(write, root, *arguments, **named)
-        return seconds, len(made["files"]), _size(root)
+def _written(write, parameters, writes, reads=None):
+    """Seconds, number of files and MB that it takes to write a folder anew; reads: a folder that it is made from."""
+    with tempfile.TemporaryDirectory() as out:
+        if reads:
+            (Path(out) / reads.name).symlink_to(reads)
+        seconds, made = timed(write, replace(parameters, out=out))
+        return seconds, len(made["files"]), _size(Path(out) / writes)
 
 
 def _verified(root):
@@ -97,16 +99,15 @@ def render_2d(images):
     ours = fractal_2d.rgb(system, **RELEASE)[..., 0]
     slow, theirs = timed(plain.render, system, **RELEASE, seed=0)
     _same(ours, theirs)
-    seconds, count, megabytes = _written(
-        fractal_2d.write_images, prepared.categories(images), draw="patch_gray", **RELEASE
-    )
+    found = prepared.categories(images)
+    seconds, count, megabytes = _written(fractal_2d.write, fractal_2d.Render(), "images", found)
     return Measured(seconds, count, "image", slow, megabytes)
 
 
 def models_3d(models):
     """n models, PLY files and manifest included."""
     found = prepared.categories_3d(models)
-    seconds, count, megabytes = _written(fractal_3d.write_models, found)
+    seconds, count, megabytes = _written(fractal_3d.write_models, fractal_3d.Render(), "models", found)
     return Measured(seconds, count, "model", disk_mb=megabytes)
 
 
@@ -121,7 +122,8 @@ def _one_view(root):
 def views_3d(models):
     """12 views of n models of the released 3D-OFDB, PNG files and manifest included."""
     root = prepared.models(models)
-    slow, (seconds, count, megabytes) = _one_view(root), _written(fractal_3d.write_views, root)
+    slow = _one_view(root)
+    seconds, count, megabytes = _written(fractal_3d.write_views, fractal_3d.Render(), "views", root)
     return Measured(seconds, count, "view", slow, megabytes)
 
 
@@ -176,8 +178,8 @@ def render_visualatom(images):
     strokes = contours.strokes(atom, stream)
     slow, theirs = timed(plain.draw_contours, atom, strokes, 512)
     _same(contours.draw(atom, strokes, 512), theirs)
-    how = {"categories": images, "settings": "published"}
-    seconds, count, megabytes = _written(visual_atom.write_images, **how)
+    how = visual_atom.Render(categories=images)
+    seconds, count, megabytes = _written(visual_atom.write, how, "visualatom")
     return Measured(seconds, count, "image", slow, megabytes)
 
 

@@ -54,10 +54,14 @@ def memory_mb():
     return sum(int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) for text in told) / 1024
 
 
-def kept(name, write, *arguments, **named):
-    """The folder runs/benchmarks/<name>, which `write` makes unless it is complete and unchanged."""
-    write(KEPT / name, *arguments, **named)
-    return KEPT / name
+def _plane(count):
+    """The experiment's folder of n 2D categories."""
+    return str(KEPT / f"2d-{count}")
+
+
+def _space(count):
+    """Parameters of n 3D categories and their models."""
+    return fractal_3d.Render(out=str(KEPT / f"3d-{count}"), categories=count, degenerate="keep")
 
 
 def timms_augmentation(recipe):
@@ -81,19 +85,25 @@ def timms_mixing(recipe):
 
 def categories(count):
     """The folder of the first n published 2D categories."""
-    return kept(f"categories-{count}", fractal_2d.write_categories, categories=count)
+    fractal_2d.write_search(fractal_2d.Search(out=_plane(count), categories=count))
+    return Path(_plane(count)) / "categories"
 
 
 def categories_3d(count):
     """The folder of the first n 3D categories."""
-    return kept(f"categories3d-{count}", fractal_3d.write_categories, categories=count)
+    fractal_3d.write_categories(_space(count))
+    return Path(_space(count).out) / "categories3d"
 
 
 def models(count):
     """The folder of their models."""
-    return kept(f"models-{count}", fractal_3d.write_models, categories_3d(count))
+    categories_3d(count)
+    fractal_3d.write_models(_space(count))
+    return Path(_space(count).out) / "models"
 
 
 def released(count):
     """The folder of n images of the released 2D-OFDB."""
-    return kept(f"images-{count}", fractal_2d.write_images, categories(count), draw="patch_gray", **RELEASE)
+    categories(count)
+    fractal_2d.write(fractal_2d.Render(out=_plane(count)))
+    return Path(_plane(count)) / "images"

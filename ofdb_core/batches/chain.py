@@ -35,9 +35,7 @@ class Chain:
         """
         source = np.ascontiguousarray(pixels).view()
         source.flags.writeable = False  # one type for numba, whether the pixels were writeable or not
-        return _augment(
-            self.chances, self._fill, self.keeps_gray, _with_channels(source), np.uint64(key), _with_channels(out)
-        )
+        return _augment(self.chances, self._fill, _with_channels(source), np.uint64(key), _with_channels(out))
 
 
 def _with_channels(pixels: np.ndarray) -> np.ndarray:
@@ -46,12 +44,7 @@ def _with_channels(pixels: np.ndarray) -> np.ndarray:
 
 @kernel
 def _augment(
-    chances: draws.Chances,
-    fill: np.ndarray | None,
-    keeps_gray: bool,
-    pixels: np.ndarray,
-    key: np.uint64,
-    out: np.ndarray,
+    chances: draws.Chances, fill: np.ndarray | None, pixels: np.ndarray, key: np.uint64, out: np.ndarray
 ) -> np.ndarray:
     """Draw, apply, and write to out (S, S, C); return the erased box. A fill that is not gray needs three channels.
 
@@ -60,13 +53,13 @@ def _augment(
     size = len(out)
     drawn = draws.drawn(chances, pixels.shape[0], pixels.shape[1], size, key)
     planes = resized_crop(pixels, drawn.crop, size, drawn.bicubic, drawn.flips)
-    if planes.shape[1] == 1 and not keeps_gray:
-        gray = planes
-        planes = np.empty((size, 3, size), np.uint8)
-        for y in range(size):
-            for channel in range(3):
-                copy(gray[y, 0], planes[y, channel])
     if fill is not None:
+        if planes.shape[1] == 1 and not fill[0] == fill[1] == fill[2]:
+            gray = planes
+            planes = np.empty((size, 3, size), np.uint8)
+            for y in range(size):
+                for channel in range(3):
+                    copy(gray[y, 0], planes[y, channel])
         for i in range(len(drawn.operations)):
             operation, argument, bicubic = drawn.operations[i]
             planes = operations.applied(planes, int(operation), argument, bicubic != 0, fill)

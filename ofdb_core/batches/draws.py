@@ -18,11 +18,15 @@ ATTEMPTS = 10  # to find a box that fits, for the crop and for erasing
 ERASED_AREA, ERASED_RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)  # timm's defaults, which no recipe changes
 
 
+Bounds = tuple[float, ...]  # the lowest and the highest
+Box = tuple[int, int, int, int]  # top, left, height, width
+
+
 class Chances(NamedTuple):
     """The chances and ranges of a recipe's draws."""
 
-    scale: tuple[float, float]
-    ratio: tuple[float, float]
+    scale: Bounds
+    ratio: Bounds
     bicubic: float  # the chance of bicubic interpolation; else it is bilinear
     hflip: float
     vflip: float
@@ -32,11 +36,9 @@ class Chances(NamedTuple):
 
 def chances(recipe: Augmentation) -> Chances:
     """The chances of a recipe; UnknownAugmentation if its policy is not known."""
-    smallest, largest = recipe.crop_scale
-    narrowest, widest = recipe.crop_ratio
     return Chances(
-        (float(smallest), float(largest)),
-        (float(narrowest), float(widest)),
+        tuple(map(float, recipe.crop_scale)),
+        tuple(map(float, recipe.crop_ratio)),
         {"bilinear": 0.0, "bicubic": 1.0, "random": 0.5}[recipe.interpolation],
         float(recipe.hflip),
         float(recipe.vflip),
@@ -46,16 +48,16 @@ def chances(recipe: Augmentation) -> Chances:
 
 
 class Drawn(NamedTuple):
-    """The draws for one sample; boxes are top, left, height, width; `erased` is all zeros if nothing is erased.
+    """The draws for one sample; `erased` is all zeros if nothing is erased.
 
     operations: (n, 3) float64, each an operation (NOTHING if skipped), its argument, and 1 for bicubic interpolation.
     """
 
-    crop: tuple[int, int, int, int]
+    crop: Box
     bicubic: bool
     flips: tuple[bool, bool]
     operations: np.ndarray
-    erased: tuple[int, int, int, int]
+    erased: Box
 
 
 @kernel
@@ -85,9 +87,7 @@ def _normal(state: np.ndarray) -> float:
 
 
 @kernel
-def _box(
-    state: np.ndarray, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
-) -> tuple[int, int]:
+def _box(state: np.ndarray, height: int, width: int, scale: Bounds, ratio: Bounds) -> tuple[int, int]:
     """Height and width of a box; scale: its share of the area, ratio: width / height."""
     area = _uniform(state, scale[0], scale[1]) * (height * width)
     stretch = math.exp(_uniform(state, math.log(ratio[0]), math.log(ratio[1])))
@@ -95,9 +95,7 @@ def _box(
 
 
 @kernel
-def _crop(
-    state: np.ndarray, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
-) -> tuple[int, int, int, int]:
+def _crop(state: np.ndarray, height: int, width: int, scale: Bounds, ratio: Bounds) -> Box:
     """The random resized crop of torchvision and timm, with at least one pixel; theirs may have none."""
     for _ in range(ATTEMPTS):
         high, wide = _box(state, height, width, scale, ratio)
@@ -142,7 +140,7 @@ def _operations(state: np.ndarray, settings: RandAugment, bicubic: float) -> np.
 
 
 @kernel
-def _erased(state: np.ndarray, size: int, chance: float) -> tuple[int, int, int, int]:
+def _erased(state: np.ndarray, size: int, chance: float) -> Box:
     """timm's random erasing of one box."""
     if chance > 0.0 and _random(state) <= chance:
         for _ in range(ATTEMPTS):

@@ -6,7 +6,7 @@ the 65,536 quantiles of the normal distribution.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,21 +68,13 @@ def _erase(erased: np.ndarray, y: int, channel: int, key: int, quantiles: np.nda
 
 
 @kernel
-def _finish(
-    pictures: np.ndarray,
-    erased: np.ndarray,
-    keys: np.ndarray,
-    boxes: np.ndarray,
-    shares: np.ndarray,
-    values: np.ndarray,
-    same: bool,
-    quantiles: np.ndarray,
-    out: np.ndarray,
-) -> None:
+def _finish(raw: Any, values: np.ndarray, same: bool, quantiles: np.ndarray, out: np.ndarray) -> None:
     """Fill `out` (B, C, S, S) float32, a pair of samples and a row at a time, so that all but `out` stays in the cache.
 
-    values: (C, 256) float32, the normalised bytes of each channel; same: whether they are equal in all channels.
+    raw: a `RawBatch` of arrays; values: (C, 256) float32, the normalised bytes of each channel; same: whether they are
+    equal in all channels.
     """
+    pictures, erased, keys, boxes, shares = raw.pictures, raw.erased, raw.keys, raw.boxes, raw.shares
     count, channels, size = len(pictures), out.shape[1], out.shape[2]
     gray = same and pictures.shape[3] == 1  # the channels differ in the noise alone
     rows = np.empty((2, size), np.float32)
@@ -162,17 +154,8 @@ class ToNetwork:
     def by_kernel(self, raw: RawBatch) -> torch.Tensor:
         count, size = raw.pictures.shape[:2]
         images = np.empty((count, len(self._values), size, size), np.float32)  # in huge pages, unlike torch's arrays
-        _finish(
-            raw.pictures.numpy(),
-            raw.erased.numpy(),
-            raw.keys.numpy(),
-            raw.boxes.numpy(),
-            raw.shares.numpy(),
-            self._values.numpy(),
-            self._same,
-            _quantiles(),
-            images,
-        )
+        arrays = RawBatch._make(tensor.numpy() for tensor in raw)
+        _finish(arrays, self._values.numpy(), self._same, _quantiles(), images)
         return torch.from_numpy(images)
 
     def by_torch(self, raw: RawBatch) -> torch.Tensor:

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 
-from ofdb_core.batches.resample import transposed
 from ofdb_core.formulas.jit import copy, kernel
 
 PAD = 2  # pixels on each side, for the reach of a bicubic curve
@@ -31,12 +30,8 @@ def _as_pixel(value: float) -> np.uint8:
 @kernel
 def _pad(row: np.ndarray, padded: np.ndarray) -> None:
     """Fill `padded` with a row and copies of its ends."""
-    width = len(row)
-    padded[:PAD] = row[0]
-    padded[width + PAD :] = row[width - 1]
-    inside = padded[PAD:]
-    for x in range(width):
-        inside[x] = row[x]
+    padded[:PAD], padded[PAD + len(row) :] = row[0], row[-1]
+    copy(row, padded[PAD : PAD + len(row)])
 
 
 @kernel
@@ -107,13 +102,8 @@ def _across(four: np.uint32, t: float, bicubic: bool) -> float:
 
 
 @kernel
-def _moved(
-    planes: np.ndarray,
-    matrix: tuple[float, float, float, float, float, float],
-    bicubic: bool,
-    fill: np.ndarray,
-) -> np.ndarray:
-    """Each pixel taken from the position that the matrix maps it to."""
+def _moved(planes: np.ndarray, matrix: tuple[float, ...], bicubic: bool, fill: np.ndarray) -> np.ndarray:
+    """Each pixel taken from the position that the matrix (6 numbers, row by row) maps it to."""
     xx, xy, x0, yx, yy, y0 = matrix
     size, channels, width = planes.shape
     out = np.empty_like(planes)
@@ -156,21 +146,12 @@ def _moved(
 
 @kernel
 def rotated(planes: np.ndarray, degrees: float, bicubic: bool, fill: np.ndarray) -> np.ndarray:
-    """The picture turned counter-clockwise about its middle; quarter turns only reorder pixels."""
-    angle = degrees % 360.0
-    if angle == 0.0:
-        return planes
-    if angle == 90.0:
-        return transposed(planes)[::-1].copy()
-    if angle == 180.0:
-        return planes[::-1, :, ::-1].copy()
-    if angle == 270.0:
-        return transposed(planes[::-1].copy())
-    return _moved(planes, _rotation(angle, len(planes)), bicubic, fill)
+    """The picture turned counter-clockwise about its middle; quarter turns reorder pixels exactly."""
+    return _moved(planes, _rotation(degrees % 360.0, len(planes)), bicubic, fill)
 
 
 @kernel
-def _rotation(degrees: float, size: int) -> tuple[float, float, float, float, float, float]:
+def _rotation(degrees: float, size: int) -> tuple[float, ...]:
     """The matrix of Pillow's Image.rotate, from a pixel to its source."""
     angle = -(degrees * (math.pi / 180))
     cos, sin, middle = rounded(math.cos(angle)), rounded(math.sin(angle)), size / 2

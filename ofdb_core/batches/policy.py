@@ -56,8 +56,10 @@ def parsed(text: str | None) -> Policy:
     )
 
 
-def refused_by_timm(text: str) -> str | None:
-    """The sentence that refuses a string that timm cannot read as a policy, or None."""
+def read_by_timm(text: str | None) -> None:
+    """Raise UnknownAugmentation if timm cannot read a string as a policy; None: no operation."""
+    if text is None:
+        return
 
     from timm.data import auto_augment as timms
 
@@ -66,5 +68,5 @@ def refused_by_timm(text: str) -> str | None:
     try:
         make(text, {})
     except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        return f"auto_augment: {text!r} is no policy of timm ({error}); one is rand-m9-mstd0.5-inc1, none is null"
-    return None
+        hint = "one is rand-m9-mstd0.5-inc1, none is null"
+        raise UnknownAugmentation(f"auto_augment: {text!r} is no policy of timm ({error}); {hint}") from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ofdb_core.base import memory, signals, threads
 from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
@@ -37,7 +37,7 @@ def _mapped(function: Callable[[RawBatch], T], source: Source, numbers: range, w
     """The results of a function on the raw batches of numbered parts."""
 
     def make(number: int) -> T:
-        return function(source.raw_batch(*divmod(number, source.parts)))
+        return function(_part(source, number))
 
     if not workers:
         yield from map(make, numbers)
@@ -79,14 +79,9 @@ def _waited_for(batch: Batch, event: torch.cuda.Event | None) -> Batch:
     return batch
 
 
-class _Parts(Dataset):
-    """A source as a data set; its samples are the raw batches of parts."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __getitem__(self, number: int) -> RawBatch:
-        return self.source.raw_batch(*divmod(number, self.source.parts))
+def _part(source: Source, number: int) -> RawBatch:
+    """The raw batch of a numbered part."""
+    return source.raw_batch(*divmod(number, source.parts))
 
 
 def _leave_signals_to_the_main_process(_: int) -> None:
@@ -97,9 +92,9 @@ def _by_processes(source: Source, numbers: range, workers: int) -> Iterator[RawB
     """The raw batches of parts, made by processes of one thread each."""
     raw_batches = iter(
         DataLoader(
-            _Parts(source),
+            numbers,  # type: ignore[arg-type]  # a sequence is a data set, too
             batch_size=None,
-            sampler=numbers,
+            collate_fn=functools.partial(_part, source),
             num_workers=workers,
             worker_init_fn=_leave_signals_to_the_main_process,
             generator=torch.Generator(),  # or else the loader draws a number from the caller's

@@ -27,11 +27,7 @@ class Rule(NamedTuple):
     least: float = -math.inf
 
 
-def _enhance(operation: int) -> tuple[Rule, Rule]:
-    """An enhancement's rule, and that of its Increasing variant."""
-    return Rule(operation, 1.8, base=0.1), Rule(operation, 0.9, signed=True, base=1.0, least=0.1)
-
-
+ENHANCED = {name: getattr(operations, name.upper()) for name in ("Color", "Contrast", "Brightness", "Sharpness")}
 RULES = {
     "AutoContrast": Rule(operations.AUTO_CONTRAST),
     "Equalize": Rule(operations.EQUALIZE),
@@ -42,22 +38,15 @@ RULES = {
     "Solarize": Rule(operations.SOLARIZE, 256.0, whole=True, cap=256.0),
     "SolarizeIncreasing": Rule(operations.SOLARIZE, 256.0, whole=True, cap=256.0, base=256.0, turn=-1.0),
     "SolarizeAdd": Rule(operations.SOLARIZE_ADD, 110.0, whole=True, cap=128.0),
-    "Color": _enhance(operations.COLOR)[0],
-    "ColorIncreasing": _enhance(operations.COLOR)[1],
-    "Contrast": _enhance(operations.CONTRAST)[0],
-    "ContrastIncreasing": _enhance(operations.CONTRAST)[1],
-    "Brightness": _enhance(operations.BRIGHTNESS)[0],
-    "BrightnessIncreasing": _enhance(operations.BRIGHTNESS)[1],
-    "Sharpness": _enhance(operations.SHARPNESS)[0],
-    "SharpnessIncreasing": _enhance(operations.SHARPNESS)[1],
+    **{name: Rule(number, 1.8, base=0.1) for name, number in ENHANCED.items()},
+    **{f"{name}Increasing": Rule(n, 0.9, signed=True, base=1.0, least=0.1) for name, n in ENHANCED.items()},
     "ShearX": Rule(operations.SHEAR_X, 0.3, signed=True),
     "ShearY": Rule(operations.SHEAR_Y, 0.3, signed=True),
     "TranslateXRel": Rule(operations.TRANSLATE_X, 0.45, signed=True),
     "TranslateYRel": Rule(operations.TRANSLATE_Y, 0.45, signed=True),
 }
-_VARIED = ("Posterize", "Solarize", "Color", "Contrast", "Brightness", "Sharpness")  # those with an Increasing variant
 PLAIN = tuple(name for name in RULES if not name.endswith("Increasing"))
-INCREASING = tuple(name + "Increasing" if name in _VARIED else name for name in PLAIN)
+INCREASING = tuple(f"{name}Increasing" if f"{name}Increasing" in RULES else name for name in PLAIN)
 
 
 class RandAugment(NamedTuple):

@@ -1,6 +1,6 @@
 """The recipe of batches: the groups of parameters for augmentation, mixing and loading."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
@@ -62,16 +62,9 @@ class Augmentation(View):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from self.falling("crop_scale", "crop_ratio")
-        yield from self._misread()
-
-    def _misread(self) -> Iterator[str]:
-        """The sentence that refuses a policy unknown to the pipeline."""
-        if self.pipeline == "timm" and self.auto_augment is not None:
-            if refused := policy.refused_by_timm(self.auto_augment):
-                yield refused
-            return
+        read: Callable = policy.read_by_timm if self.pipeline == "timm" else policy.parsed
         try:
-            policy.parsed(self.auto_augment)
+            read(self.auto_augment)
         except policy.UnknownAugmentation as error:
             yield str(error)
 

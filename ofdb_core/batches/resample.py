@@ -60,13 +60,13 @@ def coefficients(n: int, size: int, bicubic: bool) -> tuple[np.ndarray, np.ndarr
 
 
 @kernel
-def _resize_rows(rows: np.ndarray, start: int, bicubic: bool, flipped: bool, out: np.ndarray) -> None:
-    """Resize L columns of rows (n, >= start + L), from `start` on, to out (size, L), flipped or not."""
-    size, length = out.shape
+def _resized(rows: np.ndarray, start: int, length: int, size: int, bicubic: bool, flipped: bool) -> np.ndarray:
+    """The columns start to start + length of rows (n, m), resized to (size, length), flipped or not."""
+    out = np.empty((size, length), np.uint8)
     if len(rows) == size:
         for i in range(size):
             copy(rows[i, start : start + length], out[size - 1 - i if flipped else i])
-        return
+        return out
     first, count, weights = coefficients(len(rows), size, bicubic)
     sums = np.empty(length, np.int32)
     for i in range(size):
@@ -83,6 +83,7 @@ def _resize_rows(rows: np.ndarray, start: int, bicubic: bool, flipped: bool, out
         row = out[size - 1 - i if flipped else i]
         for x in range(length):
             row[x] = np.uint8(min(max(sums[x] >> BITS, 0), 255))
+    return out
 
 
 @kernel
@@ -105,40 +106,31 @@ def transposed(planes: np.ndarray) -> np.ndarray:
 
 @kernel
 def _transposed_crop(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """A crop of pixels (H, W, C), transposed to planes (width, C, height)."""
+    """A crop of pixels (H, W, C), transposed: (width, C * height)."""
     channels = pixels.shape[2]
     rows = pixels.reshape(len(pixels), 1, -1)[top : top + height, :, left * channels : (left + width) * channels]
-    return transposed(rows).reshape(width, channels, height)
+    return transposed(rows).reshape(width, -1)
 
 
 @kernel
 def resized_crop(
-    pixels: np.ndarray,
-    box: tuple[int, int, int, int],
-    size: int,
-    bicubic: bool,
-    flips: tuple[bool, bool],
+    pixels: np.ndarray, box: tuple[int, int, int, int], size: int, bicubic: bool, flips: tuple[bool, bool]
 ) -> np.ndarray:
     """The box (top, left, height, width) of pixels (H, W, C), resized to planes (size, C, size) and then flipped.
 
     bicubic: False is bilinear; flips: left to right, and top to bottom.
     """
     top, left, height, width = box
-    channels = pixels.shape[2]
-    hflip, vflip = flips
-    planes = np.empty((size, channels, size), np.uint8)
-    narrow = np.empty((size, channels, size if vertical_first(height, width, size) else height), np.uint8)
+    (hflip, vflip), channels = flips, pixels.shape[2]
     if vertical_first(height, width, size):
-        low = np.empty((size, width, channels), np.uint8)
         rows = pixels.reshape(len(pixels), -1)[top : top + height]
-        _resize_rows(rows, left * channels, bicubic, vflip, low.reshape(size, -1))
+        low = _resized(rows, left * channels, width * channels, size, bicubic, vflip).reshape(size, width, channels)
         crop = _transposed_crop(low, 0, 0, size, width)
-        _resize_rows(crop.reshape(width, -1), 0, bicubic, hflip, narrow.reshape(size, -1))
-        return transposed(narrow)
+        return transposed(_resized(crop, 0, crop.shape[1], size, bicubic, hflip).reshape(size, channels, size))
     crop = _transposed_crop(pixels, top, left, height, width)
-    _resize_rows(crop.reshape(width, -1), 0, bicubic, hflip, narrow.reshape(size, -1))
-    _resize_rows(transposed(narrow).reshape(height, -1), 0, bicubic, vflip, planes.reshape(size, -1))
-    return planes
+    narrow = transposed(_resized(crop, 0, crop.shape[1], size, bicubic, hflip).reshape(size, channels, height))
+    lines = narrow.reshape(height, -1)
+    return _resized(lines, 0, lines.shape[1], size, bicubic, vflip).reshape(size, channels, size)
 
 
 @kernel

@@ -14,7 +14,7 @@ import torch
 
 from ofdb_core.batches import chain, mixing, timm_chain
 from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
-from ofdb_core.batches.recipe import Augmentation, BatchRecipe, PlainRecipe
+from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 from ofdb_core.data.samples import Samples
 
 ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; drop path has one more
@@ -60,11 +60,6 @@ def parts(recipe: BatchRecipe, processes: int = 1) -> int:
     raise ValueError(f"batch_size: {size} cannot be cut into equal parts{most} for {processes} processes{even}")
 
 
-def _chain(recipe: Augmentation) -> chain.Chain | timm_chain.TimmChain:
-    """The chain that a recipe names."""
-    return timm_chain.TimmChain(recipe) if recipe.pipeline == "timm" else chain.Chain(recipe)
-
-
 def _stacked(pictures: list[np.ndarray]) -> torch.Tensor:
     """Pictures (S, S) or (S, S, 3) as one tensor (B, S, S, 1), or (B, S, S, 3) if one has colour."""
     if all(picture.ndim == 2 for picture in pictures):
@@ -87,7 +82,7 @@ class Batches:
         self.parts = parts(recipe, processes)
         self._part_size = recipe.batch_size // (processes * self.parts)
         self._first = process * self.parts
-        self._chain = _chain(recipe)
+        self._chain = timm_chain.TimmChain(recipe) if recipe.pipeline == "timm" else chain.Chain(recipe)
         self.parallel = self._chain.parallel
         self.finish = ToNetwork(recipe, (len(images.classes), recipe.label_smoothing))
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import operator
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,10 +14,6 @@ from timm.data import auto_augment, create_transform
 
 from ofdb_core.batches import draws
 from ofdb_core.batches.recipe import Augmentation, View
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    return picture.convert("RGB")
 
 
 def _posterize(picture: Image.Image, bits: int, **_: Any) -> Image.Image:
@@ -38,23 +35,14 @@ class TimmChain:
 
     def __init__(self, recipe: Augmentation) -> None:
         self._chances = draws.chances(dataclasses.replace(recipe, auto_augment=None))
-        smallest, largest = recipe.crop_scale
-        narrowest, widest = recipe.crop_ratio
-        self._chain: Any = create_transform(
-            recipe.input_size,
-            is_training=True,
-            use_prefetcher=True,  # it normalises and erases; here `finish` does
-            scale=(smallest, largest),
-            ratio=(narrowest, widest),
-            hflip=recipe.hflip,
-            vflip=recipe.vflip,
-            color_jitter=None,  # type: ignore[arg-type]  # timm's annotation forgets None, which it handles
-            auto_augment=recipe.auto_augment,
-            interpolation=recipe.interpolation,
-            mean=tuple(recipe.mean),
-        )
+        rules: dict[str, Any] = {"scale": recipe.crop_scale, "ratio": recipe.crop_ratio, "color_jitter": None}
+        rules |= {name: getattr(recipe, name) for name in ("hflip", "vflip", "auto_augment", "interpolation", "mean")}
+        # the prefetcher of timm's loader normalises and erases; here `finish` does
+        self._chain: Any = create_transform(recipe.input_size, is_training=True, use_prefetcher=True, **rules)
         self._chain.transforms[-1:] = []  # the step to a tensor
-        self._chain.transforms.insert(1, _to_rgb)  # after the crop, which is cheaper on one channel
+        self._chain.transforms.insert(
+            1, operator.methodcaller("convert", "RGB")
+        )  # after the crop, which is cheaper on one channel
 
     def __call__(self, pixels: np.ndarray, key: int, out: np.ndarray) -> np.ndarray:
         """As `chain.Chain`."""

@@ -7,10 +7,9 @@ that choose the maps are the same for every image, as in the original; the patch
 
 import functools
 import hashlib
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from ofdb_core.data import png
 from ofdb_core.families import live
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
-from ofdb_core.formulas.ifs import IFS, digest, load_folder, save
+from ofdb_core.formulas.ifs import IFS, digest, load_folder
 
 
 class Rule(Parameters):
@@ -42,6 +41,10 @@ class Rule(Parameters):
             search.check_rule(self.search_points, self.filling_rate)
         except ValueError as error:
             yield str(error)
+
+    def rule(self) -> dict[str, Any]:
+        """The arguments of `search.candidates_2d` for the categories."""
+        return {"seed": self.search_seed, "points": self.search_points, "filling_rate": self.filling_rate}
 
     def unpublished(self) -> str:
         """Why the categories are not the published ones, in words; empty if they are."""
@@ -91,7 +94,7 @@ class Render(StageParameters):
     """Dots of an image (2D-OFDB: 200,000)."""
     weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
     """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
-    draw: Literal[raster.DRAWS] = "patch_gray"  # type: ignore[valid-type]
+    draw: raster.Draw = "patch_gray"
     """A 3 x 3 patch or a point for each dot; gray, or a hue that turns with time."""
     workers: Workers = 0
     """Threads; 0: one a core. The files do not depend on it."""
@@ -105,7 +108,8 @@ class Render(StageParameters):
 
     def drawing(self) -> dict[str, Any]:
         """The arguments of `indices` for the images."""
-        return {"size": self.image_size, "points": self.points, "weight": self.weight, "draw": self.draw}
+        size, points = self.image_size, self.points
+        return {"seed": self.seed, "size": size, "points": points, "weight": self.weight, "draw": self.draw}
 
 
 def indices(
@@ -138,93 +142,32 @@ def rgb(system: IFS, *, draw: str = "patch_gray", **drawing: Any) -> np.ndarray:
     return raster.palette(draw)[indices(system, draw=draw, **drawing)]
 
 
-def image_name(category: int | str) -> str:
-    """The original's file name of a category, by its number or name: weight row 0, instance 0, not flipped."""
-    name = category if isinstance(category, str) else f"{category:05d}"
+def image_name(name: str) -> str:
+    """The original's file name of a category, by its name: weight row 0, instance 0, not flipped."""
     return f"{name}/{name}_00_count_0_flip0.png"
 
 
-def image_files(
-    categories: Iterable[tuple[int, IFS]],
-    *,
-    seed: int,
-    draw: str,
-    names: Mapping[int, str] | None = None,
-    **drawing: Any,
-) -> Makers:
+def image_files(systems: Iterable[tuple[int, IFS]], names: Mapping[int, str], *, draw: str, **drawing: Any) -> Makers:
     """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs; names: of the categories."""
 
     def make(category: int, system: IFS) -> bytes:
-        return png.encode(indices(system, seed=seed, category=category, draw=draw, **drawing), raster.palette(draw))
+        return png.encode(indices(system, category=category, draw=draw, **drawing), raster.palette(draw))
 
-    named = names or {}
-    return (
-        (image_name(named.get(category, category)), functools.partial(make, category, system))
-        for category, system in categories
-    )
-
-
-def csv(system: IFS) -> bytes:
-    """The bytes of a category's file, as the original writes it."""
-    data = io.BytesIO()
-    save(system, data)
-    return data.getvalue()
-
-
-def write_categories(
-    root: str | Path,
-    *,
-    categories: int,
-    seed: int = 1,
-    points: int = 100_000,
-    filling_rate: float = 0.2,
-    workers: int = 0,
-) -> Manifest:
-    """Search n 2D categories and write them as 00000.csv, 00001.csv, ...; return the folder's manifest.
-
-    With the defaults, the files are those of the published FractalDB-1k, byte for byte. A longer search has the files
-    of a shorter one and more. workers: threads, 0 for one a core.
-    """
-    rule = {"seed": seed, "points": points, "filling_rate": filling_rate}
-    accepted = search.first(categories, search.candidates_2d(**rule, workers=workers))  # type: ignore[arg-type]
-    files = ((f"{i:05d}.csv", functools.partial(csv, candidate.system)) for i, candidate in enumerate(accepted))
-    head = header({"categories": categories, **rule}, search.candidates_2d, csv)
-    return Folder(root).fill(head, files, total=categories, workers=1)
-
-
-def write_images(
-    root: str | Path,
-    categories_root: str | Path,
-    *,
-    categories: int | None = None,
-    seed: int = 0,
-    workers: int = 0,
-    **drawing: Any,
-) -> Manifest:
-    """Render one image for each 2D category of a folder (the original's or your own); return the images' manifest.
-
-    A file's name, such as 00000.csv or fern.csv, names its class. categories: the first n, or all; drawing: size,
-    points, weight and draw as for `indices`. The patches of an image depend on seed and category only, so any subset,
-    order or number of workers gives the same files.
-    """
-    systems, every = load_folder(categories_root, categories), ifs.names(categories_root)
-    own = {number: name for number, _ in systems if (name := every[number]) != f"{number:05d}"}
-    named = {"names": sorted(own.values())} if own else {}
-    head = header({"source": digest(systems), **named, "seed": seed, **drawing}, image_files)
-    files = image_files(systems, seed=seed, names=own, **drawing)
-    return Folder(root).fill(head, files, total=len(systems), workers=workers)
+    for category, system in systems:
+        yield image_name(names[category]), functools.partial(make, category, system)
 
 
 def write_search(parameters: Search) -> Manifest:
-    """Fill <out>/categories."""
-    return write_categories(
-        Path(parameters.out) / "categories",
-        categories=parameters.categories,
-        seed=parameters.search_seed,
-        points=parameters.search_points,
-        filling_rate=parameters.filling_rate,
-        workers=parameters.workers,
-    )
+    """Search 2D categories and write them to <out>/categories as 00000.csv, 00001.csv, ...; return its manifest.
+
+    With the defaults, the files are those of the published FractalDB-1k, byte for byte. A longer search has the files
+    of a shorter one and more.
+    """
+    count, rule = parameters.categories, parameters.rule()
+    accepted = search.first(count, search.candidates_2d(**rule, workers=parameters.workers))
+    files = ((f"{i:05d}.csv", functools.partial(ifs.csv, candidate.system)) for i, candidate in enumerate(accepted))
+    head = header({"categories": count, **rule}, search.candidates_2d, ifs.csv)
+    return Folder(Path(parameters.out) / "categories").fill(head, files, total=count, workers=1)
 
 
 def check(parameters: Render) -> None:
@@ -242,18 +185,24 @@ def check(parameters: Render) -> None:
 
 
 def write(parameters: Render) -> Manifest:
-    """Fill <out>/images from <out>/categories, or from the user's systems."""
-    source, how = parameters.source(), {"seed": parameters.seed, "workers": parameters.workers}
+    """Draw an image of each category of <out>/categories, or of the user's systems, to <out>/images.
+
+    The name of a system's file, such as 00000.csv or fern.csv, names its class. The patches of an image depend on seed
+    and category only, so any subset, order or number of workers gives the same files.
+    """
+    source, drawing = parameters.source(), parameters.drawing()
     if parameters.systems and parameters.weight != 1:
         print(f"{source}: {live.told(parameters.weight)}; -p weight 1 draws the systems as they are")
-    drawing = {**parameters.drawing(), **how}
-    return write_images(Path(parameters.out) / "images", source, categories=parameters.categories, **drawing)
+    systems, names = load_folder(source, parameters.categories), ifs.names(source)
+    own = sorted(name for number, _ in systems if (name := names[number]) != f"{number:05d}")
+    head = header({"source": digest(systems), **({"names": own} if own else {}), **drawing}, image_files)
+    files = image_files(systems, names, **drawing)
+    return Folder(Path(parameters.out) / "images").fill(head, files, total=len(systems), workers=parameters.workers)
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:
     """The image (size, size, 3) uint8 of a published category."""
-    system = search.published(2, category)
-    return rgb(system, seed=parameters.seed, category=category, **parameters.drawing())
+    return rgb(search.published(2, category), category=category, **parameters.drawing())
 
 
 def goldens() -> Iterator[tuple[str, bool]]:
@@ -263,26 +212,15 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "the renderer makes the original's pixels", hashlib.sha256(pixels.tobytes()).hexdigest() == known
 
 
+SMALL_SEARCH = {"categories": 6, "search_points": 2000, "filling_rate": 0.005}
+SMALL = {"image_size": 48, "points": 1000}
 FAMILY = Family(
     name="2d",
     title="2D-OFDB",
     stages=(
         Stage("0_explore_ifs", Explore),
-        Stage(
-            "1_search_categories",
-            Search,
-            writes=("categories",),
-            write=write_search,
-            small={"categories": 6, "search_points": 2000, "filling_rate": 0.005},
-        ),
-        Stage(
-            "2_render_2d",
-            Render,
-            writes=("images",),
-            write=write,
-            small={"image_size": 48, "points": 1000},
-            check="ofdb_core.families.fractal_2d:check",
-        ),
+        Stage("1_search_categories", Search, ("categories",), write_search, small=SMALL_SEARCH),
+        Stage("2_render_2d", Render, ("images",), write, small=SMALL, check="ofdb_core.families.fractal_2d:check"),
     ),
     sources=(
         Source("images"),

@@ -7,32 +7,23 @@ during training, from anywhere, without stored images.
 """
 
 import functools
-import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from ofdb_core.base import values
 from ofdb_core.base.folder import Folder, Makers
 from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
-from ofdb_core.families.fractal_2d import csv
-from ofdb_core.families.live_views import (
-    WHITE,
-    SystemsDrawing,
-    ViewsDrawing,
-    has_models,
-    live_models,
-    live_systems,
-    load_points,
-)
-from ofdb_core.families.registry import Family, Source, Stage
+from ofdb_core.families import live_views
+from ofdb_core.families.live_views import WHITE, load_points
+from ofdb_core.families.registry import Family, Source, Stage, golden
 from ofdb_core.formulas import camera, point_cloud, search, streams
-from ofdb_core.formulas.ifs import IFS, digest, dimensions, load_folder
+from ofdb_core.formulas.ifs import IFS, csv, digest, dimensions, load_folder
 
 
 class Render(StageParameters):
@@ -76,12 +67,16 @@ class Render(StageParameters):
             yield "one_stream: True needs degenerate: keep; the original's order passes over no candidate"
 
     def model(self) -> dict[str, Any]:
-        """The arguments of `model_files` for the models."""
+        """The values that a model depends on, with its category's system and number."""
         return {"seed": self.seed, "points": self.model_points, "weight": self.weight}
 
     def search(self) -> dict[str, Any]:
         """The arguments of `search.candidates_3d` for the categories."""
         return {"seed": self.search_seed, "points": self.search_points, "variance": self.variance}
+
+    def viewing(self) -> dict[str, Any]:
+        """The arguments of `camera.view` for the views, beside index and jitter."""
+        return {"views": self.views, "size": self.image_size, "point_size": self.point_size}
 
 
 def model_name(category: int) -> str:
@@ -89,23 +84,14 @@ def model_name(category: int) -> str:
     return f"{category:06d}/{category:06d}_0000.ply"
 
 
-def _draws(
-    categories: Iterable[tuple[int, IFS]], seed: int, points: int, one_stream: bool
-) -> Iterator[tuple[int, IFS, np.ndarray]]:
+def _draws(categories: Iterable[tuple[int, IFS]], parameters: Render) -> Iterator[tuple[int, IFS, np.ndarray]]:
     """A triple (number, IFS, u) for each (number, IFS) pair; u: the numbers that choose its maps."""
-    stream = streams.Mersenne(seed)
-    for category, system in categories:
-        yield category, system, stream.random(points) if one_stream else streams.choices(points, seed, category)
+    stream, points, seed = streams.Mersenne(parameters.seed), parameters.model_points, parameters.seed
+    for number, system in categories:
+        yield number, system, stream.random(points) if parameters.one_stream else streams.choices(points, seed, number)
 
 
-def model_files(
-    categories: Iterable[tuple[int, IFS]],
-    *,
-    seed: int,
-    points: int,
-    weight: float | list[float],
-    one_stream: bool = False,
-) -> Makers:
+def model_files(categories: Iterable[tuple[int, IFS]], parameters: Render) -> Makers:
     """Pairs of a file name and a function that makes its bytes, for (number, IFS) pairs.
 
     one_stream: row i of the numbers of `RandomState(seed).random_sample((n, points))` chooses the maps of the i-th
@@ -113,25 +99,18 @@ def model_files(
     """
 
     def make(system: IFS, u: np.ndarray) -> bytes:
-        return ply.encode(point_cloud.model(system, u, weight=weight))
+        return ply.encode(point_cloud.model(system, u, weight=parameters.weight))
 
-    draws = _draws(categories, seed, points, one_stream)
-    return ((model_name(category), functools.partial(make, system, u)) for category, system, u in draws)
+    for category, system, u in _draws(categories, parameters):
+        yield model_name(category), functools.partial(make, system, u)
 
 
-def model_defects(
-    categories: Iterable[tuple[int, IFS]],
-    *,
-    seed: int,
-    points: int,
-    weight: float | list[float],
-    one_stream: bool = False,
-) -> dict[int, str]:
-    """Category number -> why it has no model, if it has none; arguments as for `model_files`."""
+def model_defects(categories: Iterable[tuple[int, IFS]], parameters: Render) -> dict[int, str]:
+    """Category number -> why it has no model, if it has none; for (number, IFS) pairs."""
     defects = {}
-    for category, system, u in _draws(categories, seed, points, one_stream):
+    for category, system, u in _draws(categories, parameters):
         try:
-            point_cloud.model(system, u, weight=weight)
+            point_cloud.model(system, u, weight=parameters.weight)
         except point_cloud.Degenerate as error:
             defects[category] = str(error)
     return defects
@@ -143,96 +122,70 @@ def view_name(category: int, index: tuple[int, ...], model: int = 0) -> str:
     return f"{category:06d}/{category:06d}_{model:05d}_{numbers}.png"
 
 
-def view_files(
-    models: Iterable[tuple[int, Path]],
-    *,
-    seed: int,
-    axes: int = 1,
-    views: int = 12,
-    size: int = 224,
-    point_size: int = 1,
-    one_stream: bool = False,
-) -> Makers:
+def view_files(models: Iterable[tuple[int, Path]], parameters: Render) -> Makers:
     """Pairs of a file name and a function that makes its bytes: all views of models, which are (number, path) pairs.
 
     The jitter of a category's views is drawn from the stream of (seed, category), in the order of `camera.indices`.
     one_stream: from Python's `random.seed(seed)`, one model after another, as in the original.
     """
-    order, stream = camera.indices(axes=axes, views=views), streams.Mersenne([seed])
+    seed, axes = parameters.seed, parameters.axes
+    order, stream = camera.indices(axes=axes, views=parameters.views), streams.Mersenne([seed])
     cloud = functools.lru_cache(maxsize=16)(load_points)  # threads work on few models at a time, each of many views
 
     def make(path: Path, index: tuple[int, ...], jitter: tuple[float, ...]) -> bytes:
-        image = camera.view(cloud(path), index, jitter, views=views, size=size, point_size=point_size)
-        return png.encode(image, camera.PALETTE)
+        return png.encode(camera.view(cloud(path), index, jitter, **parameters.viewing()), camera.PALETTE)
 
     for category, path in models:
         count = axes * len(order)
-        drawn = stream.uniform(-np.pi, np.pi, count) if one_stream else streams.jitter(count, seed, category)
+        drawn = stream.uniform(-np.pi, np.pi, count) if parameters.one_stream else streams.jitter(count, seed, category)
         for index, jitter in zip(order, drawn.reshape(-1, axes), strict=True):
             yield view_name(category, index), functools.partial(make, path, index, tuple(jitter))
 
 
-def write_categories(
-    root: str | Path,
-    *,
-    categories: int,
-    seed: int = 1,
-    points: int = 10_000,
-    variance: float = 0.05,
-    model: dict[str, Any] | None = None,
-    workers: int = 0,
-) -> Manifest:
-    """Search n 3D categories and write them as 000000.csv, ...; return the folder's manifest.
+def write_categories(parameters: Render) -> Manifest:
+    """Search 3D categories and write them to <out>/categories3d as 000000.csv, ...; return the folder's manifest.
 
-    model: None, or seed, points and weight as for `model_files`: then a candidate whose weighted model diverges or
-    degenerates is skipped and reported, so every category has a model.
+    A candidate whose weighted model diverges or degenerates is reported and skipped, so that every category has a
+    model; with degenerate: keep it is a category.
     """
-    values.whole(1, categories=categories)
-    rule: dict[str, Any] = {"seed": seed, "points": points, "variance": variance}
-    accepted = (candidate for candidate in search.candidates_3d(**rule, workers=workers) if candidate.accepted)
-    systems = _with_models(accepted, categories, model)
+    count, rule = parameters.categories, parameters.search()
+    skip = parameters if parameters.degenerate == "skip" else None
+    systems = itertools.islice(_systems(search.candidates_3d(**rule, workers=parameters.workers), skip), count)
     files = ((f"{i:06d}.csv", functools.partial(csv, system)) for i, system in enumerate(systems))
-    head = header({"categories": categories, **rule, "model": model}, search.candidates_3d, _with_models, csv)
-    return Folder(root).fill(head, files, total=categories, workers=1)
+    about = {"categories": count, **rule, "model": skip and skip.model()}
+    head = header(about, search.candidates_3d, _systems, csv)
+    return Folder(Path(parameters.out) / "categories3d").fill(head, files, total=count, workers=1)
 
 
-def _with_models(accepted: Iterator[search.Candidate], count: int, model: dict[str, Any] | None) -> Iterator[IFS]:
-    """The systems of the first `count` candidates that have a model."""
+def _systems(candidates: Iterable[search.Candidate], skip: Render | None) -> Iterator[IFS]:
+    """The systems of accepted candidates; with `skip`, of those that have a model by these parameters."""
     number = 0
-    while number < count:
-        candidate = next(accepted)
-        if model and (defects := model_defects([(number, candidate.system)], **model)):
+    for candidate in candidates:
+        if not candidate.accepted:
+            continue
+        if skip and (defects := model_defects([(number, candidate.system)], skip)):
             print(f"candidate {candidate.number} is skipped: {defects[number]}")
         else:
             yield candidate.system
             number += 1
 
 
-def write_models(
-    root: str | Path,
-    categories_root: str | Path,
-    *,
-    seed: int = 0,
-    points: int = 10_000,
-    weight: float | list[float] = 0.4,
-    one_stream: bool = False,
-    workers: int = 0,
-) -> Manifest:
-    """Write the model of each 3D category of a folder as a PLY file; return the manifest of the model folder.
+def write_models(parameters: Render) -> Manifest:
+    """Write the model of each category of <out>/categories3d to <out>/models as a PLY file; return its manifest.
 
     A category whose weighted system gives no model has no file; the manifest's `missing` says which and why.
-    one_stream: the random numbers in the original's order (see `model_files`).
     """
-    systems = load_folder(categories_root)
-    model: dict[str, Any] = {"seed": seed, "points": points, "weight": weight, "one_stream": one_stream}
-    missing = model_defects(systems, **model)
+    systems = load_folder(Path(parameters.out) / "categories3d")
+    missing = model_defects(systems, parameters)
     for category, why in missing.items():
         print(f"category {category:06d} is kept without a model: {why}")
-    head = header({"source": digest(systems), **model}, model_files)
+    about = {"source": digest(systems), **parameters.model(), "one_stream": parameters.one_stream}
+    head = header(about, model_files)
     head["missing"] = {f"{category:06d}": why for category, why in missing.items()}
     lacking = {model_name(category) for category in missing}
-    files = ((name, make) for name, make in model_files(systems, **model) if name not in lacking)
-    return Folder(root).fill(head, files, total=len(systems) - len(missing), workers=workers)
+    files = ((name, make) for name, make in model_files(systems, parameters) if name not in lacking)
+    total = len(systems) - len(missing)
+    return Folder(Path(parameters.out) / "models").fill(head, files, total=total, workers=parameters.workers)
 
 
 def load_models(root: str | Path) -> list[tuple[int, Path]]:
@@ -243,45 +196,20 @@ def load_models(root: str | Path) -> list[tuple[int, Path]]:
     return [(int(path.parent.name), path) for path in paths]
 
 
-def write_views(
-    root: str | Path,
-    models_root: str | Path,
-    *,
-    seed: int = 0,
-    axes: int = 1,
-    views: int = 12,
-    workers: int = 0,
-    **drawing: Any,
-) -> Manifest:
-    """Render views**axes views of each model of a folder; return the manifest of the folder of views.
-
-    drawing: size, point_size and one_stream as for `view_files`.
-    """
-    models, source = load_models(models_root), Folder(models_root).digest()
-    drawing = {"seed": seed, "axes": axes, "views": views, **drawing}
-    head = header({"source": source, **drawing}, view_files)
-    files = view_files(models, **drawing)
-    return Folder(root).fill(head, files, total=len(models) * views**axes, workers=workers)
+def write_views(parameters: Render) -> Manifest:
+    """Render views**axes views of each model of <out>/models to <out>/views; return the folder's manifest."""
+    root, axes = Path(parameters.out) / "models", parameters.axes
+    models, about = load_models(root), {"source": Folder(root).digest(), "seed": parameters.seed, "axes": axes}
+    head = header({**about, **parameters.viewing(), "one_stream": parameters.one_stream}, view_files)
+    files, total = view_files(models, parameters), len(models) * parameters.views**axes
+    return Folder(root.with_name("views")).fill(head, files, total=total, workers=parameters.workers)
 
 
 def write(parameters: Render) -> None:
     """Fill <out>/categories3d, <out>/models and <out>/views."""
-    found, models, images = (Path(parameters.out) / name for name in ("categories3d", "models", "views"))
-    one_stream, workers, model = parameters.one_stream, parameters.workers, parameters.model()
-    skip = model if parameters.degenerate == "skip" else None
-    write_categories(found, categories=parameters.categories, model=skip, workers=workers, **parameters.search())
-    write_models(models, found, one_stream=one_stream, workers=workers, **model)
-    write_views(
-        images,
-        models,
-        seed=parameters.seed,
-        axes=parameters.axes,
-        views=parameters.views,
-        workers=workers,
-        size=parameters.image_size,
-        point_size=parameters.point_size,
-        one_stream=one_stream,
-    )
+    write_categories(parameters)
+    write_models(parameters)
+    write_views(parameters)
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:
@@ -289,41 +217,34 @@ def picture(parameters: Render, category: int) -> np.ndarray:
     system = search.published(3, category)
     u = streams.choices(parameters.model_points, parameters.seed, category)
     points, axes = point_cloud.model(system, u, weight=parameters.weight), parameters.axes
-    size, point_size = parameters.image_size, parameters.point_size
-    return camera.view(points, (0,) * axes, (0.0,) * axes, size=size, point_size=point_size) * WHITE
+    return camera.view(points, (0,) * axes, (0.0,) * axes, **parameters.viewing()) * WHITE
 
 
 def goldens() -> Iterator[tuple[str, bool]]:
     """The original program's first category, its model and its first view, under the original's random streams."""
     first = search.published(3, 0)
     points = point_cloud.model(first, streams.choices(10_000, seed=100), weight=0.4)
-    view = camera.view(points, (0,), streams.jitter(1, seed=0), views=12)
-    known = {
-        "the first category": "d553a774a6d3c4b4bb6e567f9679f2b0837fe5d97d3ad782c5da3b7201b69ae1",
-        "its model": "5677d251191149da6b2b6769d092ee2d0539b7581143001bd2183dec1b821eb1",
-        "its first view": "8e61666293d73c772a7adedbec2cd82b56b56af0b8df1bfb2455307242422e62",
-    }
-    made = [csv(first), points.tobytes(), np.repeat(view[..., None] * WHITE, 3, axis=2).tobytes()]
-    for (name, expected), data in zip(known.items(), made, strict=True):
-        yield f"{name} is the original's", hashlib.sha256(data).hexdigest() == expected
+    view = camera.PALETTE[camera.view(points, (0,), streams.jitter(1, seed=0), views=12)]
+    yield golden("the first category", csv(first), "d553a774a6d3c4b4bb6e567f9679f2b0837fe5d97d3ad782c5da3b7201b69ae1")
+    yield golden("its model", points.tobytes(), "5677d251191149da6b2b6769d092ee2d0539b7581143001bd2183dec1b821eb1")
+    yield golden("its first view", view.tobytes(), "8e61666293d73c772a7adedbec2cd82b56b56af0b8df1bfb2455307242422e62")
 
 
+SMALL = {"categories": 4, "model_points": 500, "views": 3, "image_size": 32}
 FAMILY = Family(
     name="3d",
     title="3D-OFDB",
-    stages=(
-        Stage(
-            "3_render_3d",
-            Render,
-            writes=("categories3d", "models", "views"),
-            write=write,
-            small={"categories": 4, "model_points": 500, "views": 3, "image_size": 32},
-        ),
-    ),
+    stages=(Stage("3_render_3d", Render, ("categories3d", "models", "views"), write, small=SMALL),),
     sources=(
         Source("views"),
-        Source("models", live_models, live=ViewsDrawing, suits=has_models),
-        Source("categories3d", live_systems, live=SystemsDrawing, codes=True, suits=lambda root: dimensions(root) == 3),
+        Source("models", live_views.live_models, live=live_views.ViewsDrawing, suits=live_views.has_models),
+        Source(
+            "categories3d",
+            live_views.live_systems,
+            live=live_views.SystemsDrawing,
+            codes=True,
+            suits=lambda root: dimensions(root) == 3,
+        ),
     ),
     picture=picture,
     goldens=goldens,

@@ -42,13 +42,10 @@ class Patched(Parameters):
     """Of the samples that are drawn so; the others are as stored."""
 
     def __str__(self) -> str:
-        low, high = self.levels
-        grays = "" if self.patches == "pattern" else f", grays {low} to {high}"
-        return (
-            "patches as stored"
-            if self.patches == "stored"
-            else f"a new {NEW[self.patches]} for each {self.unit}{grays}"
-        )
+        if self.patches == "stored":
+            return "patches as stored"
+        grays = "" if self.patches == "pattern" else ", grays {} to {}".format(*self.levels)
+        return f"a new {NEW[self.patches]} for each {self.unit}{grays}"
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -174,13 +171,12 @@ class Shapes:
         print(f"{len(self._kept)} {label} in memory, {megabytes:.0f} MB" + (f"; {rest} are made anew" if rest else ""))
         return lacking
 
-    def stored(self, i: int) -> np.ndarray:
-        """The array of the i-th of the numbers."""
-        return self._kept[self.numbers[i], 0]
-
-    def drawn(self, i: int, key: int) -> np.ndarray:
-        """The array of an instance of the i-th of the numbers; if that is `Degenerate`, the stored one."""
-        number, row = self.numbers[i], 1 + key % (len(self._weights) - 1) if len(self._weights) > 1 else 0
+    def array(self, i: int, key: int | None = None) -> np.ndarray:
+        """The array of the i-th of the numbers, or of an instance; if that is `Degenerate`, the stored one."""
+        number, rows = self.numbers[i], len(self._weights) - 1
+        if key is None:
+            return self._kept[number, 0]
+        row = 1 + key % rows if rows else 0
         try:
             if not self._delta:
                 return self._kept[number, row]
@@ -189,7 +185,7 @@ class Shapes:
             noise = np.random.default_rng([key, FACTORS]).uniform(1 - self._delta, 1 + self._delta, factors.shape)
             return self._make(system, factors * noise, category=number)
         except point_cloud.Degenerate:
-            return self.stored(i)
+            return self._kept[number, 0]
 
 
 def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, category: int) -> np.ndarray:
@@ -222,7 +218,7 @@ class LiveImages:
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """The image of category i, (size, size) uint8; without a key the stored one."""
         fresh = key if key is not None and key < self._fresh else None
-        table = self._shapes.stored(i) if fresh is None else self._shapes.drawn(i, fresh)
+        table = self._shapes.array(i, fresh)
         if fresh is None or self._patches is None:
             patches = instances.stored(table, raster.GRAY)
         else:

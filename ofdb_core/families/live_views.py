@@ -7,7 +7,7 @@ squares of random patches (see `live`).
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -76,25 +76,15 @@ def load_points(path: str | Path) -> np.ndarray:
     return cloud(ply.load(path))
 
 
-class Models(Protocol):
-    """The cloud of each sample: the stored one or, for a key, an instance's."""
-
-    def stored(self, i: int) -> np.ndarray: ...
-
-    def drawn(self, i: int, key: int) -> np.ndarray: ...
-
-
 class _Files:
     """Models in files, read at first use; an instance is the model itself."""
 
     def __init__(self, paths: list[Path], cache_bytes: int) -> None:
         self._paths, self._kept = paths, Cache(load_points, cache_bytes)
 
-    def stored(self, i: int) -> np.ndarray:
+    def array(self, i: int, key: int | None = None) -> np.ndarray:
+        """As `live.Shapes.array`."""
         return self._kept[self._paths[i]]
-
-    def drawn(self, i: int, key: int) -> np.ndarray:
-        return self.stored(i)
 
 
 def _among(u: float, low: int, high: int) -> int:
@@ -115,7 +105,7 @@ class LiveViews:
 
     def __init__(
         self,
-        models: Models,
+        models: live.Shapes | _Files,
         labels: list[int],
         classes: list[str],
         drawing: ViewsDrawing,
@@ -146,7 +136,7 @@ class LiveViews:
         """
         drawing, u = self._drawing, None if key is None else streams.units(np.uint64(key ^ CAMERA), DRAWS)
         fresh = key if key is not None and key < self._fresh else None
-        points = self._models.stored(i) if fresh is None else self._models.drawn(i, fresh)
+        points = self._models.array(i, fresh)
         rotation, side = self._rotation(i, u), drawing.point_size[0]
         if u is not None:
             side = _among(u[0], side, drawing.point_size[1])
@@ -191,7 +181,6 @@ def live_systems(root: str | Path, drawing: SystemsDrawing, cache_bytes: int) ->
     made = live.resolve_drawing(drawing, MODEL, root, Path(root).parent / "models")
     make, systems = functools.partial(model, points=made["points"], seed=made["seed"]), live.systems(root, 3)
     models = live.Shapes(systems, make, made["weight"], drawing, cache_bytes=cache_bytes, label="models")
-    names, views = ifs.names(root), Path(root).parent / "views"
-    labels, classes = list(range(len(models.numbers))), [names[number] for number in models.numbers]
-    numbers = models.numbers
+    names, views, numbers = ifs.names(root), Path(root).parent / "views", models.numbers
+    labels, classes = list(range(len(numbers))), [names[number] for number in numbers]
     return LiveViews(models, labels, classes, drawing, views=views, categories=numbers, cache_bytes=cache_bytes)

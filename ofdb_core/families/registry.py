@@ -5,6 +5,7 @@ OFDB_FAMILIES lists files elsewhere, as PATH lists folders.
 """
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -82,35 +83,34 @@ class Family:
         """Parameters of the last stage: the published values, changed by these."""
         return self.stages[-1].parameters.of(values)
 
+    def names(self) -> Iterator[tuple[str, str]]:
+        """The names that no other family may have, each with the field that it stands in."""
+        yield "name", self.name
+        yield from (("stages", stage.name) for stage in self.stages)
+        yield from (("sources", source.folder) for source in self.sources)
+        yield from (("writes", folder) for stage in self.stages for folder in stage.writes)
+
     @property
     def cover(self) -> str:
         """The name of the figure that shows the data set."""
         return f"{self.stages[-1].name}_contact_sheet"
 
 
+def golden(what: str, data: bytes, sha256: str) -> tuple[str, bool]:
+    """The sentence of a golden, and whether it holds: the data have this hash."""
+    return f"{what} is the original's", hashlib.sha256(data).hexdigest() == sha256
+
+
 def together(every: Iterable[Family]) -> dict[str, Family]:
     """Name -> family; a ParameterError if two share the name of a family, stage or folder."""
     known: dict[str, Family] = {}
+    owners: dict[tuple[str, str], Family] = {}
     for family in every:
-        for other in known.values():
-            _refuse_taken(family, other)
+        for taken in family.names():
+            if (owner := owners.setdefault(taken, family)) is not family:
+                raise ParameterError([f"{taken[0]}: {taken[1]} is taken by {owner.title}; choose another"])
         known[family.name] = family
     return known
-
-
-def _refuse_taken(family: Family, other: Family) -> None:
-    for kind, here, there in (
-        ("name", {family.name}, {other.name}),
-        ("stages", {stage.name for stage in family.stages}, {stage.name for stage in other.stages}),
-        ("sources", {source.folder for source in family.sources}, {source.folder for source in other.sources}),
-        ("writes", _written(family), _written(other)),
-    ):
-        if here & there:
-            raise ParameterError([f"{kind}: {min(here & there)} is taken by {other.title}; choose another"])
-
-
-def _written(family: Family) -> set[str]:
-    return {name for stage in family.stages for name in stage.writes}
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -65,80 +65,36 @@ def image_files(
 
     one_stream: the random numbers are those of Python's `random.seed(seed)` in the order of the files, as in the
     original, whose process i has the seed i + 1. So a file depends on those before it; else on itself and the seed.
+    Images are made in any order; the numbers of the one stream are drawn here, in turn.
     """
-    categories = list(categories)
-    contours.require(seed=seed, instances=instances, image_size=size)
-    for number in categories:
-        contours.require(category=number)
-    if one_stream:
-        return _in_one_stream(categories, instances, Mersenne([seed]), size, ranges)
+    stream = Mersenne([seed])
 
     def make(number: int, instance: int) -> bytes:
         return png.encode(contours.image(number, instance, seed=seed, size=size, ranges=ranges), contours.GRAYS)
 
-    return (
-        (image_name(number, atom.vertices, instance), functools.partial(make, number, instance))
-        for number in categories
-        for atom in [contours.category(number, seed=seed, ranges=ranges)]
-        for instance in range(instances)
-    )
-
-
-def _in_one_stream(categories: Iterable[int], instances: int, stream: Mersenne, size: int, ranges: Ranges) -> Makers:
-    """The pairs of `image_files`: random numbers are drawn here, in turn; images are made later, in any order."""
-
-    def make(atom: Atom, strokes: Strokes) -> bytes:
+    def make_drawn(atom: Atom, strokes: Strokes) -> bytes:
         return png.encode(contours.draw(atom, strokes, size), contours.GRAYS)
 
     for number in categories:
-        atom = contours.sample(stream, ranges)
+        atom = contours.sample(stream, ranges) if one_stream else contours.category(number, seed=seed, ranges=ranges)
         for instance in range(instances):
-            strokes = contours.strokes(atom, stream, ranges)
-            yield image_name(number, atom.vertices, instance), functools.partial(make, atom, strokes)
-        contours.centre_shift(stream, ranges)  # the original draws one more after the last image: stay in step
-
-
-def write_images(
-    root: str | Path,
-    *,
-    categories: int,
-    settings: str,
-    instances: int = 1,
-    seed: int = 0,
-    size: int = 512,
-    one_stream: bool = False,
-    workers: int = 0,
-) -> Manifest:
-    """Draw n instances of each VisualAtom category; return the manifest of the image folder.
-
-    settings: "published", those of VisualAtom-1k, or "original", the program's defaults; one_stream: see `image_files`.
-    """
-    how = {"seed": seed, "size": size, "one_stream": one_stream}
-    about = {"categories": categories, "instances": instances, "settings": settings, **how}
-    files = image_files(
-        range(categories),
-        instances,
-        seed=seed,
-        size=size,
-        ranges=contours.SETTINGS[settings],
-        one_stream=one_stream,
-    )
-    head = header(about, write_images)
-    return Folder(root).fill(head, files, total=categories * instances, workers=workers)
+            name = image_name(number, atom.vertices, instance)
+            if one_stream:
+                yield name, functools.partial(make_drawn, atom, contours.strokes(atom, stream, ranges))
+            else:
+                yield name, functools.partial(make, number, instance)
+        if one_stream:
+            contours.centre_shift(stream, ranges)  # the original draws one more after the last image: stay in step
 
 
 def write(parameters: Render) -> Manifest:
-    """Fill <out>/visualatom."""
-    return write_images(
-        Path(parameters.out) / "visualatom",
-        categories=parameters.categories,
-        settings=parameters.settings,
-        instances=parameters.instances,
-        seed=parameters.seed,
-        size=parameters.image_size,
-        one_stream=parameters.one_stream,
-        workers=parameters.workers,
-    )
+    """Draw the instances of each category to <out>/visualatom; return the folder's manifest."""
+    categories, instances = parameters.categories, parameters.instances
+    how: dict[str, Any] = {"seed": parameters.seed, "size": parameters.image_size, "one_stream": parameters.one_stream}
+    about = {"categories": categories, "instances": instances, "settings": parameters.settings, **how}
+    files = image_files(range(categories), instances, ranges=contours.SETTINGS[parameters.settings], **how)
+    root, total = Path(parameters.out) / "visualatom", categories * instances
+    return Folder(root).fill(header(about, write), files, total=total, workers=parameters.workers)
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:
@@ -181,15 +137,7 @@ def goldens() -> Iterator[tuple[str, bool]]:
 FAMILY = Family(
     name="visualatom",
     title="VisualAtom",
-    stages=(
-        Stage(
-            "3_render_visualatom",
-            Render,
-            writes=("visualatom",),
-            write=write,
-            small={"categories": 5, "image_size": 48},
-        ),
-    ),
+    stages=(Stage("3_render_visualatom", Render, ("visualatom",), write, small={"categories": 5, "image_size": 48}),),
     sources=(Source("visualatom"),),
     picture=picture,
     goldens=goldens,

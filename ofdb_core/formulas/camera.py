@@ -80,23 +80,17 @@ def look_at(rotation: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _project(
-    x: np.ndarray,
-    y: np.ndarray,
-    z: np.ndarray,
-    view: np.ndarray,
-    size: int,
-    rounding: np.int32,
-    rows: np.ndarray,
-    columns: np.ndarray,
-) -> None:
-    """Fill rows and columns (n,) int32 with the pixel of each point, or -1 if the camera does not see it.
+def _project(points: np.ndarray, start: int, view: np.ndarray, size: int, side: int, places: np.ndarray) -> np.ndarray:
+    """The first pixel of the squares of RUN points (3, n), from `start` on: its place in an image with a margin.
 
-    Positions are rounded to 1/256 of a pixel, then down (rounding 0) or to the nearest pixel (rounding 128). Mesa fuses
-    the last product and sum; float64 with one rounding gives the same result.
+    A point that the camera does not see has -1. Positions are rounded to 1/256 of a pixel, then down (odd sides) or to
+    the nearest pixel. Mesa fuses the last product and sum; float64 with one rounding gives the same result. places:
+    (RUN,) int32, overwritten.
     """
+    x, y, z = points[0, start : start + RUN], points[1, start : start + RUN], points[2, start : start + RUN]
     (a, b, c, d), (e, f, g, h), (k, l, m, n) = view[0], view[1], view[2]  # noqa: E741
-    middle = size / 2.0
+    middle, rounding = size / 2.0, np.int32(0 if side % 2 else 128)
+    first, width = np.int32(MARGIN - side // 2), np.int32(size + 2 * MARGIN)
     for i in range(len(x)):
         right = (((a * x[i] + b * y[i]) + c * z[i]) + d) * ZOOM
         up = (((e * x[i] + f * y[i]) + g * z[i]) + h) * ZOOM
@@ -106,21 +100,20 @@ def _project(
         column = np.float32((right * share) * middle + middle)
         row = np.float32((up * share) * middle + middle)
         seen = (abs(right) <= ahead) & (abs(up) <= ahead) & (abs(depth) <= ahead)
-        rows[i] = (np.int32(SUBPIXELS * row + HALF) + rounding) >> 8 if seen else -1
-        columns[i] = (np.int32(SUBPIXELS * column + HALF) + rounding) >> 8 if seen else -1
+        y_pixel = first + ((np.int32(SUBPIXELS * row + HALF) + rounding) >> 8)
+        x_pixel = first + ((np.int32(SUBPIXELS * column + HALF) + rounding) >> 8)
+        places[i] = y_pixel * width + x_pixel if seen else -1
+    return places[: len(x)]
 
 
 @kernel
 def _mark(points: np.ndarray, view: np.ndarray, size: int, side: int, corners: np.ndarray) -> None:
     """Mark the first pixel of the square of each point; points: (3, n); corners: (S + 2 * MARGIN,) * 2 uint8, black."""
-    rows, columns = np.empty(RUN, np.int32), np.empty(RUN, np.int32)
-    first, width, pixels = MARGIN - side // 2, np.uint64(len(corners)), corners.reshape(-1)
+    places, pixels = np.empty(RUN, np.int32), corners.reshape(-1)
     for start in range(0, points.shape[1], RUN):
-        x, y, z = points[0, start : start + RUN], points[1, start : start + RUN], points[2, start : start + RUN]
-        _project(x, y, z, view, size, np.int32(0 if side % 2 else 128), rows, columns)
-        for i in range(len(x)):
-            if rows[i] >= 0:
-                pixels[np.uint64(rows[i] + first) * width + np.uint64(columns[i] + first)] = 1
+        for place in _project(points, start, view, size, side, places):
+            if place >= 0:
+                pixels[np.uint64(place)] = 1
 
 
 @kernel
@@ -151,25 +144,24 @@ def _paint(
 
     The comparison of depths has no branch: the processor could not predict it.
     """
-    rows, columns, far = np.empty(RUN, np.int32), np.empty(RUN, np.int32), np.empty(RUN, np.float32)
-    first, size, width = MARGIN - side // 2, len(image) - 2 * MARGIN, np.uint64(len(image))
+    places, far = np.empty(RUN, np.int32), np.empty(RUN, np.float32)
     pixels, seen = image.reshape(-1), np.full(image.size, np.inf, np.float32)
     k, l, m, n = view[2]  # noqa: E741
     for start in range(0, points.shape[1], RUN):
         x, y, z = points[0, start : start + RUN], points[1, start : start + RUN], points[2, start : start + RUN]
-        _project(x, y, z, view, size, np.int32(0 if side % 2 else 128), rows, columns)
+        _project(points, start, view, len(image) - 2 * MARGIN, side, places)
         for i in range(len(x)):
             far[i] = -(((k * x[i] + l * y[i]) + m * z[i]) + n) if nearest else np.float32(-start - i)
         for i in range(len(x)):
-            if rows[i] >= 0:
-                place = np.uint64(rows[i] + first) * width + np.uint64(columns[i] + first)
+            if places[i] >= 0:
+                place = np.uint64(places[i])
                 for row in range(side):
                     for column in range(side):
                         pixel = place + np.uint64(column)
                         closer = far[i] < seen[pixel]
                         seen[pixel] = far[i] if closer else seen[pixel]
                         pixels[pixel] = patches[start + i, 3 * row + column] if closer else pixels[pixel]
-                    place += width
+                    place += np.uint64(len(image))
 
 
 def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -280,20 +272,14 @@ def _prepared(
     points, rotation = np.asarray(points), np.ascontiguousarray(rotation, np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or rotation.shape != (3, 3):
         raise ValueError(f"points {points.shape} and rotation {rotation.shape} given; allowed are (n, 3) and (3, 3)")
-    values.whole(1, image_size=size)
+    values.whole(1, 2**15, image_size=size)  # the number of a pixel has 32 bits
     values.require(POINT_SIZE, point_size=point_size)
     image = np.zeros((size + 2 * MARGIN,) * 2, np.uint8)
     return np.ascontiguousarray(points.T, np.float32), look_at(rotation), image
 
 
 def view(
-    points: np.ndarray,
-    index: Sequence[int],
-    jitter: Sequence[float] | np.ndarray,
-    *,
-    views: int = 12,
-    size: int = 224,
-    point_size: int = 1,
+    points: np.ndarray, index: Sequence[int], jitter: Sequence[float] | np.ndarray, *, views: int = 12, **how: int
 ) -> np.ndarray:
-    """One stored view of points (n, 3), (size, size) uint8 of 0 and 1: see `stored` and `render`."""
-    return render(points, stored(index, jitter, views=views), size=size, point_size=point_size)
+    """One stored view of points (n, 3), (size, size) uint8 of 0 and 1: see `stored`; how: as for `render`."""
+    return render(points, stored(index, jitter, views=views), **how)

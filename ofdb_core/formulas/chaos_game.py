@@ -14,6 +14,7 @@ from ofdb_core.formulas.ifs import IFS
 from ofdb_core.formulas.jit import kernel
 
 Point = tuple[float, ...]  # d coordinates
+Game = tuple[np.ndarray, ...]  # A (k, d, d), t (k, d), thresholds (k,), u (n,), and the points (d, n) to fill
 
 
 @kernel
@@ -57,23 +58,12 @@ def _affine_in_kernel(A: Any, t: Any, j: Any, at: Any) -> Callable[..., Any]:
 
 
 @kernel
-def _two_orbits(
-    start: Point,
-    A: np.ndarray,
-    t: np.ndarray,
-    thresholds: np.ndarray,
-    u: np.ndarray,
-    points: np.ndarray,
-    B: np.ndarray,
-    s: np.ndarray,
-    limits: np.ndarray,
-    v: np.ndarray,
-    others: np.ndarray,
-) -> None:
+def _two_orbits(start: Point, game: Game, other: Game) -> None:
     """Play two games side by side: a step waits for the one before, so the second orbit costs no time.
 
     points[:, 0] is the start. u[i] chooses the map from points[:, i] to points[:, i + 1]; without one, it repeats.
     """
+    (A, t, thresholds, u, points), (B, s, limits, v, others) = game, other
     first, second = _choices(thresholds, u[:-1]), _choices(limits, v[:-1])
     at = to = start
     for axis in range(len(start)):
@@ -102,7 +92,7 @@ def orbits(
     out = np.empty((len(systems), d, len(u[0]))) if out is None else out
     games = [(ifs.A, ifs.t, ifs.thresholds(), *rows) for ifs, *rows in zip(systems, u, out, strict=True)]
     for i in range(0, len(games), 2):
-        _two_orbits((0.0,) * d, *games[i], *games[min(i + 1, len(games) - 1)])
+        _two_orbits((0.0,) * d, games[i], games[min(i + 1, len(games) - 1)])
     return [points.T for points in out]
 
 

@@ -9,13 +9,14 @@ made alone. In the original one stream runs through all categories.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from ofdb_core.base import values
-from ofdb_core.base.values import Range
+from ofdb_core.base.parameters import Parameters
+from ofdb_core.base.values import Length, Range
 from ofdb_core.formulas.jit import kernel
 from ofdb_core.formulas.streams import Mersenne
 
@@ -28,82 +29,54 @@ PERMUTATION = (
 GRADIENTS = np.array([-1 if bits & 8 else 1 + bits for bits in (int(digit, 16) for digit in PERMUTATION)], np.float32)
 GRAYS = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)  # the palette of the files
 REACH = 10_000.0  # the noise is taken at random positions from 0 to this
-LIMITS = {  # file names have four digits for vertices and instances, five for categories; coordinates must not overflow
-    "vertices": Annotated[int, Range(1, 9_999)],
-    "lines": Annotated[int, Range(1, 9_999)],
-    "noise": Annotated[float, Range(0, 9_999)],
-    "width": Annotated[float, Range(0, 9_999)],
-    "radius": Annotated[int, Range(0, 9_999)],
-    "waves": Annotated[int, Range(0, 9_999)],
-    "oval": Annotated[float, Range(0, 9_999)],
-    "shift": Annotated[int, Range(-9_999, 9_999)],
-    "seed": Annotated[int, Range(0, values.SEEDS)],
-    "category": Annotated[int, Range(0, 99_999)],
-    "instance": Annotated[int, Range(0, 9_999)],
-    "instances": Annotated[int, Range(1, 10_000)],
-    "image_size": Annotated[int, Range(1, 9_999)],
-}
+SOME, ANY = Range(1, 9_999), Range(0, 9_999)  # file names have four digits for vertices; coordinates must not overflow
+Pair = Length(2, 2)
 
 
-def require(**given: object) -> None:
-    """Raise a ValueError for the first value outside its limits."""
-    for name, value in given.items():
-        values.require(LIMITS[name], **{name: value})
+class Ranges(Parameters):
+    """The ranges [low, high] of uniform draws for atoms and centres. The defaults are the original program's."""
 
+    vertices: Annotated[list[int], Pair, SOME] = [200, 1000]
+    """Of a contour."""
+    lines: Annotated[list[int], Pair, SOME] = [1, 200]
+    """Contours of an image."""
+    noise: Annotated[list[float], Pair, ANY] = [2.0, 6.0]
+    """Pixels between a line and the one before, about."""
+    width: Annotated[list[float], Pair, ANY] = [0.0, 0.01]
+    """Pixels added to the noise."""
+    radius: Annotated[list[int], Pair, ANY] = [0, 50]
+    """Pixels, of the ellipse at the start."""
+    waves: Annotated[list[int], Pair, ANY] = [0, 20]
+    """Periods of each sine wave in a turn."""
+    oval: Annotated[list[float], Pair, ANY] = [1.0, 2.0]
+    """Factors of the radius."""
+    shift: Annotated[list[int], Pair, Range(-9_999, 9_999)] = [-512, 512]
+    """Half pixels from the middle to an image's centre, for every image size."""
 
-@dataclass(frozen=True)
-class Ranges:
-    """The ranges (low, high) of uniform draws for atoms and centres. The defaults are the original program's.
-
-    A ValueError names a pair that is no range.
-    """
-
-    vertices: tuple[int, int] = (200, 1000)  # of a contour
-    lines: tuple[int, int] = (1, 200)  # contours of an image
-    noise: tuple[float, float] = (2.0, 6.0)  # pixels between a line and the one before, about
-    width: tuple[float, float] = (0.0, 0.01)  # pixels added to the noise
-    radius: tuple[int, int] = (0, 50)  # pixels, of the ellipse at the start
-    waves: tuple[int, int] = (0, 20)  # periods of each sine wave in a turn
-    oval: tuple[float, float] = (1.0, 2.0)  # factors of the radius
-    shift: tuple[int, int] = (-512, 512)  # half pixels from the middle to an image's centre, for every image size
-
-    def __post_init__(self) -> None:
-        for name, pair in vars(self).items():
-            if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
-                raise ValueError(f"{name}: {pair!r} is not allowed; it is two numbers, the lowest and the highest")
-            for end in pair:
-                require(**{name: end})
-            if pair[0] > pair[1]:
-                raise ValueError(f"{name}: {pair!r} is not allowed; the first number must not exceed the second")
+    def conflicts(self) -> Iterator[str]:
+        yield from self.falling(*self.kinds())
         if self.waves[0] == self.waves[1] != 0:
-            raise ValueError(f"waves: {self.waves!r} is not allowed; the two waves of an atom must be able to differ")
+            yield f"waves: {self.waves} is not allowed; the two waves of an atom must be able to differ"
 
 
 ORIGINAL = Ranges()
-PUBLISHED = Ranges(noise=(0.0, 4.0), width=(0.0, 0.1), radius=(10, 60))  # VisualAtom-1k: make_VisualAtom.sh
+PUBLISHED = Ranges(noise=[0.0, 4.0], width=[0.0, 0.1], radius=[10, 60])  # VisualAtom-1k: make_VisualAtom.sh
 SETTINGS = {"published": PUBLISHED, "original": ORIGINAL}
 
 
-@dataclass(frozen=True)
-class Atom:
+class Atom(Parameters):
     """The parameters of a category; units as in `Ranges`. waves: of the two sine waves; oval: of x and y."""
 
-    vertices: int
-    lines: int
-    noise: float
-    width: float
-    radius: int
-    waves: tuple[int, int]
-    oval: tuple[float, float]
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            for number in value if isinstance(value, tuple) else (value,):
-                require(**{name: number})
+    vertices: Annotated[int, SOME]
+    lines: Annotated[int, SOME]
+    noise: Annotated[float, ANY]
+    width: Annotated[float, ANY]
+    radius: Annotated[int, ANY]
+    waves: Annotated[list[int], Pair, ANY]
+    oval: Annotated[list[float], Pair, ANY]
 
 
-@dataclass(frozen=True, eq=False)
-class Strokes:
+class Strokes(NamedTuple):
     """The random numbers of an image, for every size.
 
     shift (2,) int64, of the centre's x and y; gray (lines,) uint8; u (lines, 2, vertices) float64 in [0, 1), which
@@ -132,8 +105,8 @@ def sample(stream: Mersenne, ranges: Ranges = ORIGINAL) -> Atom:
     radius, wave, other = stream.randint(*ranges.radius), stream.randint(*ranges.waves), stream.randint(*ranges.waves)
     while other == wave != 0:
         other = stream.randint(*ranges.waves)
-    oval = _uniform(stream, *ranges.oval), _uniform(stream, *ranges.oval)
-    return Atom(vertices, lines, noise, width, radius, (wave, other), oval)
+    waves, oval = [wave, other], [_uniform(stream, *ranges.oval) for _ in range(2)]
+    return Atom(vertices=vertices, lines=lines, noise=noise, width=width, radius=radius, waves=waves, oval=oval)
 
 
 def strokes(atom: Atom, stream: Mersenne, ranges: Ranges = ORIGINAL) -> Strokes:
@@ -147,32 +120,14 @@ def strokes(atom: Atom, stream: Mersenne, ranges: Ranges = ORIGINAL) -> Strokes:
 
 
 @kernel
-def perlin(x: np.float32, gradients: np.ndarray) -> np.float32:
+def perlin(x: np.float32) -> np.float32:
     """Perlin's noise on a line at x, in single precision throughout, as in the C code."""
     floor = np.floor(x)
     left, x = np.int64(floor), x - floor
     fade = x * x * x * (x * (x * np.float32(6) - np.float32(15)) + np.float32(10))
-    before = gradients[left & 255] * x
-    after = gradients[(left + 1) & 255] * (x - np.float32(1))
+    before = GRADIENTS[left & 255] * x
+    after = GRADIENTS[(left + 1) & 255] * (x - np.float32(1))
     return (before + fade * (after - before)) * np.float32(0.4)
-
-
-@kernel
-def _move(
-    polygon: np.ndarray,
-    u: np.ndarray,
-    growth: tuple[float, float],
-    turn: np.ndarray,
-    waves: np.ndarray,
-    gradients: np.ndarray,
-) -> None:
-    """Move the vertices, polygon (2, n), to the next line; growth: the atom's noise and width."""
-    noise, width = growth
-    for axis in range(2):
-        for i in range(polygon.shape[1]):
-            offset = np.float64(perlin(np.float32(REACH * u[axis, i]), gradients)) * noise - noise
-            offset = offset - waves[0, i] - waves[1, i]
-            polygon[axis, i] -= turn[axis, i] * (offset - width)
 
 
 @kernel
@@ -212,23 +167,23 @@ def draw_polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None
 
 @kernel
 def _contours(
-    polygon: np.ndarray,
-    grays: np.ndarray,
-    u: np.ndarray,
-    growth: tuple[float, float],
-    turn: np.ndarray,
-    waves: np.ndarray,
-    gradients: np.ndarray,
-    image: np.ndarray,
-) -> None:
-    for line in range(len(u)):
-        _move(polygon, u[line], growth, turn, waves, gradients)
-        draw_polygon(polygon, grays[line], image)
+    polygon: np.ndarray, strokes: Strokes, noise: float, width: float, turn: np.ndarray, waves: np.ndarray, size: int
+) -> np.ndarray:
+    """The image (size, size) uint8 of the lines that the polygon (2, n) becomes, one after another."""
+    image = np.zeros((size, size), np.uint8)
+    for line in range(len(strokes.u)):
+        for axis in range(2):
+            for i in range(polygon.shape[1]):
+                offset = np.float64(perlin(np.float32(REACH * strokes.u[line, axis, i]))) * noise - noise
+                offset = offset - waves[0, i] - waves[1, i]
+                polygon[axis, i] -= turn[axis, i] * (offset - width)
+        draw_polygon(polygon, strokes.gray[line], image)
+    return image
 
 
 def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:
     """The image (size, size) uint8 of an atom with the random numbers of an image; 0 where there is no line."""
-    require(image_size=size)
+    values.whole(1, 9_999, image_size=size)
     if strokes.u.shape != (atom.lines, 2, atom.vertices) or strokes.gray.shape != (atom.lines,):
         raise ValueError(
             f"strokes: gray {strokes.gray.shape} and u {strokes.u.shape} do not fit {atom.lines} lines"
@@ -240,20 +195,18 @@ def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:
     waves = np.array([[0.5 * math.sin(angle * periods) for angle in angles] for periods in atom.waves])
     centre = (size + strokes.shift) / 2
     polygon = turn * atom.radius * np.array(atom.oval)[:, None] + centre[:, None]
-    image = np.zeros((size, size), np.uint8)
-    growth = float(atom.noise), float(atom.width)
-    _contours(polygon, strokes.gray, strokes.u, growth, turn, waves, GRADIENTS, image)
-    return image
+    return _contours(polygon, strokes, float(atom.noise), float(atom.width), turn, waves, size)
 
 
 def category(number: int, *, seed: int, ranges: Ranges = ORIGINAL) -> Atom:
     """The `Atom` of a category, from the stream of (seed, category)."""
-    require(category=number, seed=seed)
+    values.whole(high=99_999, category=number)
+    values.whole(high=values.SEEDS, seed=seed)
     return sample(Mersenne([seed, number]), ranges)
 
 
 def image(number: int, instance: int, *, seed: int, size: int = 512, ranges: Ranges = ORIGINAL) -> np.ndarray:
     """Image `instance` of category `number`, (size, size) uint8, from the stream of (seed, category, instance)."""
-    require(instance=instance, image_size=size)
+    values.whole(high=9_999, instance=instance)
     atom = category(number, seed=seed, ranges=ranges)
     return draw(atom, strokes(atom, Mersenne([seed, number, instance]), ranges), size)

@@ -174,6 +174,13 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
     np.savetxt(file, table(ifs), delimiter=",")
 
 
+def csv(ifs: IFS) -> bytes:
+    """The bytes of the CSV that `save` writes."""
+    data = io.BytesIO()
+    save(ifs, data)
+    return data.getvalue()
+
+
 def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
 
@@ -200,24 +207,21 @@ def _rows(lines: list[str], separator: str | None, name: str) -> np.ndarray:
 
     separator: between numbers, None for white space. Lines may be empty or end in a # comment.
     """
-    filled = {i: line for i, line in enumerate(lines, 1) if line.partition("#")[0].strip()}
-    if not filled:
+    rows: list[np.ndarray] = []
+    for i, line in enumerate(lines, 1):
+        if not line.partition("#")[0].strip():
+            continue
+        try:
+            rows.append(np.loadtxt([line], delimiter=separator, ndmin=1))
+        except ValueError as error:
+            between = "white space" if separator is None else f"'{separator}'"
+            told = f"{values.shown(line.strip())} is no row of numbers with {between} between them"
+            raise ValueError(f"{name}, line {i}: {told}; {COLUMNS_TOLD}") from error
+        if (width := len(rows[-1])) != len(rows[0]):
+            raise ValueError(f"{name}, line {i}: {width} numbers, and {len(rows[0])} before; {COLUMNS_TOLD}")
+    if not rows:
         raise ValueError(f"{name}: holds no numbers; {COLUMNS_TOLD}")
-    try:
-        return np.loadtxt(list(filled.values()), delimiter=separator, ndmin=2)
-    except ValueError as error:
-        between = "white space" if separator is None else f"'{separator}'"
-        width = None
-        for i, line in filled.items():
-            try:
-                row = np.loadtxt([line], delimiter=separator, ndmin=1)
-            except ValueError:
-                told = f"{values.shown(line.strip())} is no row of numbers with {between} between them"
-                raise ValueError(f"{name}, line {i}: {told}; {COLUMNS_TOLD}") from error
-            width = width or len(row)
-            if len(row) != width:
-                raise ValueError(f"{name}, line {i}: {len(row)} numbers, and {width} before; {COLUMNS_TOLD}") from error
-        raise ValueError(f"{name}: not a table of numbers ({error})") from error
+    return np.stack(rows)
 
 
 def _checked(rows: np.ndarray, name: str) -> IFS:

@@ -89,12 +89,16 @@ def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, o
 
 
 @kernel
-def _mark_seen(pixels: np.ndarray, size: int, seen: np.ndarray) -> int:
-    """Set seen (m,) for the visible dots, beginning with the last dot; return their number."""
-    side, found = np.uint64(size + MARGIN), 0
+def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
+    """The visible dots of an image, (n, 3) uint16: column and row of the patch's corner, and its mask.
+
+    pixels: (m, 2) uint16 from `raster.to_pixels`; masks: (m or more,) uint16 in 1..511, the patches of the stored
+    picture; size: of the image, pixels each side. Rows count from the bottom. The last dot comes first: it is on top.
+    """
     hidden = np.zeros((size + MARGIN, size + MARGIN), np.uint8)
     hidden[size:], hidden[:, size:] = 1, 1  # outside the picture
-    flat = hidden.reshape(-1)
+    flat, side = hidden.reshape(-1), np.uint64(size + MARGIN)
+    dots, first = np.empty((len(pixels), 3), np.uint16), len(pixels)
     for i in range(len(pixels) - 1, -1, -1):
         x, y, covered = np.uint64(pixels[i, 0]) + ONE, np.uint64(pixels[i, 1]) + ONE, np.uint8(1)
         if x + TWO < side and y + TWO < side:
@@ -104,46 +108,22 @@ def _mark_seen(pixels: np.ndarray, size: int, seen: np.ndarray) -> int:
                     covered &= flat[place + np.uint64(column)]
                     flat[place + np.uint64(column)] = 1
                 place += side
-        seen[i] = not covered
-        found += seen[i]
-    return found
-
-
-@kernel
-def _fill_table(pixels: np.ndarray, masks: np.ndarray, seen: np.ndarray, table: np.ndarray) -> None:
-    row = 0
-    for i in range(len(pixels)):
-        if seen[i]:
-            table[row, 0], table[row, 1], table[row, 2] = pixels[i, 0] + 1, pixels[i, 1] + 1, masks[i]
-            row += 1
-
-
-def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
-    """The visible dots of an image, (n, 3) uint16: column and row of the patch's corner, and its mask.
-
-    pixels: (m, 2) uint16 from `raster.to_pixels`; masks: (m or more,) uint16 in 1..511, the patches of the stored
-    picture; size: of the image, pixels each side. Rows count from the bottom.
-    """
-    seen = np.empty(len(pixels), np.bool_)
-    dots = np.empty((_mark_seen(pixels, size, seen), 3), np.uint16)
-    _fill_table(pixels, masks, seen, dots)
-    return dots
-
-
-@kernel
-def _unpacked(table: np.ndarray, light: int) -> np.ndarray:
-    patches = np.full((len(table), CELLS), np.uint8(light), np.uint8)
-    _mask(patches, table[:, 2])
-    return patches
+        if not covered:
+            first -= 1
+            dots[first, 0], dots[first, 1], dots[first, 2] = x, y, masks[i]
+    return dots[first:].copy()
 
 
 def stored(table: np.ndarray, light: int) -> np.ndarray:
     """(n, 9) uint8, 0 and `light`: the patches of a table's dots in the stored picture."""
-    return _unpacked(table, light)
+    patches = np.full((len(table), CELLS), light, np.uint8)
+    _mask(patches, table[:, 2])
+    return patches
 
 
 @kernel
-def _paint(table: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
+def paint(table: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
+    """The picture (size, size) uint8, first row on top: patches (n, 9) uint8 pasted at a table's dots, in order."""
     picture = np.zeros((size, size), np.uint8)
     flat, side = picture.reshape(-1), np.uint64(size)
     for i in range(len(table)):
@@ -159,8 +139,3 @@ def _paint(table: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
                 for column in range(min(3, size - int(x))):
                     picture[size - 1 - y - row, x + column] = patches[i, 3 * row + column]
     return picture
-
-
-def paint(table: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
-    """The picture (size, size) uint8, first row on top: patches (n, 9) uint8 pasted at a table's dots, in order."""
-    return _paint(table, patches, size)

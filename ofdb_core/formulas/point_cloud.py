@@ -90,19 +90,16 @@ def model(system: IFS, u: np.ndarray, *, weight: Weight = 0.4) -> np.ndarray:
 
 
 @kernel
-def _chosen(key: np.uint64, limit: np.uint64, chosen: np.ndarray) -> int:
-    """Fill `chosen` (n,) uint8 with 1 where half a word of the key's stream is below the limit; return their number."""
-    count = 0
+def _thinned(points: np.ndarray, key: np.uint64, limit: np.uint64) -> np.ndarray:
+    """Those of points (3, n) float32 for which half a word of the key's stream is below the limit.
+
+    They are taken without a branch that the processor could not predict.
+    """
+    chosen, count, at = np.empty(points.shape[1], np.uint8), 0, 0
     for i in range(len(chosen)):
         chosen[i] = (split_mix(key, i) >> np.uint64(32)) < limit
         count += chosen[i]
-    return count
-
-
-@kernel
-def _taken(points: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
-    """The chosen ones of points (3, n) float32, without a branch that the processor could not predict."""
-    out, at = np.empty((3, count), np.float32), 0
+    out = np.empty((3, count), np.float32)
     for i in range(len(chosen)):
         if at == count:
             break
@@ -116,6 +113,4 @@ def thinned(points: np.ndarray, share: float, key: int) -> np.ndarray:
 
     The choice is a function of the key, 0 to 2**64 - 1, and the point's number.
     """
-    chosen = np.empty(len(points), np.uint8)
-    count = _chosen(np.uint64(key), np.uint64(round(share * 2**32)), chosen)
-    return _taken(points.T, chosen, count).T
+    return _thinned(points.T, np.uint64(key), np.uint64(round(share * 2**32))).T

@@ -4,12 +4,16 @@ An image is drawn as palette indices (H, W) uint8, with 0 as background, and loo
 and colour, patch and dot share one drawing, and a file needs one byte a pixel. All rules are the original's.
 """
 
+import colorsys
+from typing import Literal, get_args
+
 import numpy as np
 
 from ofdb_core.base import values
 from ofdb_core.formulas.jit import kernel
 
-DRAWS = ("patch_gray", "patch_color", "point_gray", "point_color")
+Draw = Literal["patch_gray", "patch_color", "point_gray", "point_color"]
+DRAWS = get_args(Draw)
 SIDE = 512  # pixels of the picture that a category is judged by, each side
 PAD = 6  # pixels kept free on each side
 BEFORE_NAN = 100  # points dropped before the first NaN
@@ -121,19 +125,8 @@ def palette(draw: str) -> np.ndarray:
     """(2, 3) or (129, 3) uint8 RGB, black first: the one gray, or the hues (HSV with S = V = 0.75, blue first)."""
     if draw.endswith("_gray"):
         return np.array([[0, 0, 0], [GRAY] * 3], np.uint8)
-    sector = (3.0 / np.pi) * (2.0 * np.pi * (np.arange(HUES) / HUES))
-    whole = np.floor(sector)
-    value = np.full(HUES, 0.75)
-    low, falling, rising = (
-        value * 0.25,
-        value * (1 - 0.75 * (sector - whole)),
-        value * (1 - 0.75 * (1 - sector + whole)),
-    )
-    channels = {"v": value, "p": low, "q": falling, "t": rising}
-    # one for each of the six sectors; the original has blue in the first channel
-    orders = ["ptv", "pvq", "tvp", "vqp", "vpt", "qpv"]
-    hues = np.array([[channels[c][i] for c in orders[int(whole[i])]] for i in range(HUES)])
-    return np.vstack([np.zeros((1, 3), np.uint8), (hues * 255.0).astype(np.uint8)])
+    hues = [colorsys.hsv_to_rgb(i / HUES, 0.75, 0.75)[::-1] for i in range(HUES)]  # the original stores blue first
+    return (np.array([(0.0, 0.0, 0.0), *hues]) * 255.0).astype(np.uint8)
 
 
 def draw_indices(
@@ -141,15 +134,13 @@ def draw_indices(
 ) -> np.ndarray:
     """The image (size, size) uint8 of palette indices, first row on top.
 
-    draw: patch_gray, patch_color, point_gray or point_color; masks: (n,) uint16 in 1..511, for patches, one a point.
+    draw: a `Draw`; masks: (n,) uint16 in 1..511, for patches, one a point.
     """
-    mark, _, tint = draw.partition("_")
-    if mark not in ("patch", "point") or tint not in ("gray", "color"):
-        raise ValueError(f"draw: {draw!r} is not allowed; it is patch_gray, patch_color, point_gray or point_color")
+    values.require(Draw, draw=draw)
     values.whole(2 * pad + 1, 2**16 - 1, image_size=size)  # more than two pads; a coordinate has 16 bits
     pixels, image = to_pixels(points, size, pad), np.zeros((size + MARGIN, size + MARGIN), np.uint8)
-    colours = len(palette(draw)) - 1
-    if mark == "point":
+    colours = 1 if draw.endswith("_gray") else HUES
+    if draw.startswith("point"):
         _draw_points(pixels, colours, image)
     elif masks is None or len(masks) < len(pixels):
         raise ValueError(f"masks: {0 if masks is None else len(masks)} patches for {len(pixels)} points")

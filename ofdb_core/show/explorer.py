@@ -78,7 +78,7 @@ class Explorer(InBrowser):
     def _save(self, rows: list[list[float]]) -> str:
         numbers = [int(path.stem) for path in self._own.glob("[0-9]*.csv")]
         path = self._own / f"{max(numbers, default=-1) + 1:05d}.csv"
-        files.write_whole(path, fractal_2d.csv(ifs.of_table(np.array(rows, float))))
+        files.write_whole(path, ifs.csv(ifs.of_table(np.array(rows, float))))
         return f"{path} was saved; to draw the folder, give 2_render_2d systems: {self._own}"
 
     def png(self) -> bytes:

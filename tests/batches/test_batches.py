@@ -59,6 +59,11 @@ def test_timms_own_chain_takes_every_policy_in_processes(policy):
             rules(auto_augment=policy)
 
 
+def test_a_string_that_timm_cannot_read_is_refused():
+    with pytest.raises(ParameterError, match="auto_augment: 'nonsense' is no policy of timm"):
+        rules(pipeline="timm", auto_augment="nonsense")
+
+
 @pytest.mark.parametrize("plain", [True, False])
 def test_both_pipelines_show_the_same(plain):
     """Where nothing is drawn, to the byte; else the same on average, in brightness, spread and share of noise."""

@@ -24,9 +24,8 @@ FAR = 2**64 - 1  # the largest key
 def run(tmp_path_factory):
     """A run's folder with six categories and their images."""
     out = tmp_path_factory.mktemp("run")
-    fractal_2d.write_categories(out / "categories", categories=6, points=2000, filling_rate=0.005)
-    how = {"size": SIZE, "points": POINTS, "weight": 0.2, "draw": "patch_gray"}
-    fractal_2d.write_images(out / "images", out / "categories", **how)
+    fractal_2d.write_search(fractal_2d.Search(out=str(out), categories=6, search_points=2000, filling_rate=0.005))
+    fractal_2d.write(fractal_2d.Render(out=str(out), image_size=SIZE, points=POINTS))
     return out
 
 
@@ -144,7 +143,7 @@ def test_the_factors_are_those_of_one_parameter_frac():
 
 def test_tables_beyond_the_budget_are_made_anew(run, monkeypatch, capsys):
     whole = opened(run)
-    tables = [whole._shapes.stored(i) for i in range(6)]
+    tables = [whole._shapes.array(i) for i in range(6)]
     budget = tables[0].nbytes + tables[1].nbytes
     few = opened(run, patches="both", cache_gb=budget / 2**30)
     assert "tables in memory" in capsys.readouterr().out
@@ -179,8 +178,7 @@ def test_what_is_given_is_preferred_to_the_stored_images_and_said(run, capsys):
 
 def test_images_of_dots_or_colours_are_refused(run, tmp_path):
     shutil.copytree(run / "categories", tmp_path / "categories")
-    how = {"size": SIZE, "points": POINTS, "weight": 0.2, "draw": "point_gray"}
-    fractal_2d.write_images(tmp_path / "images", run / "categories", **how)
+    fractal_2d.write(fractal_2d.Render(out=str(tmp_path), image_size=SIZE, points=POINTS, draw="point_gray"))
     with pytest.raises(ValueError, match="images was made with draw: point_gray; while training it can only be patch_"):
         opened(tmp_path)
 

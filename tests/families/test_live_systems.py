@@ -17,10 +17,8 @@ FROM_SYSTEMS = {"data": "categories3d", "dots": 400}
 @pytest.fixture(scope="module")
 def space(tmp_path_factory):
     """A run's folder with three systems, their models, and four views of each."""
-    out, model = tmp_path_factory.mktemp("space"), {"seed": 0, "points": 400, "weight": 0.4}
-    fractal_3d.write_categories(out / "categories3d", categories=3, model=model)
-    fractal_3d.write_models(out / "models", out / "categories3d", **model)
-    fractal_3d.write_views(out / "views", out / "models", views=4, size=64)
+    out = tmp_path_factory.mktemp("space")
+    fractal_3d.write(fractal_3d.Render(out=str(out), categories=3, model_points=400, views=4, image_size=64))
     return out
 
 
@@ -145,7 +143,7 @@ def test_other_viewpoints_than_the_stored_ones_are_said(space, capsys):
 
 def test_models_of_one_stream_are_not_made_from_systems(space, tmp_path):
     shutil.copytree(space / "categories3d", tmp_path / "categories3d")
-    how = {"seed": 0, "points": 400, "weight": 0.4, "one_stream": True}
-    fractal_3d.write_models(tmp_path / "models", tmp_path / "categories3d", **how)
+    how = {"model_points": 400, "one_stream": True, "degenerate": "keep"}
+    fractal_3d.write_models(fractal_3d.Render(out=str(tmp_path), **how))
     with pytest.raises(ValueError, match="models was made with one_stream: True; while training it can only be False"):
         of(tmp_path, **FROM_SYSTEMS)

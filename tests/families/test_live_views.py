@@ -33,7 +33,9 @@ def views(models, tmp_path_factory):
     root = tmp_path_factory.mktemp("views")
     pairs = [(category, models[0] / fractal_3d.model_name(category)) for category in range(3)]
     head = manifests.header({}, fractal_3d.view_files)
-    Folder(root).fill(head, fractal_3d.view_files(pairs, seed=0, views=4, size=64), total=12, workers=1)
+    Folder(root).fill(
+        head, fractal_3d.view_files(pairs, fractal_3d.Render(views=4, image_size=64)), total=12, workers=1
+    )
     return root
 
 

@@ -1,11 +1,11 @@
 """The bytes of the original's 3D code: its categories, models and views, as hashes (tests/families/goldens/3d.json)."""
 
 import hashlib
-import io
 import itertools
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,6 @@ def rgb(image):
     return np.repeat(image[..., None] * np.uint8(255), 3, axis=2)
 
 
-def csv(system):
-    data = io.BytesIO()
-    ifs.save(system, data)
-    return data.getvalue()
-
-
 @pytest.fixture(scope="module")
 def judged():
     return list(itertools.islice(search.candidates_3d(), GOLDEN["search"]["candidates"]))
@@ -47,7 +41,7 @@ def models(judged):
 
 def test_the_search_finds_the_originals_fifty_byte_for_byte(judged):
     known, accepted = GOLDEN["search"], [candidate for candidate in judged if candidate.accepted]
-    files = [csv(candidate.system) for candidate in accepted]
+    files = [ifs.csv(candidate.system) for candidate in accepted]
     assert [sha256(file) for file in files[:10]] == GOLDEN["files"]
     assert len(files) == known["categories"]
     assert sha256(b"".join(files)) == known["joined"]
@@ -62,14 +56,15 @@ def test_the_models_are_the_originals_points(models):
 
 
 def test_folders_in_the_originals_order_hold_its_models_and_views(tmp_path):
-    fractal_3d.write_categories(tmp_path / "c", categories=5)
-    fractal_3d.write_models(tmp_path / "m", tmp_path / "c", seed=100, one_stream=True)
-    clouds = [ply.load(path).astype("<f8").tobytes() for _, path in fractal_3d.load_models(tmp_path / "m")]
+    how = fractal_3d.Render(out=str(tmp_path), categories=5, one_stream=True, degenerate="keep")
+    fractal_3d.write_categories(how)
+    fractal_3d.write_models(replace(how, seed=100))
+    clouds = [ply.load(path).astype("<f8").tobytes() for _, path in fractal_3d.load_models(tmp_path / "models")]
     assert [sha256(cloud) for cloud in clouds] == GOLDEN["models"]
-    fractal_3d.write_views(tmp_path / "v", tmp_path / "m", seed=0, one_stream=True)
-    assert Folder(tmp_path / "v").verify() == []
+    fractal_3d.write_views(how)
+    assert Folder(tmp_path / "views").verify() == []
     for name, lit, digest in RUNS[1]["images"]:
-        image = samples.decode(tmp_path / "v" / name[:6] / name) // 255
+        image = samples.decode(tmp_path / "views" / name[:6] / name) // 255
         assert [image.sum(), sha256(rgb(image).tobytes())] == [lit, digest]
 
 
