@@ -20,7 +20,7 @@ from ofdb_core.data import real_images, tables
 from ofdb_core.run import plain_yaml
 from ofdb_core.stages import pretrain
 from ofdb_core.stages.recipes import Pretrain
-from ofdb_core.training import baselines, evaluation
+from ofdb_core.training import baselines, evaluation, networks
 from ofdb_core.training.pretrained import Checkpoint
 from ofdb_core.training.recipe import Inference
 
@@ -52,10 +52,10 @@ def compactness(model, given):
             features = evaluation.pooled(model, images).numpy()
             found.append(features / np.linalg.norm(features, axis=1, keepdims=True))
             labels.append(targets.argmax(dim=1).numpy())
-    points, labels = np.concatenate(found), np.concatenate(labels)
+    points, named = np.concatenate(found), np.concatenate(labels)
     centred = points.copy()
-    for label in np.unique(labels):
-        centred[labels == label] -= points[labels == label].mean(axis=0)
+    for label in np.unique(named):
+        centred[named == label] -= points[named == label].mean(axis=0)
     return 1 - float(np.sum(centred**2) / np.sum((points - points.mean(axis=0)) ** 2))
 
 
@@ -70,27 +70,26 @@ def judged(read, train, test, shots, draws):
 
 
 def weights_of(run):
-    """Samples seen -> the file of the weights, of each milestone and of the end; and the run's parameters."""
+    """Samples seen -> the file of the weights, of each milestone and of the end; and what the run started from."""
     settings = run / "4_pretrain.yaml"
     if not settings.is_file():
         raise SystemExit(f"{run}: no run of 4_pretrain")
-    parameters = Pretrain.of({**plain_yaml.parse(settings.read_bytes()), "out": str(run)})
+    given = pretrain.start(Pretrain.of({**plain_yaml.parse(settings.read_bytes()), "out": str(run)}))
     kept = {int(path.stem.removeprefix("step_")): path for path in run.glob("milestones/step_*.safetensors")}
     if (last := run / "pretrain" / "model.safetensors").is_file():
-        kept[parameters.steps] = last
+        kept[given.recipe.steps or 0] = last  # a start has steps, also where the run has epochs
     if not kept:
         raise SystemExit(f"{run}: no weights yet; wait, or pre-train with -p milestones")
-    return {step * parameters.batch_size: kept[step] for step in sorted(kept)}, parameters
+    return {step * given.recipe.batch_size: kept[step] for step in sorted(kept)}, given
 
 
 def measure(run, data_sets, shots, draws):
     """All rows: of raw pixels, of random weights (0 samples seen), of each milestone and of the last weights."""
-    kept, parameters = weights_of(run)
-    given = pretrain.start(parameters)
+    kept, given = weights_of(run)
     opened = {seen: Checkpoint.open(str(path)) for seen, path in kept.items()}
     last = opened[max(opened)]
-    networks = {0: last.untrained(len(last.facts["classes"]), drop_path=0.0, seed=parameters.seed)}
-    networks |= {seen: checkpoint.network()[0] for seen, checkpoint in opened.items()}
+    known = {0: networks.build(last.shape, len(last.facts["classes"]), seed=given.recipe.seed)}
+    known |= {seen: checkpoint.network()[0] for seen, checkpoint in opened.items()}
     recipe, rows = Inference.take(last.facts), []
     for data in data_sets:
         train, test = real_images.images_of(data, None)
@@ -100,14 +99,14 @@ def measure(run, data_sets, shots, draws):
             {**about, "samples": "", "reading": "raw pixels", **row}
             for row in judged(pixels, train, test, shots, draws)
         ]
-        for seen, network in networks.items():
+        for seen, network in known.items():
             for reading, read in READINGS.items():
                 take = functools.partial(evaluation.features, network, recipe=recipe, read=read)
                 rows += [
                     {**about, "samples": seen, "reading": reading, **row}
                     for row in judged(take, train, test, shots, draws)
                 ]
-    compact = {seen: f"{compactness(network, given):.4f}" for seen, network in networks.items()}
+    compact = {seen: f"{compactness(network, given):.4f}" for seen, network in known.items()}
     return [{**row, "compactness": compact.get(row["samples"], "")} for row in rows]
 
 
@@ -118,7 +117,7 @@ def curves(rows):
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         own = [row for row in rows if row["data"] == name and row["judge"] == "logistic regression"]
         for reading in READINGS:
-            by_samples = {}
+            by_samples: dict[int, list[float]] = {}
             for row in own:
                 if row["reading"] == reading:
                     by_samples.setdefault(row["samples"], []).append(100 * row["accuracy"])

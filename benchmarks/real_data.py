@@ -58,7 +58,8 @@ def icons(maker, folder):
         ["npm", "pack", "--silent", f"@iconify-json/{maker}"], cwd=folder, check=True, capture_output=True, text=True
     )
     with tarfile.open(Path(folder) / packed.stdout.split()[-1]) as archive:
-        return drawings(json.load(archive.extractfile("package/icons.json")))
+        archive.extract("package/icons.json", folder, filter="data")
+    return drawings(json.loads((Path(folder) / "package" / "icons.json").read_text()))
 
 
 def drawings(found):

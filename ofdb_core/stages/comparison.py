@@ -72,7 +72,7 @@ class Comparison:
 
     def curves(self, shots: int) -> dict[str, list[list[Row]]]:
         """Start -> the rows of evaluations.csv of each repeat, for a number of shots."""
-        rows, found = self.table("evaluations"), {}
+        rows, found = self.table("evaluations"), dict[str, list[list[Row]]]()
         for result in self.results:
             if result["shots"] == shots:
                 own = [row for row in rows if row["name"] == result["name"]]

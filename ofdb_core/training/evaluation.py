@@ -109,9 +109,10 @@ def surest_mistakes(rows: Sequence[Row], count: int = 16) -> list[int]:
 
 def probabilities(guesses: Mapping[str, Guesses]) -> bytes:
     """A .npz file (numpy.load): name -> (n, C) float16, the probability of each class for each image, in order."""
-    arrays = {name: one.probabilities for name, one in guesses.items() if one.probabilities is not None}
+    known = {name: one.probabilities for name, one in guesses.items() if one.probabilities is not None}
+    arrays: dict[str, Any] = {name: shares.astype(np.float16) for name, shares in known.items()}
     file = io.BytesIO()
-    np.savez_compressed(file, **{name: shares.astype(np.float16) for name, shares in arrays.items()})
+    np.savez_compressed(file, **arrays)
     return file.getvalue()
 
 

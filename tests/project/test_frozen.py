@@ -31,7 +31,7 @@ class Told(torch.nn.Module):
 
 
 def test_features_that_are_the_same_within_a_category_are_compact_and_random_ones_are_not(run, monkeypatch):
-    given = frozen.pretrain.start(frozen.weights_of(run)[1])
+    given = frozen.weights_of(run)[1]
     one_hot = torch.eye(len(given.samples.classes))
     seen = {}
     batch = frozen.Batches.batch
@@ -61,6 +61,7 @@ def test_a_run_is_measured_from_random_weights_to_the_end(run):
 def test_a_folder_without_weights_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="no run of 4_pretrain"):
         frozen.weights_of(tmp_path)
-    (tmp_path / "4_pretrain.yaml").write_text(parameter_files.to_yaml(tiny.pretrain().values()))
+    settings = tiny.pretrain(data=tiny.folder_of_shades(tmp_path / "images"))
+    (tmp_path / "4_pretrain.yaml").write_text(parameter_files.to_yaml(settings.values()))
     with pytest.raises(SystemExit, match="no weights yet"):
         frozen.weights_of(tmp_path)
