@@ -1,18 +1,17 @@
 """The tables of the pages, as text, from results/*.csv; `write_tables` puts each between its two marks in its page."""
 
-from benchmarks import samples, training
+from collections.abc import Callable
+
+from benchmarks import published, samples, training
 from benchmarks.cases import CASES
 from ofdb_core.base import files, provenance
 from ofdb_core.data import tables
-from ofdb_core.run import parameter_files
 
 RESULTS = provenance.PROJECT / "results"
 MARKS = ("<!-- benchmarks -->", "<!-- end -->")
 TRAINING_MARKS = ("<!-- training -->", "<!-- end training -->")
-COST_MARKS = ("<!-- cost -->", "<!-- end cost -->")
 SAMPLE_MARKS = ("<!-- samples -->", "<!-- end samples -->")
 QUICKSTART_MARKS = ("<!-- quickstart -->", "<!-- end quickstart -->")
-COSTLY = ("2d-ofdb-1k", "2d-ofdb-1k/as-released", "2d-ofdb-21k", "2d-ofdb-21k/vit-base", "visualatom-1k/published")
 
 
 def _measured_on(rows):
@@ -61,36 +60,6 @@ def _training_rows():
     return tables.read(path) if path.exists() else []
 
 
-def _images_per_s(rows, kind, model):
-    """The most images a second that a network was trained with on a kind of device; None where none was measured."""
-    cases = {case for case, (name, _, _) in training.CASES.items() if _recipe(name)["model"] == model}
-    speeds = [
-        row["ofdb_steps_per_s"] * row["batch"]
-        for row in rows
-        if row["case"] in cases and (row["device"] == "CPU") == (kind == "CPU")
-    ]
-    return max(speeds, default=None)
-
-
-def _recipe(experiment):
-    return parameter_files.values(experiment, "4_pretrain")
-
-
-def cost_table():
-    """The table of whole trainings in docs/results.md: how long each would take at the speed of the table of steps."""
-    lines = ["| pre-training | network | images shown | on a CPU | on a GPU |", "|---|---|---|---|---|"]
-    rows = _training_rows()
-    for experiment in COSTLY:
-        recipe = _recipe(experiment)
-        images = recipe["steps"] * recipe["batch_size"]
-        cells = [f"`{experiment}`", recipe["model"], f"{images / 1e6:.0f} million"]
-        for kind in ("CPU", "GPU"):
-            speed = _images_per_s(rows, kind, recipe["model"])
-            cells.append(f"{images / speed / 86400:.3g} days" if speed else "not measured")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", _measured_on(rows)])
-
-
 def training_table():
     """The table of steps in docs/results.md, as text, from results/training.csv; what that lacks was not measured."""
     parts = " / ".join(training.PARTS)
@@ -137,12 +106,12 @@ def quickstart_table():
     return "\n".join(lines)
 
 
-TABLES = (
+TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("README.md", QUICKSTART_MARKS, quickstart_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
-    ("docs/results.md", COST_MARKS, cost_table),
     ("docs/samples.md", SAMPLE_MARKS, sample_table),
+    *(("docs/full-size.md", marks, made) for marks, made in published.tables_by_marks()),
 )
 
 
