@@ -169,6 +169,7 @@ def test_a_value_may_begin_with_any_sign(params):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, monkeypatch, capsys):
     out = params(**{"6_report": {}})
     tiny.ran(out)
