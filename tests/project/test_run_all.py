@@ -153,7 +153,7 @@ def test_a_reader_that_ends_early_is_no_error(ready, tmp_path, words):
 def test_ctrl_c_ends_at_once_and_the_same_command_goes_on(ready, tmp_path):
     words = ["2d-ofdb-1k", "1_search_categories", "--out", str(tmp_path / "out"), "-p", "categories", "150"]
     with in_a_session(ready, *words) as process:
-        until(lambda: len(list(tmp_path.glob("out/categories/*.csv"))) >= 5, process)
+        until(lambda: len(list(tmp_path.glob("out/categories/*.csv"))) >= 5, process, seconds=300)
         os.killpg(process.pid, signal.SIGINT)
         told = process.communicate(timeout=60)[0]
     assert process.returncode == 130
