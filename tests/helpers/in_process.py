@@ -16,11 +16,12 @@ class InProcess(papermill.engines.Engine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, *, stdout_file, **_):
-        names = {"__name__": "__main__", "In": [], "display": lambda *_: None}
+        run: list[str] = []
+        names = {"__name__": "__main__", "In": run, "display": lambda *_: None}
         for index, cell in enumerate(nb_man.nb.cells):
             if cell.cell_type == "code":
                 nb_man.cell_start(cell, index)
-                names["In"].append(cell.source)
+                run.append(cell.source)
                 with contextlib.redirect_stdout(io.StringIO()) as said:
                     exec(cell.source, names)
                 stdout_file.write(said.getvalue())
