@@ -1,19 +1,33 @@
 import json
 import os
+import sys
 import textwrap
 
 import pytest
 from hypothesis import settings
 
-from ofdb_core.run import experiments
-from tests.helpers.browser import browser, tab  # noqa: F401
-from tests.helpers.lab import lab  # noqa: F401
+# For this process and those that tests start: compiled modules are kept, and networks as small as the tests' train in
+# one thread, since more would wait for each other longer than they work.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from ofdb_core.run import experiments  # noqa: E402
+from tests.helpers.browser import browser, tab  # noqa: E402, F401
+from tests.helpers.lab import lab  # noqa: E402, F401
 
 settings.register_profile("ours", deadline=None, derandomize=True)  # no timing, and the same cases in every run
 settings.load_profile("ours")
 
 
 def pytest_collection_modifyitems(items):
+    """Mark the fast tests, and order the files: those with slow tests first, so that none of these starts last.
+
+    Among them the upper wings come first: tests/base runs a copy of the project, with the kernels compiled until then.
+    """
+    files = list(dict.fromkeys(item.path for item in items))
+    slow = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: (item.path not in slow, -files.index(item.path)))
     for item in items:
         if "slow" not in item.keywords:
             item.add_marker("fast")

@@ -146,6 +146,12 @@ def _uses(module: _Module, name: str, statement: ast.stmt) -> Iterator[tuple[str
             yield place, inside if inside else attributes.get(node)
 
 
+@functools.cache
+def _read(name: str, statement: ast.stmt) -> tuple[str, frozenset[tuple[str, str | None]]]:
+    """A statement of a module as text, and the definitions that it uses; each kernel asks for many of the same."""
+    return ast.dump(statement), frozenset(_uses(_module(name), name, statement))
+
+
 def _is_computing(name: str) -> bool:
     return name.split(".")[1:2] in [[wing] for wing in COMPUTING] and name not in KEEPING
 
@@ -166,8 +172,9 @@ def code_version(*roots: str | Callable) -> str:
         module = _module(name)
         whole = itertools.chain.from_iterable(module.definitions.values())
         for statement in (*(module.definitions.get(inside, ()) if inside else whole), *module.effects):
-            texts.add((name, ast.dump(statement)))
-            for use in _uses(module, name, statement):
+            text, uses = _read(name, statement)
+            texts.add((name, text))
+            for use in uses:
                 if use not in seen and (use[0] == name or _is_computing(use[0])):
                     seen.add(use)
                     waiting.append(use)

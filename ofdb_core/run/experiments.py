@@ -14,6 +14,8 @@ A variant builds upon the experiment around it, then upon what it extends; what 
 files. Nothing here imports slow modules, so that listing and completing are quick.
 """
 
+import copy
+import functools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -94,12 +96,18 @@ def mapping(path: Path) -> dict[str, Any]:
         if not path.is_file():
             raise ValueError("it is no file")
         with path.open("rb") as file:
-            found = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
+            found = copy.deepcopy(_parsed(file.read(plain_yaml.LARGEST + 1)))
     except (ValueError, OSError) as error:
         raise UsageError(f"{_named(path)}: cannot be read ({error})") from error
     if not isinstance(found, dict | None):
         raise UsageError(f"{_named(path)}: must hold lines 'name: value'")
     return found or {}
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(data: bytes) -> Any:
+    """The value of a file's bytes: one command asks for each file many times, and parsing takes most of its start."""
+    return plain_yaml.parse(data)
 
 
 def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment]:

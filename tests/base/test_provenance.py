@@ -13,6 +13,7 @@ from ofdb_core.families import fractal_2d, fractal_3d, live_views
 from ofdb_core.stages import pretrain
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "kernel-ipc*")
+BUT_KERNELS = shutil.ignore_patterns("*.pyc*", "*.tmp.*", "kernel-ipc*")  # the compiled kernels are copied, too
 ROOTS = {
     "images": (fractal_2d.image_files,),
     "views": (fractal_3d.view_files,),
@@ -164,7 +165,7 @@ def test_the_report_depends_on_the_page_and_nothing_that_computes():
 
 
 def command(project, *words):
-    environment = {**os.environ, "PYTHONPATH": str(project), "NUMBA_CACHE_DIR": str(project / "numba")}
+    environment = {**os.environ, "PYTHONPATH": str(project)}
     call = [sys.executable, "-m", "ofdb_core", *words]
     done = subprocess.run(call, cwd=project, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -173,13 +174,13 @@ def command(project, *words):
 
 @pytest.mark.slow
 def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made_anew(tmp_path):
-    """Through the command, on a copy of the project."""
+    """Through the command, on a copy of the project with the kernels that are compiled."""
     import yaml
 
     from tests.helpers import tiny
 
     for name in ("ofdb_core", "notebooks"):
-        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=NOT_COPIED)
+        shutil.copytree(provenance.PROJECT / name, tmp_path / name, ignore=BUT_KERNELS)
     (tmp_path / "params").mkdir()
     data = tiny.folder_of_shades(tmp_path / "shades")
     values = {

@@ -14,6 +14,7 @@ import yaml
 from ofdb_core.base import provenance, signals
 from ofdb_core.run import commands
 from tests.helpers import tiny
+from tests.helpers.processes import started, until
 
 pytestmark = pytest.mark.slow
 
@@ -29,17 +30,14 @@ def ready(tmp_path):
     return {**os.environ, "CONDA_PREFIX": str(tmp_path), "CONDA_DEFAULT_ENV": "ofdb-lab"}
 
 
-def wait_for(path, process, seconds=60):
-    """Wait until a process has made a file."""
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, f"it ended with {process.returncode} and did not make {path}"
-        assert time.monotonic() < end, f"{path} is not there after {seconds} s"
-        time.sleep(0.01)
-
-
 def call(ready, *words, **how):
     return subprocess.run([COMMAND, *words], env=ready, capture_output=True, text=True, **how)
+
+
+def in_a_session(ready, *words):
+    """The command, started as from a terminal: in a session of its own, which Ctrl-C reaches as a whole."""
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    return started([COMMAND, *words], env=ready, **how)
 
 
 def test_help_tells_all_words(ready):
@@ -103,8 +101,8 @@ def test_mistakes_end_with_status_2_and_say_what_to_do(ready, words, message):
 def test_a_batch_systems_signal_ends_a_run_that_starts_with_75(ready, tmp_path, number, delay):
     python = tmp_path / "bin" / "python"
     python.write_text(f"#!/bin/sh\n: >{tmp_path / 'begun'}\n" + python.read_text().partition("\n")[2])
-    with subprocess.Popen([COMMAND, "list", "quickstart"], env=ready, stdout=subprocess.DEVNULL) as process:
-        wait_for(tmp_path / "begun", process)
+    with started([COMMAND, "list", "quickstart"], env=ready, stdout=subprocess.DEVNULL) as process:
+        until((tmp_path / "begun").exists, process)
         time.sleep(delay)
         process.send_signal(number)
     assert process.returncode == signals.TO_BE_CONTINUED or (delay and process.returncode == 0)
@@ -121,8 +119,8 @@ def test_a_signal_ends_the_setting_up_too(tmp_path, number):
     python.chmod(0o755)
     alone = {name: value for name, value in os.environ.items() if name != "CONDA_DEFAULT_ENV"}
     alone["PATH"] = f"{python.parent}:{alone['PATH']}"
-    with subprocess.Popen([tmp_path / "run_all.sh", "list"], env=alone) as process:
-        wait_for(begun, process)
+    with started([tmp_path / "run_all.sh", "list"], env=alone) as process:
+        until(begun.exists, process)
         process.send_signal(number)
     assert process.returncode == (130 if number == signal.SIGINT else signals.TO_BE_CONTINUED)
 
@@ -154,17 +152,8 @@ def test_a_reader_that_ends_early_is_no_error(ready, tmp_path, words):
 
 def test_ctrl_c_ends_at_once_and_the_same_command_goes_on(ready, tmp_path):
     words = ["2d-ofdb-1k", "1_search_categories", "--out", str(tmp_path / "out"), "-p", "categories", "150"]
-    with subprocess.Popen(
-        [COMMAND, *words],
-        env=ready,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        while len(list(tmp_path.glob("out/categories/*.csv"))) < 5:
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.05)
+    with in_a_session(ready, *words) as process:
+        until(lambda: len(list(tmp_path.glob("out/categories/*.csv"))) >= 5, process, seconds=300)
         os.killpg(process.pid, signal.SIGINT)
         told = process.communicate(timeout=60)[0]
     assert process.returncode == 130
@@ -226,14 +215,7 @@ def test_a_training_that_is_asked_to_stop_is_saved_and_goes_on(ready, tmp_path):
     values = {**tiny.PRETRAIN, "data": tiny.folder_of_shades(tmp_path / "data"), "steps": 600, "log_every": 50}
     overrides = [word for name, value in values.items() for word in ("-p", name, yaml.safe_dump(value).strip(" .\n"))]
     words = ["2d-ofdb-1k", "4_pretrain", "--out", str(tmp_path / "out"), *overrides]
-    with subprocess.Popen(
-        [COMMAND, *words],
-        env=ready,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with in_a_session(ready, *words) as process:
         told = ""
         while "peak learning rate" not in told:
             told += (line := process.stdout.readline())

@@ -340,3 +340,12 @@ def test_a_notebook_that_reads_a_folder_asks_for_it_in_its_first_cell(stage):
         cells = json.loads(provenance.notebook_of(stage).read_text())["cells"]
         assert "settings = stages.ready(" in "".join(cells[2]["source"])
     assert stage not in registry.served_stages()
+
+
+def test_a_file_that_changes_is_read_anew_and_each_reader_has_its_own_values(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("4_pretrain: {steps: 5}")
+    experiments.mapping(path)["4_pretrain"]["steps"] = 6
+    assert experiments.mapping(path) == {"4_pretrain": {"steps": 5}}
+    path.write_text("4_pretrain: {steps: 7}")
+    assert experiments.mapping(path) == {"4_pretrain": {"steps": 7}}

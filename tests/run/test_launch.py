@@ -17,6 +17,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.run import launch, notebook
 from tests.helpers import tiny
+from tests.helpers.in_process import in_process  # noqa: F401
 from tests.helpers.processes import started, until
 
 pytestmark = pytest.mark.slow
@@ -171,6 +172,7 @@ def test_options_that_only_accelerate_understands_it_refuses_in_its_own_words(da
     assert not (tmp_path / "pretrain").exists()
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_notebook_shows_what_two_processes_trained(data, whole, params, capfd):
     out = params(**{"4_pretrain": {**tiny.PRETRAIN, **RULES, "data": data}})
     command.main(["tiny", "--out", str(out), "--launch", TWO])
@@ -187,6 +189,7 @@ def test_only_the_first_machine_runs_notebooks():
     assert not launch.check("--multi_gpu").machine_rank
 
 
+@pytest.mark.usefixtures("in_process")
 def test_another_machine_trains_what_the_first_one_trains(data, params, monkeypatch):
     out, ran = params(**{"4_pretrain": {**tiny.PRETRAIN, "data": data}}), []
     monkeypatch.setattr(launch, "run", lambda script, options: ran.append(script.name))

@@ -62,6 +62,7 @@ def test_data_that_are_not_there_are_named(tmp_path):
         loader.batches("nowhere", **SMALL)
 
 
+@pytest.mark.slow
 def test_it_needs_no_notebook_and_nothing_that_runs_one(data, tmp_path):
     code = f"""
 import builtins, io, sys

@@ -33,6 +33,7 @@ def test_training_learns_what_can_be_learned():
     assert (predicted == tiny.shades().labels).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_whatever_the_workers():
     first, rows = trained(tiny.pretrain(drop_path=0.2))
     again, others = trained(tiny.pretrain(drop_path=0.2, loader_workers=2))
