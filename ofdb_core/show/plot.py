@@ -185,13 +185,19 @@ def _look(i: int) -> dict[str, Any]:
 
 
 @_as_written
-def training(runs: Runs, *, title: str, chance: float | None = None) -> Figure:
-    """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate."""
+def training(runs: Runs, rates: Mapping[str, Sequence[float]], *, title: str, chance: float | None = None) -> Figure:
+    """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate.
+
+    rates: name -> the learning rate of every step; of a run without it, the rows' rates are drawn as dots.
+    """
     figure, (loss, rate) = _charts(2, (5, 3.2), title)
     for i, (name, rows) in enumerate(runs.items()):
         steps = [row["step"] for row in rows]
         loss.plot(steps, [row["loss"] for row in rows], label=name, **_look(i))
-        rate.plot(steps, [row["learning_rate"] for row in rows], **_look(i))
+        if name in rates:
+            rate.plot(range(1, len(rates[name]) + 1), rates[name], **_look(i))
+        else:
+            rate.plot(steps, [row["learning_rate"] for row in rows], **{**_look(i), "linestyle": "", "marker": "."})
     if chance is not None:
         loss.axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
     loss.set(xlabel="step", ylabel="loss (cross entropy, nats)")

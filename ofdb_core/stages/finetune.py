@@ -28,6 +28,7 @@ from ofdb_core.training import (
     loop,
     model_card,
     networks,
+    optimizer,
     processes,
     progress,
     timm_config,
@@ -276,6 +277,12 @@ class Comparison:
         """Training -> its rows of <name>.csv, for the first repeat, or for only its first n trainings."""
         rows, names = self.table(name), [row["name"] for row in self.results if row["repeat"] == 0]
         return {training: [row for row in rows if row["name"] == training] for training in names[:trainings]}
+
+    def rates(self, given: Start) -> dict[str, list[float]]:
+        """Training -> the learning rate of each of its steps, for the first repeat."""
+        firsts = [trial for trial in trials(self.parameters) if trial.repeat == 0]
+        few = {trial: given.train.few_shot(trial.shots, seed=self.parameters.seed) for trial in firsts}
+        return {trial.name: optimizer.course(given.recipe.of_samples(len(few[trial]))) for trial in firsts}
 
     def values(self, column: str, start: str, shots: int) -> list[float]:
         """A column of results.csv for one start and number of shots, a value a repeat; empty if there is none."""
