@@ -1,19 +1,28 @@
 """Finished runs side by side: their results, the curves of their trainings, and the parameters that differ."""
 
+import itertools
+import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import files, project, record, units
-from ofdb_core.base.parameters import NotebookParameters
+from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.record import Entry
 from ofdb_core.data import tables
-from ofdb_core.show import pages, plot, report
+from ofdb_core.data.tables import Row
+from ofdb_core.show import outcomes, pages, plot
+from ofdb_core.training.recipe import Optimisation
 
 RUNS = project.RUNS
 PAGE = "comparison.html"
+SWEEPS = "sweeps"  # the folder of an experiment's sweeps, which have tables of their own
 LOGS = {"4_pretrain": "pretrain/log.csv", "5_finetune": "finetune/log.csv"}  # stage -> the log of its training
+REPEAT = re.compile(r", repeat \d+$")  # the end of a training's name
+SEED = "seed"
+TITLE = "{}: loss and learning rate"
 IGNORED = ("out", "workers", "title")  # parameters that no result depends on
 Compared = dict[str, dict[str, Entry]]  # name of a run -> notebook -> its record
 
@@ -24,7 +33,7 @@ class Compare(NotebookParameters):
     out: str = "runs/compare"
     """The folder of the page and the record."""
     runs: list[str] = []
-    """Folders of runs; []: all that are finished below runs/."""
+    """Folders of runs; []: all that are finished below runs/, without sweeps."""
 
     def code(self) -> tuple[Callable, ...]:
         return (page,)
@@ -37,12 +46,13 @@ class Compare(NotebookParameters):
 
     @classmethod
     def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
-        """With absolute paths of the runs; if no run is named, all finished ones below runs/."""
+        """With absolute paths of the runs; if no run is named, all finished ones below runs/, without sweeps."""
         found, runs = super().located(values, base), values.get("runs")
         if isinstance(runs, list) and all(isinstance(run, str) for run in runs):
             own = Path(str(found.get("out"))).resolve()
             every = sorted(path.parent for path in RUNS.rglob(record.FILE)) if RUNS.is_dir() else []
-            found["runs"] = [os.path.realpath(base / run) for run in runs] or [str(run) for run in every if run != own]
+            others = [run for run in every if run != own and SWEEPS not in run.relative_to(RUNS).parts]
+            found["runs"] = [os.path.realpath(base / run) for run in runs] or [*map(str, others)]
         return found
 
     def reads(self) -> tuple[str, ...]:
@@ -78,23 +88,100 @@ def _rows(runs: Compared, part: Callable[[Entry], dict[str, Any]]) -> list[list[
     return [[stage, key, *(run.get(stage, {}).get(key, "") for run in parts.values())] for stage, key in ordered]
 
 
-def curves(places: dict[str, Path], stage: str) -> dict[str, list[tables.Row]]:
-    """Run -> the log of its first training in a stage; runs without one are left out."""
-    paths = {name: place / LOGS[stage] for name, place in places.items()}
-    logs = {name: tables.read(path) for name, path in paths.items() if path.is_file()}
-    return {
-        name: [row for row in rows if row.get("name") == rows[0].get("name")] for name, rows in logs.items() if rows
-    }
+def groups(runs: Compared) -> dict[str, dict[str, str]]:
+    """Name of a group -> seeds -> run: runs whose parameters differ by seeds only, and of equal seeds the first."""
+    alike: dict[str, dict[str, str]] = {}
+    for name, run in runs.items():
+        told = {stage: _without(entry["parameters"], *IGNORED) for stage, entry in run.items()}
+        seeds = {stage: values.pop(SEED) for stage, values in told.items() if SEED in values}
+        alike.setdefault(json.dumps(told), {}).setdefault(json.dumps(seeds), name)
+    return {_named([*seeds.values()]): seeds for seeds in alike.values()}
+
+
+def _named(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def outcomes_of(places: Mapping[str, Path], found: Mapping[str, Mapping[str, str]]) -> outcomes.Groups:
+    """The metrics of the runs of groups, without the groups that have none."""
+    every = {name: {seed: outcomes.metrics(places[run]) for seed, run in runs.items()} for name, runs in found.items()}
+    return {name: runs for name, runs in every.items() if any(runs.values())}
+
+
+def curves(
+    places: Mapping[str, Path], runs: Compared, stage: str
+) -> tuple[dict[str, list[Row]], dict[str, list[float]]]:
+    """Training -> rows of its log, and, where it is known, its learning rate at every step.
+
+    Of trainings that differ by seeds or repeats only, the mean is drawn.
+    """
+    from ofdb_core.training import optimizer  # torch, which takes seconds
+
+    logs: dict[str, list[list[Row]]] = {}
+    rates: dict[str, list[float]] = {}
+    for group, members in groups(runs).items():
+        for run in members.values():
+            for training, rows in _trainings(places[run] / LOGS[stage]):
+                name = ": ".join(filter(None, [group, REPEAT.sub("", training)]))
+                logs.setdefault(name, []).append(rows)
+                if name not in rates and (recipe := _recipe(runs[run][stage]["parameters"], rows[-1]["step"])):
+                    rates[name] = optimizer.course(recipe)
+    return {name: _mean(several) for name, several in logs.items()}, rates
+
+
+def _trainings(path: Path) -> Iterator[tuple[str, list[Row]]]:
+    """The name and the rows of each training in a log; a pre-training has no name."""
+    rows = tables.read(path) if path.is_file() else []
+    for name in dict.fromkeys(row.get("name", "") for row in rows):
+        yield name, [row for row in rows if row.get("name", "") == name]
+
+
+def _mean(logs: list[list[Row]]) -> list[Row]:
+    """A row for each step that all logs have, with their mean loss."""
+    by_step: dict[int, list[Row]] = {}
+    for row in itertools.chain.from_iterable(logs):
+        by_step.setdefault(row["step"], []).append(row)
+    whole = {step: rows for step, rows in sorted(by_step.items()) if len(rows) == len(logs)}
+    return [{**rows[0], "loss": sum(row["loss"] for row in rows) / len(rows)} for rows in whole.values()]
+
+
+def _recipe(parameters: Mapping[str, Any], steps: int) -> Optimisation | None:
+    """The recipe of a record's training; None where only the number of samples would tell the length of its warm-up."""
+    values = {name: parameters[name] for name in Optimisation.kinds() if name in parameters}
+    if (epochs := parameters.get("warmup_epochs")) is not None:
+        if not parameters.get("epochs"):
+            return None
+        values["warmup_steps"] = int(epochs * steps / parameters["epochs"])
+    try:
+        return Optimisation.of({**values, "steps": steps})
+    except ParameterError:  # a record from elsewhere
+        return None
+
+
+def heading(runs: Compared) -> str:
+    """The title of a comparison."""
+    return f"{len(runs)} runs side by side" if len(runs) > 1 else f"One run: {next(iter(runs))}" if runs else "No runs"
 
 
 def page(places: dict[str, Path]) -> str:
     """The page of the runs, as text."""
     runs = read(places)
-    heads = ["notebook", "", *runs]
+    heads, alike = ["notebook", "", *runs], groups(runs)
+    told = outcomes_of(places, alike)
+    members = "".join(
+        f"<p>{pages.escape(name)}: {pages.escape(', '.join(of.values()))}</p>"
+        for name, of in alike.items()
+        if len(of) > 1
+    )
+    means = outcomes.section(told, outcomes.figure(told, xlabel="", title="")) if told else "<p>None.</p>"
     drawn = "".join(
-        f"<h2>{stage}</h2>{_picture(plot.training(logs, title=f'{stage}: loss and learning rate'))}"
+        f"<h2>{stage}</h2>{outcomes.picture(plot.training(*logs, title=TITLE.format(stage)), 'Curves of the runs.')}"
         for stage in LOGS
-        if (logs := curves(places, stage))
+        if (logs := curves(places, runs, stage))[0]
     )
     took = [
         (
@@ -108,20 +195,17 @@ def page(places: dict[str, Path]) -> str:
     same = [row for row in found if len(set(map(str, row[2:]))) == 1]
     differ = [row for row in found if row not in same]
     body = (
-        f"<h1>{len(runs)} runs side by side</h1>{pages.table(took, ['run', 'took', 'what came of it'])}"
+        f"<h1>{pages.escape(heading(runs))}</h1>{pages.table(took, ['run', 'took', 'what came of it'])}"
+        f"<h2>Accuracies, over seeds</h2>{members}{means}"
         f"<h2>Results that differ</h2>{_table(differ, heads)}"
         f"<details><summary>Results that are the same: {len(same)}</summary>{_table(same, heads)}</details>{drawn}"
         f"<h2>Parameters that differ</h2>{_table(differences(runs), heads)}"
     )
-    return pages.page(f"{len(runs)} runs", body)
+    return pages.page(heading(runs), body)
 
 
 def _table(rows: list[list[Any]], heads: list[str]) -> str:
     return pages.table(rows, heads) if rows else "<p>None.</p>"
-
-
-def _picture(figure: Any) -> str:
-    return pages.figure(report.themed(record.svg(figure)), "Curves of the runs.", wide=True)
 
 
 def write(out: Path, places: dict[str, Path]) -> Path:

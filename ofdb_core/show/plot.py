@@ -1,7 +1,7 @@
 """Figures: every function returns a matplotlib Figure, labelled, ready to be saved or shown."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib
@@ -257,6 +257,33 @@ def comparison(
     axis.set(ylabel=ylabel, ylim=(0, 120), yticks=range(0, 101, 20))
     _legend(axis, loc="upper left", ncols=len(names))
     return figure
+
+
+@_as_written
+def swept(panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str, title: str) -> Figure:
+    """Metrics against what differs between runs. panels: metric -> name or number on the x axis -> (n,) shares."""
+    figure, axes = _charts(len(panels), (3.4, 3.4), title)
+    for axis, (metric, groups) in zip(axes, panels.items(), strict=True):
+        places = _numbers(groups)
+        x = list(places or range(len(groups)))
+        for place, values in zip(x, groups.values(), strict=True):
+            axis.plot([place] * len(values), 100 * np.asarray(values), ".", color=INK, markersize=5)
+        means = [100 * np.mean(values) for values in groups.values()]
+        axis.plot(x, means, "o-" if places else "o", color=ACCENT, markersize=8, fillstyle="none")
+        if places and min(places) > 0 and max(places) >= 10 * min(places):
+            axis.set_xscale("log")
+        if not places:
+            axis.set_xticks(x, list(groups), rotation=0 if max(map(len, groups)) <= 8 else 90, fontsize=8)
+        axis.set(title=metric, xlabel=xlabel, ylabel="%")
+    return figure
+
+
+def _numbers(names: Iterable[str]) -> list[float]:
+    """The numbers that names are; none if one of them is no number."""
+    try:
+        return [float(name) for name in names]
+    except ValueError:
+        return []
 
 
 @_as_written
