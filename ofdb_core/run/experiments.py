@@ -3,6 +3,7 @@
     about: one line for `list`; without it, the title of the report
     extends: 2d-ofdb-1k         # an experiment whose stages and values it has, too
     stages: [4_pretrain]        # only these of its stages; left out: all
+    sweep: {steps: [500, 1000]} # the grid of `sweep`: lists of values, and seeds: their number
     4_pretrain:                 # a stage, and its changed values; `{}`: none
       steps: 1000
     variants:                   # experiments that build upon this one, as NAME/longer; each of the same form
@@ -14,6 +15,7 @@ A variant builds upon the experiment around it, then upon what it extends; what 
 files. Nothing here imports slow modules, so that listing and completing are quick.
 """
 
+import functools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ from ofdb_core.run import plain_yaml
 PARAMS = project.PARAMS
 SHARED = "shared"  # the file that holds what several experiments extend
 TEXTS = ("about", "extends")
-WORDS = (*TEXTS, "stages", "variants")  # what a file says beside its stages
+WORDS = (*TEXTS, "stages", "sweep", "variants")  # what a file says beside its stages
 PARAMS_VARIABLE = "OFDB_PARAMS"  # the environment variable that --params sets
 
 
@@ -45,6 +47,7 @@ class Experiment:
     about: str | None = None
     extends: str | None = None
     stages: list[str] | None = None
+    sweep: dict[str, Any] | None = None
 
     @property
     def origin(self) -> str:
@@ -93,14 +96,20 @@ def mapping(path: Path) -> dict[str, Any]:
     try:
         if not path.is_file():
             raise ValueError("it is no file")
-        with path.open("rb") as file:
-            values = plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
+        values = _parsed(path, path.stat().st_size, path.stat().st_mtime_ns)
     except (ValueError, OSError) as error:
         raise UsageError(f"{_named(path)}: cannot be read ({error})") from error
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise UsageError(f"{_named(path)}: must hold lines 'name: value'")
     return values
+
+
+@functools.cache
+def _parsed(path: Path, *_: int) -> Any:
+    """What a file holds, read again only if its size or time change: a sweep asks for each of its cells."""
+    with path.open("rb") as file:
+        return plain_yaml.parse(file.read(plain_yaml.LARGEST + 1))
 
 
 def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment]:
@@ -122,8 +131,8 @@ def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment
             )
         if key not in WORDS:
             sections[key] = value or {}
-    texts = {key: said.get(key) for key in (*TEXTS, "stages")}
-    yield Experiment(name, path, sections, **texts)
+    words = {key: said.get(key) for key in WORDS if key != "variants"}
+    yield Experiment(name, path, sections, **words)
     for variant, inside in (said.get("variants") or {}).items():
         if not isinstance(inside, dict) or "/" in variant or not variant:
             raise refuse(f"variants: {variant}", "must be a name without '/', and hold what differs")
@@ -171,6 +180,11 @@ def lineage(name: str, every: Experiments | None = None) -> list[Experiment]:
 
     climb(name, ())
     return line
+
+
+def sweep(name: str) -> dict[str, Any]:
+    """The `sweep` section of an experiment, or of the nearest that it builds upon."""
+    return next((one.sweep for one in reversed(lineage(name)) if one.sweep), {})
 
 
 def stages(name: str, every: Experiments | None = None) -> list[str]:

@@ -1,6 +1,5 @@
 """Finished runs side by side: their results, the curves of their trainings, and the parameters that differ."""
 
-import itertools
 import json
 import os
 import re
@@ -20,8 +19,8 @@ RUNS = project.RUNS
 PAGE = "comparison.html"
 SWEEPS = "sweeps"  # the folder of an experiment's sweeps, which have tables of their own
 LOGS = {"4_pretrain": "pretrain/log.csv", "5_finetune": "finetune/log.csv"}  # stage -> the log of its training
-REPEAT = re.compile(r", repeat \d+$")  # the end of a training's name
-SEED = "seed"
+REPEAT = ", repeat "  # in the name of a training, before its number
+SEED, CELL = "seed", re.compile(r"_seed=\d+$")  # a parameter; the end of the name of a sweep's cell
 TITLE = "{}: loss and learning rate"
 IGNORED = ("out", "workers", "title")  # parameters that no result depends on
 Compared = dict[str, dict[str, Entry]]  # name of a run -> notebook -> its record
@@ -92,61 +91,48 @@ def groups(runs: Compared) -> dict[str, dict[str, str]]:
     """Name of a group -> seeds -> run: runs whose parameters differ by seeds only, and of equal seeds the first."""
     alike: dict[str, dict[str, str]] = {}
     for name, run in runs.items():
-        told = {stage: _without(entry["parameters"], *IGNORED) for stage, entry in run.items()}
-        seeds = {stage: values.pop(SEED) for stage, values in told.items() if SEED in values}
-        alike.setdefault(json.dumps(told), {}).setdefault(json.dumps(seeds), name)
+        told: dict[str, dict[str, Any]] = {SEED: {}, "": {}}
+        for stage, entry in run.items():
+            for parameter in entry["parameters"].keys() - {*IGNORED}:
+                told[parameter if parameter == SEED else ""][f"{stage}.{parameter}"] = entry["parameters"][parameter]
+        key, seeds = (json.dumps(told[part], sort_keys=True) for part in ("", SEED))
+        alike.setdefault(key, {}).setdefault(seeds, name)
     return {_named([*seeds.values()]): seeds for seeds in alike.values()}
 
 
 def _named(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    """A cell of a sweep without its seed, as steps=100; of other runs, the first and the number of others."""
+    first, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return CELL.sub("", first) if CELL.search(first) else f"{first}{more}"
 
 
-def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in names}
-
-
-def outcomes_of(places: Mapping[str, Path], found: Mapping[str, Mapping[str, str]]) -> outcomes.Groups:
-    """The metrics of the runs of groups, without the groups that have none."""
-    every = {name: {seed: outcomes.metrics(places[run]) for seed, run in runs.items()} for name, runs in found.items()}
-    return {name: runs for name, runs in every.items() if any(runs.values())}
+def metrics(places: Mapping[str, Path], found: Mapping[str, Mapping[str, str]]) -> outcomes.Groups:
+    """The metrics of the runs of groups."""
+    return {name: {seed: outcomes.metrics(places[run]) for seed, run in runs.items()} for name, runs in found.items()}
 
 
 def curves(
     places: Mapping[str, Path], runs: Compared, stage: str
 ) -> tuple[dict[str, list[Row]], dict[str, list[float]]]:
-    """Training -> rows of its log, and, where it is known, its learning rate at every step.
+    """Training -> rows of its log, and its learning rate at every step where that is known.
 
-    Of trainings that differ by seeds or repeats only, the mean is drawn.
+    Of trainings that differ by seeds or repeats only, the first is there.
     """
     from ofdb_core.training import optimizer  # torch, which takes seconds
 
-    logs: dict[str, list[list[Row]]] = {}
-    rates: dict[str, list[float]] = {}
-    for group, members in groups(runs).items():
-        for run in members.values():
-            for training, rows in _trainings(places[run] / LOGS[stage]):
-                name = ": ".join(filter(None, [group, REPEAT.sub("", training)]))
-                logs.setdefault(name, []).append(rows)
-                if name not in rates and (recipe := _recipe(runs[run][stage]["parameters"], rows[-1]["step"])):
-                    rates[name] = optimizer.course(recipe)
-    return {name: _mean(several) for name, several in logs.items()}, rates
-
-
-def _trainings(path: Path) -> Iterator[tuple[str, list[Row]]]:
-    """The name and the rows of each training in a log; a pre-training has no name."""
-    rows = tables.read(path) if path.is_file() else []
-    for name in dict.fromkeys(row.get("name", "") for row in rows):
-        yield name, [row for row in rows if row.get("name", "") == name]
-
-
-def _mean(logs: list[list[Row]]) -> list[Row]:
-    """A row for each step that all logs have, with their mean loss."""
-    by_step: dict[int, list[Row]] = {}
-    for row in itertools.chain.from_iterable(logs):
-        by_step.setdefault(row["step"], []).append(row)
-    whole = {step: rows for step, rows in sorted(by_step.items()) if len(rows) == len(logs)}
-    return [{**rows[0], "loss": sum(row["loss"] for row in rows) / len(rows)} for rows in whole.values()]
+    logs, rates = dict[str, list[Row]](), dict[str, list[float]]()
+    for group, seeds in groups(runs).items():
+        run = next(iter(seeds.values()))
+        path, own = places[run] / LOGS[stage], dict[str, list[Row]]()
+        for row in tables.read(path) if path.is_file() else ():
+            training, _, repeat = str(row.get("name", "")).partition(REPEAT)
+            if repeat in ("", "0"):
+                own.setdefault(f"{group}: {training}" if training else group, []).append(row)
+        for name, rows in own.items():
+            if recipe := _recipe(runs[run][stage]["parameters"], rows[-1]["step"]):
+                rates[name] = optimizer.course(recipe)
+        logs |= own
+    return logs, rates
 
 
 def _recipe(parameters: Mapping[str, Any], steps: int) -> Optimisation | None:
@@ -162,22 +148,13 @@ def _recipe(parameters: Mapping[str, Any], steps: int) -> Optimisation | None:
         return None
 
 
-def heading(runs: Compared) -> str:
-    """The title of a comparison."""
-    return f"{len(runs)} runs side by side" if len(runs) > 1 else f"One run: {next(iter(runs))}" if runs else "No runs"
-
-
 def page(places: dict[str, Path]) -> str:
     """The page of the runs, as text."""
     runs = read(places)
+    title = f"{len(runs)} runs side by side" if len(runs) > 1 else f"One run: {next(iter(runs))}" if runs else "No runs"
     heads, alike = ["notebook", "", *runs], groups(runs)
-    told = outcomes_of(places, alike)
-    members = "".join(
-        f"<p>{pages.escape(name)}: {pages.escape(', '.join(of.values()))}</p>"
-        for name, of in alike.items()
-        if len(of) > 1
-    )
-    means = outcomes.section(told, outcomes.figure(told, xlabel="", title="")) if told else "<p>None.</p>"
+    several = {name: ", ".join(of.values()) for name, of in alike.items() if len(of) > 1}
+    members = "".join(f"<p>{pages.escape(f'{name}: {of}')}</p>" for name, of in several.items())
     drawn = "".join(
         f"<h2>{stage}</h2>{outcomes.picture(plot.training(*logs, title=TITLE.format(stage)), 'Curves of the runs.')}"
         for stage in LOGS
@@ -195,13 +172,13 @@ def page(places: dict[str, Path]) -> str:
     same = [row for row in found if len(set(map(str, row[2:]))) == 1]
     differ = [row for row in found if row not in same]
     body = (
-        f"<h1>{pages.escape(heading(runs))}</h1>{pages.table(took, ['run', 'took', 'what came of it'])}"
-        f"<h2>Accuracies, over seeds</h2>{members}{means}"
+        f"<h1>{pages.escape(title)}</h1>{pages.table(took, ['run', 'took', 'what came of it'])}"
+        f"<h2>Accuracies, over seeds</h2>{members}{outcomes.section(metrics(places, alike))}"
         f"<h2>Results that differ</h2>{_table(differ, heads)}"
         f"<details><summary>Results that are the same: {len(same)}</summary>{_table(same, heads)}</details>{drawn}"
         f"<h2>Parameters that differ</h2>{_table(differences(runs), heads)}"
     )
-    return pages.page(heading(runs), body)
+    return pages.page(title, body)
 
 
 def _table(rows: list[list[Any]], heads: list[str]) -> str:

@@ -64,7 +64,7 @@ def summary(groups: Mapping[str, Mapping[Hashable, float]]) -> list[tuple[str, .
 
     Groups that share two seeds or more are compared pair by pair, others as independent samples.
     """
-    rows, (first, *_) = [], groups.values()
+    rows, (first, *_) = list[tuple[str, ...]](), groups.values()
     for name, own in groups.items():
         values = [*own.values()]
         against = ("", "") if own is first else _difference(first, own)
@@ -85,20 +85,21 @@ def _span(ends: tuple[float, float] | None, *, sign: str = "", unit: str = "") -
     return f"{100 * ends[0]:{sign}.1f} to {100 * ends[1]:{sign}.1f}{unit}" if ends else ""
 
 
-def figure(groups: Groups, *, xlabel: str, title: str) -> Figure:
+def figure(groups: Groups) -> Figure:
     """Each metric against the groups."""
-    panels = {
-        metric: {name: [*values.values()] for name, values in found.items()}
-        for metric, found in by_metric(groups).items()
-    }
-    return plot.swept(panels, xlabel=xlabel, title=title)
+    found = by_metric(groups).items()
+    return plot.swept({name: {group: [*of.values()] for group, of in values.items()} for name, values in found})
 
 
-def section(groups: Groups, drawn: Figure) -> pages.Text:
+def section(groups: Groups) -> pages.Text:
     """The figure and the tables of the groups, as a part of a page."""
     found = {metric: pages.table(summary(values), HEADS) for metric, values in by_metric(groups).items()}
-    tables_ = "".join(f"<h3>{pages.escape(metric)}</h3>{table}" for metric, table in found.items())
-    return picture(drawn, "Each dot is a run, of a seed of its own; the larger marks are means.") + tables_
+    words = "".join(f"<h3>{pages.escape(metric)}</h3>{table}" for metric, table in found.items())
+    return (
+        picture(figure(groups), "A dot is a run, a larger mark the mean of a group.") + words
+        if found
+        else "<p>None.</p>"
+    )
 
 
 def picture(drawn: Figure, caption: str) -> pages.Text:

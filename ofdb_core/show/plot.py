@@ -1,7 +1,8 @@
 """Figures: every function returns a matplotlib Figure, labelled, ready to be saved or shown."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib
@@ -23,6 +24,7 @@ Given = ParamSpec("Given")
 
 MOSAIC, TILE = 1500, (10, 64)  # pixels, each side: the largest mosaic; its smallest and largest tile
 
+NUMBER = re.compile(r"(.+)=(-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")  # a group that is a value of one parameter
 ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
 INK = "#767676"  # of text and axes: legible on white and on black, since a figure's background is transparent
 
@@ -260,30 +262,27 @@ def comparison(
 
 
 @_as_written
-def swept(panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str, title: str) -> Figure:
-    """Metrics against what differs between runs. panels: metric -> name or number on the x axis -> (n,) shares."""
-    figure, axes = _charts(len(panels), (3.4, 3.4), title)
+def swept(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """A panel for each metric, with a dot for each run. panels: metric -> group -> (n,) shares.
+
+    Groups whose names are one parameter's numbers, as in steps=100, lie along an axis of numbers.
+    """
+    figure, axes = _charts(len(panels), (3.4, 3.6), "")
     for axis, (metric, groups) in zip(axes, panels.items(), strict=True):
-        places = _numbers(groups)
-        x = list(places or range(len(groups)))
+        found = [NUMBER.fullmatch(name) for name in groups]
+        names = {match and match[1] for match in found}
+        numeric = len(names) == 1 and None not in names
+        x = [float(match[2]) for match in found if match] if numeric else list(range(len(groups)))
         for place, values in zip(x, groups.values(), strict=True):
             axis.plot([place] * len(values), 100 * np.asarray(values), ".", color=INK, markersize=5)
         means = [100 * np.mean(values) for values in groups.values()]
-        axis.plot(x, means, "o-" if places else "o", color=ACCENT, markersize=8, fillstyle="none")
-        if places and min(places) > 0 and max(places) >= 10 * min(places):
+        axis.plot(x, means, "o-" if numeric else "o", color=ACCENT, markersize=8, fillstyle="none")
+        axis.set(title=metric, xlabel=names.pop() if numeric else "", ylabel="%")
+        if not numeric:
+            axis.set_xticks(x, list(groups), rotation=90, fontsize=8)
+        elif min(x) > 0 and max(x) >= 10 * min(x):
             axis.set_xscale("log")
-        if not places:
-            axis.set_xticks(x, list(groups), rotation=0 if max(map(len, groups)) <= 8 else 90, fontsize=8)
-        axis.set(title=metric, xlabel=xlabel, ylabel="%")
     return figure
-
-
-def _numbers(names: Iterable[str]) -> list[float]:
-    """The numbers that names are; none if one of them is no number."""
-    try:
-        return [float(name) for name in names]
-    except ValueError:
-        return []
 
 
 @_as_written

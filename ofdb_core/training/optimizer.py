@@ -44,8 +44,14 @@ def build(model: nn.Module, recipe: Optimisation) -> tuple[torch.optim.Optimizer
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Optimisation) -> CosineLRScheduler:
     _, last, first = rates(recipe)
-    warmup = {"warmup_t": recipe.warmup_steps, "warmup_lr_init": first}
-    return CosineLRScheduler(optimizer, t_initial=recipe.steps, lr_min=last, **warmup, t_in_epochs=False)
+    return CosineLRScheduler(
+        optimizer,
+        t_initial=recipe.steps,
+        lr_min=last,
+        warmup_t=recipe.warmup_steps,
+        warmup_lr_init=first,
+        t_in_epochs=False,
+    )
 
 
 def course(recipe: Optimisation) -> list[float]:

@@ -99,12 +99,20 @@ def test_a_comparison_has_a_row_for_each_group_and_a_curve_for_each_start(made):
     assert "65.0% ± 7.1% (n 2)" in page
     logs, rates = compare.curves(places, compare.read(places), "5_finetune")
     assert list(logs) == [f"a and 1 more: {start}" for start in STARTS]
-    assert [row["loss"] for row in logs["a and 1 more: pre-trained"]] == pytest.approx(
-        [0.65, 0.65]
-    )  # 2 seeds x 2 repeats
+    assert [row["loss"] for row in logs["a and 1 more: pre-trained"]] == [0.5, 0.5]  # the first seed and repeat
     assert rates["a and 1 more: pre-trained"] == optimizer.course(tiny.finetune(steps=4))
     logs, _ = compare.curves(places, compare.read(places), "4_pretrain")
-    assert {name: [row["loss"] for row in rows] for name, rows in logs.items()} == {"a and 1 more": [1.5, 1.5]}
+    assert {name: [row["loss"] for row in rows] for name, rows in logs.items()} == {"a and 1 more": [1.0, 1.0]}
+
+
+def test_a_sweeps_cells_are_a_group_by_their_values(made):
+    for steps, seed in ((4, 0), (4, 1), (8, 1)):
+        places = made(f"steps={steps}_seed={seed}", both([0.5], [0.4]), steps=steps, seed=seed)
+    assert list(compare.groups(compare.read(places))) == ["steps=4", "steps=8"]
+    panels = outcomes.figure(compare.metrics(places, compare.groups(compare.read(places)))).axes
+    assert [panel.get_title() for panel in panels][-1] == "own categories"
+    assert panels[0].get_xlabel() == "steps"
+    assert list(panels[0].lines[-1].get_xdata()) == [4.0, 8.0]
 
 
 def test_the_rates_of_a_training_in_epochs_are_those_of_its_steps(made):

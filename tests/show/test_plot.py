@@ -25,7 +25,7 @@ FIGURES = {  # of names, as of classes, data sets and trainings
         {one: [{"class": one, "accuracy": 0.5}, {"class": two, "accuracy": 0.1}]}, title=two
     ),
     "comparison": lambda one, two: plot.comparison({one: {one: [0.5, 0.6], two: [0.1]}}, ylabel=one, title=two),
-    "swept": lambda one, two: plot.swept({one: {one: [0.5, 0.6], two: [0.1]}}, xlabel=one, title=two),
+    "swept": lambda one, two: plot.swept({one: {one: [0.5, 0.6], two: [0.1]}, two: {one: [0.5]}}),
     "confusion": lambda one, two: plot.confusion({one: np.eye(2, dtype=int)}, classes=[one, two], title=two),
 }
 NAMES = st.one_of(
