@@ -192,7 +192,7 @@ def _seeds(usual: Mapping[str, NotebookParameters], seeds: int | None) -> Iterat
     if seeds is None:
         yield {}, []
     elif not trained:
-        raise UsageError("--seeds: nothing is trained; `-p seed 0,1` sets the seed of other notebooks")
+        raise UsageError("--seeds: nothing is trained; values of `-p seed` set the seed of other notebooks")
     for seed in range(seeds or 0):
         yield {"seed": str(seed)}, [(f"{stage}.seed", str(seed * repeats)) for stage, repeats in trained.items()]
 
