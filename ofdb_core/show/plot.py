@@ -25,6 +25,7 @@ Given = ParamSpec("Given")
 MOSAIC, TILE = 1500, (10, 64)  # pixels, each side: the largest mosaic; its smallest and largest tile
 
 NUMBER = re.compile(r"(.+)=(-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")  # a group that is a value of one parameter
+LEGEND = 120  # characters in a row of a legend
 ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
 INK = "#767676"  # of text and axes: legible on white and on black, since a figure's background is transparent
 
@@ -204,7 +205,7 @@ def training(runs: Runs, rates: Mapping[str, Sequence[float]], *, title: str, ch
         loss.axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
     loss.set(xlabel="step", ylabel="loss (cross entropy, nats)")
     rate.set(xlabel="step", ylabel="learning rate")
-    _legend(figure, fontsize=8, loc="outside lower center", ncols=4)
+    _legend(figure, fontsize=8, loc="outside lower center", ncols=max(1, min(4, LEGEND // max([1, *map(len, runs)]))))
     return figure
 
 
