@@ -14,7 +14,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import manifests, parameters, provenance, record, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
-from ofdb_core.run import experiments, notebook, parameter_files, reasons, stages, sweep, verify
+from ofdb_core.run import experiments, listing, notebook, parameter_files, reasons, stages, sweep, verify
 from ofdb_core.run.experiments import UsageError
 from tests.helpers import processes, tiny
 
@@ -79,6 +79,9 @@ def test_the_file_may_hold_the_grid_and_the_command_changes_it(params, tmp_path)
     axes, seeds = sweep.section("tiny")
     assert seeds == 3
     assert axes == {"4_pretrain.mean": ["[0.5, 0.5, 0.5]", "[0.1, 0.1, 0.1]"], "auto_augment": ["null", "rand-m9"]}
+    assert "sweep: 4_pretrain.mean [[0.5, 0.5, 0.5], [0.1, 0.1, 0.1]], auto_augment" in "".join(
+        listing.parameters(["tiny"], None)
+    )
     cells = grid(("auto_augment", "null"), out=out)
     assert [cell.parameters["4_pretrain"].mean[0] for cell in cells] == [0.5, 0.1]
     assert {cell.parameters["5_finetune"].auto_augment for cell in cells} == {None}
