@@ -10,6 +10,7 @@ import io
 import json
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
@@ -84,6 +85,12 @@ def read(out: str | Path) -> dict[str, Entry]:
         return found["notebooks"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, not text, or of another shape
         raise Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
+
+
+def write(out: Path, notebooks: Mapping[str, Entry]) -> None:
+    """Write the record of an experiment's folder: notebook -> entry."""
+    whole = {"name": out.name, **manifests.dated(), "notebooks": dict(sorted(notebooks.items()))}
+    files.write_whole(out / FILE, manifests.text(whole), durable=True)
 
 
 def _check(notebook: str, entry: Entry) -> None:
@@ -218,8 +225,5 @@ class Run:
     def done(self) -> None:
         """Write the entry into record.json."""
         self.entry["seconds"] = round(time.time() - self.began, 1)
-        notebooks = read(self.folder)
-        notebooks[self.notebook] = self.entry
-        whole = {"name": self.folder.name, **manifests.dated(), "notebooks": dict(sorted(notebooks.items()))}
-        files.write_whole(self.folder / FILE, manifests.text(whole), durable=True)
+        write(self.folder, {**read(self.folder), self.notebook: self.entry})
         print(f"done in {self.entry['seconds']} s; the record is {self.folder / FILE}")

@@ -51,6 +51,7 @@ def _use_params(_context: click.Context, _option: click.Parameter, folder: str |
 
 
 PATH: dict[str, Any] = {"metavar": "DIR", "shell_complete": completion.path}
+FILE = {**PATH, "metavar": "FILE"}
 PARAMS = click.option(
     "--params", expose_value=False, callback=_use_params, **PATH, help="A folder with experiments of your own."
 )
@@ -123,6 +124,26 @@ def cost(name: str, names: tuple[str, ...], overrides: Overrides) -> None:
 
     for line in experiment.price(name, names, overrides=overrides):
         print(line, flush=True)
+
+
+@command.command()
+@click.argument("name", metavar="EXPERIMENT", shell_complete=completion.experiment)
+@NOTEBOOKS
+@click.option(
+    *("-p", "overrides"), nargs=2, multiple=True, metavar="NAME VALUES", shell_complete=completion.parameter,
+    help="Values for a parameter, with commas between them; one for all cells, or a cell for each. Repeatable.",
+)  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Seeds of pre-training and fine-tuning for each cell.")
+@click.option("--jobs", type=click.IntRange(1, 1000), default=1, help="Cells at once (default: 1).")
+@click.option("--out", **PATH, help="Where results go (default: runs/<experiment>/sweeps/<parameters>).")
+@PARAMS
+@click.option("--cell", metavar="N", help="Only this cell, by its number or its folder's name.")
+@click.option("--array", **FILE, help="Write a job array for SLURM or PBS to this file, and run nothing.")
+def sweep(name: str, names: tuple[str, ...], overrides: Overrides, **how: Any) -> None:
+    """Run an experiment for values of parameters, and seeds."""
+    from ofdb_core.run import sweep
+
+    sweep.run(name, names, overrides=overrides, **how)
 
 
 @command.command()

@@ -34,8 +34,11 @@ def run(
     overrides: Collection[tuple[str, str]] = (),
     out: str | Path | None = None,
     options: str | None = None,
+    announce: bool = True,
 ) -> None:
     """Run an experiment's stages, or only some of them, into `out` (None: runs/<experiment>).
+
+    announce: measure and say before a long training how long it takes.
 
     options: of `accelerate launch`, for the stages that train; None: use as many of the machine's GPUs as can share a
     batch equally. In a cluster, machines other than the first run only these trainings: all machines share the folder
@@ -53,9 +56,9 @@ def run(
         return
     _check_inputs(checked)
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
-    _check_possible(todo, (how and how.num_processes) or 1)
+    check_possible(todo, (how and how.num_processes) or 1)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
-    _say(announcement(experiment, todo))
+    _say(announcement(experiment, todo) if announce else ())
     began = time.time()
     with _alone(out):
         for stage, parameters in checked.items():
@@ -75,7 +78,7 @@ def price(experiment: str, only: Collection[str] = (), *, overrides: Collection[
     every, asked = (parameter_files.notebooks(experiment, names) for names in ((), only))
     checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS / experiment))
     _check_inputs(checked)
-    _check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
+    check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
     try:  # the forecast knows the number of real images that are not here
         costs = forecast.costs(checked, asked)
         yield from forecast.table(experiment, costs, note=not overrides and asked == every)
@@ -115,7 +118,7 @@ def _check_inputs(checked: Mapping[str, NotebookParameters]) -> None:
         before.append(stage)
 
 
-def _check_possible(checked: dict[str, NotebookParameters], processes: int) -> None:
+def check_possible(checked: dict[str, NotebookParameters], processes: int) -> None:
     """Refuse, all at once, mistakes that take time to find: an unknown model, a batch that does not divide."""
     problems = []
     for stage, parameters in checked.items():

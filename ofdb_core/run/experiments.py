@@ -3,6 +3,7 @@
     about: one line for `list`; without it, the title of the report
     extends: 2d-ofdb-1k         # an experiment whose stages and values it has, too
     stages: [4_pretrain]        # only these of its stages; left out: all
+    sweep: {steps: [500, 1000]} # the grid of `sweep`: lists of values, and seeds: their number
     4_pretrain:                 # a stage, and its changed values; `{}`: none
       steps: 1000
     variants:                   # experiments that build upon this one, as NAME/longer; each of the same form
@@ -29,7 +30,13 @@ from ofdb_core.run import plain_yaml
 PARAMS = project.PARAMS
 SHARED = "shared"  # the file that holds what several experiments extend
 # what a file says beside its stages
-WORDS: dict[str, Any] = {"about": str, "extends": str | None, "stages": list[str], "variants": dict | None}
+WORDS: dict[str, Any] = {
+    "about": str,
+    "extends": str | None,
+    "stages": list[str],
+    "sweep": dict | None,
+    "variants": dict | None,
+}
 PARAMS_VARIABLE = "OFDB_PARAMS"  # the environment variable that --params sets
 
 
@@ -47,6 +54,7 @@ class Experiment:
     about: str | None = None
     extends: str | None = None
     stages: list[str] | None = None
+    sweep: dict[str, Any] | None = None
 
     @property
     def origin(self) -> str:
@@ -119,7 +127,8 @@ def _read(name: str, path: Path, said: Mapping[str, Any]) -> Iterator[Experiment
             raise UsageError(f"{where}: {sentence if key in WORDS else neither + nearest(key, WORDS)}")
         if key not in WORDS:
             sections[key] = value or {}
-    yield Experiment(name, path, sections, said.get("about"), said.get("extends"), said.get("stages"))
+    words = {key: said.get(key) for key in WORDS if key != "variants"}
+    yield Experiment(name, path, sections, **words)
     for variant, inside in (said.get("variants") or {}).items():
         if not isinstance(inside, dict) or "/" in variant or not variant:
             raise UsageError(f"{where}: variants: {variant}: must be a name without '/', and hold what differs")
@@ -159,6 +168,11 @@ def lineage(name: str, every: Experiments | None = None, above: tuple[str, ...] 
             raise UsageError(f"{one.origin}: extends: {base!r} is no experiment{hint}")
         line |= {each.name: each for each in lineage(base, every, (*above, name))}
     return [*line.values(), one]
+
+
+def sweep(name: str) -> dict[str, Any]:
+    """The `sweep` section of an experiment, or of the nearest that it builds upon."""
+    return next((one.sweep for one in reversed(lineage(name)) if one.sweep), {})
 
 
 def stages(name: str, every: Experiments | None = None) -> list[str]:

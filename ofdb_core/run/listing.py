@@ -78,6 +78,8 @@ def parameters(names: Iterable[str], columns: int | None) -> Iterator[str]:
     for name in names:
         chosen = parameter_files.notebooks(name)
         yield from wrapped(f"{name}: ", " ".join(chosen), columns)
+        if swept := experiments.sweep(name):
+            yield f"\n  sweep: {', '.join(f'{axis} {values}' for axis, values in swept.items())}"
         for stage in chosen:
             yield f"\n  {stage}\n{table(list(_rows(name, stage)), columns)}"
 

@@ -1,4 +1,4 @@
 """What people look at: figures, widgets and the report. No result depends on this wing.
 
-Imports `families`, `batches`, `data`, `formulas` and `base`.
+Imports `families`, `training`, `batches`, `data`, `formulas` and `base`.
 """

@@ -1,6 +1,7 @@
 """Figures: every function returns a matplotlib Figure, labelled, ready to be saved or shown."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
@@ -25,6 +26,8 @@ Given = ParamSpec("Given")
 
 MOSAIC, TILE = 1500, (10, 64)  # pixels, each side: the largest mosaic; its smallest and largest tile
 
+NUMBER = re.compile(r"(.+)=(-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")  # a group that is a value of one parameter
+LEGEND = 120  # characters in a row of a legend
 ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
 INK = "#767676"  # of text and axes: legible on white and on black, since a figure's background is transparent
 
@@ -166,18 +169,24 @@ def _look(i: int) -> dict[str, Any]:
 
 
 @_as_written
-def training(runs: Runs, *, title: str, chance: float | None = None) -> Figure:
-    """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate."""
+def training(runs: Runs, rates: Mapping[str, Sequence[float]], *, title: str, chance: float | None = None) -> Figure:
+    """Loss, and learning rate, over steps. runs: name -> rows with step, loss and learning_rate.
+
+    rates: name -> the learning rate of every step; of a run without it, the rows' rates are drawn as dots.
+    """
     figure, (loss, rate) = _charts(2, (5, 3.2), title)
     for i, (name, rows) in enumerate(runs.items()):
         steps = [row["step"] for row in rows]
         loss.plot(steps, [row["loss"] for row in rows], label=name, **_look(i))
-        rate.plot(steps, [row["learning_rate"] for row in rows], **_look(i))
+        if name in rates:
+            rate.plot(range(1, len(rates[name]) + 1), rates[name], **_look(i))
+        else:
+            rate.plot(steps, [row["learning_rate"] for row in rows], **{**_look(i), "linestyle": "", "marker": "."})
     if chance is not None:
         loss.axhline(chance, color=FAINT, linestyle="--", label="knowing nothing")
     loss.set(xlabel="step", ylabel="loss (cross entropy, nats)")
     rate.set(xlabel="step", ylabel="learning rate")
-    _legend(figure, fontsize=8, loc="outside lower center", ncols=4)
+    _legend(figure, fontsize=8, loc="outside lower center", ncols=max(1, min(4, LEGEND // max([1, *map(len, runs)]))))
     return figure
 
 
@@ -240,6 +249,30 @@ def comparison(
         axis.set(title=group, xlim=(0, 102), ylim=(len(named) - 0.5, -0.5))
     axes[-1, 0].set_xlabel(xlabel)
     _legend(axes[0, 0], fontsize=8, loc="lower left")
+    return figure
+
+
+@_as_written
+def swept(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """A panel for each metric, with a dot for each run. panels: metric -> group -> (n,) shares.
+
+    Groups whose names are one parameter's numbers, as in steps=100, lie along an axis of numbers.
+    """
+    figure, axes = _charts(len(panels), (3.4, 3.6), "")
+    for axis, (metric, groups) in zip(axes, panels.items(), strict=True):
+        found = [NUMBER.fullmatch(name) for name in groups]
+        names = {match and match[1] for match in found}
+        numeric = len(names) == 1 and None not in names
+        x = [float(match[2]) for match in found if match] if numeric else list(range(len(groups)))
+        for place, values in zip(x, groups.values(), strict=True):
+            axis.plot([place] * len(values), 100 * np.asarray(values), ".", color=INK, markersize=5)
+        means = [100 * np.mean(values) for values in groups.values()]
+        axis.plot(x, means, "o-" if numeric else "o", color=ACCENT, markersize=8, fillstyle="none")
+        axis.set(title=metric, xlabel=names.pop() if numeric else "", ylabel="%")
+        if not numeric:
+            axis.set_xticks(x, list(groups), rotation=90, fontsize=8)
+        elif min(x) > 0 and max(x) >= 10 * min(x):
+            axis.set_xscale("log")
     return figure
 
 

@@ -1,6 +1,6 @@
 """The tables of a fine-tuning, arranged for figures, for the record and for a sentence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from ofdb_core.data import tables
 from ofdb_core.data.tables import Row
 from ofdb_core.stages import finetune
 from ofdb_core.stages.recipes import STARTS, Finetune
-from ofdb_core.training import intervals
+from ofdb_core.training import intervals, optimizer
 from ofdb_core.training.baselines import RAW_PIXELS
 
 
@@ -40,6 +40,16 @@ class Comparison:
         """Training -> its rows of <name>.csv, for the first repeat, or for only its first n trainings."""
         rows, names = self.table(name), [row["name"] for row in self.results if row["repeat"] == 0]
         return {training: [row for row in rows if row["name"] == training] for training in names[:trainings]}
+
+    def rates(self, given: finetune.Start) -> dict[str, list[float]]:
+        """Training -> the learning rate of each of its steps, for the first repeat."""
+        found = {}
+        for row in self.results:
+            if row["repeat"] == 0:
+                few = given.train.few_shot(row["shots"], seed=self.parameters.seed)
+                recipe = replace(given.recipe.of_samples(len(few)), learning_rate=row["learning_rate"])
+                found[row["name"]] = optimizer.course(recipe)
+        return found
 
     def values(self, column: str, start: str, shots: int) -> list[float]:
         """A column of results.csv for one start and number of shots, a value a repeat; empty if there is none."""

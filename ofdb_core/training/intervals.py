@@ -31,6 +31,16 @@ def of_mean(values: Sequence[float]) -> tuple[float, float] | None:
     return float(np.mean(values) - reach), float(np.mean(values) + reach)
 
 
+def of_gap(one: Sequence[float], other: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of the difference of two means of independent values (Welch 1947); None for too few values."""
+    from scipy import stats
+
+    if min(len(one), len(other)) < 2:
+        return None
+    found = stats.ttest_ind(one, other, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
+
+
 def of_share(right: int, count: int) -> tuple[float, float]:
     """The 95 % interval of a share of `count` test images, of which `right` are right (Wilson 1927)."""
     from scipy import stats

@@ -36,8 +36,22 @@ def _groups(recipe: Optimisation, model: nn.Module) -> list[dict[str, Any]]:
 
 def build(model: nn.Module, recipe: Optimisation) -> tuple[torch.optim.Optimizer, CosineLRScheduler]:
     """timm's optimizer and cosine schedule; parameters that do not learn are left out."""
-    peak, last, first = rates(recipe)
     groups = functools.partial(_groups, recipe)
-    optimizer = create_optimizer_v2(model, opt=recipe.optimizer, lr=peak, param_group_fn=groups)
+    optimizer = create_optimizer_v2(model, opt=recipe.optimizer, lr=rates(recipe)[0], param_group_fn=groups)
+    return optimizer, _schedule(optimizer, recipe)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Optimisation) -> CosineLRScheduler:
+    _, last, first = rates(recipe)
     warmup: dict[str, Any] = {"warmup_t": recipe.warmup_steps, "warmup_lr_init": first}
-    return optimizer, CosineLRScheduler(optimizer, recipe.steps, lr_min=last, **warmup, t_in_epochs=False)
+    return CosineLRScheduler(optimizer, recipe.steps, lr_min=last, **warmup, t_in_epochs=False)
+
+
+def course(recipe: Optimisation) -> list[float]:
+    """The learning rate of every step of a training, from the schedule itself; with layer decay, that of the head."""
+    alone = torch.optim.SGD([torch.zeros(())], lr=rates(recipe)[0])
+    schedule, found = _schedule(alone, recipe), []
+    for step in range(recipe.steps):
+        schedule.step_update(step)
+        found.append(alone.param_groups[0]["lr"])
+    return found

@@ -10,7 +10,7 @@ from benchmarks import png
 from ofdb_core.base import provenance
 from ofdb_core.base.values import problem
 from ofdb_core.formulas import ifs, search
-from ofdb_core.run import commands, launch, parameter_files, plain_yaml, stages
+from ofdb_core.run import commands, launch, parameter_files, plain_yaml, stages, sweep
 from tests.helpers.words import parsed
 
 ROOT = provenance.PROJECT
@@ -22,7 +22,7 @@ PAGES = {
 del PAGES["CHANGELOG.md"]  # which may name what is no longer there
 MADE = ("runs/", "data/", ".venv")  # by a run, a download, the set-up
 # words of the command that are no experiment
-OTHERS = {*commands.command.commands}
+OTHERS = commands.command.commands
 CALL = r"(?:\./run_all\.sh|ofdb)(?=\s|$)"
 KEYS = {"extends", "about"}  # of parameter files, beside parameters
 
@@ -101,6 +101,10 @@ def stand_in(tmp_path):
 @pytest.mark.parametrize(("page", "line"), [(page, line) for page in PAGES for line in commands(page)])
 def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path):
     words = shlex.split(line.replace(" [", " # ["), comments=True)
+    if words[:1] == ["sweep"] != words:
+        given = OTHERS["sweep"].make_context("sweep", words[1:]).params
+        axes = {name: sweep.split(values) for name, values in given["overrides"]}
+        assert sweep.cells(given["name"], given["names"], axes, given["seeds"], tmp_path)[0].roots
     if (
         not words or words[0].startswith("--") or words[0] in OTHERS or {"--params", "runs"} & set(words)
     ):  # of the reader's own

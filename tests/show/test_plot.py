@@ -19,7 +19,7 @@ FIGURES = {  # of names, as of classes, data sets and trainings
         [1, 2], threshold=1.5, names=(one, two), xlabel=one, ylabel=two, title=one
     ),
     "line": lambda one, two: plot.line(np.arange(2), np.arange(2), xlabel=one, ylabel=two, title=one),
-    "training": lambda one, two: plot.training({one: ROWS, two: ROWS}, title=one),
+    "training": lambda one, two: plot.training({one: ROWS, two: ROWS}, {one: [0.1, 0.2]}, title=one),
     "accuracy": lambda one, two: plot.accuracy({one: [ROWS, ROWS], two: [ROWS]}, title=one, levels={two: 0.5}),
     "by_class": lambda one, two: plot.by_class(
         {one: [{"class": one, "accuracy": 0.5}, {"class": two, "accuracy": 0.1}]}, title=two
@@ -27,6 +27,7 @@ FIGURES = {  # of names, as of classes, data sets and trainings
     "comparison": lambda one, two: plot.comparison(
         {one: {one: [0.5, 0.6], two: [0.1]}}, chance=0.1, xlabel=one, title=two
     ),
+    "swept": lambda one, two: plot.swept({one: {one: [0.5, 0.6], two: [0.1]}, two: {one: [0.5]}}),
     "confusion": lambda one, two: plot.confusion({one: np.eye(2, dtype=int)}, classes=[one, two], title=two),
 }
 NAMES = st.one_of(
@@ -56,6 +57,16 @@ def test_any_name_can_be_drawn(name, one, two):
 def test_a_name_is_no_formula(name):
     assert drawn(FIGURES[name](r"$\\frac$", "$x$"))
     assert drawn(FIGURES[name]("$x$", "b")) != drawn(FIGURES[name]("x", "b"))
+
+
+def test_the_learning_rate_is_drawn_at_every_step_and_where_only_the_log_knows_it_as_dots():
+    logged = [{"step": step, "loss": 1.0, "learning_rate": 1e-7} for step in (1, 30)]
+    schedule = [*np.linspace(0, 1e-3, 10), *np.linspace(1e-3, 1e-7, 20)]
+    _, rate = plot.training({"one": logged, "two": logged}, {"one": schedule}, title="").axes
+    whole, dots = rate.lines
+    assert whole.get_xdata().tolist() == list(range(1, 31))
+    assert list(whole.get_ydata()) == schedule
+    assert (dots.get_linestyle(), dots.get_marker(), list(dots.get_xdata())) == ("None", ".", [1, 30])
 
 
 def test_the_powers_of_ten_are_written_as_such():

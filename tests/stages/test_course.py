@@ -7,7 +7,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.run import parameter_files
 from ofdb_core.stages import finetune, pretrain, recipes
-from ofdb_core.training import loop
+from ofdb_core.training import loop, optimizer
 from tests.helpers import tiny
 
 EPOCHS = {"steps": None, "epochs": 2, "warmup_steps": None, "warmup_epochs": 0.5}
@@ -87,6 +87,13 @@ def test_a_finished_training_is_kept_when_a_check_or_the_log_changes(tmp_path, m
     assert "required_gain" not in asked.makes()
 
 
+def test_the_schedule_gives_the_rate_of_every_step_of_a_training(tmp_path):
+    recipe = tiny.pretrain(data=tiny.folder_of_shades(tmp_path / "images"), out=str(tmp_path), steps=9, warmup_steps=4)
+    rates = optimizer.course(recipe)
+    assert [row["learning_rate"] for row in tiny.trained(recipe).log] == rates
+    assert rates[0] == recipe.warmup_learning_rate < rates[1] < rates[4] > rates[8]
+
+
 @pytest.mark.slow
 def test_fine_tuning_takes_size_and_channels_from_the_checkpoint_and_counts_the_epochs_of_its_shots(tmp_path):
     tiny.trained(tiny.pretrain(data=tiny.folder_of_shades(tmp_path / "images"), out=str(tmp_path), channels=1))
@@ -97,6 +104,11 @@ def test_fine_tuning_takes_size_and_channels_from_the_checkpoint_and_counts_the_
     steps = {name: rows[-1]["step"] for name, rows in done.first_repeat("log").items()}
     assert steps["pre-trained, 1 a class, repeat 0"] == 5  # 2 epochs of 10 digits by 4
     assert steps["from scratch, 2 a class, repeat 0"] == 10
+    rates = done.rates(finetune.start(asked))
+    assert {name: len(found) for name, found in rates.items()} == steps
+    assert all(
+        row["learning_rate"] == rates[name][row["step"] - 1] for name in rates for row in done.first_repeat("log")[name]
+    )
     assert tables.read(done.root / "results.csv") == done.results
     again = tiny.compared(tiny.finetune(**how, input_size=16, channels=1))  # the same, in so many words
     assert again.results == done.results

@@ -28,3 +28,12 @@ def test_it_holds_the_true_mean_in_nineteen_of_twenty_draws():
 def test_a_share_of_few_images_is_vague():
     low, high = intervals.of_share(4, 9)
     assert (low, high) == pytest.approx((0.189, 0.733), abs=1e-3)  # Wilson, without continuity correction
+
+
+def test_the_interval_of_a_gap_is_welchs():
+    one, other = [1.0, 2.0, 3.0, 4.0], [2.0, 6.0]  # means 2.5 and 4, variances 5/3 and 8
+    # standard error sqrt(5/12 + 4), 1.2148 degrees of freedom, whose t(0.975) is 8.4541
+    low, high = intervals.of_gap(one, other)
+    assert (low + high) / 2 == pytest.approx(-1.5)
+    assert (high - low) / 2 == pytest.approx(8.4541 * (5 / 12 + 4) ** 0.5, rel=1e-4)
+    assert intervals.of_gap([1.0], other) is None
