@@ -21,7 +21,8 @@ import numpy as np
 from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
 from ofdb_core.base.values import NotNegative, nearest
-from ofdb_core.data.samples import GB, Samples, open_images
+from ofdb_core.data.decoding import Ground
+from ofdb_core.data.samples import GB, Images, OneOf, Samples, look_at, open_images
 
 FAMILIES_VARIABLE = "OFDB_FAMILIES"
 
@@ -230,11 +231,17 @@ class Drawing(Parameters):
         """The parameters of live samples; None: the samples are stored."""
         return source.live.of(self.live) if source.live else None
 
-    def opened(self, data: str, root: Path) -> Samples:
-        """The samples to train on, from the folder root that `data` names; a ValueError if they cannot be drawn."""
+    def opened(self, data: str, root: Path, ground: Ground = "white") -> Samples:
+        """The samples to train on, from the folder root that `data` names; a ValueError if they cannot be drawn.
+
+        ground: of a user's own images: see `decoding.decode`.
+        """
         source = source_of(data, root)
         if problems := list(self.misfits(data, source)):
             raise ParameterError(problems)
+        if data not in sources() and not source.live:
+            images = look_at(Images.from_folder(root, cache_bytes=self.cache_bytes, ground=ground))
+            return OneOf(images) if self.samples == "one" else images
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
 
 

@@ -78,7 +78,7 @@ def start(parameters: Pretrain) -> Start:
     if archive.is_archive(place):
         with processes.state().main_process_first():
             place = archive.unpacked(place, parameters.data_root or real_images.default_root())
-    samples = parameters.opened(parameters.data, place)
+    samples = parameters.opened(parameters.data, place, parameters.ground)
     if len(samples.classes) < 2:
         raise ValueError(f"data: {place} has one class, {samples.classes[0]}; a network learns to tell several apart")
     hashed = processes.shared(lambda: folder.fingerprint(place))

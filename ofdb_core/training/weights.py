@@ -33,9 +33,10 @@ Facts = dict[str, Any]  # FACTS, or more: name -> value
 
 
 def seen(recipe: Inference) -> Facts:
-    """The facts on a network's view of images: mean, std, interpolation and crop_pct."""
+    """The facts on a network's view of images: mean, std, interpolation, crop_pct, and a ground that is not white."""
     interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation  # as in `timm_chain`
-    return {"mean": recipe.mean, "std": recipe.std, "interpolation": interpolation, "crop_pct": recipe.crop_pct}
+    about = {"mean": recipe.mean, "std": recipe.std, "interpolation": interpolation, "crop_pct": recipe.crop_pct}
+    return about if recipe.ground == "white" else {**about, "ground": recipe.ground}
 
 
 def to_bytes(model: nn.Module, facts: Facts) -> bytes:
