@@ -32,7 +32,7 @@ def load(
     drop_path: float = 0.0,
     seed: int = 0,
 ) -> tuple[nn.Module, list[str]]:
-    """The network of a checkpoint, and a line for each weight that was not taken unchanged.
+    """The network of a checkpoint, a line for each weight that was not taken unchanged, and one for `networks.unseen`.
 
     path: as in `weights.read`, or "timm" for the published weights of `model`. Arguments that are None come from the
     file's facts. Without facts `model` is required, the number of classes is that of the file's head, and the rest are
@@ -62,6 +62,8 @@ def load(
     wanted = network.state_dict()
     loadable, lines, misfits = _compare(tensors, fitted, wanted, heads)
     _refuse(refusal, misfits)
+    if sentence := networks.unseen(network, shape["input_size"]):
+        lines.append(sentence)
     if others and (of_head := [part for part in loadable if part.startswith(heads)]):
         loadable = {part: tensor for part, tensor in loadable.items() if part not in of_head}
         lines.append(f"{', '.join(of_head)}: of as many other classes in the file; drawn anew")
