@@ -184,7 +184,8 @@ def _bring_up_to_date(stage: str, checked: NotebookParameters, out: Path, option
     """Run a stage, unless it is done; options: launch its training with them first."""
     why = reason(stage, checked, out)
     if why is None:
-        print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
+        more = "; to continue it, give more steps" if getattr(checked, "changed", None) == "continue" else ""
+        print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped{more}", flush=True)
     else:
         print(f"{stage}: runs ({why})", flush=True)
         if options:
