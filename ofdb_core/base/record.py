@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from ofdb_core.base import files, folder, manifests, provenance, values
 from ofdb_core.base.files import Unreadable
 from ofdb_core.base.folder import Folder
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 
 if TYPE_CHECKING:
@@ -187,9 +188,8 @@ class Run:
 
         kind = "png" if figure.findobj(AxesImage) else "svg"
         name = f"figures/{self.notebook}_{name}.{kind}"
-        path = files.inside(self.folder, name)
         data = (_png if kind == "png" else svg)(figure)
-        files.write_whole(path, data)
+        path = Own(self.folder).write(name, data)
         self.entry["figures"].append({"file": name, "caption": caption, "sha256": files.sha256(path)})
         return Image(data=data, width=_width(data)) if kind == "png" else SVG(data=data)
 
@@ -228,5 +228,7 @@ class Run:
         notebooks = read(self.folder)
         notebooks[self.notebook] = self.entry
         whole = {"name": self.folder.name, **manifests.dated(), "notebooks": dict(sorted(notebooks.items()))}
-        files.write_whole(self.folder / FILE, manifests.text(whole), durable=True)
+        data = manifests.text(whole)  # `read` has shown that what it replaces is a record
+        Own(self.folder).note(FILE, hashlib.sha256(data.encode()).hexdigest())
+        files.write_whole(self.folder / FILE, data, durable=True)
         print(f"done in {self.entry['seconds']} s; the record is {self.folder / FILE}")

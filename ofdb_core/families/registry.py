@@ -31,13 +31,15 @@ FAMILIES_VARIABLE = "OFDB_FAMILIES"
 class Stage:
     """A notebook's work: its parameters and the folders that it writes.
 
-    write(parameters) fills the folders below `parameters.out` (None: the notebook itself or another wing does); small:
-    values for a run of a second; check: 'module:function', called with the parameters before anything runs.
+    pages: files that it writes beside its folders. write(parameters) fills the folders below `parameters.out` (None:
+    the notebook itself or another wing does); small: values for a run of a second; check: 'module:function', called
+    with the parameters before anything runs.
     """
 
     name: str
     parameters: type[NotebookParameters]
     writes: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
     write: Callable[[Any], object] | None = None
     small: dict[str, Any] = field(default_factory=dict)
     check: str | None = None

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-from ofdb_core.base import files, signals
+from ofdb_core.base import signals
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.values import whole
 from ofdb_core.run.experiments import UsageError
@@ -111,7 +112,7 @@ def export(source: Path, parameters: dict[str, Any], path: Path) -> None:
     wanted = {"parameters", "injected-parameters", TAG}
     notebook.cells = [cell for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
     body, _ = PythonExporter(exclude_input_prompt=True).from_notebook_node(notebook)
-    files.write_whole(path, FIRST + body)
+    Own(path.parent).write(path.name, FIRST + body)
 
 
 def run(script: Path, options: str) -> None:
