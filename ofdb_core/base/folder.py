@@ -7,7 +7,9 @@ trainer of 3D-OFDB: for a number).
 
 import contextlib
 import functools
+import glob
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import files, values
-from ofdb_core.base.files import Unreadable, sha256
+from ofdb_core.base.files import Unreadable, sha256, write_whole
 from ofdb_core.base.filling import Filling, Makers
 from ofdb_core.base.manifests import LOCK, MANIFEST, PART, Header, Manifest, check_header, portable, same
 
@@ -207,3 +209,25 @@ class Folder:
             for name, data in contents.items():
                 filling.put(name, data.encode() if isinstance(data, str) else data)
             filling.finish(notes)
+
+    def move(self, target: str | Path) -> None:
+        """Rename a complete folder and its manifest."""
+        other = Folder(target)
+        write_whole(other.beside(MANIFEST), self.beside(MANIFEST).read_bytes(), durable=True)
+        self.root.rename(other.root)
+        self.beside(MANIFEST).unlink()
+
+    def kept_aside(self) -> list["Folder"]:
+        """The complete folders that `keep_aside` has renamed, oldest first."""
+        paths = self.root.parent.glob(f"{glob.escape(self.root.name)}.*")
+        numbered = {int(path.suffix[1:]): Folder(path) for path in paths if path.suffix[1:].isdecimal()}
+        return [folder for _, folder in sorted(numbered.items()) if folder.is_complete()]
+
+    def keep_aside(self) -> Path | None:
+        """Rename a complete folder to <root>.1, or to the next free number; return the new path, or None."""
+        if not (self.root.is_dir() and self.is_complete()):
+            return None
+        names = (self.root.with_name(f"{self.root.name}.{n}") for n in itertools.count(1))
+        target = next(path for path in names if not (path.exists() or Folder(path).is_complete()))
+        self.move(target)
+        return target

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from ofdb_core.base import files, folder, manifests, provenance, values
 from ofdb_core.base.files import Unreadable
 from ofdb_core.base.folder import Folder
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def read(out: str | Path) -> dict[str, Entry]:
 def write(out: Path, notebooks: Mapping[str, Entry]) -> None:
     """Write the record of an experiment's folder: notebook -> entry."""
     whole = {"name": out.name, **manifests.dated(), "notebooks": dict(sorted(notebooks.items()))}
-    files.write_whole(out / FILE, manifests.text(whole), durable=True)
+    data = manifests.text(whole)  # what it replaces is a record, since it was read
+    Own(out).note(FILE, hashlib.sha256(data.encode()).hexdigest())
+    files.write_whole(out / FILE, data, durable=True)
 
 
 def _check(notebook: str, entry: Entry) -> None:
@@ -187,7 +190,7 @@ class Run:
         has_images = bool(figure.findobj(AxesImage))
         name = f"figures/{self.notebook}_{name}.{'png' if has_images else 'svg'}"
         data = _png(figure) if has_images else svg(figure)
-        files.write_whole(files.inside(self.folder, name), data)
+        Own(self.folder).write(name, data)
         self.entry["figures"].append({"file": name, "caption": caption, "sha256": hashlib.sha256(data).hexdigest()})
         if not has_images:
             return SVG(data=data)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whole, Workers
 from ofdb_core.batches import policy
+from ofdb_core.data.decoding import Ground
 
 
 class View(Parameters):
@@ -23,6 +24,8 @@ class View(Parameters):
     """Subtracted from each channel."""
     std: Annotated[list[float], Length(3, 3), Range(0, above=True)] = [0.5, 0.5, 0.5]
     """Each channel is divided by it."""
+    ground: Ground = "white"
+    """Behind the transparent pixels of your images."""
 
 
 class Loading(Parameters):

@@ -10,6 +10,7 @@ from typing import Any
 from ofdb_core.base import files, project
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import LICENSE, MANIFEST
+from ofdb_core.base.own import Own
 
 CROISSANT = "croissant.json"  # after the folder's name and a point
 CREATOR = "The developers of OFDB Lab"
@@ -77,4 +78,4 @@ def write(root: str | Path, title: str) -> None:
     """Write the description beside a complete folder, unless it is there already."""
     path, wanted = Folder(root).beside(CROISSANT), text(root, title)
     if not path.is_file() or path.read_text(encoding="utf-8") != wanted:
-        files.write_whole(path, wanted)
+        Own(path.parent).write(path.name, wanted)

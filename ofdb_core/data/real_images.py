@@ -16,6 +16,7 @@ from pathlib import Path
 from ofdb_core.base import files, folder, project
 from ofdb_core.base.values import nearest
 from ofdb_core.data import archive, samples, voc
+from ofdb_core.data.decoding import Ground
 from ofdb_core.data.samples import Images
 
 ARRAYS = ("digits", "cifar10", "cifar100")  # data sets known by name and held in memory
@@ -43,13 +44,13 @@ def default_root() -> Path:
     return project.DATA
 
 
-def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
+def images_of(data: str | Path, root: str | Path | None = None, ground: Ground = "white") -> list[Images]:
     """The images to train on and to test on, two `samples.Images` of the same classes.
 
     data: one of NAMES, or the path of a folder or archive; root: the folder for downloaded, unpacked or cut-out
     data (None: `default_root`); it is created when needed. Existing data are not downloaded again. If several processes
-    ask for the same data and root, one fetches or unpacks them, and the others wait. A ValueError says what is missing,
-    or, after a failed download, the file to fetch by hand and its folder.
+    ask for the same data and root, one fetches or unpacks them, and the others wait. ground: see `decoding.decode`. A
+    ValueError says what is missing, or, after a failed download, the file to fetch by hand and its folder.
     """
     check(data)
     root = Path(root) if root else default_root()
@@ -59,7 +60,9 @@ def images_of(data: str | Path, root: str | Path | None = None) -> list[Images]:
         return [samples.Images(*digits.split(part), digits.CLASSES) for part in ("train", "test")]
     if data in ("cifar10", "cifar100"):
         return _cifar(str(data), root)
-    return _from_folder(_fetched(data, root))
+    parts = _parts(_fetched(data, root))
+    _same_classes(parts)
+    return [samples.look_at(samples.Images.from_folder(part, ground=ground)) for part in parts]
 
 
 def _fetched(data: str | Path, root: Path) -> Path:
@@ -97,12 +100,6 @@ def _parts(place: str | Path) -> list[Path]:
     if "train" not in parts or len(parts) < 2:
         raise ValueError(f"data: {place} has no train/<class>/ and val/<class>/ (or test/<class>/)")
     return list(parts.values())[:2]
-
-
-def _from_folder(place: Path) -> list[Images]:
-    parts = _parts(place)
-    _same_classes(parts)
-    return [samples.Images.from_folder(part) for part in parts]
 
 
 def _same_classes(parts: list[Path]) -> list[list[Path]]:

@@ -8,37 +8,19 @@ import functools
 import itertools
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
-from PIL import Image
 
-NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
+from ofdb_core.data.decoding import Ground, decode, extensions, is_transparent, unread
+
 GB = 2**30  # bytes
+FEW = 3  # classes that a sentence names
 
 Key = TypeVar("Key", bound=Hashable)
-
-
-def decode(path: str | Path) -> np.ndarray:
-    """The pixels of an image file, uint8: (H, W) if its RGB is gray throughout, else (H, W, 3)."""
-    try:
-        with Image.open(path) as picture:
-            if picture.mode.startswith("I;16"):
-                return (np.asarray(picture) >> 8).astype(np.uint8)
-            pixels = np.asarray(picture.convert("RGB"))
-    except Exception as error:  # every format has other errors: AVIF a RuntimeError, DDS a NotImplementedError
-        raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
-    gray = (pixels == pixels[..., :1]).all()
-    return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
-
-
-@functools.cache
-def extensions() -> tuple[str, ...]:
-    """The endings of image files, such as ".png", of all formats that Pillow decodes by itself (not .pdf, .mpg)."""
-    known = Image.registered_extensions()
-    return tuple(ending for ending, name in known.items() if name in Image.OPEN and name not in NO_PIXELS)
 
 
 def unwrapped(root: str | Path, endings: Iterable[str] | None = None) -> Path:
@@ -74,13 +56,18 @@ def _counts(entry: os.DirEntry[str], endings: tuple[str, ...]) -> bool:
     return entry.name.lower().endswith(endings) and entry.is_file()
 
 
-def _files_in(folder: str | Path, endings: tuple[str, ...]) -> Iterator[Path]:
-    """The paths of the files in a folder and the folders below it, in any order."""
+def _below(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    """The files in a folder and the folders below it, in any order."""
     for entry in _scanned(folder):
         if entry.is_dir(follow_symlinks=False):
-            yield from _files_in(entry.path, endings)
-        elif _counts(entry, endings):
-            yield Path(entry.path)
+            yield from _below(entry.path)
+        elif entry.is_file():
+            yield entry
+
+
+def _others(entries: Iterable[os.DirEntry[str]], endings: tuple[str, ...]) -> Counter[str]:
+    """The endings of the files that are not read, and their numbers."""
+    return Counter(Path(entry.name).suffix.lower() for entry in entries if not _counts(entry, endings))
 
 
 class Samples(Protocol):
@@ -131,28 +118,43 @@ class Cache(Generic[Key]):
 
 
 def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[list[Path], list[int], list[str]]:
-    """Paths, labels and class names of the files in `class_folders`; a class without a file is a ValueError."""
-    endings, paths, labels = tuple(endings), list[Path](), list[int]()
+    """Paths, labels and class names of the files in `class_folders`; a class without a file is a ValueError.
+
+    Files with other endings, and files outside the class folders, are counted and printed.
+    """
+    endings, paths, labels, others = tuple(endings), list[Path](), list[int](), Counter[str]()
     folders = class_folders(root, what, endings)
     for label, folder in enumerate(folders):
-        files = sorted(_files_in(folder, endings))
-        if not files:
-            raise ValueError(_without_files(folder, what))
+        entries = list(_below(folder))
+        files = sorted(Path(entry.path) for entry in entries if _counts(entry, endings))
+        _require_files(folder, what, endings, len(files))
         paths += files
         labels += [label] * len(files)
+        others += _others(entries, endings)
+    if others:
+        print(f"{root}: not read, by the endings of the files: {unread(others)}")
+    if outside := sum(_counts(entry, endings) for entry in _scanned(folders[0].parent)):
+        print(
+            f"{folders[0].parent}: not read, because they are in no class folder: {outside} {what}{'s' * (outside > 1)}"
+        )
     return paths, labels, [folder.name for folder in folders]
 
 
-def _without_files(folder: Path, what: str) -> str:
-    return f"{folder}: holds no {what}, by the endings of its files; put one there or remove the folder"
+def _require_files(folder: Path, what: str, endings: tuple[str, ...], count: int) -> None:
+    if not count:
+        others = unread(_others(_below(folder), endings))
+        there = f" ({others})" if others else ""
+        raise ValueError(
+            f"{folder}: holds no {what}, by the endings of its files{there}; put one there or remove the folder"
+        )
 
 
 def require_images(folder: Path, shots: int) -> None:
     """Raise a ValueError if a class folder holds no image, or fewer than `shots`; no further names are read."""
-    found = sum(1 for _ in itertools.islice(_files_in(folder, extensions()), max(shots, 1)))
-    if not found:
-        raise ValueError(_without_files(folder, "image"))
-    _require_shots(shots, folder.name, found)
+    images = (entry for entry in _below(folder) if _counts(entry, extensions()))
+    count = sum(1 for _ in itertools.islice(images, max(shots, 1)))
+    _require_files(folder, "image", extensions(), count)
+    _require_shots(shots, folder.name, count)
 
 
 def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[Path]:
@@ -178,7 +180,8 @@ class Images:
     """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
 
     items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n paths; labels: (n,) int64 in 0..C - 1; classes: C
-    names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at.
+    names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at; ground: see
+    `decode`.
     """
 
     def __init__(
@@ -189,8 +192,9 @@ class Images:
         *,
         cache_bytes: int = GB,
         root: Path | None = None,
+        ground: Ground = "white",
     ) -> None:
-        self.root = root
+        self.root, self.ground = root, ground
         self.items, self.labels, self.classes = items, np.asarray(labels, np.int64), [str(name) for name in classes]
         if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim not in (3, 4)):
             raise ValueError(f"items: {items.dtype} {items.shape} given; allowed is uint8 (n, H, W) or (n, H, W, 3)")
@@ -202,13 +206,13 @@ class Images:
             raise ValueError(
                 f"labels: {self.labels.min()} to {self.labels.max()} given; allowed is 0 to {len(self.classes) - 1}"
             )
-        self._decoded = Cache(decode, cache_bytes)
+        self._decoded = Cache(functools.partial(decode, ground=ground), cache_bytes)
 
     @classmethod
-    def from_folder(cls, root: str | Path, *, cache_bytes: int = GB) -> Self:
+    def from_folder(cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white") -> Self:
         """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
         found = class_files(root, "image", extensions())
-        return cls(*found, cache_bytes=cache_bytes, root=unwrapped(root))
+        return cls(*found, cache_bytes=cache_bytes, root=unwrapped(root), ground=ground)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -253,7 +257,13 @@ class Images:
         """The images of these numbers, in their order."""
         chosen = np.sort(chosen)
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
-        return Images(items, self.labels[chosen], self.classes, cache_bytes=self._decoded.budget, root=self.root)
+        more: dict[str, Any] = {"cache_bytes": self._decoded.budget, "root": self.root, "ground": self.ground}
+        return Images(items, self.labels[chosen], self.classes, **more)
+
+    def members(self) -> list[np.ndarray]:
+        """The numbers of each class's images."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return np.split(np.argsort(self.labels, kind="stable"), np.cumsum(counts)[:-1])
 
 
 def _require_shots(shots: int, name: str, count: int) -> None:
@@ -267,8 +277,7 @@ class OneOf:
 
     def __init__(self, images: Images) -> None:
         self._images, self.classes, self.labels = images, images.classes, np.arange(len(images.classes))
-        counts = np.bincount(images.labels, minlength=len(self.labels))
-        self._members = np.split(np.argsort(images.labels, kind="stable"), np.cumsum(counts)[:-1])
+        self._members = images.members()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -298,3 +307,39 @@ def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
     """The images of a folder as samples; one: each sample is a category, not an image (see `OneOf`)."""
     images = Images.from_folder(root, cache_bytes=cache_bytes)
     return OneOf(images) if one else images
+
+
+def look_at(images: Images) -> Images:
+    """The images of a user's files, after a look at a few; classes of flat colour, and transparency, are printed.
+
+    Of each class, images are decoded up to the first that has two colours. A ValueError if no image of any class has,
+    and all have the same colour.
+    """
+    flat, transparent, colours = list[str](), list[str](), set[bytes]()
+    for name, members in zip(images.classes, images.members(), strict=True):
+        of_one = [pixels[0, 0].tobytes() for pixels in itertools.takewhile(_is_flat, map(images.pixels, members))]
+        colours.update(of_one)
+        if len(of_one) == len(members):
+            flat.append(name)
+        if is_transparent(images.items[members[0]]):
+            transparent.append(name)
+    if transparent:
+        print(f"{images.root}: transparent pixels, in {_few(transparent)}, are seen on {images.ground} (-p ground)")
+    if len(flat) == len(images.classes) and len(colours) == 1:
+        raise ValueError(
+            f"{images.root}: every image is one flat colour, the same in all, so there is nothing to learn; if the "
+            "files show more, save them as 8-bit gray or RGB, or give transparent ones another ground (-p ground)"
+        )
+    if flat:
+        print(f"{images.root}: CAUTION: every image of {_few(flat)} is one flat colour; look at the files")
+    return images
+
+
+def _is_flat(pixels: np.ndarray) -> bool:
+    return bool((pixels == pixels[:1, :1]).all())
+
+
+def _few(names: Sequence[str]) -> str:
+    """The number of classes, and the first few."""
+    more = ", ..." * (len(names) > FEW)
+    return f"{len(names)} class{'es' * (len(names) > 1)}: {', '.join(names[:FEW])}{more}"

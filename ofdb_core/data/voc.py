@@ -15,7 +15,7 @@ from PIL import Image
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import header
-from ofdb_core.data import samples
+from ofdb_core.data.decoding import decode
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -92,5 +92,6 @@ def _cut(photograph: Path, box: Box) -> bytes:
     """The bytes of a PNG file of the box."""
     left, top, right, bottom = box
     file = io.BytesIO()
-    Image.fromarray(samples.decode(photograph)[top:bottom, left:right]).save(file, "PNG")
+    pixels = decode(photograph, upright=False)  # the boxes are of the stored picture
+    Image.fromarray(pixels[top:bottom, left:right]).save(file, "PNG")
     return file.getvalue()

@@ -22,7 +22,8 @@ import numpy as np
 from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
 from ofdb_core.base.values import NotNegative, nearest
-from ofdb_core.data.samples import GB, Samples, open_images
+from ofdb_core.data.decoding import Ground
+from ofdb_core.data.samples import GB, Images, OneOf, Samples, look_at, open_images
 
 FAMILIES_VARIABLE = "OFDB_FAMILIES"
 
@@ -31,13 +32,15 @@ FAMILIES_VARIABLE = "OFDB_FAMILIES"
 class Stage:
     """A notebook's work: its parameters and the folders that it writes.
 
-    write(parameters) fills the folders below `parameters.out` (None: the notebook itself or another wing does); small:
-    values for a run of a second; check: 'module:function', called with the parameters before anything runs.
+    pages: files that it writes beside its folders. write(parameters) fills the folders below `parameters.out` (None:
+    the notebook itself or another wing does); small: values for a run of a second; check: 'module:function', called
+    with the parameters before anything runs.
     """
 
     name: str
     parameters: type[NotebookParameters]
     writes: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
     write: Callable[[Any], object] | None = None
     small: dict[str, Any] = field(default_factory=dict)
     check: str | None = None
@@ -230,11 +233,17 @@ class Drawing(Parameters):
         """The parameters of live samples; None: the samples are stored."""
         return source.live.of(self.live) if source.live else None
 
-    def opened(self, data: str, root: Path) -> Samples:
-        """The samples to train on, from the folder root that `data` names; a ValueError if they cannot be drawn."""
+    def opened(self, data: str, root: Path, ground: Ground = "white") -> Samples:
+        """The samples to train on, from the folder root that `data` names; a ValueError if they cannot be drawn.
+
+        ground: of a user's own images: see `decoding.decode`.
+        """
         source = source_of(data, root)
         if problems := list(self.misfits(data, source)):
             raise ParameterError(problems)
+        if data not in sources() and not source.live:
+            images = look_at(Images.from_folder(root, cache_bytes=self.cache_bytes, ground=ground))
+            return OneOf(images) if self.samples == "one" else images
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
 
 

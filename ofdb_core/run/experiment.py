@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ofdb_core.base import files, project, provenance, record, signals, units
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import shown
 from ofdb_core.data import croissant
@@ -20,6 +21,7 @@ from ofdb_core.families import registry
 from ofdb_core.run import launch, notebook, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.run.reasons import reason
+from ofdb_core.show import report
 from ofdb_core.stages.recipes import Finetune, Pretrain
 from ofdb_core.training.recipe import Recipe
 
@@ -57,6 +59,7 @@ def run(
     _check_inputs(checked)
     todo = {stage: parameters for stage, parameters in checked.items() if reason(stage, parameters, out)}
     check_possible(todo, (how and how.num_processes) or 1)
+    _check_own(todo, out)
     options = options or (launch.automatic([checked[stage] for stage in launched]) if launched else None)
     _say(announcement(experiment, todo) if announce else ())
     began = time.time()
@@ -135,6 +138,20 @@ def check_possible(checked: dict[str, NotebookParameters], processes: int) -> No
         raise ParameterError(problems)
 
 
+def _check_own(todo: Iterable[str], out: Path) -> None:
+    """Refuse to replace a file of the user's that has the name of one that a stage will write."""
+    done = record.read(out)
+    names = [f"{stage}.{ending}" for stage in todo for ending in ("ipynb", "yaml", "py")]
+    for stage in todo:
+        about = stages.stages()[stage]
+        names += [*about.pages, *(f"{name}.{croissant.CROISSANT}" for name in about.writes)]
+        names += [figure["file"] for figure in done[stage]["figures"]] if stage in done else []
+    try:
+        Own(out).refuse_others(names)
+    except (FileExistsError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
 def announcement(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
     """What will run and about how long it takes here, measured on a second of training if there is no GPU."""
     trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
@@ -177,7 +194,8 @@ def _bring_up_to_date(stage: str, checked: NotebookParameters, out: Path, option
     """Run a stage, unless it is done; options: launch its training with them first."""
     why = reason(stage, checked, out)
     if why is None:
-        print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped", flush=True)
+        more = "; to continue it, give more steps" if getattr(checked, "changed", None) == "continue" else ""
+        print(f"{stage}: done before; parameters, inputs and code are unchanged: skipped{more}", flush=True)
     else:
         print(f"{stage}: runs ({why})", flush=True)
         if options:
@@ -198,13 +216,12 @@ def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) ->
 
 def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
     """Run a stage's notebook: its own, or the one that families share."""
-    if (out / f"{stage}.ipynb").is_symlink():
-        raise UsageError(f"{out / stage}.ipynb: a link, which would be written through; move it away")
-    source = provenance.notebook_of(stage)
+    source, own = provenance.notebook_of(stage), Own(out)
     served = {} if source.stem == stage else {"stage": stage}
     try:
-        files.write_whole(out / f"{stage}.yaml", parameter_files.to_yaml(checked.values()))
-        notebook.execute(source, {**checked.changes(), **served}, out / f"{stage}.ipynb")
+        own.write(f"{stage}.yaml", parameter_files.to_yaml(checked.values()))
+        with own.at_work(f"{stage}.ipynb"):
+            notebook.execute(source, {**checked.changes(), **served}, out / f"{stage}.ipynb")
     except BrokenPipeError:  # nobody reads the output
         raise
     except OSError as error:  # not a cell's own, which is a NotebookError
@@ -227,5 +244,5 @@ def _outcome(chosen: Collection[str], out: Path, seconds: float) -> Iterator[str
     for stage, entry in record.read(out).items():
         if stage in chosen and (headline := entry.get("headline")):
             yield f"{headline['sentence']}; see {out / headline['figure']}"
-    if (out / "report.html").exists():
-        yield f"open {out / 'report.html'}"
+    if (out / report.PAGE).exists():
+        yield f"open {out / report.PAGE}"

@@ -102,7 +102,7 @@ def mapping(path: Path) -> dict[str, Any]:
     """What a YAML file holds, name -> value; a UsageError names the file."""
     try:
         if not path.is_file():
-            raise ValueError("it is no file")
+            raise ValueError("it is no file, or a link to nowhere")
         with path.open("rb") as file:
             found = copy.deepcopy(_parsed(file.read(plain_yaml.LARGEST + 1)))
     except (ValueError, OSError) as error:

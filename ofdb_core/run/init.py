@@ -1,5 +1,7 @@
 """`ofdb init DIR`: a new project, with the notebooks and parameter files of the package."""
 
+import hashlib
+import os
 from pathlib import Path
 
 from ofdb_core.base import files, project
@@ -17,9 +19,9 @@ def run(place: str | Path) -> None:
     if root == project.SOURCE or root.is_relative_to(project.PACKAGE):
         raise UsageError(f"{root}: is where the package itself lies; give a folder elsewhere")
     try:
-        differing = [name for name, data in _contents().items() if not _written(root / name, data)]
+        differing = [name for name, data in _contents().items() if not _written(files.inside(root, name), data)]
         _written(root / project.MARKER, f"made by `ofdb init` of OFDB Lab {project.VERSION}\n".encode())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{root}: no project can be made here ({error}); give another folder") from error
     for name in differing:
         print(f"{root / name}: differs from the package's, and is kept")
@@ -33,7 +35,7 @@ def _contents() -> dict[str, bytes]:
 
 
 def _written(path: Path, data: bytes) -> bool:
-    """Write a file unless it exists; return whether it holds these bytes."""
-    if not path.exists():
+    """Write a file unless there is one, or a link; return whether it holds these bytes."""
+    if not os.path.lexists(path):
         files.write_whole(path, data)
-    return path.read_bytes() == data
+    return files.holds(path, hashlib.sha256(data).hexdigest())

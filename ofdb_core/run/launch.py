@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-from ofdb_core.base import files, signals
+from ofdb_core.base import signals
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.values import whole
 from ofdb_core.run.experiments import UsageError
@@ -102,7 +103,7 @@ def export(source: Path, parameters: dict[str, Any], path: Path) -> None:
     notebook = papermill.execute_notebook(str(source), None, parameters, prepare_only=True)
     wanted = {"parameters", "injected-parameters", TAG}
     cells = [cell["source"] for cell in notebook.cells if wanted & set(cell["metadata"].get("tags", ()))]
-    files.write_whole(path, "\n\n\n".join([FIRST, *cells, ""]))
+    Own(path.parent).write(path.name, "\n\n\n".join([FIRST, *cells, ""]))
 
 
 def run(script: Path, options: str) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ofdb_core.base import manifests, provenance, record
 from ofdb_core.base.folder import Folder
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
+from ofdb_core.run import stages
 
 CODE = "its code changed"
 
@@ -40,6 +42,10 @@ def reasons(stage: str, checked: NotebookParameters, out: Path) -> Iterator[str]
     for name, digest in entry["writes"].items():
         if problems := Folder(out / name).verify(digest):
             yield f"{name} is not as it was written ({problems[0]})"
+    own = Own(out).listed()
+    for name in stages.stages()[stage].pages:
+        if name in own and not (out / name).is_file():
+            yield f"{name} is missing"
     for name in record.altered_figures(out, entry):
         yield f"{name} is missing or altered"
 

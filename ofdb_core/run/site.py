@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ofdb_core.base import files, project, record
+from ofdb_core.base.own import Own
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files, stages
 from ofdb_core.run.experiments import UsageError
@@ -23,7 +24,7 @@ DATA = project.DATA / "site"  # the gallery's images, kept for the next time
 FAMILIES = ("2d-ofdb-1k", "3d-ofdb-1k", "visualatom-1k", "1p-frac")  # experiments whose data sets the gallery shows
 CATEGORIES = 1000  # of each
 TILE, PICTURES = 72, 4  # of the gallery: pixels of a tile, and the most tiles of a category
-LIST = ".site"  # in a site: the names of its files, a line each
+LIST = ".site"  # in a site: the list of its files
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs", "results")  # what is copied unchanged
 GROUP = re.compile(r"^\| \*\*(\w+)\*\* \| (.+) \|$", re.MULTILINE)  # of pages, in README.md
 LINK = re.compile(r"\[([^]]+)\]\(([\w./-]+)\.md\)")
@@ -47,38 +48,36 @@ def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
         raise UsageError("site: its pages are in a clone of the project, not in what pip installs")
     if importlib.util.find_spec("sphinx") is None:
         raise UsageError("site: needs Sphinx: pip install -e '.[docs]'")
-    before = own_files(site)
+    require_own(site)
     with tempfile.TemporaryDirectory() as folder:
         laid, built = Path(folder, "laid"), Path(folder, "built")
         _lay_out(laid, run, entries, categories)
         command = ["-m", "sphinx", "-q", "-j", "auto", "-c", str(laid / "docs"), str(laid), str(built)]
         if subprocess.run([sys.executable, *command]).returncode:
             raise UsageError("site: Sphinx could not build it, see above")
-        replace(site, built, before)
+        replace(site, built)
     return site / "index.html"
 
 
-def own_files(site: Path) -> list[str]:
-    """The files of a site that is to be built anew; a UsageError if the folder is something else."""
-    if (site / LIST).is_file():
-        return (site / LIST).read_text(encoding="utf-8").splitlines()
-    if site.exists() and (not site.is_dir() or any(site.iterdir())):
-        raise UsageError(f"{site}: is not empty and no site; give another --out")
-    return []
+def require_own(site: Path, names: Iterable[str] = ()) -> None:
+    """Raise a UsageError if a folder is no site, or holds a file that is not as the site's was written."""
+    own = Own(site, LIST)
+    try:
+        if site.exists() and not own.listed() and (not site.is_dir() or any(site.iterdir())):
+            raise UsageError(f"{site}: is not empty and no site; give another --out")
+        own.refuse_others([*own.listed(), *names])
+    except FileExistsError as error:
+        raise UsageError(str(error)) from error
 
 
-def replace(site: Path, built: Path, before: list[str]) -> None:
+def replace(site: Path, built: Path) -> None:
     """Replace the site's former files, and nothing else, with what was built."""
     names = sorted(name for name, _ in files.walk(built, followlinks=False))
+    require_own(site, names)
+    own = Own(site, LIST)
+    own.remove(sorted(own.listed().keys() - set(names)))
     for name in names:
-        if files.inside(site, name).exists() and name not in before:
-            raise UsageError(f"{site / name}: is not the site's; move it away, or give another --out")
-    for name in before:
-        files.inside(site, name).unlink(missing_ok=True)
-    for name in names:
-        (site / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(built / name, site / name)
-    files.write_whole(site / LIST, "\n".join(names))
+        own.write(name, (built / name).read_bytes())
 
 
 def _lay_out(root: Path, run: Path, entries: dict[str, record.Entry], categories: int) -> None:

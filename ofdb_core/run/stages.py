@@ -9,6 +9,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
+from ofdb_core.show import compare, gallery, report
 from ofdb_core.show.compare import Compare
 from ofdb_core.show.report import Report
 from ofdb_core.stages import recipes
@@ -17,8 +18,8 @@ LEARNING = (
     Stage("4_pretrain", recipes.Pretrain, writes=("pretrain",), check="ofdb_core.stages.pretrain:check"),
     Stage("5_finetune", recipes.Finetune, writes=("finetune",), check="ofdb_core.stages.finetune:check"),
     Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",)),
-    Stage("6_report", Report),
-    Stage("7_compare_runs", Compare),
+    Stage("6_report", Report, pages=(report.PAGE, gallery.PAGE)),
+    Stage("7_compare_runs", Compare, pages=(compare.PAGE,)),
 )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ofdb_core.base import record
 from ofdb_core.base.folder import Folder
+from ofdb_core.base.own import Own
 from ofdb_core.run.experiments import UsageError
 
 
@@ -16,7 +17,9 @@ def check(root: str | Path) -> int:
     for path in sorted(root.rglob(record.FILE)):
         entries = record.read(path.parent).values()
         bad = [f"{name}: missing or altered" for one in entries for name in record.altered_figures(path.parent, one)]
-        verdicts[path] = bad or f"{sum(len(entry['figures']) for entry in entries)} figures, all as drawn"
+        listed = Own(path.parent)
+        bad += [sentence for name in listed.altered() if (sentence := f"{name}: missing or altered") not in bad]
+        verdicts[path] = bad or f"{len(listed.listed())} other files, all as written"
     if not verdicts:
         raise UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")
     for place, problems in verdicts.items():

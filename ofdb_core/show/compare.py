@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files, project, record, units
+from ofdb_core.base import project, record, units
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.record import Entry
 from ofdb_core.data import tables
@@ -187,5 +188,4 @@ def _table(rows: list[list[Any]], heads: list[str]) -> str:
 
 def write(out: Path, places: dict[str, Path]) -> Path:
     """Write comparison.html into a folder; return its path."""
-    files.write_whole(out / PAGE, page(places))
-    return out / PAGE
+    return Own(out).write(PAGE, page(places))

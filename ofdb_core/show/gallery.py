@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base import files, threads
+from ofdb_core.base import threads
 from ofdb_core.base.folder import Folder
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters, StageParameters
 from ofdb_core.base.record import Entry
 from ofdb_core.data import samples
@@ -244,5 +245,4 @@ def write(out: Path, title: str, entries: Mapping[str, Entry]) -> Path | None:
     """Write gallery.html into an experiment's folder; None if it has no images."""
     if not (collections := of_run(out, entries)):
         return None
-    files.write_whole(out / PAGE, page(title, collections))
-    return out / PAGE
+    return Own(out).write(PAGE, page(title, collections))

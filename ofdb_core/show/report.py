@@ -5,12 +5,14 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ofdb_core.base import files, provenance, record, units
+from ofdb_core.base import provenance, record, units
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.base.record import Entry, Figure, Run
 from ofdb_core.families import registry
 from ofdb_core.show import gallery, pages, plot
 
+PAGE = "report.html"
 OUTCOME = "5_finetune_comparison"  # the figure that shows the outcome
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
 AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # the first of these that ran supplies the outcome's numbers
@@ -167,7 +169,6 @@ def write(run: Run, title: str) -> Path:
     """
     before = {name: entry for name, entry in sorted(record.read(run.folder).items()) if name < run.notebook}
     entries = {**before, run.notebook: run.entry}
-    path = run.folder / "report.html"
     beside = gallery.write(run.folder, f"{title}: its categories", entries)
-    files.write_whole(path, page(run.folder, title, entries, beside.name if beside else None, explorer=True))
-    return path
+    whole = page(run.folder, title, entries, beside.name if beside else None, explorer=True)
+    return Own(run.folder).write(PAGE, whole)

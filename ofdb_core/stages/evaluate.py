@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ofdb_core.base import folder
 from ofdb_core.base.manifests import header
-from ofdb_core.data import real_images, tables
+from ofdb_core.data import real_images, samples, tables
+from ofdb_core.data.decoding import Ground
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
@@ -37,13 +38,14 @@ class Start:
     fingerprint: list[str]
 
 
-def _data(parameters: Evaluate) -> tuple[Images | None, Images, str]:
+def _data(parameters: Evaluate, ground: Ground) -> tuple[Images | None, Images, str]:
     """Images for the neighbours, if any, images to evaluate on, and their fingerprint."""
     place = Path(parameters.out) / parameters.data
     if parameters.data in registry.sources() or (place.is_dir() and not (place / "train").is_dir()):
-        return None, Images.from_folder(place), processes.shared(lambda: folder.fingerprint(place))
+        images = samples.look_at(samples.Images.from_folder(place, ground=ground))
+        return None, images, processes.shared(lambda: folder.fingerprint(place))
     with processes.state().main_process_first():
-        train, test = real_images.images_of(parameters.data, parameters.data_root)
+        train, test = real_images.images_of(parameters.data, parameters.data_root, ground)
     return train, test, processes.shared(lambda: real_images.fingerprint(parameters.data))
 
 
@@ -54,7 +56,7 @@ def start(parameters: Evaluate) -> Start:
     opened = Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
     given = {name: value for name, value in parameters.values().items() if value is not None}
     inference = Inference.take({**opened.facts, **given})
-    neighbours, images, data_hash = _data(parameters)
+    neighbours, images, data_hash = _data(parameters, inference.ground)
     if parameters.knn and neighbours is None:
         raise ValueError(f"knn: {parameters.data!r} has no training images to learn the neighbours from; set it to 0")
     weights_hash = processes.shared(lambda: weights.fingerprint(opened.path))

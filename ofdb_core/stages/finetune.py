@@ -109,7 +109,7 @@ def checkpoint_of(parameters: Finetune) -> Checkpoint:
 
 def _images(parameters: Finetune) -> list[Images]:
     with processes.state().main_process_first():
-        train, test = real_images.images_of(parameters.data, parameters.data_root)
+        train, test = real_images.images_of(parameters.data, parameters.data_root, parameters.ground)
     _require_several(parameters.data, train.classes)
     return [train, test]
 

@@ -23,6 +23,7 @@ from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
 from ofdb_core.training import evaluation, loop, model_card, networks, processes, progress, timm_config, weights
 from ofdb_core.training.milestones import Milestones
+from ofdb_core.training.states import CONTINUES, State, about_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def start(parameters: Pretrain) -> Start:
     if archive.is_archive(place):
         with processes.state().main_process_first():
             place = archive.unpacked(place, parameters.data_root or real_images.default_root())
-    samples = parameters.opened(parameters.data, place)
+    samples = parameters.opened(parameters.data, place, parameters.ground)
     if len(samples.classes) < 2:
         raise ValueError(f"data: {place} has one class, {samples.classes[0]}; a network learns to tell several apart")
     hashed = processes.shared(lambda: folder.fingerprint(place))
@@ -86,12 +87,12 @@ def start(parameters: Pretrain) -> Start:
 def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     """Train in <out>/pretrain.
 
-    A finished training of the same recipe and samples is read instead, and an unfinished one is continued. Every
-    process of a training on several devices calls this.
+    A finished training of the same recipe and samples is read instead, and an unfinished one is continued; so is, if
+    `changed` is continue, a finished one of another recipe. Every process of a training on several devices calls this.
     """
     root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
     own = LICENSE if parameters.data in registry.sources() else None  # None: a user's images have their own
-    identity = {**parameters.makes(), "source": given.fingerprint}
+    identity = processes.shared(lambda: _identity(parameters, given, Folder(root), states))
     head = header(identity, _train, *parameters.code(), license=own)
     train = functools.partial(_train, given.samples, given.recipe, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
@@ -99,6 +100,42 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     made = Folder(root).manifest()
     outdated = made["code"] != head["code"]
     return Outcome(log, np.array([row["predicted"] for row in predicted]), made["notes"], made["code"], outdated)
+
+
+def _identity(parameters: Pretrain, given: Start, results: Folder, states: Path) -> dict[str, Any]:
+    """What the training is made from: recipe, samples, and the digest of the finished one that it continues, if any."""
+    identity = {**parameters.makes(), "source": given.fingerprint}
+
+    def made(parts: dict[str, Any]) -> bool:
+        return results.made_by(parts, parameters.defaults()) is not None
+
+    if parameters.changed == "restart" or made(identity):
+        return identity
+    unfinished, finished = about_of(states), results.manifest() if results.is_complete() else None
+    head = unfinished or finished
+    had = head["parameters"].get(CONTINUES) if head else None
+    if had and (unfinished or made({**identity, CONTINUES: had})):
+        return {**identity, CONTINUES: had}
+    goes_on = parameters.changed == "continue" and finished and not unfinished
+    return {**identity, CONTINUES: results.digest()} if goes_on else identity
+
+
+def _finished(results: Folder, recipe: Pretrain) -> State:
+    """The state that a finished training has left: weights and log; a ValueError if no step is left to train."""
+    path, speed = results.root / "model.safetensors", results.manifest()["notes"]
+    log = tables.read(results.root / "log.csv")
+    last = log[-1]["step"]
+    if last >= recipe.steps:
+        raise ValueError(
+            f"steps: {recipe.steps} are not more than the {last} of the finished training in {results.root}, which is "
+            "to be continued; give more steps, or -p changed restart to begin anew"
+        )
+    print(f"{results.root}: the finished training goes on from its weights; its optimizer starts afresh")
+    known = {name: speed[name] for name in ("images_per_second", "data_share")}
+    rows = [{**row, **known, "seconds": speed["seconds"] * row["step"] / last} for row in log]
+    tensors = weights.read(path)[0]
+    past = {"rows": rows, "losses": [], "rates": [], "spent": speed["seconds"]}
+    return {"step": last, "model": tensors, "ema": tensors, "log": past}
 
 
 def _train(samples: Samples, recipe: Pretrain, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
@@ -109,14 +146,18 @@ def _train(samples: Samples, recipe: Pretrain, states: Path, head: Header) -> tu
     source = Batches(samples, recipe, seed=recipe.seed, **processes.share())
     facts = weights.facts(shape, recipe, samples.classes)
     watch = Milestones(Path(recipe.out) / "milestones", recipe.milestones, facts)
-    log = loop.fit(model, source, recipe, seed=recipe.seed, title="pre-training", store=store, watch=watch)
+    root, continued = Path(recipe.out) / "pretrain", head["parameters"].get(CONTINUES)
+    finished = _finished(Folder(root), recipe) if continued and not store.files() else None
+    how: dict[str, Any] = {"seed": recipe.seed, "title": "pre-training", "store": store, "watch": watch}
+    log = loop.fit(model, source, recipe, **how, finished=finished)
     predicted = evaluation.predict(model, samples, recipe)
     pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
     accuracy = evaluation.accuracy(predicted, samples.labels)
     results = {"accuracy on its own categories": accuracy, "last loss": log[-1]["loss"]}
     cost = {**processes.hardware(), **progress.speed(log)}
     data = {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]}
-    about: dict[str, Any] = {"recipe": recipe.makes(), "data": data, "license": head["license"]}
+    made = {**recipe.makes(), **({CONTINUES: continued} if continued else {})}
+    about: dict[str, Any] = {"recipe": made, "data": data, "license": head["license"]}
     files: processes.Contents = {
         "model.safetensors": weights.to_bytes(model, facts),
         "config.json": timm_config.text(model, facts),

@@ -233,6 +233,8 @@ class Evaluate(_Start):
     """Subtracted from each channel."""
     std: Annotated[list[float], Length(3, 3), Range(0, MOST, above=True)] | None = None
     """Each channel is divided by it."""
+    ground: Literal["white", "black", None] = None
+    """Behind the transparent pixels of your images."""
     batch_size: Count = 256
     """Images at once."""
     device_batch: Whole = 0

@@ -32,6 +32,7 @@ from ofdb_core.training import drop_path, networks, optimizer, precision, proces
 from ofdb_core.training.recipe import Recipe
 from ofdb_core.training.states import State, Store
 
+FRESH = ("optimizer", "scaler")  # what a finished training does not leave
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 
 
@@ -155,14 +156,16 @@ class _Training:
     def resume(self, state: State) -> None:
         """Continue from a state of `save`; a ValueError if it has another network or optimizer, or too many steps.
 
-        The optimizer keeps the recipe's settings, such as its weight decay, whatever the state's are.
+        The optimizer keeps the recipe's settings, such as its weight decay, whatever the state's are. It starts afresh
+        if the state has none, as that of a finished training.
         """
         rules = [dict(group) for group in self.optimizer.param_groups]
         if state["step"] > self.recipe.steps:
             raise ValueError(f"steps: {self.recipe.steps} are fewer than the {state['step']} that were trained already")
         try:
             for name, part in self.parts().items():
-                part.load_state_dict(state[name])
+                if name not in FRESH or "optimizer" in state:
+                    part.load_state_dict(state[name])
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"the state of step {state['step']} is of another training ({error})") from error
         for group, rule in zip(self.optimizer.param_groups, rules, strict=True):
@@ -227,12 +230,14 @@ def fit(
     title: str = "training",
     store: Store | None = None,
     watch: Watch | None = None,
+    finished: State | None = None,
 ) -> list[Row]:
     """Train the model in place for the recipe's steps; return the log.
 
     seed: of the model's own random draws; store: training continues from its newest state, and saves one every
     `save_steps` and `save_minutes`, at the end, and when SIGINT, SIGTERM or SIGUSR1 asks to stop (then
-    `signals.Interrupted` is raised); watch: called as watch(network, step) after each step that is due.
+    `signals.Interrupted` is raised); watch: called as watch(network, step) after each step that is due; finished: the
+    state of a finished training, to continue if the store has none.
 
     The log has a row for the first step, every `log_every` steps, and the last step: step, loss (mean since the row
     before), learning_rate, images_per_second, data_share (waiting for data, of the time) and seconds. A loss that
@@ -240,14 +245,13 @@ def fit(
     ends with the averaged weights.
     """
     training = _Training(model, source, recipe, seed, watch)
-    if store:
-        if state := store.newest():
-            training.resume(state)
-            print(f"{title}: goes on from step {training.step} of {recipe.steps}")
-        if training.step != (first := processes.shared(lambda: training.step)):
-            raise ValueError(
-                f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
-            )
+    if state := (store and store.newest()) or finished:
+        training.resume(state)
+        print(f"{title}: goes on from step {training.step} of {recipe.steps}")
+    if store and training.step != (first := processes.shared(lambda: training.step)):
+        raise ValueError(
+            f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
+        )
     print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
     tracking.begin(training.accelerator, recipe, title, anew=training.step == 0)
     device, workers = training.accelerator.device, recipe.loader_workers

@@ -1,5 +1,6 @@
 """Weights of a training at some of its steps, in files that stay."""
 
+import itertools
 from pathlib import Path
 
 from torch import nn
@@ -26,4 +27,9 @@ class Milestones(Watch):
         if processes.state().is_main_process:
             self.root.mkdir(parents=True, exist_ok=True)
             data = weights.to_bytes(model, {**self.facts, "step": step})
-            files.write_whole(self.root / f"step_{step:07d}.safetensors", data)
+            path = self.root / f"step_{step:07d}.safetensors"
+            if path.exists() and path.read_bytes() != data:  # of another training
+                names = (path.with_suffix(f".{n}{path.suffix}") for n in itertools.count(1))
+                aside = path.rename(next(name for name in names if not name.exists()))
+                print(f"{path}: the one of another training is kept as {aside.name}")
+            files.write_whole(path, data)

@@ -90,13 +90,31 @@ def outline(shape: Shape, classes: int = 1, *, drop_path: float = 0.0) -> nn.Mod
 
 
 def check_model(shape: Shape, *, drop_path: float = 0.0) -> None:
-    """Raise a ValueError if a model cannot be made or run; the check takes no memory or time for weights."""
+    """Raise a ValueError if a model cannot be made or run, or sees a part of its input only; without weights."""
     model, size = outline(shape, drop_path=drop_path).eval(), shape.input_size
+    if sentence := unseen(model, size):
+        raise ValueError(sentence)
     try:
         with torch.device("meta"):
             model(torch.zeros(1, shape.channels, size, size))
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"input_size: {size} does not suit {shape.model} with {shape.options} ({error})") from error
+
+
+def unseen(model: nn.Module, input_size: int) -> str | None:
+    """A sentence if the patches of a network leave rows and columns of pixels out at the edge, or None."""
+    first: Any = next((part for part in model.modules() if isinstance(part, nn.Conv2d)), None)
+    pads = getattr(getattr(model, "patch_embed", None), "dynamic_img_pad", False)
+    if first is None or first.kernel_size != first.stride or first.padding != (0, 0) or pads:
+        return None
+    side = first.stride[0]
+    whole = input_size // side * side
+    if not 0 < whole < input_size:
+        return None
+    return (
+        f"input_size: {input_size} is no multiple of {side}, the side of a patch: {input_size - whole} of {input_size} "
+        f"rows and columns of pixels are not seen; {whole} and {whole + side} are multiples"
+    )
 
 
 def build(shape: Shape, classes: int, *, drop_path: float = 0.0, seed: int) -> nn.Module:

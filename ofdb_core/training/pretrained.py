@@ -164,4 +164,6 @@ class Checkpoint:
                 raise ValueError(f"{self.path}: {part} {problem}; get or make the file again")
         network = networks.build(shape, count, drop_path=drop_path, seed=seed)  # it takes memory: last of all
         network.load_state_dict(loadable, strict=False)
+        if sentence := networks.unseen(network, shape.input_size):
+            lines.append(sentence)
         return network, lines

@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +12,9 @@ from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
 from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
-from ofdb_core.base.manifests import Header
+from ofdb_core.base.manifests import Header, portable
 from ofdb_core.training.recipe import Recipe, Saving
-from ofdb_core.training.states import Store, clear
+from ofdb_core.training.states import CONTINUES, Store, clear, differences
 
 T = TypeVar("T")
 Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or the path to move it from
@@ -62,25 +62,55 @@ def fill_once(
 
     head: see `manifests.header`; make: called in every process, returns the files and notes for the manifest; states:
     the folder where make() saves its states, which are removed once the files are written. Until then the folder to
-    fill stays as it was. recipe: of a training; a finished one is kept even if its code has changed, unless `changed`
-    is restart.
+    fill stays as it was.
+
+    recipe: of a training. A finished one is kept even if its code has changed, unless `changed` is restart; that of
+    another head is kept aside, and comes back when it is asked for again.
     """
-    results = Folder(root)
-    made_by = shared(lambda: results.made_by(head["parameters"], recipe.defaults() if recipe else {}))
+    results, usual = Folder(root), recipe.defaults() if recipe else {}
+    made_by = shared(lambda: results.made_by(head["parameters"], usual))
+    again = recipe is not None and recipe.changed == "restart"
     if made_by == head["code"]:
         print(f"{root}: made before and unchanged, kept")
-    elif made_by and recipe and recipe.changed != "restart":
+    elif made_by and recipe and not again:
         print(
             f"{root}: finished before, by other code ({made_by}; today's is {head['code']}), and kept; "
             "-p changed restart makes it anew"
         )
+    elif recipe and not again and (before := shared(lambda: _finished_before(results, head, usual))):
+        if state().is_main_process:
+            print(f"{root}: finished before and kept as {before.name}; {_exchanged(results, before)}")
+        state().wait_for_everyone()
     else:
         results.refuse_strangers()
+        if recipe and (finished := shared(lambda: results.manifest() if results.is_complete() else None)):
+            asked: Header = {**head, "parameters": portable(head["parameters"])}
+            changes = "; ".join(differences(finished, asked)) or "its files are altered"
+            goes_on = states.exists() or CONTINUES in head["parameters"]
+            anew = ", which begins anew," if recipe.changed == "continue" and not goes_on else ""
+            print(
+                f"{root}: the finished training ({changes}) stays, and is kept aside once the new one{anew} is finished"
+            )
         made, notes = make()
         if state().is_main_process:
+            if recipe and (aside := results.keep_aside()):
+                print(f"{root}: the training that was finished before is kept as {aside}")
             results.write(head, made, notes)
         state().wait_for_everyone()
     if state().is_main_process:
         clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()
+
+
+def _finished_before(results: Folder, head: Header, usual: Mapping[str, Any]) -> Path | None:
+    """The folder kept aside that holds the training of a header, or None."""
+    found = (kept.root for kept in results.kept_aside() if kept.made_by(head["parameters"], usual))
+    return next(found, None)
+
+
+def _exchanged(results: Folder, before: Path) -> str:
+    """Exchange a folder for one kept aside; return what became of it, in words."""
+    aside = results.keep_aside()
+    Folder(before).move(results.root)
+    return f"it is back, and the other one is kept as {aside.name}" if aside else "it is back"

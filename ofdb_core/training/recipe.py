@@ -69,7 +69,7 @@ class Saving(Parameters):
     keep: Count = 2
     """States that stay on disk."""
     changed: Literal["refuse", "continue", "restart"] = "refuse"
-    """What becomes of an unfinished training of other parameters."""
+    """What becomes of an unfinished training of other parameters; a finished pre-training is continued, too."""
 
 
 class Recipe(Inference, BatchRecipe, Optimisation, Saving):

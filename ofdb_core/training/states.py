@@ -19,6 +19,7 @@ from ofdb_core.base.manifests import Header
 from ofdb_core.training import foreign_weights
 
 ABOUT = "about.json"
+CONTINUES = "continues"  # in a header's parameters: the digest of the finished training that was continued
 DIGITS = 16  # of the hash in a file's name
 STATE = re.compile(r"\d+-[0-9a-f]{16}\.pt")  # the name of a state
 OURS = re.compile(rf"{STATE.pattern}|{re.escape(ABOUT)}|\w+-[0-9a-f]{{16}}\.safetensors")
@@ -35,29 +36,20 @@ class Store:
 
     def __init__(self, root: str | Path, about: Header, *, keep: int = 2, changed: str = "refuse") -> None:
         self.root, self.keep = Path(root), keep
-        differences = _differences(self._about(), about) if self.files() else []
-        if differences and changed == "refuse":
+        changes = differences(old, about) if (old := about_of(self.root)) else []
+        if changes and changed == "refuse":
             raise ValueError(
-                f"{self.root}: holds an unfinished training of other parameters or code: {'; '.join(differences)}. "
+                f"{self.root}: holds an unfinished training of other parameters or code: {'; '.join(changes)}. "
                 "Continue it with the new ones (-p changed continue), begin anew (-p changed restart), or give another "
                 "--out"
             )
-        if differences and changed == "restart":
+        if changes and changed == "restart":
             clear(self.root)
         self._wanted = json.dumps(about, indent=1)
 
     def files(self) -> list[Path]:
         """The files of the states, oldest first."""
-        return sorted(path for path in self.root.glob("*-*.pt") if STATE.fullmatch(path.name) and path.is_file())
-
-    def _about(self) -> Header:
-        path = self.root / ABOUT
-        try:
-            about = files.read_json(path)
-            manifests.check_header(about)
-            return {"parameters": about["parameters"], "code": about["code"]}
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{path}: cannot be read ({error}); move {self.root} away") from error
+        return _files(self.root)
 
     def newest(self) -> State | None:
         """The newest undamaged state, as `save` got it, or None; damaged files are printed."""
@@ -90,6 +82,23 @@ class Store:
         return path
 
 
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.glob("*-*.pt") if STATE.fullmatch(path.name) and path.is_file())
+
+
+def about_of(root: Path) -> Header | None:
+    """What the states in a folder belong to; None if there are no states."""
+    if not _files(root):
+        return None
+    path = root / ABOUT
+    try:
+        about = files.read_json(path)
+        manifests.check_header(about)
+        return {"parameters": about["parameters"], "code": about["code"]}
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); move {root} away") from error
+
+
 def clear(root: Path) -> None:
     """Remove the states in and below a folder, and folders that become empty; nothing else."""
     for name in [name for name, _ in files.walk(root, followlinks=False)]:
@@ -120,7 +129,7 @@ def _hash(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()[:DIGITS]
 
 
-def _differences(old: Header, new: Header) -> list[str]:
+def differences(old: Header, new: Header) -> list[str]:
     """The differences of two headers, each as 'name old value -> new value'."""
     before, after = ({**header["parameters"], "code": header["code"]} for header in (old, new))
     names = dict.fromkeys((*old["parameters"], *new["parameters"], "code"))

@@ -33,10 +33,14 @@ Facts = dict[str, Any]  # FACTS, or more: name -> value
 
 
 def facts(shape: networks.Shape, recipe: Inference, classes: Sequence[str]) -> Facts:
-    """The facts of a network that was trained by a recipe; classes: their names, in the order of its outputs."""
+    """The facts of a network that was trained by a recipe; classes: their names, in the order of its outputs.
+
+    A ground is among them unless it is white.
+    """
     interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation  # as in `timm_chain`
     seen = {"mean": recipe.mean, "std": recipe.std, "interpolation": interpolation, "crop_pct": recipe.crop_pct}
-    return {**vars(shape), **seen, "classes": classes}
+    ground = {} if recipe.ground == "white" else {"ground": recipe.ground}
+    return {**vars(shape), **seen, **ground, "classes": classes}
 
 
 def to_bytes(model: nn.Module, facts: Facts) -> bytes:

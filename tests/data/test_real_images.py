@@ -89,7 +89,7 @@ def test_the_classes_are_found_without_a_look_at_every_file(tmp_path, monkeypatc
         for name in "ab":
             (tmp_path / part / name).mkdir(parents=True)
             for i in range(count):
-                (tmp_path / part / name / f"{i}.png").touch()
+                Image.new("L", (2, 1), i).save(tmp_path / part / name / f"{i}.png")
     seen, counts = [], samples._counts
     monkeypatch.setattr(samples, "_counts", lambda entry, endings: seen.append(entry.path) or counts(entry, endings))
     assert real_images.classes_of(tmp_path, shots=shots) == ["a", "b"]

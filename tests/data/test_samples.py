@@ -117,7 +117,7 @@ def test_a_lone_class_is_no_wrapper(tmp_path, wrapper):
 def test_decoded_files_are_kept_up_to_the_budget(tmp_path, monkeypatch):
     folder_of(tmp_path, **{name: Image.fromarray(SHADES) for name in "abc"})
     read, decode = [], samples.decode
-    monkeypatch.setattr(samples, "decode", lambda path: read.append(path.stem) or decode(path))
+    monkeypatch.setattr(samples, "decode", lambda path, **how: read.append(path.stem) or decode(path, **how))
     images = samples.Images.from_folder(tmp_path, cache_bytes=2 * SHADES.nbytes)
     for i in (0, 1, 2, 0, 1, 2):
         images.pixels(i)

@@ -79,7 +79,7 @@ def test_a_source_without_images_is_refused_where_images_are_evaluated(name):
 
 def test_threads_share_one_cache(tmp_path, monkeypatch):
     read, decode = [], samples.decode
-    monkeypatch.setattr(samples, "decode", lambda path: read.append(path) or decode(path))
+    monkeypatch.setattr(samples, "decode", lambda path, **how: read.append(path) or decode(path, **how))
     recipe = tiny.pretrain(data=tiny.folder_of_shades(tmp_path, 16))
     source = Batches(recipe.opened(recipe.data, tmp_path), recipe, seed=0)
     for _ in range(2):  # passes over the 16 images

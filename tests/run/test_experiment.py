@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -11,9 +12,10 @@ import pytest
 import yaml
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import provenance, record
+from ofdb_core.base import own, provenance, record
 from ofdb_core.base.folder import Folder
-from ofdb_core.run import notebook, parameter_files, stages
+from ofdb_core.base.own import Own
+from ofdb_core.run import experiments, notebook, parameter_files, stages
 from tests.helpers import tiny
 from tests.helpers.in_process import in_process  # noqa: F401
 from tests.helpers.words import parsed
@@ -174,6 +176,7 @@ def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, m
     out = params(**{"6_report": {}})
     tiny.ran(out)
     run("tiny", "--out", out)
+    Own(out).note("6_report.ipynb", own.AT_WORK)  # as a run that is killed leaves it
     (out / "6_report.ipynb").write_bytes((out / "6_report.ipynb").read_bytes()[:500])
 
     def full(*_):
@@ -187,6 +190,61 @@ def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, m
     run("tiny", "--out", out)
     run("tiny", "--out", out)
     assert "6_report: done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["6_report.ipynb", "6_report.yaml", "6_report.py", "report.html", "gallery.html"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_of_the_users_is_refused_by_name_before_anything_runs(params, tmp_path, name, link):
+    out = params(**{"6_report": {}})
+    tiny.ran(out)
+    before = sorted(path.name for path in out.iterdir())
+    (tmp_path / "mine").write_text("mine")
+    (out / name).symlink_to(tmp_path / "mine") if link else (out / name).write_text("mine")
+    with pytest.raises(experiments.UsageError, match=rf"{re.escape(name)}: is not the lab's, .* give another --out"):
+        run("tiny", "--out", out)
+    assert (out / name).read_text() == (tmp_path / "mine").read_text() == "mine"
+    assert sorted(path.name for path in out.iterdir()) == sorted([*before, name])
+
+
+def test_the_sources_of_the_notebooks_are_not_replaced(params, tmp_path):
+    params(**{"1_search_categories": SEARCH})
+    shutil.copytree(provenance.NOTEBOOKS, tmp_path / "notebooks")
+    with pytest.raises(experiments.UsageError, match=r"1_search_categories.ipynb: is not the lab's"):
+        run("tiny", "--out", tmp_path / "notebooks")
+    source = provenance.NOTEBOOKS / "1_search_categories.ipynb"
+    assert (tmp_path / "notebooks" / source.name).read_bytes() == source.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_report_that_was_deleted_is_made_again_and_a_changed_one_is_kept(params, capfd):
+    out = params(**{"6_report": {}})
+    tiny.ran(out)
+    run("tiny", "--out", out)
+    page = (out / "report.html").read_bytes()
+    assert run("verify", out) == 0
+    (out / "report.html").unlink()
+    assert run("verify", out) == 1
+    capfd.readouterr()
+    run("tiny", "--out", out)
+    assert "6_report: runs (report.html is missing)" in capfd.readouterr().out
+    assert len((out / "report.html").read_bytes()) == pytest.approx(len(page), rel=0.01)
+    for name, old, new in (
+        ("report.html", b"OFDB Lab", b"OFDB lab"),
+        ("6_report.ipynb", b"OFDB Lab", b"OFDB lab"),
+        ("6_report.yaml", b"OFDB Lab", b"OFDB lab"),
+        ("record.json", b'"holds": true', b'"holds": false'),
+    ):
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(whole.replace(old, new))
+        assert (out / name).read_bytes() != whole
+        assert run("verify", out) == 1
+        assert f"{name}: missing or altered" in capfd.readouterr().out
+        (out / name).write_bytes(whole)
+    assert run("verify", out) == 0
+    (out / "report.html").write_text("with my notes")
+    with pytest.raises(experiments.UsageError, match=r"report.html: is not the lab's, or not as the lab wrote it"):
+        run("tiny", "--out", out, "-p", "title", "Another")
+    assert (out / "report.html").read_text() == "with my notes"
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -203,6 +203,12 @@ def test_params_names_a_place_of_ones_own(monkeypatch, tmp_path, capsys):
     assert re.search(r"^fern +- .* a fern$", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_a_parameter_file_that_is_a_link_to_nowhere_is_refused(mine):
+    mine("whole.yaml", "6_report: {}").with_name("lost.yaml").symlink_to("nowhere.yaml")
+    with pytest.raises(UsageError, match=r"mine/lost.yaml: cannot be read \(it is no file, or a link to nowhere\)"):
+        experiments.found()
+
+
 def test_what_differs_between_two_experiments_is_listed_with_both_values(mine):
     mine(
         "a.yaml",

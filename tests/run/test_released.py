@@ -52,7 +52,9 @@ def test_its_stages_are_done_but_for_their_code(run):
 
 def test_its_finished_training_is_kept(run):
     recipe, manifest = checked(run, "4_pretrain"), Folder(run / "pretrain").manifest()
-    assert Folder(run / "pretrain").made_by({**recipe.makes(), "source": Folder(run / "images").digest()}, {})
+    assert Folder(run / "pretrain").made_by(
+        {**recipe.makes(), "source": Folder(run / "images").digest()}, recipe.defaults()
+    )
     assert manifest["notes"]["processes"] == 1
 
 

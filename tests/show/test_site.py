@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import project, record
+from ofdb_core.base import files, own, project, record
 from ofdb_core.data import samples
 from ofdb_core.families import fractal_2d, registry
 from ofdb_core.formulas import search
@@ -271,7 +271,7 @@ def test_a_new_site_replaces_the_files_of_the_former_and_no_others(tmp_path):
         for name in names:
             (built / name).parent.mkdir(parents=True, exist_ok=True)
             (built / name).write_text(str(number))
-        site.replace(out, built, site.own_files(out))
+        site.replace(out, built)
         (out / "CNAME").write_text("mine")
     assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [
         ".site",
@@ -282,19 +282,29 @@ def test_a_new_site_replaces_the_files_of_the_former_and_no_others(tmp_path):
     assert (out / "index.html").read_text() == "1"
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "CNAME").touch()
-    with pytest.raises(parameter_files.UsageError, match="CNAME: is not the site's"):
-        site.replace(out, tmp_path / "2", site.own_files(out))
+    with pytest.raises(parameter_files.UsageError, match="CNAME: is not the lab's"):
+        site.replace(out, tmp_path / "2")
+    (out / "index.html").write_text("also mine")
+    with pytest.raises(parameter_files.UsageError, match=r"index.html: is not the lab's, or not as"):
+        site.require_own(out)  # before anything is built
+    (out / "index.html").unlink()
+    (out / "index.html").symlink_to(out / "CNAME")
+    with pytest.raises(parameter_files.UsageError, match=r"index.html: is not the lab's, or not as"):
+        site.replace(out, tmp_path / "1")
     assert (out / "CNAME").read_text() == "mine"
 
 
-def test_a_list_of_files_that_leads_out_of_the_site_is_refused(tmp_path):
+def test_a_list_of_files_that_leads_out_of_the_site_removes_nothing_there(tmp_path):
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / site.LIST).write_text("../mine")
+    hashed = files.sha256(tmp_path / "mine")
+    (tmp_path / "site" / site.LIST).write_text(f"{own.HEAD}\n{hashed} ../mine\n{hashed} also\n")
     (tmp_path / "built").mkdir()
-    with pytest.raises(ValueError, match="not a path inside"):
-        site.replace(tmp_path / "site", tmp_path / "built", site.own_files(tmp_path / "site"))
+    site.replace(tmp_path / "site", tmp_path / "built")
     assert (tmp_path / "mine").exists()
+    (tmp_path / "site" / site.LIST).write_text("index.html\n")
+    with pytest.raises(files.Unreadable, match="is not the lab's list of its files"):
+        site.replace(tmp_path / "site", tmp_path / "built")
 
 
 def test_two_runs_are_compared(run, tmp_path, tab):  # noqa: F811

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
+from ofdb_core.stages import evaluate
 from tests.helpers import tiny
 
 
@@ -49,6 +51,28 @@ def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
     assert found == pytest.approx(done.results[0]["accuracy"])
     predictions = done.predictions()["pre-trained, 2 a class, repeat 0"]
     assert [{"by": "head", **row} for row in predictions] == [{**row, "name": predictions[0]["name"]} for row in rows]
+
+
+def test_the_ground_of_a_training_is_that_of_its_evaluation(tmp_path, capsys):
+    for name in "ab":
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        pixels = np.full((16, 16, 4), 255, np.uint8)
+        pixels[4:12, : 8 if name == "a" else 12, 3] = 0
+        Image.fromarray(pixels).save(tmp_path / "mine" / name / "x.png")
+    for ground in ("white", "black"):
+        how = tiny.pretrain(data=str(tmp_path / "mine"), out=str(tmp_path / ground), ground=ground, batch_size=2)
+        if ground == "white":  # white on white
+            with pytest.raises(ValueError, match="every image is one flat colour"):
+                tiny.trained(how)
+        else:
+            tiny.trained(how)
+    checkpoint = str(tmp_path / "black" / "pretrain")
+    for asked_for, ground in ((None, "black"), ("black", "black")):
+        given = asked(tmp_path, checkpoint=checkpoint, data=str(tmp_path / "mine"), ground=asked_for)
+        assert evaluate.start(given).images.ground == ground
+    with pytest.raises(ValueError, match="every image is one flat colour"):
+        evaluate.start(asked(tmp_path, checkpoint=checkpoint, data=str(tmp_path / "mine"), ground="white"))
+    assert "transparent pixels, in 2 classes: a, b, are seen on black (-p ground)" in capsys.readouterr().out
 
 
 def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):

@@ -78,6 +78,19 @@ def test_a_finished_comparison_is_kept_and_the_same_again(settings, capsys):
     assert capsys.readouterr().out.count("finetune: made before and unchanged, kept") == 1
 
 
+def test_a_finished_comparison_is_kept_aside_and_not_continued(settings, capsys):
+    how = {"repeats": 1, "starts": ["from scratch"]}
+    compare(settings(**how))
+    root = root_of(settings())
+    digest = Folder(root).digest()
+    compare(settings(**how, steps=4, changed="continue"))
+    told = capsys.readouterr().out
+    assert "(steps 3 -> 4) stays, and is kept aside once the new one, which begins anew, is finished" in told
+    assert "goes on" not in told
+    assert Folder(root.with_name("finetune.1")).digest() == digest
+    assert Folder(root.with_name("finetune.1")).verify() == []
+
+
 def test_a_finished_comparison_outlives_its_code_until_it_is_to_restart(settings, monkeypatch, capsys):
     how = {"repeats": 1, "starts": ["from scratch"]}
     made = tiny.compared(settings(**how))

@@ -84,7 +84,7 @@ def test_a_finished_training_of_other_code_does_not_stand_for_other_parameters(d
     anew = tiny.trained(settings(data, tmp_path, weight_decay=0.5))
     told = capsys.readouterr().out
     assert "peak learning rate" in told
-    assert "kept" not in told
+    assert "by other code" not in told
     assert (anew.code, anew.outdated) == ("another", False)
     assert Folder(tmp_path / "pretrain").manifest()["parameters"]["weight_decay"] == 0.5
 
@@ -96,6 +96,96 @@ def test_another_recipe_or_other_images_are_trained_anew(data, tmp_path):
         tiny.trained(asked)
         digests.add(Folder(tmp_path / "pretrain").digest())
     assert len(digests) == 3
+
+
+def steps_of(folder):
+    return [row["step"] for row in tables.read(folder / "log.csv")]
+
+
+def test_a_finished_training_is_kept_aside_and_comes_back_when_it_is_asked_for_again(data, tmp_path, capsys):
+    root, digests = tmp_path / "pretrain", {}
+    for seed in (0, 1, 2):
+        tiny.trained(settings(data, tmp_path, seed=seed))
+        digests[seed] = Folder(root).digest()
+    told = capsys.readouterr().out
+    assert told.count("pretrain: the finished training (seed 0 -> 1) stays, and is kept aside once the new one is") == 1
+    assert f"the training that was finished before is kept as {root}.1" in told
+    aside = [Folder(tmp_path / f"pretrain.{n}") for n in (1, 2)]
+    assert [folder.digest() for folder in aside] == [digests[0], digests[1]]
+    assert not any(folder.verify() for folder in aside)
+    tiny.trained(settings(data, tmp_path, seed=0))  # the other seeds were typing errors
+    told = capsys.readouterr().out
+    assert (
+        "pretrain: finished before and kept as pretrain.1; it is back, and the other one is kept as pretrain.3" in told
+    )
+    assert "peak learning rate" not in told
+    found = {path.name: Folder(path).digest() for path in tmp_path.iterdir() if path.is_dir()}
+    assert found == {"pretrain": digests[0], "pretrain.2": digests[1], "pretrain.3": digests[2]}
+
+
+def test_a_finished_training_goes_on_from_its_weights_if_asked_to(data, tmp_path, capsys):
+    root = tmp_path / "pretrain"
+    first = tiny.trained(settings(data, tmp_path))
+    before = Folder(root).digest()
+    longer = settings(data, tmp_path, steps=5, changed="continue")
+    more = tiny.trained(longer)
+    told = capsys.readouterr().out
+    assert "pretrain: the finished training goes on from its weights; its optimizer starts afresh" in told
+    assert "goes on from step 3 of 5" in told
+    assert [row["step"] for row in more.log] == [1, 2, 3, 4, 5]
+    assert more.log[:3] == first.log
+    assert Folder(root).manifest()["parameters"]["continues"] == before == Folder(tmp_path / "pretrain.1").digest()
+    assert before in (root / "README.md").read_text()
+    for asked in (longer, settings(data, tmp_path, steps=5)):  # it is finished, however it is asked for
+        tiny.trained(asked)
+        assert "made before and unchanged, kept" in capsys.readouterr().out
+    anew = tiny.trained(settings(data, tmp_path, steps=5, changed="restart"))
+    assert "goes on" not in capsys.readouterr().out
+    assert anew.log[3:] != more.log[3:]
+
+
+def test_the_first_of_the_steps_after_a_finished_training_begins_with_its_weights(data, tmp_path):
+    tiny.trained(settings(data, tmp_path))
+    old, _ = tiny.loaded(tmp_path / "pretrain" / "model.safetensors")
+    still = {"learning_rate": 1e-30, "min_learning_rate": 0.0, "warmup_learning_rate": 0.0, "weight_decay": 0.0}
+    tiny.trained(settings(data, tmp_path, steps=4, changed="continue", **still))
+    new, _ = tiny.loaded(tmp_path / "pretrain" / "model.safetensors")
+    assert tiny.same(old.state_dict(), new.state_dict())
+
+
+def test_what_goes_on_from_a_finished_training_goes_on_after_an_interruption(data, tmp_path, monkeypatch, capsys):
+    tiny.trained(settings(data, tmp_path))
+    before = Folder(tmp_path / "pretrain").digest()
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    for changed in ("continue", "refuse"):  # once begun, it is the training of these parameters
+        with monkeypatch.context() as patch:
+            patch.setattr(weights, "to_bytes", cut_off)
+            with pytest.raises(KeyboardInterrupt):
+                tiny.trained(settings(data, tmp_path, steps=5, changed=changed))
+        assert Folder(tmp_path / "pretrain").digest() == before
+    assert "goes on from step 5 of 5" in capsys.readouterr().out
+    tiny.trained(settings(data, tmp_path, steps=5))
+    assert Folder(tmp_path / "pretrain").manifest()["parameters"]["continues"] == before
+    assert steps_of(tmp_path / "pretrain") == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_a_finished_training_of_as_many_steps_is_not_continued(data, tmp_path, steps):
+    tiny.trained(settings(data, tmp_path))
+    before = Folder(tmp_path / "pretrain").digest()
+    with pytest.raises(ValueError, match=rf"steps: {steps} are not more than the 3 of the finished training"):
+        tiny.trained(settings(data, tmp_path, steps=steps, weight_decay=0.5, changed="continue"))
+    assert Folder(tmp_path / "pretrain").digest() == before
+
+
+def test_a_finished_training_of_another_network_is_not_continued(data, tmp_path):
+    tiny.trained(settings(data, tmp_path))
+    deeper = {**tiny.VIT, "depth": 2}
+    with pytest.raises(ValueError, match="the state of step 3 is of another training"):
+        tiny.trained(settings(data, tmp_path, steps=5, model_options=deeper, changed="continue"))
 
 
 def test_a_training_that_ended_before_its_files_were_written_is_not_done_again(data, tmp_path, monkeypatch, capsys):

@@ -51,3 +51,12 @@ def test_milestones_may_be_asked_for_in_the_middle_of_a_training(given, tmp_path
 def test_a_milestone_after_the_end_is_refused(given):
     with pytest.raises(parameters.ParameterError, match="milestones: 9 is after the last of 6 steps"):
         tiny.pretrain(**given, milestones=[3, 9])
+
+
+def test_a_milestone_of_another_training_is_kept_aside(given, tmp_path, capsys):
+    for seed in (0, 1, 1):
+        tiny.trained(tiny.pretrain(**given, milestones=[4], seed=seed))
+    assert list(kept(tmp_path)) == ["step_0000004.1.safetensors", "step_0000004.safetensors"]
+    assert "the one of another training is kept as step_0000004.1.safetensors" in capsys.readouterr().out
+    one, other = kept(tmp_path).values()
+    assert not tiny.same(one, other)

@@ -36,3 +36,31 @@ def test_networks_of_one_channel():
     networks.check_model(shape)
     model = networks.build(shape, 4, seed=0)
     assert model(torch.zeros(2, 1, 16, 16)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size", "seen"),
+    [
+        (
+            "vit_tiny_patch16_224",
+            {**tiny.VIT, "patch_size": 6},
+            25,
+            "25 is no multiple of 6, .* 1 of 25 rows .*; 24 and 30",
+        ),
+        (
+            "swin_tiny_patch4_window7_224",
+            {"window_size": 7},
+            226,
+            "226 is no multiple of 4, .* 2 of 226 rows .*; 224 and 228",
+        ),
+        ("convnext_atto", {}, 66, "66 is no multiple of 4"),
+        ("vit_tiny_patch16_224", {**tiny.VIT, "dynamic_img_size": True, "dynamic_img_pad": True}, 25, None),
+        ("resnet10t", {}, 65, None),
+    ],
+)
+def test_pixels_that_no_patch_sees_are_refused(name, options, size, seen):
+    if seen is None:
+        networks.check_model(networks.Shape(name, options, size))
+    else:
+        with pytest.raises(ValueError, match=seen):
+            networks.check_model(networks.Shape(name, options, size))

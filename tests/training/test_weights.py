@@ -144,6 +144,11 @@ def test_positions_are_resized_to_another_input_size(saved):
     assert torch.equal(model.blocks[0].mlp.fc1.weight, network().blocks[0].mlp.fc1.weight)
 
 
+def test_pixels_that_no_patch_of_a_checkpoint_sees_are_said(saved):
+    _, left = tiny.loaded(saved, input_size=18)
+    assert "input_size: 18 is no multiple of 4, the side of a patch: 2 of 18 rows and columns" in left[-1]
+
+
 def test_the_windows_of_swin_are_resized_to_another_input_size(tmp_path):
     path = foreign(tmp_path / "swin.pth", swin(16).state_dict())
     model, left = tiny.loaded(path, model=SWIN, options=SMALL_SWIN, input_size=8)

@@ -1,0 +1,105 @@
+"""The files that the lab writes into a folder of the user's choice, and the proof that they are its own.
+
+A file is written only where there is none, or one that is as the lab wrote it; anything else is refused by name. A list
+in the folder has, for each file, the hashes of what was written, the last one last. (Folders of results have manifests
+instead: see `folder`.)
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ofdb_core.base import files
+
+LIST = ".written"  # of a run's folder
+HEAD = "# The files that OFDB Lab wrote here: SHA-256, or - while one is written, and name."
+AT_WORK = "-"
+LARGEST = 2**24  # bytes of a list
+
+
+class Own:
+    """The files of the lab in a folder; its methods read the disk at each call."""
+
+    def __init__(self, root: str | Path, listed: str = LIST) -> None:
+        self.root, self.list = Path(root), Path(root) / listed
+
+    def listed(self) -> dict[str, list[str]]:
+        """Name -> hashes of what was written there, in order; Unreadable if the list is something else."""
+        if not self.list.is_file():
+            return {}
+        with self.list.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        head, *lines = data.decode(errors="replace").splitlines() or [""]
+        if head != HEAD or len(data) > LARGEST:
+            raise files.Unreadable(f"{self.list}: is not the lab's list of its files; move it away")
+        found: dict[str, list[str]] = {}
+        for hashed, _, name in (line.partition(" ") for line in lines):
+            if not files.problem_of(name):
+                found.setdefault(name, []).append(hashed)
+        return found
+
+    def _is_own(self, name: str, hashes: list[str]) -> bool:
+        path = files.inside(self.root, name)
+        if not os.path.lexists(path):
+            return True
+        return path.is_file() and not path.is_symlink() and (hashes[-1:] == [AT_WORK] or files.sha256(path) in hashes)
+
+    def refuse_others(self, names: Iterable[str]) -> None:
+        """Raise FileExistsError if one of the names is that of a link, or of a file that is not as the lab wrote it."""
+        listed = self.listed()
+        for name in names:
+            if not self._is_own(name, listed.get(name, [])):
+                raise FileExistsError(
+                    f"{self.root / name}: is not the lab's, or not as the lab wrote it, so it stays; move it away "
+                    "or give another --out"
+                )
+
+    def note(self, name: str, hashed: str) -> None:
+        """List what a file is about to hold; what it held before stays listed, since the writing may be cut off."""
+        files.inside(self.root, name).parent.mkdir(parents=True, exist_ok=True)
+        self.listed()  # or else the list is somebody else's
+        if self.list.is_symlink():
+            raise FileExistsError(f"{self.list}: a link, in which nothing is written; move it away")
+        head = "" if self.list.exists() else HEAD
+        with self.list.open("a", encoding="utf-8") as file:
+            file.write(f"{head}\n{hashed} {name}")
+
+    def write(self, name: str, data: bytes | str, *, durable: bool = False) -> Path:
+        """Write a file, unless there is one of somebody else's; return its path."""
+        self.refuse_others([name])
+        data = data.encode() if isinstance(data, str) else data
+        self.note(name, hashlib.sha256(data).hexdigest())
+        files.write_whole(self.root / name, data, durable=durable)
+        return self.root / name
+
+    @contextlib.contextmanager
+    def at_work(self, name: str) -> Iterator[None]:
+        """Let another program write a file: until it is done, the file is the lab's whatever it holds."""
+        self.refuse_others([name])
+        self.note(name, AT_WORK)
+        try:
+            yield
+        finally:
+            if (self.root / name).is_file():
+                self.note(name, files.sha256(self.root / name))
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that are as the lab wrote them, and list them no more."""
+        kept = {name: hashes for name, hashes in self.listed().items() if name not in {*names}}
+        for name in names:
+            self.refuse_others([name])
+            files.inside(self.root, name).unlink(missing_ok=True)
+        lines = [f"{hashed} {name}" for name, hashes in kept.items() for hashed in hashes]
+        files.write_whole(self.list, "\n".join([HEAD, *lines]))
+
+    def altered(self) -> list[str]:
+        """The names of files that are missing, or do not hold what was written last."""
+        return [name for name, hashes in self.listed().items() if not self._holds(name, hashes[-1])]
+
+    def _holds(self, name: str, hashed: str) -> bool:
+        try:
+            return files.holds(files.inside(self.root, name), hashed)
+        except ValueError:  # through a link
+            return False

@@ -1,0 +1,104 @@
+"""Image files become bytes: 8 bits a channel, upright as the camera was held, and opaque.
+
+What is transparent is laid on a ground. Gray values of more than 8 bits are scaled: white is the first of the mode's
+`WHITES` that no value exceeds; a picture with other values is refused. Everything else is as Pillow converts it.
+"""
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import ExifTags, Image
+
+with contextlib.suppress(ImportError):  # with this package Pillow reads .heic files, as phones write them
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+Ground = Literal["white", "black"]
+NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
+READERS = dict.fromkeys((".heic", ".heif", ".hif"), "pip install pillow-heif")  # ending -> what makes Pillow read it
+WHITES = {"I;16": (4095, 65535), "I": (255, 4095, 65535), "F": (1, 255)}  # 12 bits are common in 16
+TURNS = {  # EXIF's orientation -> what turns the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@functools.cache
+def extensions() -> tuple[str, ...]:
+    """The endings of image files, such as ".png", of all formats that Pillow decodes by itself (not .pdf, .mpg)."""
+    known = Image.registered_extensions()
+    return tuple(ending for ending, name in known.items() if name in Image.OPEN and name not in NO_PIXELS)
+
+
+def decode(path: str | Path, *, ground: Ground = "white", upright: bool = True) -> np.ndarray:
+    """The pixels of an image file, uint8: (H, W) if its RGB is gray throughout, else (H, W, 3).
+
+    ground: what is behind transparent pixels; upright: turn the picture by the orientation in its EXIF block.
+    """
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            picture = _upright(opened) if upright else opened
+            if whites := WHITES.get(picture.mode[:4]):  # I;16 has variants, such as I;16B
+                return _scaled(picture, whites, ground)
+            pixels = np.asarray(_opaque(picture, ground).convert("RGB"))
+    except Exception as error:  # every format has other errors: AVIF a RuntimeError, DDS a NotImplementedError
+        raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
+    gray = (pixels == pixels[..., :1]).all()
+    return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a broken EXIF block, which every format reports in its way, does not say how to turn
+        return picture
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _opaque(picture: Image.Image, ground: Ground) -> Image.Image:
+    """The picture itself if no pixel is transparent, else laid on a ground."""
+    if not picture.has_transparency_data:
+        return picture
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, ground), layer)
+
+
+def is_transparent(path: str | Path) -> bool:
+    """Whether a pixel of an image file is transparent, or half so."""
+    with Image.open(path) as picture:
+        if not picture.has_transparency_data or picture.mode[:4] in WHITES:
+            return picture.has_transparency_data
+        return picture.convert("RGBA").getchannel("A").getextrema() != (255, 255)
+
+
+def _scaled(picture: Image.Image, whites: tuple[int, ...], ground: Ground) -> np.ndarray:
+    """Gray values of more than 8 bits as bytes; a ValueError if they are beyond the largest white."""
+    values = np.asarray(picture)
+    low, high = values.min(), values.max()
+    white = next((white for white in whites if low >= 0 and high <= white), None)
+    if white is None:
+        allowed = " or ".join(f"0 to {white}" for white in whites)
+        raise ValueError(f"its values are {low:g} to {high:g}, where {allowed} is expected: save it with 8 bits")
+    integers = np.issubdtype(values.dtype, np.integer)
+    scaled = values.astype(np.int64) * 256 // (white + 1) if integers else np.rint(values * (255 / white))
+    pixels = scaled.astype(np.uint8)
+    pixels[values == picture.info.get("transparency", -1)] = {"white": 255, "black": 0}[ground]
+    return pixels
+
+
+def unread(counts: Mapping[str, int]) -> str:
+    """Endings of files that are not read, and their numbers: 12 .heic (needs: pip install pillow-heif), 3 .txt."""
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    hints = {ending: f" (needs: {reader})" for ending, reader in READERS.items()}
+    return ", ".join(f"{n} {ending or 'without an ending'}{hints.get(ending, '')}" for ending, n in most_first)
