@@ -32,18 +32,18 @@ FAMILIES_VARIABLE = "OFDB_FAMILIES"
 class Stage:
     """A notebook's work: its parameters and the folders that it writes.
 
-    pages: files that it writes beside its folders. write(parameters) fills the folders below `parameters.out` (None:
-    the notebook itself or another wing does); small: values for a run of a second; check: 'module:function', called
-    with the parameters before anything runs.
+    write(parameters) fills the folders below `parameters.out` (None: the notebook itself or another wing does); small:
+    values for a run of a second; check: 'module:function', called with the parameters before anything runs; pages:
+    files that it writes beside its folders.
     """
 
     name: str
     parameters: type[NotebookParameters]
     writes: tuple[str, ...] = ()
-    pages: tuple[str, ...] = ()
     write: Callable[[Any], object] | None = None
     small: dict[str, Any] = field(default_factory=dict)
     check: str | None = None
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

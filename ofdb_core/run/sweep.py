@@ -170,7 +170,7 @@ def cells(
         values = dict(zip(axes, chosen, strict=True))
         swept = {axis: value for axis, value in values.items() if len(axes[axis]) > 1}
         whole = "/".join(filter(None, [name, values.pop(VARIANT, None)]))
-        notebooks, out = parameter_files.selected(whole, only), sweep / "cells" / "one"  # as deep as any
+        notebooks, out = parameter_files.notebooks(whole, only), sweep / "cells" / "one"  # as deep as any
         try:
             usual = parameter_files.checked(whole, notebooks, [*values.items()], out)
             for seed, own in _seeds(usual, seeds):

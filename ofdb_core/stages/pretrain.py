@@ -133,7 +133,7 @@ def _finished(results: Folder, recipe: Pretrain) -> State:
     print(f"{results.root}: the finished training goes on from its weights; its optimizer starts afresh")
     known = {name: speed[name] for name in ("images_per_second", "data_share")}
     rows = [{**row, **known, "seconds": speed["seconds"] * row["step"] / last} for row in log]
-    tensors = weights.read(path)[0]
+    tensors = weights.read(path)
     past = {"rows": rows, "losses": [], "rates": [], "spent": speed["seconds"]}
     return {"step": last, "model": tensors, "ema": tensors, "log": past}
 
