@@ -16,6 +16,7 @@ from benchmarks import pages
 from ofdb_core.base import files, project, provenance, record
 from ofdb_core.data import tables
 from ofdb_core.families import registry
+from ofdb_core.training import intervals
 
 DOCS = provenance.PROJECT / "docs"
 STRIP = DOCS / "families.webp"
@@ -119,7 +120,9 @@ def _accuracies(run, entries):
         found.setdefault(row["start"], []).append(row["accuracy"])
     for row in tables.read(run / "finetune" / "baselines.csv"):
         found.setdefault(f"{row['features']}, {row['judge']}", []).append(row["accuracy"])
+    first, second = (found[start] for start in values["starts"])
     about = {
+        "difference": intervals.points([one - other for one, other in zip(first, second, strict=True)]),
         "date": entry["started"][:10],
         "commit": entry["commit"],
         "machine": entry["machine"],
