@@ -135,8 +135,8 @@ def _accuracies(run, entries):
             "shots": shots,
             "test_images": results[0]["test_images"],
             "repeats": len(accuracies),
-            "mean": f"{statistics.mean(accuracies):.4f}",
-            "std": f"{statistics.stdev(accuracies):.4f}",
+            "mean": f"{statistics.mean(accuracies):.6f}",
+            "std": f"{statistics.stdev(accuracies):.6f}",
             "minutes": f"{sum(entry.get('seconds', 0.0) for entry in entries.values()) / 60:.1f}",
             **about,
         }
