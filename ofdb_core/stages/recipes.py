@@ -169,7 +169,7 @@ class Finetune(_Start, StageParameters, Course):
     evaluate_every: EverySteps = 0
     """Steps between evaluations, of which the best is reported too; 0: at the end only."""
     baselines: bool = True
-    """Also judge raw pixels, and the features of both starts before fine-tuning, with up to 60,000 images."""
+    """Also judge raw pixels, and the features of both starts before fine-tuning, with up to 10,000 images."""
     keep_weights: bool = True
     """Of each training, the last and the best."""
     input_size: Annotated[int, Range(8, 4096)] | None = 224  # type: ignore[assignment]  # `seeing` gives a number

@@ -14,7 +14,7 @@ from ofdb_core.data.samples import Images
 from ofdb_core.training.recipe import Inference
 
 RAW_PIXELS = "raw pixels"
-MOST = 60_000  # training images: of more, the pixels would fill the memory and the regression take hours
+MOST = 10_000  # training images: with more, the regression takes hours
 SIDE = 32  # pixels; larger images are compared at this size
 PENALTIES = (0.001, 0.01, 0.1, 1.0)  # of logistic regression (C), to choose from
 SHARE = 5  # the choice is by one of so many images, held out
