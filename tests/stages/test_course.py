@@ -1,6 +1,7 @@
 """The length of a training in epochs, and what of its parameters is only checked or shown."""
 
 import pytest
+from PIL import Image
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
@@ -70,6 +71,7 @@ def test_what_is_required_can_be_reached_by_any_number_of_classes(classes, wante
 
 def test_a_single_class_is_refused_before_the_training(tmp_path):
     data = tiny.folder_of_shades(tmp_path / "images", n=1)
+    Image.linear_gradient("L").save(tmp_path / "images" / "00000" / "x.png")  # flat images are another refusal
     with pytest.raises(ValueError, match="images has one class, 00000; a network learns to tell several apart"):
         pretrain.start(tiny.pretrain(data=data))
 
