@@ -127,7 +127,7 @@ def test_mistakes_are_refused_before_anything_runs(params, words, message, monke
         ({"steps": []}, "allowed is a list of values"),
         ({"seeds": 0}, "sweep: seeds: 0 is not allowed"),
         ({"seeds": "many"}, "sweep: seeds: 'many' is not allowed; allowed is a number of seeds"),
-        ("[a]", "sweep: .*neither a stage"),
+        ("[a]", "sweep: .* is not allowed; allowed is a mapping"),
     ],
 )
 def test_a_grid_in_a_file_that_is_none_is_refused(params, said, message):
@@ -211,8 +211,8 @@ def test_a_stage_in_a_cell_is_not_written_through_its_link(params, ran):
 
     (cell,) = grid(out=params(**CHAIN))
     cell.make()
-    with pytest.raises(UsageError, match="a link, which would be written through"):
-        experiment._execute("2_render_2d", cell.parameters["2_render_2d"], cell.out)
+    with pytest.raises(UsageError, match=r"2_render_2d.ipynb: is not the lab's"):
+        experiment._check_own(["2_render_2d"], cell.out)
 
 
 def test_the_results_have_a_row_for_each_cell_and_intervals_over_seeds(params, ran):
