@@ -221,7 +221,7 @@ def test_a_training_that_is_asked_to_stop_is_saved_and_goes_on(ready, tmp_path):
             told += (line := process.stdout.readline())
             assert line, told
         process.send_signal(signal.SIGTERM)
-        told += process.communicate(timeout=120)[0]
+        told += process.communicate(timeout=400)[0]
     assert process.returncode == signals.TO_BE_CONTINUED, told
     assert "4_pretrain: to be continued: stopped at step" in told
     assert "Traceback" not in told
