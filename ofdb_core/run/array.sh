@@ -20,7 +20,7 @@ number=${SLURM_ARRAY_TASK_ID:-${PBS_ARRAY_INDEX:-${1:?the number of a cell, from
 
 cd @FOLDER@ || exit 2
 @VARIABLES@
-trap 'kill -USR1 "$cell"' USR1 TERM # passes the warning on
+trap 'kill -USR1 "${cell:-$!}"' USR1 TERM # passes the warning on, also before the next line but one has run
 @COMMAND@ --cell "$number" &
 cell=$!
 while

@@ -186,7 +186,7 @@ class Finetune(_Start, StageParameters, Course):
     """Any timm optimizer; timm's sgd has Nesterov's momentum of 0.9, as the original's."""
     learning_rate: Positive = 1.0e-2
     """At the peak, before scaling: 0.015 with 768 images a step."""
-    learning_rates: Annotated[list[float], Length(0, 8, once=True), Range(0, above=True)] = []
+    learning_rates: Annotated[list[float], Length(0, 8, once=True), Range(0, MOST, above=True)] = []
     """Peaks from which each start takes its best, on a fifth of the training images, held out; []: learning_rate."""
     weight_decay: NotNegative = 1.0e-4
     mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.485, 0.456, 0.406]

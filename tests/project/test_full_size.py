@@ -121,7 +121,7 @@ def test_experiments_of_one_recipe_are_one_to_the_table():
 
 @pytest.mark.parametrize("network", published.networks())
 def test_the_operations_and_weights_of_a_network_are_counted(network):
-    model, counter = networks.outline(network, options={}, input_size=224).eval(), FlopCounterMode(display=False)
+    model, counter = networks.outline(networks.Shape(network, {}, 224)).eval(), FlopCounterMode(display=False)
     with torch.device("meta"), torch.no_grad(), counter:
         model(torch.zeros(1, 3, 224, 224))
     weights = sum(weight.numel() for weight in model.parameters())

@@ -31,7 +31,8 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     assert sum(pictures) == len([name for name in figures if "7_compare" not in name]) > 15
     assert min(pictures) > 5
     assert "A small &lt;run&gt;" in page
-    assert page.index("digits: networks after training") < page.index("one a category") < page.index('<section id="ran"')
+    outcome = page.index("digits: networks after training")
+    assert outcome < page.index("one a category") < page.index('<section id="ran"')
     sections = re.findall(r'<section id="([\w-]+)">', page)
     assert sections == ["outcome", "explore", "ran", *(stage for stage in stages.stages() if stage < "7")]
     assert "1 · Which systems become categories?" in page

