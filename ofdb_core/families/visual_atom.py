@@ -1,40 +1,33 @@
 """VisualAtom: one or more images of each category, an atom of contours (Takashima et al., CVPR 2023).
 
-There is nothing to search: every draw is a category. An atom's stream belongs to (seed, category), an image's to (seed,
-category, instance); in the original one stream runs through all of them (`one_stream`).
+There is nothing to search: every draw is a category, whose code is its atom. An atom's stream belongs to (seed,
+category), an image's to (seed, category, instance); in the original one stream runs through all of them (`one_stream`).
 """
 
 import functools
 import hashlib
 import io
 import itertools
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base.folder import Folder, Makers
-from ofdb_core.base.manifests import Manifest, header
-from ofdb_core.base.parameters import StageParameters
-from ofdb_core.base.values import SEEDS, Range, Workers
+from ofdb_core.base.folder import Makers
+from ofdb_core.base.manifests import Manifest
+from ofdb_core.base.values import Range
 from ofdb_core.data import png
-from ofdb_core.families.registry import Family, Source, Stage
+from ofdb_core.families import coded
 from ofdb_core.formulas import contours
 from ofdb_core.formulas.contours import ORIGINAL, Atom, Ranges, Strokes
+from ofdb_core.formulas.ifs import number_of
 from ofdb_core.formulas.streams import Mersenne
 
 
-class Render(StageParameters):
+class Render(coded.Render):
     """Parameters of notebook 3_render_visualatom."""
 
-    no_effect: ClassVar[tuple[str, ...]] = ("workers",)
-
-    seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of atoms and images; each category and each image has a stream of its own."""
-    categories: Annotated[int, Range(1, 99_999)] = 1000
-    """VisualAtom-1k: 1,000."""
     instances: Annotated[int, Range(1, 9_999)] = 1
     """Images of each category; one, as OFDB would have it (VisualAtom-1k: 1,000)."""
     image_size: Annotated[int, Range(1, 4096)] = 512
@@ -43,84 +36,106 @@ class Render(StageParameters):
     """Ranges of the atoms: published (VisualAtom-1k) or original (the program's defaults)."""
     one_stream: bool = False
     """The original's order: one stream of random numbers through all categories."""
-    workers: Workers = 0
-    """Threads; 0: one a core. The files do not depend on it."""
+
+    def code(self) -> tuple[Callable, ...]:
+        return (write,)
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.codes and self.one_stream:
+            yield "codes, one_stream: with codes of your own there is no one stream that drew them; give one of the two"
 
 
-def image_name(category: int, vertices: int, instance: int) -> str:
-    """The original's file name."""
-    return f"{category:05d}/vertex_{vertices:04d}_instance_{instance:04d}.png"
+def image_name(name: str, vertices: int, instance: int) -> str:
+    """The original's file name, for the name of a category."""
+    return f"{name}/vertex_{vertices:04d}_instance_{instance:04d}.png"
+
+
+def atoms(categories: Iterable[int], *, seed: int, ranges: Ranges = ORIGINAL) -> list[tuple[str, Atom]]:
+    """Names and atoms of these categories, each from the stream of (seed, category)."""
+    return [(f"{number:05d}", contours.category(number, seed=seed, ranges=ranges)) for number in categories]
 
 
 def image_files(
-    categories: Iterable[int],
-    instances: int,
-    *,
-    seed: int,
-    size: int = 512,
-    ranges: Ranges = ORIGINAL,
-    one_stream: bool = False,
+    codes: Iterable[tuple[str, Atom]], instances: int, *, seed: int, size: int = 512, ranges: Ranges = ORIGINAL
 ) -> Makers:
-    """Pairs of a file name and a function that makes its bytes, for n instances of each category number.
+    """Pairs of a file name and a function that makes its bytes, for n instances of each atom.
 
-    one_stream: the random numbers are those of Python's `random.seed(seed)` in the order of the files, as in the
-    original, whose process i has the seed i + 1. So a file depends on those before it; else on itself and the seed.
-    Images are made in any order; the numbers of the one stream are drawn here, in turn.
+    A file depends on its atom, name, instance and the seed alone.
+    """
+
+    def make(name: str, atom: Atom, instance: int) -> bytes:
+        stream = Mersenne([seed, number_of(name), instance])
+        return png.encode(contours.draw(atom, contours.strokes(atom, stream, ranges), size), contours.GRAYS)
+
+    for name, atom in codes:
+        for instance in range(instances):
+            yield image_name(name, atom.vertices, instance), functools.partial(make, name, atom, instance)
+
+
+def in_one_stream(
+    categories: Iterable[int], instances: int, *, seed: int, ranges: Ranges = ORIGINAL
+) -> Iterator[tuple[str, Atom, Iterator[Strokes]]]:
+    """Name, atom and the strokes of n images for each category, in the original's order; take them in turn.
+
+    The random numbers are those of Python's `random.seed(seed)`; the original's process i has the seed i + 1.
     """
     stream = Mersenne([seed])
+    for number in categories:
+        atom = contours.sample(stream, ranges)
+        yield f"{number:05d}", atom, (contours.strokes(atom, stream, ranges) for _ in range(instances))
+        contours.centre_shift(stream, ranges)  # the original draws one more after the last image: stay in step
 
-    def make(number: int, instance: int) -> bytes:
-        return png.encode(contours.image(number, instance, seed=seed, size=size, ranges=ranges), contours.GRAYS)
 
-    def make_drawn(atom: Atom, strokes: Strokes) -> bytes:
+def files_in_one_stream(*arguments: Any, size: int = 512, **how: Any) -> Makers:
+    """As `image_files`, for the images of `in_one_stream`."""
+
+    def make(atom: Atom, strokes: Strokes) -> bytes:
         return png.encode(contours.draw(atom, strokes, size), contours.GRAYS)
 
-    for number in categories:
-        atom = contours.sample(stream, ranges) if one_stream else contours.category(number, seed=seed, ranges=ranges)
-        for instance in range(instances):
-            name = image_name(number, atom.vertices, instance)
-            if one_stream:
-                yield name, functools.partial(make_drawn, atom, contours.strokes(atom, stream, ranges))
-            else:
-                yield name, functools.partial(make, number, instance)
-        if one_stream:
-            contours.centre_shift(stream, ranges)  # the original draws one more after the last image: stay in step
+    for name, atom, images in in_one_stream(*arguments, **how):
+        for instance, strokes in enumerate(images):
+            yield image_name(name, atom.vertices, instance), functools.partial(make, atom, strokes)
 
 
-def write(parameters: Render) -> Manifest:
-    """Draw the instances of each category to <out>/visualatom; return the folder's manifest."""
-    categories, instances = parameters.categories, parameters.instances
-    how: dict[str, Any] = {"seed": parameters.seed, "size": parameters.image_size, "one_stream": parameters.one_stream}
-    about = {"categories": categories, "instances": instances, "settings": parameters.settings, **how}
-    files = image_files(range(categories), instances, ranges=contours.SETTINGS[parameters.settings], **how)
-    root, total = Path(parameters.out) / "visualatom", categories * instances
-    return Folder(root).fill(header(about, write), files, total=total, workers=parameters.workers)
+def sample(parameters: Render, category: int) -> Atom:
+    """The atom of a category, which has a stream of its own."""
+    return contours.category(category, seed=parameters.seed, ranges=contours.SETTINGS[parameters.settings])
 
 
-def picture(parameters: Render, category: int) -> np.ndarray:
-    """The first image (size, size) uint8 of a category."""
-    ranges = contours.SETTINGS[parameters.settings]
-    return contours.image(category, 0, seed=parameters.seed, size=parameters.image_size, ranges=ranges)
-
-
-MEANINGS = {
-    "vertices": "points of each contour",
-    "lines": "contours of an image",
-    "noise": "pixels by which a contour lies farther out than the one before, about",
-    "width": "pixels that are added to the noise",
-    "radius": "pixels, of the ellipse that the contours start from",
-    "waves": "periods in a turn, of both sine waves together",
-    "oval": "the longer axis of the ellipse divided by the shorter one",
-}
-
-
-def properties(parameters: Render, category: int) -> dict[str, float]:
-    """The numbers of a category's atom; none with one_stream, where they depend on all images before it."""
+def stored(parameters: Render, codes: coded.Codes) -> Makers:
+    """The files of a stage's images."""
+    how: dict[str, Any] = {"seed": parameters.seed, "size": parameters.image_size}
+    how["ranges"] = contours.SETTINGS[parameters.settings]
     if parameters.one_stream:
-        return {}
-    atom = contours.category(category, seed=parameters.seed, ranges=contours.SETTINGS[parameters.settings])
-    plain = {name: getattr(atom, name) for name in ("vertices", "lines", "noise", "width", "radius")}
-    return {**plain, "waves": sum(atom.waves), "oval": max(atom.oval) / min(atom.oval)}
+        return files_in_one_stream(range(parameters.categories), parameters.instances, **how)
+    return image_files(codes, parameters.instances, **how)
+
+
+class Kind(coded.Kind):
+    """VisualAtom's codes; their stored images are the original's."""
+
+    def codes(self, parameters: Render) -> coded.Codes:
+        """As in any family; with one_stream, in the order of the stream."""
+        if not parameters.one_stream:
+            return super().codes(parameters)
+        how = {"seed": parameters.seed, "ranges": contours.SETTINGS[parameters.settings]}
+        drawn = in_one_stream(range(parameters.categories), parameters.instances, **how)
+        return [(name, atom) for name, atom, images in drawn if all(len(strokes) for strokes in images)]
+
+    def picture(self, parameters: Render, category: int) -> np.ndarray:
+        """The first image (size, size) uint8 of a category; with one_stream, as without."""
+        atom, ranges = self.code_of(parameters, category), contours.SETTINGS[parameters.settings]
+        strokes = contours.strokes(atom, Mersenne([parameters.seed, category, 0]), ranges)
+        return contours.draw(atom, strokes, parameters.image_size)
+
+    def properties(self, parameters: Render, category: int) -> dict[str, float]:
+        """As in any family; also the waves and the oval. None with one_stream, where an atom depends on all before."""
+        if parameters.one_stream:
+            return {}
+        numbers = super().properties(parameters, category)
+        atom = self.code_of(parameters, category)
+        return {**numbers, "waves": sum(atom.waves), "oval": max(atom.oval) / min(atom.oval)}
 
 
 def goldens() -> Iterator[tuple[str, bool]]:
@@ -129,18 +144,15 @@ def goldens() -> Iterator[tuple[str, bool]]:
         "fc5e4119658763a7501e876b9d8d8cba9b391427da34b096c7be9eb9cea80ccf",
         "96a4c92e1ee7ab25a495472f7a71c2b52538be1364942d9525a80356d80c29f2",
     ]
-    files = itertools.islice(image_files(range(3), 2, seed=1, one_stream=True), len(known))
+    files = itertools.islice(files_in_one_stream(range(3), 2, seed=1), len(known))
     pixels = [Image.open(io.BytesIO(make())).convert("RGB").tobytes() for _, make in files]
     yield "the first two images are the original's", [hashlib.sha256(data).hexdigest() for data in pixels] == known
 
 
-FAMILY = Family(
-    name="visualatom",
-    title="VisualAtom",
-    stages=(Stage("3_render_visualatom", Render, ("visualatom",), write, small={"categories": 5, "image_size": 48}),),
-    sources=(Source("visualatom"),),
-    picture=picture,
-    goldens=goldens,
-    properties=properties,
-    meanings=MEANINGS,
-)
+KIND = Kind("visualatom", Atom, sample, contours.live, stored)
+FAMILY = coded.family(KIND, "VisualAtom", Render, goldens)
+
+
+def write(parameters: Render) -> Manifest:
+    """Fill <out>/visualatom-codes and <out>/visualatom; return the manifest of the images."""
+    return KIND.write(parameters)

@@ -8,6 +8,7 @@ An atom's stream belongs to (seed, category), an image's to (seed, category, ins
 made alone. In the original one stream runs through all categories.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
@@ -18,7 +19,7 @@ from ofdb_core.base import values
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Length, Range
 from ofdb_core.formulas.jit import kernel
-from ofdb_core.formulas.streams import Mersenne
+from ofdb_core.formulas.streams import GOLDEN, Mersenne, doubles, split_mix, units, words
 
 # The low four bits of Perlin's permutation of 0..255 (Improving Noise, SIGGRAPH 2002): all that noise on a line needs.
 PERMUTATION = (
@@ -28,6 +29,8 @@ PERMUTATION = (
 )
 GRADIENTS = np.array([-1 if bits & 8 else 1 + bits for bits in (int(digit, 16) for digit in PERMUTATION)], np.float32)
 GRAYS = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)  # the palette of the files
+FINE, HALF = np.int64(40), np.int64(1 << 39)
+RELEASED = 512  # pixels, each side, of an image of VisualAtom
 REACH = 10_000.0  # the noise is taken at random positions from 0 to this
 SOME, ANY = Range(1, 9_999), Range(0, 9_999)  # file names have four digits for vertices; coordinates must not overflow
 Pair = Length(2, 2)
@@ -65,15 +68,22 @@ SETTINGS = {"published": PUBLISHED, "original": ORIGINAL}
 
 
 class Atom(Parameters):
-    """The parameters of a category; units as in `Ranges`. waves: of the two sine waves; oval: of x and y."""
+    """The parameters of a category."""
 
     vertices: Annotated[int, SOME]
+    """Points of each contour."""
     lines: Annotated[int, SOME]
+    """Contours of an image."""
     noise: Annotated[float, ANY]
+    """Pixels by which a contour lies farther out than the one before, about."""
     width: Annotated[float, ANY]
+    """Pixels that are added to the noise."""
     radius: Annotated[int, ANY]
+    """Pixels, of the ellipse that the contours start from."""
     waves: Annotated[list[int], Pair, ANY]
+    """Periods in a turn, of the two sine waves; as one number, their sum."""
     oval: Annotated[list[float], Pair, ANY]
+    """Factors of the radius for x and y; as one number, the larger one divided by the smaller one."""
 
 
 class Strokes(NamedTuple):
@@ -111,12 +121,23 @@ def sample(stream: Mersenne, ranges: Ranges = ORIGINAL) -> Atom:
 
 def strokes(atom: Atom, stream: Mersenne, ranges: Ranges = ORIGINAL) -> Strokes:
     """The `Strokes` of an atom's next image, from a `Mersenne` stream in the original's order."""
-    shift, gray = centre_shift(stream, ranges), np.empty(atom.lines, np.uint8)
-    u = np.empty((atom.lines, 2, atom.vertices))
-    for line in range(atom.lines):
-        gray[line] = stream.randint(0, 255)
-        stream.random(2 * atom.vertices, out=u[line].reshape(-1))
+    shift = centre_shift(stream, ranges)
+    gray, u = np.empty(atom.lines, np.uint8), np.empty((atom.lines, 2, atom.vertices))
+    stream.run(_line_by_line, gray, u)
     return Strokes(shift, gray, u)
+
+
+@kernel
+def _line_by_line(state: np.ndarray, block: np.ndarray, used: int, gray: np.ndarray, u: np.ndarray) -> int:
+    """Draw the gray of each line as Python's `randint(0, 255)`, then its numbers; see `Mersenne.run`."""
+    word = np.empty(1, np.uint32)
+    for line in range(len(gray)):
+        word[0] = np.uint32(0xFFFFFFFF)
+        while word[0] >> np.uint32(23) > 255:
+            used = words(state, block, used, word)
+        gray[line] = word[0] >> np.uint32(23)
+        used = doubles(state, block, used, u[line].reshape(-1))
+    return used
 
 
 @kernel
@@ -131,38 +152,46 @@ def perlin(x: np.float32) -> np.float32:
 
 
 @kernel
-def _segment(
-    start: tuple[np.int64, np.int64], end: tuple[np.int64, np.int64], gray: np.uint8, image: np.ndarray
-) -> None:
-    """Draw the line from start to end (x, y), both included, by Bresenham's steps along the longer axis, as Pillow."""
-    height, width = image.shape
-    (x, y), (to_x, to_y) = start, end
-    if max(x, to_x) < 0 or max(y, to_y) < 0 or min(x, to_x) >= width or min(y, to_y) >= height:
-        return
-    step_x, step_y = 1 if to_x >= x else -1, 1 if to_y >= y else -1
-    across, along = abs(to_x - x), abs(to_y - y)
-    steep = along >= across
-    if not steep:
-        across, along = along, across
-    error = 2 * across - along
-    for _ in range(along + 1):
-        if 0 <= x < width and 0 <= y < height:
-            image[y, x] = gray
-        aside = error >= 0
-        error += 2 * across - (2 * along if aside else 0)
-        x += step_x if aside or not steep else 0
-        y += step_y if aside or steep else 0
+def _outline(corners: np.ndarray, gray: np.uint8, flat: np.ndarray, width: int) -> None:
+    """Draw the closed polygon (2, n) int64; flat: the pixels of an image row by row, `width` in each row.
+
+    Both ends of a line count. Its pixels are Pillow's, which follow Bresenham: one for each step along the longer axis;
+    the steps aside are counted by a product with FINE bits for the fraction, exact for coordinates below 2**19.
+    """
+    height, (x, y) = len(flat) // width, corners[:, -1]
+    for vertex in range(corners.shape[1]):
+        from_x, from_y, x, y = x, y, corners[0, vertex], corners[1, vertex]
+        left, right, top, bottom = min(from_x, x), max(from_x, x), min(from_y, y), max(from_y, y)
+        if right < 0 or bottom < 0 or left >= width or top >= height:
+            continue
+        steep = bottom - top >= right - left
+        along, across = (bottom - top, right - left) if steep else (right - left, bottom - top)
+        slope, aside = ((across << FINE) + along - 1) // max(along, 1), HALF
+        step_x, step_y = 1 if x >= from_x else -1, 1 if y >= from_y else -1
+        if left >= 0 and top >= 0 and right < width and bottom < height:  # no pixel needs a check
+            at, row = from_y * width + from_x, step_y * width
+            forward, sideward = (row, step_x) if steep else (step_x, row)
+            for _ in range(along + 1):
+                flat[np.uint64(at + (aside >> FINE) * sideward)] = gray
+                at += forward
+                aside += slope
+            continue
+        for i in range(along + 1):
+            column = from_x + step_x * ((aside >> FINE) if steep else i)
+            row = from_y + step_y * (i if steep else (aside >> FINE))
+            if 0 <= column < width and 0 <= row < height:
+                flat[row * width + column] = gray
+            aside += slope
 
 
 @kernel
 def draw_polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None:
     """Draw the closed polygon (2, n) float64; coordinates are cut towards zero."""
-    last = polygon.shape[1] - 1
-    start = np.int64(polygon[0, last]), np.int64(polygon[1, last])
-    for i in range(polygon.shape[1]):
-        end = np.int64(polygon[0, i]), np.int64(polygon[1, i])
-        _segment(start, end, gray, image)
-        start = end
+    corners = np.empty(polygon.shape, np.int64)
+    for axis in range(2):
+        for i in range(polygon.shape[1]):
+            corners[axis, i] = np.int64(polygon[axis, i])
+    _outline(corners, gray, image.reshape(-1), image.shape[1])
 
 
 @kernel
@@ -189,13 +218,88 @@ def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:
             f"strokes: gray {strokes.gray.shape} and u {strokes.u.shape} do not fit {atom.lines} lines"
             f" of {atom.vertices} vertices"
         )
+    turn, waves, polygon = start(atom)
+    polygon = polygon + ((size + strokes.shift) / 2)[:, None]
+    return _contours(polygon, strokes, float(atom.noise), float(atom.width), turn, waves, size)
+
+
+def start(atom: Atom) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cosine and sine of each vertex's angle, the two sine waves there, and the ellipse, all (2, vertices) float64."""
     angles = [math.pi * 2 / atom.vertices * vertex for vertex in range(atom.vertices)]
     # Python's own sine, as in the original: NumPy's may differ from it in the last bit
     turn = np.array([[math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]])
     waves = np.array([[0.5 * math.sin(angle * periods) for angle in angles] for periods in atom.waves])
-    centre = (size + strokes.shift) / 2
-    polygon = turn * atom.radius * np.array(atom.oval)[:, None] + centre[:, None]
-    return _contours(polygon, strokes, float(atom.noise), float(atom.width), turn, waves, size)
+    return turn, waves, turn * atom.radius * np.array(atom.oval)[:, None]
+
+
+@kernel
+def quantised() -> np.ndarray:
+    """(65536,) float32: Perlin's noise at even steps through its period, a value for each sixteen random bits."""
+    noise = np.empty(1 << 16, np.float32)
+    for i in range(len(noise)):
+        noise[i] = perlin(np.float32((i + 0.5) / 256))
+    return noise
+
+
+noise_levels = functools.cache(quantised)
+
+
+@kernel
+def instance(
+    key: np.uint64,
+    lines: int,
+    moves: np.ndarray,
+    polygon: np.ndarray,
+    scale: float,
+    levels: np.ndarray,
+    image: np.ndarray,
+) -> None:
+    """Draw the lines that a polygon (2, n) becomes when noise moves it again and again, one gray each.
+
+    moves: (2, 2, n) float32, how far a line moves without noise, and by noise alone, along x and y; scale: from the
+    polygon's units to pixels. The words of `split_mix`, four numbers each, choose the noise among the `levels`.
+    """
+    corners, before, after = np.empty(polygon.shape, np.int64), polygon.reshape(-1), moves[0].reshape(-1)
+    loose, count, pixels, flat = moves[1].reshape(-1), polygon.size, image.reshape(-1), corners.reshape(-1)
+    words = np.empty((count + 7) // 4, np.uint64)
+    digits = words.view(np.uint16)
+    for line in range(lines):
+        for i in range(len(words)):
+            words[i] = split_mix(key, line * len(words) + i)
+        for i in range(count):
+            before[i] += after[i] - loose[i] * levels[digits[i]]
+        for i in range(count):
+            flat[i] = np.int64(before[i] * np.float32(scale))
+        _outline(corners, np.uint8(digits[count]), pixels, image.shape[1])
+
+
+@kernel
+def _moves(vertices: int, noise: float, width: float, waves: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine of the vertices' angles, (2, n) float32, and the moves of `instance`."""
+    turn, moves = np.empty((2, vertices), np.float32), np.empty((2, 2, vertices), np.float32)
+    for i in range(vertices):
+        angle = 2 * math.pi / vertices * i
+        turn[0, i], turn[1, i] = math.cos(angle), math.sin(angle)
+        wave = 0.5 * (math.sin(angle * waves[0]) + math.sin(angle * waves[1]))
+        for axis in range(2):
+            moves[0, axis, i], moves[1, axis, i] = turn[axis, i] * (noise + wave + width), turn[axis, i] * noise
+    return turn, moves
+
+
+def live(atom: Atom, key: int, size: int = RELEASED) -> np.ndarray:
+    """An image (size, size) uint8 of an atom, scaled from RELEASED pixels, with the strokes of 64 random bits.
+
+    As `draw`, but in single precision and with 65,536 levels of noise: other pixels, the same distribution.
+    """
+    turn, moves = _moves(atom.vertices, float(atom.noise), float(atom.width), tuple(atom.waves))
+    low, high = ORIGINAL.shift
+    shift = np.floor(low + (high - low + 1) * units(np.uint64(key) ^ GOLDEN, 2)).astype(np.float32)
+    polygon = (
+        turn * np.array(atom.oval, np.float32)[:, None] * np.float32(atom.radius) + ((RELEASED + shift) / 2)[:, None]
+    )
+    image = np.zeros((size, size), np.uint8)
+    instance(np.uint64(key), atom.lines, moves, polygon, size / RELEASED, noise_levels(), image)
+    return image
 
 
 def category(number: int, *, seed: int, ranges: Ranges = ORIGINAL) -> Atom:

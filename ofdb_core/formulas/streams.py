@@ -7,7 +7,8 @@ SplitMix64 begins at no cost.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def _refill(state: np.ndarray, block: np.ndarray) -> None:
 
 
 @kernel
-def _words(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -> int:
+def words(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -> int:
     """Fill `out` (n,) uint32. used: the number of spent words of `block`; the new number is returned."""
     filled = 0
     while filled < len(out):
@@ -91,8 +92,8 @@ def _double(high: np.uint32, low: np.uint32) -> float:
 
 
 @kernel
-def _doubles(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -> int:
-    """Fill `out` (n,) float64 in [0, 1); as `_words`, without a copy of the words."""
+def doubles(state: np.ndarray, block: np.ndarray, used: int, out: np.ndarray) -> int:
+    """Fill `out` (n,) float64 in [0, 1); as `words`, without a copy of the words."""
     filled = 0
     while filled < len(out):
         part, words = out[filled:], block[used:]
@@ -125,16 +126,20 @@ class Mersenne:
         self._block = np.empty_like(self._state)
         self._used = len(self._block)
 
+    def run(self, draw: Callable[..., int], *arguments: Any) -> None:
+        """Draw by draw(state, block, used, *arguments), a kernel that calls `words` and `doubles` and returns used."""
+        self._used = draw(self._state, self._block, self._used, *arguments)
+
     def words(self, n: int) -> np.ndarray:
         """The next n words, (n,) uint32."""
         out = np.empty(n, np.uint32)
-        self._used = _words(self._state, self._block, self._used, out)
+        self.run(words, out)
         return out
 
     def random(self, n: int, out: np.ndarray | None = None) -> np.ndarray:
         """(n,) float64 in [0, 1), as NumPy's legacy `random_sample(n)`; written into `out` if given."""
         out = np.empty(n) if out is None else out
-        self._used = _doubles(self._state, self._block, self._used, out)
+        self.run(doubles, out)
         return out
 
     def uniform(self, low: float, high: float, n: int) -> np.ndarray:

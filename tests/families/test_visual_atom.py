@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from ofdb_core.base import manifests
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import png
-from ofdb_core.families import visual_atom
+from ofdb_core.families import coded, visual_atom
 from ofdb_core.formulas import contours
 from ofdb_core.formulas.contours import PUBLISHED, Atom, Ranges, Strokes
 from ofdb_core.formulas.streams import Mersenne
@@ -31,8 +31,14 @@ def rgb(data):
         return np.asarray(picture.convert("RGB"))
 
 
+def files(categories, instances, *, one_stream=False, size=512, **how):
+    if one_stream:
+        return visual_atom.files_in_one_stream(categories, instances, size=size, **how)
+    return visual_atom.image_files(visual_atom.atoms(categories, **how), instances, size=size, **how)
+
+
 def made(*args, **how):
-    return {name: function() for name, function in visual_atom.image_files(*args, **how)}
+    return {name: function() for name, function in files(*args, **how)}
 
 
 # ---- plain-Python twins
@@ -156,7 +162,7 @@ def test_files_depend_on_their_own_numbers_and_the_seed_only():
     others = made(range(6), 4, **{**how, "seed": 5})
     assert not set(others.values()) & set(whole.values())
     image = contours.image(5, 2, **how)
-    name = visual_atom.image_name(5, contours.category(5, seed=4, ranges=ranges).vertices, 2)
+    name = visual_atom.image_name("00005", contours.category(5, seed=4, ranges=ranges).vertices, 2)
     assert (rgb(whole[name]) == image[..., None]).all()
 
 
@@ -165,8 +171,8 @@ def test_folders_do_not_depend_on_workers_or_interruptions(tmp_path, one_stream)
     head, folders = manifests.header({}, visual_atom.image_files), []
 
     def fill(root, workers):
-        files = visual_atom.image_files(range(3), 3, seed=2, size=48, ranges=SMALL, one_stream=one_stream)
-        return Folder(root).fill(head, files, total=9, workers=workers)["files"]
+        makers = files(range(3), 3, seed=2, size=48, ranges=SMALL, one_stream=one_stream)
+        return Folder(root).fill(head, makers, total=9, workers=workers)["files"]
 
     for workers in (1, 3):
         folders.append(fill(tmp_path / str(workers), workers))
@@ -186,7 +192,7 @@ def test_folders_verify_and_hold_n_instances_of_each_category(tmp_path):
 
 
 def test_names_are_the_originals():
-    assert visual_atom.image_name(7, 337, 12) == "00007/vertex_0337_instance_0012.png"
+    assert visual_atom.image_name("00007", 337, 12) == "00007/vertex_0337_instance_0012.png"
 
 
 def test_a_png_file_decodes_to_the_image():
@@ -201,6 +207,80 @@ def test_any_size_is_drawn(size):
     image = contours.draw(it, numbers, size)
     assert image.shape == (size, size)
     assert image.any()
+
+
+# ---- codes and live images
+
+
+@pytest.mark.parametrize("one_stream", [False, True])
+def test_the_images_are_made_again_from_their_codes(tmp_path, one_stream):
+    small = {"categories": 3, "instances": 2, "image_size": 32, "seed": 8}
+    visual_atom.write(visual_atom.Render(out=str(tmp_path / "a"), one_stream=one_stream, **small))
+    codes = tmp_path / "a" / "visualatom-codes"
+    first = visual_atom.KIND.load(codes)
+    assert [name for name, _ in first] == ["00000", "00001", "00002"]
+    visual_atom.write(visual_atom.Render(out=str(tmp_path / "b"), codes=str(codes), **small))
+    again, one = (Folder(tmp_path / out / "visualatom").manifest()["files"] for out in "ba")
+    assert visual_atom.KIND.load(tmp_path / "b" / "visualatom-codes") == first
+    assert again.keys() == one.keys()
+    assert one_stream or again == one
+
+
+def test_a_folder_of_some_codes_names_their_classes(tmp_path):
+    (name, atom), *_ = visual_atom.atoms([12], seed=0, ranges=PUBLISHED)
+    for stem in (name, "mine"):
+        (tmp_path / f"{stem}.json").write_bytes(coded.as_bytes(atom))
+    how = {"out": str(tmp_path / "out"), "codes": str(tmp_path), "image_size": 48}
+    files = visual_atom.write(visual_atom.Render(**how))["files"]
+    whole = made([12], 1, seed=0, ranges=PUBLISHED, size=48)
+    assert [file.split("/")[0] for file in files] == ["00012", "mine"]
+    assert files.items() >= {name: hashlib.sha256(data).hexdigest() for name, data in whole.items()}.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "Expecting"),
+        ("[1]", "not a mapping"),
+        ('{"vertices": 3}', "lines: missing"),
+        ("9" * 70_000, "70,000 bytes"),
+        ("[" * 30_000, "recursion"),
+    ],
+)
+def test_what_is_no_code_is_refused_by_the_name_of_its_file(tmp_path, text, told):
+    path = tmp_path / "00000.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"00000.json: no code of visualatom: .*{told}"):
+        visual_atom.KIND.load(tmp_path)
+    assert not visual_atom.KIND.suits(tmp_path)
+
+
+def test_live_images_differ_by_key_and_are_scaled_from_the_released_size():
+    atom = contours.category(1, seed=0, ranges=PUBLISHED)
+    one, same, other = (contours.live(atom, key) for key in (5, 5, 2**64 - 1))
+    assert (one == same).all()
+    assert (one != other).any()
+    half = contours.live(atom, 5, 256)
+    lit = [np.argwhere(image).mean(axis=0) / len(image) for image in (one, half)]
+    assert np.allclose(*lit, atol=0.02)
+
+
+def test_the_noise_of_live_images_has_the_distribution_of_the_originals():
+    levels = np.sort(contours.noise_levels())
+    drawn = [contours.perlin(np.float32(10_000 * u)) for u in np.random.default_rng(0).random(4000)]
+    below = np.searchsorted(levels, np.sort(drawn)) / len(levels)
+    assert np.abs(below - np.linspace(0, 1, len(below))).max() < 0.03  # Kolmogorov and Smirnov: 0.03 at p = 0.0015
+
+
+def test_live_atoms_are_as_large_and_as_bright_as_stored_ones():
+    shares, stored = [], []
+    for number in range(40):
+        it = contours.category(number, seed=0, ranges=PUBLISHED)
+        shares.append(np.mean([(contours.live(it, 100 * number + k) > 0).mean() for k in range(8)]))
+        images = [contours.draw(it, contours.strokes(it, Mersenne([number, k]), PUBLISHED)) for k in range(8)]
+        stored.append(np.mean([(image > 0).mean() for image in images]))
+    assert np.corrcoef(shares, stored)[0, 1] > 0.95
+    assert abs(np.mean(shares) / np.mean(stored) - 1) < 0.1
 
 
 # ---- bad input
