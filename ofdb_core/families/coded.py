@@ -74,6 +74,7 @@ class Kind:
     draw: Callable[[Any, int, int], np.ndarray]
     stored: Callable[[Any, Codes], Makers] | None = None
     released: int = 512
+    endings: ClassVar[tuple[str, ...]] = ("json",)
 
     @property
     def folder(self) -> str:
@@ -81,26 +82,31 @@ class Kind:
         return f"{self.name}-codes"
 
     def read(self, path: Path) -> Parameters:
-        """The code of a JSON file; a ValueError names the file and what is wrong."""
+        """The code of a file; a ValueError names the file and what is wrong."""
         try:
             if (size := path.stat().st_size) > MOST_BYTES:
                 raise ValueError(f"{size:,} bytes; a code has at most {MOST_BYTES:,}")
-            values = json.loads(path.read_bytes())
-            if not isinstance(values, dict):
-                raise ValueError("not a mapping of names and numbers")
-            return self.numbers.of(values)
+            return self.parse(path.read_bytes(), path)
         except (ValueError, RecursionError, OSError) as error:
             raise ValueError(f"{path}: no code of {self.name}: {error}") from error
 
+    def parse(self, data: bytes, path: Path) -> Parameters:
+        """The code in a file's bytes; a ValueError says what is wrong. The path tells one format from another."""
+        values = json.loads(data)
+        if not isinstance(values, dict):
+            raise ValueError("not a mapping of names and numbers")
+        return self.numbers.of(values)
+
     def load(self, root: str | Path, first: int | None = None) -> Codes:
-        """The codes in a folder's JSON files, sorted by name; first: their number, None for all."""
-        paths = [path for path in sorted(Path(root).glob("*.json")) if not path.name.startswith(".")]
+        """The codes in a folder's files, sorted by name; first: their number, None for all."""
+        found = sorted(path for ending in self.endings for path in Path(root).glob(f"*.{ending}"))
+        paths = [path for path in found if not path.name.startswith(".")]
         if not paths:
             raise ValueError(f"{root}: holds no codes of {self.name} (00000.json, ...)")
         return [(path.stem, self.read(path)) for path in paths[:first]]
 
     def suits(self, root: Path) -> bool:
-        """Whether the first JSON file of a user's folder is such a code."""
+        """Whether the first file of a user's folder is such a code."""
         try:
             return bool(self.load(root, 1))
         except ValueError:
@@ -134,7 +140,7 @@ class Kind:
 
         for name, code in codes:
             for instance in range(parameters.instances):
-                yield f"{name}/{name}_{instance:04d}.png", functools.partial(make, name, code, instance)
+                yield image_name(name, instance), functools.partial(make, name, code, instance)
 
     def write(self, parameters: Render) -> Manifest:
         """Fill <out>/<name>-codes and <out>/<name>; return the manifest of the images."""
@@ -146,6 +152,17 @@ class Kind:
         head, total = header(about, self.sample, self.stored or self.draw), len(codes) * parameters.instances
         images = (self.stored or self._images)(parameters, codes)
         return Folder(out / self.name).fill(head, images, total=total, workers=parameters.workers)
+
+
+def image_name(name: str, instance: int) -> str:
+    """The file of an instance of the category of this name."""
+    return f"{name}/{name}_{instance:04d}.png"
+
+
+def two_origins(codes: str | None, one_stream: bool) -> Iterator[str]:
+    """A sentence if codes of the user's and one stream that draws them are both asked for."""
+    if codes and one_stream:
+        yield "codes, one_stream: codes of your own are not drawn from one stream; give one of the two"
 
 
 def as_bytes(code: Parameters) -> bytes:

@@ -42,8 +42,7 @@ class Render(coded.Render):
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        if self.codes and self.one_stream:
-            yield "codes, one_stream: with codes of your own there is no one stream that drew them; give one of the two"
+        yield from coded.two_origins(self.codes, self.one_stream)
 
 
 def image_name(name: str, vertices: int, instance: int) -> str:

@@ -10,7 +10,8 @@ made alone. In the original one stream runs through all categories.
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -123,19 +124,22 @@ def strokes(atom: Atom, stream: Mersenne, ranges: Ranges = ORIGINAL) -> Strokes:
     """The `Strokes` of an atom's next image, from a `Mersenne` stream in the original's order."""
     shift = centre_shift(stream, ranges)
     gray, u = np.empty(atom.lines, np.uint8), np.empty((atom.lines, 2, atom.vertices))
-    stream.run(_line_by_line, gray, u)
+    stream.run(line_by_line, 255, gray, u)
     return Strokes(shift, gray, u)
 
 
 @kernel
-def _line_by_line(state: np.ndarray, block: np.ndarray, used: int, gray: np.ndarray, u: np.ndarray) -> int:
-    """Draw the gray of each line as Python's `randint(0, 255)`, then its numbers; see `Mersenne.run`."""
+def line_by_line(state: np.ndarray, block: np.ndarray, used: int, most: int, gray: np.ndarray, u: np.ndarray) -> int:
+    """Draw the gray of each line as Python's `randint(0, most)`, then its numbers; see `Mersenne.run`.
+
+    most: 255 or 256, which is drawn as 255.
+    """
     word = np.empty(1, np.uint32)
     for line in range(len(gray)):
         word[0] = np.uint32(0xFFFFFFFF)
-        while word[0] >> np.uint32(23) > 255:
+        while word[0] >> np.uint32(23) > most:
             used = words(state, block, used, word)
-        gray[line] = word[0] >> np.uint32(23)
+        gray[line] = min(word[0] >> np.uint32(23), np.uint32(255))
         used = doubles(state, block, used, u[line].reshape(-1))
     return used
 
@@ -195,19 +199,31 @@ def draw_polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None
 
 
 @kernel
-def _contours(
-    polygon: np.ndarray, strokes: Strokes, noise: float, width: float, turn: np.ndarray, waves: np.ndarray, size: int
-) -> np.ndarray:
-    """The image (size, size) uint8 of the lines that the polygon (2, n) becomes, one after another."""
-    image = np.zeros((size, size), np.uint8)
-    for line in range(len(strokes.u)):
+def trace(
+    polygon: np.ndarray,
+    centre: np.ndarray,
+    gray: np.ndarray,
+    u: np.ndarray,
+    strength: float,
+    noise: float,
+    width: float,
+    turn: np.ndarray,
+    waves: np.ndarray,
+    image: np.ndarray,
+) -> None:
+    """Draw the lines that the polygon (2, n) becomes, one after another, around the centre (2,).
+
+    gray, u: see `Strokes`; a line is moved by Perlin's noise times `strength`, less `noise` and the waves (2, n).
+    """
+    corners = np.empty_like(polygon)
+    for line in range(len(u)):
         for axis in range(2):
             for i in range(polygon.shape[1]):
-                offset = np.float64(perlin(np.float32(REACH * strokes.u[line, axis, i]))) * noise - noise
+                offset = np.float64(perlin(np.float32(REACH * u[line, axis, i]))) * strength - noise
                 offset = offset - waves[0, i] - waves[1, i]
                 polygon[axis, i] -= turn[axis, i] * (offset - width)
-        draw_polygon(polygon, strokes.gray[line], image)
-    return image
+                corners[axis, i] = polygon[axis, i] + centre[axis]
+        draw_polygon(corners, gray[line], image)
 
 
 def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:
@@ -218,18 +234,22 @@ def draw(atom: Atom, strokes: Strokes, size: int = 512) -> np.ndarray:
             f"strokes: gray {strokes.gray.shape} and u {strokes.u.shape} do not fit {atom.lines} lines"
             f" of {atom.vertices} vertices"
         )
-    turn, waves, polygon = start(atom)
-    polygon = polygon + ((size + strokes.shift) / 2)[:, None]
-    return _contours(polygon, strokes, float(atom.noise), float(atom.width), turn, waves, size)
+    turn, waves, ellipse = start(atom.vertices, atom.radius, atom.oval, atom.waves)
+    polygon, image = ellipse + ((size + strokes.shift) / 2)[:, None], np.zeros((size, size), np.uint8)
+    noise, width = float(atom.noise), float(atom.width)
+    trace(polygon, np.zeros(2), strokes.gray, strokes.u, noise, noise, width, turn, waves, image)
+    return image
 
 
-def start(atom: Atom) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cosine and sine of each vertex's angle, the two sine waves there, and the ellipse, all (2, vertices) float64."""
-    angles = [math.pi * 2 / atom.vertices * vertex for vertex in range(atom.vertices)]
+def start(
+    vertices: int, radius: int, oval: Sequence[float], waves: Sequence[int] = (0, 0)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cosine and sine of each vertex's angle, two sine waves there, and the ellipse, all (2, vertices) float64."""
+    angles = [math.pi * 2 / vertices * vertex for vertex in range(vertices)]
     # Python's own sine, as in the original: NumPy's may differ from it in the last bit
     turn = np.array([[math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]])
-    waves = np.array([[0.5 * math.sin(angle * periods) for angle in angles] for periods in atom.waves])
-    return turn, waves, turn * atom.radius * np.array(atom.oval)[:, None]
+    bent = np.array([[0.5 * math.sin(angle * periods) for angle in angles] for periods in waves])
+    return turn, bent, turn * radius * np.array(oval)[:, None]
 
 
 @kernel
@@ -245,7 +265,7 @@ noise_levels = functools.cache(quantised)
 
 
 @kernel
-def instance(
+def _instance(
     key: np.uint64,
     lines: int,
     moves: np.ndarray,
@@ -254,14 +274,10 @@ def instance(
     levels: np.ndarray,
     image: np.ndarray,
 ) -> None:
-    """Draw the lines that a polygon (2, n) becomes when noise moves it again and again, one gray each.
-
-    moves: (2, 2, n) float32, how far a line moves without noise, and by noise alone, along x and y; scale: from the
-    polygon's units to pixels. The words of `split_mix`, four numbers each, choose the noise among the `levels`.
-    """
+    """Draw the lines of `instance`; the words of `split_mix`, four numbers each, choose the noise among the levels."""
     corners, before, after = np.empty(polygon.shape, np.int64), polygon.reshape(-1), moves[0].reshape(-1)
     loose, count, pixels, flat = moves[1].reshape(-1), polygon.size, image.reshape(-1), corners.reshape(-1)
-    words = np.empty((count + 7) // 4, np.uint64)
+    words = np.empty((count + 4) // 4, np.uint64)
     digits = words.view(np.uint16)
     for line in range(lines):
         for i in range(len(words)):
@@ -274,32 +290,55 @@ def instance(
 
 
 @kernel
-def _moves(vertices: int, noise: float, width: float, waves: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine of the vertices' angles, (2, n) float32, and the moves of `instance`."""
+def _moves(vertices: int, noise: float, strength: float, waves: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine of each vertex's angle, (2, n) float32, and how far a line moves without noise, and by noise."""
     turn, moves = np.empty((2, vertices), np.float32), np.empty((2, 2, vertices), np.float32)
     for i in range(vertices):
         angle = 2 * math.pi / vertices * i
         turn[0, i], turn[1, i] = math.cos(angle), math.sin(angle)
         wave = 0.5 * (math.sin(angle * waves[0]) + math.sin(angle * waves[1]))
         for axis in range(2):
-            moves[0, axis, i], moves[1, axis, i] = turn[axis, i] * (noise + wave + width), turn[axis, i] * noise
+            moves[0, axis, i], moves[1, axis, i] = turn[axis, i] * (noise + wave), turn[axis, i] * strength
     return turn, moves
 
 
-def live(atom: Atom, key: int, size: int = RELEASED) -> np.ndarray:
-    """An image (size, size) uint8 of an atom, scaled from RELEASED pixels, with the strokes of 64 random bits.
+@dataclass(frozen=True)
+class Growth:
+    """How contours grow from an ellipse: what `instance` draws, in pixels of an image of RELEASED pixels.
 
-    As `draw`, but in single precision and with 65,536 levels of noise: other pixels, the same distribution.
+    radii: of the ellipse, x and y; shift: half pixels from the middle to its centre; away: by which a line lies farther
+    out than the one before, without noise; strength: of the noise; waves: periods of two sine waves.
     """
-    turn, moves = _moves(atom.vertices, float(atom.noise), float(atom.width), tuple(atom.waves))
-    low, high = ORIGINAL.shift
-    shift = np.floor(low + (high - low + 1) * units(np.uint64(key) ^ GOLDEN, 2)).astype(np.float32)
-    polygon = (
-        turn * np.array(atom.oval, np.float32)[:, None] * np.float32(atom.radius) + ((RELEASED + shift) / 2)[:, None]
-    )
-    image = np.zeros((size, size), np.uint8)
-    instance(np.uint64(key), atom.lines, moves, polygon, size / RELEASED, noise_levels(), image)
+
+    vertices: int
+    lines: int
+    radii: tuple[float, float]
+    shift: tuple[float, float]
+    away: float
+    strength: float
+    waves: tuple[int, int] = (0, 0)
+
+
+def instance(growth: Growth, key: int, size: int = RELEASED, ground: int = 0) -> np.ndarray:
+    """An image (size, size) uint8 of contours, scaled from RELEASED pixels, with the noise of 64 random bits.
+
+    As `trace`, but in single precision and with 65,536 levels of noise: other pixels, the same distribution.
+    """
+    turn, moves = _moves(growth.vertices, float(growth.away), float(growth.strength), growth.waves)
+    centre = (RELEASED + np.array(growth.shift, np.float32)) / 2
+    polygon = turn * np.array(growth.radii, np.float32)[:, None] + centre[:, None]
+    image = np.full((size, size), ground, np.uint8)
+    _instance(np.uint64(key), growth.lines, moves, polygon, size / RELEASED, noise_levels(), image)
     return image
+
+
+def live(atom: Atom, key: int, size: int = RELEASED) -> np.ndarray:
+    """An `instance` (size, size) uint8 of an atom; the centre is new, too."""
+    low, high = ORIGINAL.shift
+    right, down = np.floor(low + (high - low + 1) * units(np.uint64(key) ^ GOLDEN, 2)).tolist()
+    radii, waves = (atom.radius * atom.oval[0], atom.radius * atom.oval[1]), (atom.waves[0], atom.waves[1])
+    away, strength = atom.noise + atom.width, atom.noise
+    return instance(Growth(atom.vertices, atom.lines, radii, (right, down), away, strength, waves), key, size)
 
 
 def category(number: int, *, seed: int, ranges: Ranges = ORIGINAL) -> Atom:
