@@ -26,7 +26,7 @@ from ofdb_core.formulas.ifs import number_of
 MOST_BYTES = 2**16  # of a file
 FIRST = 0  # the key of a picture that is the same each time
 
-Codes = list[tuple[str, Parameters]]  # names and codes of categories
+Codes = list[tuple[str, Any]]  # names and codes of categories
 
 
 class Render(StageParameters):
@@ -112,27 +112,27 @@ class Kind:
         except ValueError:
             return False
 
-    def codes(self, parameters: Render) -> Codes:
+    def codes(self, parameters: Any) -> Codes:
         """The codes of a stage's categories: the user's, or drawn by the seed."""
         if parameters.codes:
             return self.load(parameters.codes, parameters.categories)
         return [(f"{i:05d}", self.sample(parameters, i)) for i in range(parameters.categories)]
 
-    def code_of(self, parameters: Render, category: int) -> Any:
+    def code_of(self, parameters: Any, category: int) -> Any:
         """The code of a category: of the user's folder, by its place there, or drawn by the seed."""
         return self.codes(parameters)[category][1] if parameters.codes else self.sample(parameters, category)
 
-    def picture(self, parameters: Render, category: int) -> np.ndarray:
+    def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image of a category."""
         key = key_of(parameters.seed, category, 0)
         return self.draw(self.code_of(parameters, category), key, parameters.image_size)
 
-    def properties(self, parameters: Render, category: int) -> dict[str, float]:
+    def properties(self, parameters: Any, category: int) -> dict[str, float]:
         """The numbers of a category's code that are no lists."""
         values = self.code_of(parameters, category).values()
         return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
-    def _images(self, parameters: Render, codes: Codes) -> Makers:
+    def _images(self, parameters: Any, codes: Codes) -> Makers:
         """Names and makers of the stored images, by `draw`."""
 
         def make(name: str, code: Parameters, instance: int) -> bytes:
@@ -142,7 +142,7 @@ class Kind:
             for instance in range(parameters.instances):
                 yield image_name(name, instance), functools.partial(make, name, code, instance)
 
-    def write(self, parameters: Render) -> Manifest:
+    def write(self, parameters: Any) -> Manifest:
         """Fill <out>/<name>-codes and <out>/<name>; return the manifest of the images."""
         codes, out = self.codes(parameters), Path(parameters.out)
         about = {**parameters.identity(), **({"codes": digest(codes)} if parameters.codes else {})}
@@ -173,6 +173,11 @@ def as_bytes(code: Parameters) -> bytes:
 def digest(codes: Codes) -> str:
     """One hash of names and codes."""
     return hashlib.sha256(b"".join(name.encode() + as_bytes(code) for name, code in codes)).hexdigest()
+
+
+def seed_of(seed: int, category: int) -> int:
+    """A number of 32 bits that a code can hold, for what is fixed in a category's images."""
+    return int(np.random.SeedSequence([seed, category]).generate_state(1)[0])
 
 
 def key_of(seed: int, number: int, instance: int) -> int:

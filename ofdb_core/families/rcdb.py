@@ -105,7 +105,7 @@ def numbers(code: Contours, stream: Mersenne) -> tuple[np.ndarray, np.ndarray]:
     return gray, u
 
 
-def draw(code: Contours, gray: np.ndarray, u: np.ndarray, size: int = 512) -> np.ndarray:
+def draw(code: Contours, gray: np.ndarray, u: np.ndarray, *, size: int = 512) -> np.ndarray:
     """The image (size, size) uint8 of an instance's code and random numbers."""
     turn, waves, ellipse = start(code.vertices, code.radius, code.oval)
     image, centre = np.full((size, size), WHITE, np.uint8), (size + np.array(code.shift)) / 2
@@ -148,9 +148,9 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
     size, seed = parameters.image_size, parameters.seed
 
     def encoded(code: Contours, strokes: Any) -> bytes:
-        return png.encode(draw(code, *strokes, size), GRAYS)
+        return png.encode(draw(code, *strokes, size=size), GRAYS)
 
-    def make(name: str, code: Contours, instance: int) -> bytes:
+    def make(name: str, code: Any, instance: int) -> bytes:
         stream = Mersenne([seed, number_of(name), instance])
         at = elsewhere(code, stream) if instance else code
         return encoded(at, numbers(at, stream))
@@ -160,9 +160,9 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
             for instance, (code, strokes) in enumerate(images):
                 yield coded.image_name(name, instance), functools.partial(encoded, code, strokes)
         return
-    for name, code in codes:
+    for name, own in codes:
         for instance in range(parameters.instances):
-            yield coded.image_name(name, instance), functools.partial(make, name, code, instance)
+            yield coded.image_name(name, instance), functools.partial(make, name, own, instance)
 
 
 class Kind(coded.Kind):
@@ -183,16 +183,16 @@ class Kind(coded.Kind):
         shift = [round(2 * at) - contours.RELEASED for at in centre]
         return Contours.of({**values, "oval": oval, "shift": shift})
 
-    def codes(self, parameters: Render) -> coded.Codes:
+    def codes(self, parameters: Any) -> coded.Codes:
         """As in any family; with one_stream, in the order of the stream."""
         if not parameters.one_stream:
             return super().codes(parameters)
         return [(name, code) for name, code, images in one_stream(parameters) if all(images)]
 
-    def picture(self, parameters: Render, category: int) -> np.ndarray:
+    def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image (size, size) uint8 of a category; with one_stream, as without."""
         code = self.code_of(parameters, category)
-        return draw(code, *numbers(code, Mersenne([parameters.seed, category, 0])), parameters.image_size)
+        return draw(code, *numbers(code, Mersenne([parameters.seed, category, 0])), size=parameters.image_size)
 
 
 def goldens() -> Iterator[tuple[str, bool]]:

@@ -114,21 +114,21 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
 class Kind(coded.Kind):
     """VisualAtom's codes; their stored images are the original's."""
 
-    def codes(self, parameters: Render) -> coded.Codes:
+    def codes(self, parameters: Any) -> coded.Codes:
         """As in any family; with one_stream, in the order of the stream."""
         if not parameters.one_stream:
             return super().codes(parameters)
-        how = {"seed": parameters.seed, "ranges": contours.SETTINGS[parameters.settings]}
+        how: dict[str, Any] = {"seed": parameters.seed, "ranges": contours.SETTINGS[parameters.settings]}
         drawn = in_one_stream(range(parameters.categories), parameters.instances, **how)
         return [(name, atom) for name, atom, images in drawn if all(len(strokes) for strokes in images)]
 
-    def picture(self, parameters: Render, category: int) -> np.ndarray:
+    def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image (size, size) uint8 of a category; with one_stream, as without."""
         atom, ranges = self.code_of(parameters, category), contours.SETTINGS[parameters.settings]
         strokes = contours.strokes(atom, Mersenne([parameters.seed, category, 0]), ranges)
         return contours.draw(atom, strokes, parameters.image_size)
 
-    def properties(self, parameters: Render, category: int) -> dict[str, float]:
+    def properties(self, parameters: Any, category: int) -> dict[str, float]:
         """As in any family; also the waves and the oval. None with one_stream, where an atom depends on all before."""
         if parameters.one_stream:
             return {}
