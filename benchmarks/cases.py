@@ -24,6 +24,7 @@ from ofdb_core.families import fractal_2d, fractal_3d, registry, visual_atom
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
 
 FIRST = 40  # candidates that the baseline judges
+LIVE = 100  # categories that live samples are drawn from
 MODELS = 1000  # that views are taken of, one after another, where only views are counted
 
 
@@ -195,6 +196,17 @@ def write_family(family, images):
         return Measured(seconds, len(Folder(made).manifest()["files"]), "file", disk_mb=_size(made))
 
 
+def live_family(family, source, samples):
+    """n samples of a family's source, drawn live at 224 px on one core; the baseline draws a stored image."""
+    with tempfile.TemporaryDirectory() as out:
+        for stage in family.stages:
+            if stage.write:
+                _prepare(stage, out, LIVE)
+        _, seconds = _live(source.folder, Path(out) / source.folder, samples, size=224)
+    slow, _ = timed(lambda: [family.picture(family.example(), category) for category in range(LIVE)])
+    return Measured(seconds, samples, "sample", slow / LIVE)
+
+
 def _prepare(stage, out, categories):
     """Fill the folders that the last stage reads, by their defaults."""
     stage.write(stage.parameters.of({"out": str(out), "categories": categories}))
@@ -231,6 +243,9 @@ CASES: dict[str, tuple[Callable[..., Measured], list[int]]] = {
 for _name, _family in registry.families().items():  # those of a family, unless there is a case with a baseline above
     CASES.setdefault(f"render_{_name}", (functools.partial(write_family, _family), [1000]))
     CASES[f"verify_{_name}"] = (functools.partial(verify_family, _family), [1000])
+    for _source in _family.sources:
+        if _source.live and _name not in ("2d", "3d"):  # these have cases of their own
+            CASES[f"live_{_source.folder}"] = (functools.partial(live_family, _family, _source), [1000])
 
 if __name__ == "__main__":
     name, size = sys.argv[1:]

@@ -29,8 +29,12 @@ ROWS = list(parts())
 values = parameter_files.values
 
 
+OURS = ("noise", "scattered", "dead-leaves", "moire", "perlin")  # families without an original's program
+
+
 def test_every_family_and_both_trainings_have_a_table():
-    assert {stage for _, stage, _ in ROWS} == {name for name in stages.stages() if name[0] in "12345"}
+    originals = {name for name in stages.stages() if name[0] in "12345"} - {f"3_render_{family}" for family in OURS}
+    assert {stage for _, stage, _ in ROWS} == originals
 
 
 @pytest.mark.parametrize(("experiment", "stage", "cell"), ROWS)
