@@ -28,11 +28,19 @@ def carpet(tmp_path, monkeypatch):
 def test_it_draws_and_writes_its_images(carpet, tmp_path):
     how = carpet.example(out=str(tmp_path), categories=3, image_size=30)
     carpet.stages[0].write(how)
-    assert Folder(tmp_path / "carpets").verify() == []
-    images = [np.asarray(Image.open(tmp_path / "carpets" / f"{i:05d}" / f"{i:05d}.png")) for i in range(3)]
+    assert Folder(tmp_path / "carpet").verify() == []
+    images = [np.asarray(Image.open(tmp_path / "carpet" / f"{i:05d}" / f"{i:05d}_0000.png")) for i in range(3)]
     assert all(np.array_equal(image, carpet.picture(how, i)) for i, image in enumerate(images))
     assert len({image.tobytes() for image in images}) == 3
     assert all(held for _, held in carpet.goldens())
+
+
+def test_training_draws_it_live(carpet, tmp_path):
+    carpet.stages[0].write(carpet.example(out=str(tmp_path), categories=3, image_size=30))
+    samples = registry.Drawing(samples="live", live={"size": 32}).opened("carpet-codes", tmp_path / "carpet-codes")
+    assert len(samples) == 3
+    assert samples.pixels(1, 5).shape == (32, 32)
+    assert any((samples.pixels(1, key) != samples.pixels(1, 5)).any() for key in range(5))
 
 
 def test_its_experiment_is_one(carpet, tmp_path, monkeypatch):
@@ -43,4 +51,4 @@ def test_its_experiment_is_one(carpet, tmp_path, monkeypatch):
     chosen = parameter_files.notebooks("carpets")
     assert chosen == ["3_render_carpet", "4_pretrain", "5_finetune"]
     found = parameter_files.checked("carpets", chosen, [], tmp_path)
-    assert (found["3_render_carpet"].categories, found["4_pretrain"].data) == (1000, "carpets")
+    assert (found["3_render_carpet"].instances, found["4_pretrain"].data) == (10, "carpet")
