@@ -221,4 +221,5 @@ def family(
         goldens=goldens,
         properties=kind.properties,
         meanings={name: text[:1].lower() + text[1:-1] for name, text in kind.numbers.comments().items()},
+        kind=kind,
     )

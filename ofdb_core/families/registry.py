@@ -70,7 +70,8 @@ class Family:
     name: in the names of its stage and benchmark; stages: in order, the last one writes the images or views; sources:
     folders that training may name as `data`; picture(parameters of the last stage, category) -> (H, W) or (H, W, 3)
     uint8; goldens: sentences about the original's bytes, and whether they hold; properties(parameters of the last
-    stage, category) -> numbers by name, for the gallery to sort by; meanings: a phrase for each property.
+    stage, category) -> numbers by name, for the gallery to sort by; meanings: a phrase for each property; kind: of the
+    codes, if the family has them (see `coded.Kind`).
     """
 
     name: str
@@ -81,6 +82,7 @@ class Family:
     goldens: Callable[[], Iterator[tuple[str, bool]]]
     properties: Callable[[Any, int], dict[str, float]] | None = None
     meanings: dict[str, str] = field(default_factory=dict)
+    kind: Any = None
 
     def example(self, **values: Any) -> Any:
         """Parameters of the last stage: the published values, changed by these."""

@@ -4,6 +4,7 @@ Those that work in the browser alone are in `explorer` and `turntable`.
 """
 
 import base64
+import contextlib
 import html
 import importlib.util
 import json
@@ -11,12 +12,14 @@ import os
 import subprocess
 import sys
 import typing
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 
 from ofdb_core.base import values
+from ofdb_core.base.parameters import Parameters
 from ofdb_core.data import png
 from ofdb_core.families.registry import Family
 
@@ -35,37 +38,58 @@ class Browser(widgets.HBox):
 def browse(families: dict[str, Family], *, size: int = 400) -> Browser:
     """Controls for a family, a category and its parameters, beside the picture, which is drawn again at each change.
 
-    The controls are those of the family's parameters; they start at the values of the published set.
+    The controls are those of the family's parameters; they start at the values of the published set. A family of codes
+    also has one for each number of the category.
     """
     options = [(family.title, family) for family in families.values()]
     choice = widgets.Dropdown(options=options, description="family", tooltip="the kind of images", layout=WIDE)
     number = widgets.IntSlider(0, min=0, max=999, description="category", layout=WIDE, continuous_update=False)
     picture, words = widgets.Image(format="png", width=size, height=size), widgets.HTML()
-    panel, controls = widgets.VBox(), dict[str, Any]()
+    panel, code, controls, numbers = widgets.VBox(), widgets.VBox(), dict[str, Any](), dict[str, Any]()
 
-    def draw(_: Any = None) -> None:
-        family = choice.value
+    def parameters() -> Any:
+        return choice.value.example(**{name: _value(control) for name, control in controls.items()})
+
+    def show(make: Callable[[], np.ndarray], what: str) -> None:
         try:
-            parameters = family.example(**{name: _value(control) for name, control in controls.items()})
-            picture.value = png.of(family.picture(parameters, number.value))
-            words.value = f"{family.title}, category {number.value}"
+            picture.value = png.of(make())
+            words.value = html.escape(f"{choice.value.title}, {what}")
         except (ValueError, MemoryError) as error:  # keep the last picture
             words.value = f"<span role='alert'>{html.escape(str(error))}</span>"
 
+    def by_numbers(_: Any = None) -> None:
+        def make() -> np.ndarray:
+            values, kind = {name: _value(control) for name, control in numbers.items()}, choice.value.kind
+            return kind.draw(kind.numbers.of(values), 0, parameters().image_size)
+
+        show(make, "these numbers")
+
+    def draw(_: Any = None) -> None:
+        show(lambda: choice.value.picture(parameters(), number.value), f"category {number.value}")
+        if kind := choice.value.kind:
+            with contextlib.suppress(ValueError):  # it has been shown
+                values = kind.code_of(parameters(), number.value).values()
+                code.children = _controls(numbers, kind.numbers, values, by_numbers)
+
     def choose(_: Any = None) -> None:
-        parameters, example = choice.value.stages[-1].parameters, choice.value.example()
         controls.clear()
-        for name, kind in parameters.kinds().items():
-            if name not in HIDDEN:
-                controls[name] = _control(name, kind, getattr(example, name), parameters.comments()[name])
-                controls[name].observe(draw, "value")
-        panel.children = tuple(controls.values())
+        code.children, kinds = (), choice.value.stages[-1].parameters
+        values = {name: value for name, value in choice.value.example().values().items() if name not in HIDDEN}
+        panel.children = _controls(controls, kinds, values, draw)
         draw()
 
     choice.observe(choose, "value")
     number.observe(draw, "value")
     choose()
-    return Browser([widgets.VBox([choice, number, panel, words]), picture])
+    return Browser([widgets.VBox([choice, number, panel, code, words]), picture])
+
+
+def _controls(known: dict[str, Any], kinds: type[Parameters], values: Mapping[str, Any], act: Any) -> tuple[Any, ...]:
+    """A control for each of the values, kept by its name in `known`; act: called when one changes."""
+    for name, value in values.items():
+        known[name] = _control(name, kinds.kinds()[name], value, kinds.comments()[name])
+        known[name].observe(act, "value")
+    return tuple(known[name] for name in values)
 
 
 def _control(name: str, kind: Any, value: Any, comment: str) -> Any:

@@ -71,3 +71,21 @@ def test_a_parameter_that_cannot_be_is_refused_in_words_and_the_picture_stays():
     controls["draw"].value = "point_color"
     assert picture.value != good
     assert "category 0" in words.value
+
+
+def test_the_numbers_of_a_code_are_controls():
+    family = registry.families()["visualatom"]
+    box = widgets.browse({"visualatom": family}, size=64)
+    (picture,), (words,) = all_of(box, ipywidgets.Image), all_of(box, ipywidgets.HTML)
+    (number,) = all_of(box, ipywidgets.IntSlider)
+    number.value = 3
+    numbers = {control.description: control for control in box.children[0].children[3].children}
+    code = family.kind.code_of(family.example(), 3)
+    assert {name: control.value for name, control in numbers.items() if name == "vertices"} == {
+        "vertices": code.vertices
+    }
+    numbers["lines"].value = 7
+    fewer = family.kind.draw(family.kind.numbers.of({**code.values(), "lines": 7}), 0, 512)
+    assert (shown(picture) == fewer).all()
+    numbers["lines"].value = 0
+    assert "lines: 0 is out of range" in words.value
