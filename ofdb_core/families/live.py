@@ -25,6 +25,7 @@ RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # the set
 FIXED = {"draw": "patch_gray", "one_stream": False}  # settings that training cannot change
 DOTS = {"points": "dots"}  # a manifest's name of a parameter -> its name here
 KEYS = 2**64
+FLIP = int(streams.FIRST)  # XORed with the key: a stream for flips
 FACTORS = 1  # the number, among a key's streams, of the one for factors of coefficients
 NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of `Patched.patches`
 
@@ -75,6 +76,8 @@ class Varied(Parameters):
 class ImagesDrawing(Patched, Varied):
     """Parameters of samples drawn from systems of the plane."""
 
+    flips: bool = False
+    """Turn samples over, top to bottom and left to right, each with a probability of 1/2, as FractalDB's images."""
     size: Annotated[int, Range(1, 4096)] | None = None
     """Pixels, each side; null: as released (362)."""
 
@@ -210,7 +213,7 @@ class LiveImages:
         named = names(root)
         self.classes = [named[number] for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))
-        self._patches, self._fresh = drawing.drawing(raster.GRAY), drawing.share * KEYS
+        self._patches, self._fresh, self._flips = drawing.drawing(raster.GRAY), drawing.share * KEYS, drawing.flips
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -223,4 +226,7 @@ class LiveImages:
             patches = instances.stored(table, raster.GRAY)
         else:
             patches = self._patches.drawn(fresh, len(table))
-        return instances.paint(table, patches, self._size)
+        image = instances.paint(table, patches, self._size)
+        if fresh is None or not self._flips:
+            return image
+        return raster.flipped(image, int(streams.split_mix(np.uint64(fresh ^ FLIP), 0) >> np.uint64(62)))

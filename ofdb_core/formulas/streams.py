@@ -194,10 +194,15 @@ def jitter(n: int, seed: int, category: int | None = None) -> np.ndarray:
     return Mersenne([seed] if category is None else [seed, category, JITTER]).uniform(-np.pi, np.pi, n)
 
 
-def patches(n: int, seed: int, category: int | None = None) -> np.ndarray:
+def patches(n: int, seed: int, category: int | None = None, instance: int = 0) -> np.ndarray:
     """(n,) uint16 in 1..511: binary 3 x 3 patches, one for each dot, none empty: see `Mersenne.patches`.
 
     Without `category` they are those of Python's `random.seed(seed)`, as in the original. With it the stream belongs to
-    (seed, category): this project's own rule.
+    (seed, category), or to (seed, category, instance) for instances after the first: this project's own rule.
     """
-    return Mersenne([seed] if category is None else [seed, category]).patches(n)
+    return Mersenne([seed] if category is None else _of(seed, category, instance)).patches(n)
+
+
+def _of(*key: int) -> list[int]:
+    """The key of an instance's stream: its number, the last, is left out for the first one, which is the category's."""
+    return list(key if key[-1] else key[:-1])
