@@ -22,7 +22,7 @@ from ofdb_core.data import png
 from ofdb_core.families import live
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
-from ofdb_core.formulas.ifs import IFS, digest, load_folder
+from ofdb_core.formulas.ifs import IFS, Weight, digest, load_folder
 
 
 class Rule(Parameters):
@@ -180,15 +180,19 @@ def write_search(parameters: Search) -> Manifest:
 
 def check(parameters: Drawn) -> None:
     """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
-    if not parameters.systems:
-        return
-    pairs, every = live.systems(parameters.systems, 2), ifs.names(parameters.systems)
-    if parameters.categories is not None:
-        values.whole(1, len(pairs), categories=parameters.categories)
-    choices = streams.shared_choices(parameters.points)
-    for number, system in pairs[: parameters.categories]:
-        if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(parameters.weight), choices)[1:]):
-            place = Path(parameters.systems) / f"{every[number]}.csv"
+    if parameters.systems:
+        check_systems(parameters.systems, parameters.categories, parameters.points, parameters.weight)
+
+
+def check_systems(root: str, first: int | None, points: int, weight: Weight = 1.0) -> None:
+    """Raise ValueError if one of the first systems of a folder gives no picture; it names the file."""
+    pairs, every = live.systems(root, 2), ifs.names(root)
+    if first is not None:
+        values.whole(1, len(pairs), categories=first)
+    choices = streams.shared_choices(points)
+    for number, system in pairs[:first]:
+        if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(weight), choices)[1:]):
+            place = Path(root) / f"{every[number]}.csv"
             raise ValueError(f"{place}: {sentence}, so there is nothing to draw; correct its maps, or remove it")
 
 

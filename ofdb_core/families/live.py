@@ -6,7 +6,7 @@ ICCV 2023); if its coefficients vary, too, it has new dots. Without a key it is 
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,7 @@ from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
 RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # the settings of the released images
 FIXED = {"draw": "patch_gray", "one_stream": False}  # settings that training cannot change
 DOTS = {"points": "dots"}  # a manifest's name of a parameter -> its name here
+SIZE = {"image_size": "size"}  # a name in some manifests -> that in others
 KEYS = 2**64
 FLIP = int(streams.FIRST)  # XORed with the key: a stream for flips
 FACTORS = 1  # the number, among a key's streams, of the one for factors of coefficients
@@ -96,6 +97,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
     """
     made = {}
     facts = Folder(stored).manifest()["parameters"] if Folder(stored).is_complete() else {}
+    facts = {SIZE.get(name, name): value for name, value in facts.items()}
     for name, only in FIXED.items():
         if facts.get(name, only) != only:
             raise ValueError(f"{stored} was made with {name}: {facts[name]}; while training it can only be {only}")
@@ -103,7 +105,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
         parameter = DOTS.get(name, name)
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
-        if name == "weight" and given is None and not Folder(root).is_complete():
+        if name == "weight" and given is None and usual != 1 and not Folder(root).is_complete():
             print(f"{root}: {told(usual)}; -p live.weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
             sentence = f"live.{parameter}: {made[name]}, but {stored} was made with {had}"
@@ -191,24 +193,46 @@ class Shapes:
             return self._kept[number, 0]
 
 
-def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, category: int) -> np.ndarray:
-    """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`."""
+def table(
+    system: IFS,
+    weight: Weight,
+    *,
+    size: int,
+    points: int,
+    seed: int,
+    category: int,
+    starts: Mapping[int, int] | None = None,
+) -> np.ndarray:
+    """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`.
+
+    starts: see `ifs.starts`.
+    """
     orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(points))
-    masks = streams.patches(points, seed, category)
+    masks = streams.patches(points, seed, category, start=(starts or {}).get(category, 0))
     return instances.table(raster.to_pixels(orbit, size), masks, size)
 
 
 class LiveImages:
     """Samples whose pictures are drawn from the systems in <root>/*.csv, one for each.
 
-    It keeps tables of dots in memory, 50 KB a category as released.
+    It keeps tables of dots in memory, 50 KB a category as released. released: the settings of the stored images, which
+    lie beside root in the folder `stored`; starts: see `ifs.starts`.
     """
 
-    def __init__(self, root: str | Path, drawing: ImagesDrawing, cache_bytes: int) -> None:
-        made = resolve_drawing(drawing, RELEASED, root, Path(root).parent / "images")
+    def __init__(
+        self,
+        root: str | Path,
+        drawing: ImagesDrawing,
+        cache_bytes: int,
+        *,
+        released: dict[str, Any] = RELEASED,
+        stored: str = "images",
+        starts: Mapping[int, int] | None = None,
+    ) -> None:
+        made = resolve_drawing(drawing, released, root, Path(root).parent / stored)
         self._size = made["size"]
         values.whole(2 * raster.PAD + 1, **{"live.size": self._size})
-        make = functools.partial(table, size=self._size, points=made["points"], seed=made["seed"])
+        make = functools.partial(table, size=self._size, points=made["points"], seed=made["seed"], starts=starts)
         self._shapes = Shapes(systems(root, 2), make, made["weight"], drawing, cache_bytes=cache_bytes, label="tables")
         named = names(root)
         self.classes = [named[number] for number in self._shapes.numbers]
