@@ -6,6 +6,7 @@ reads is made before the clock starts and kept in runs/benchmarks/ for the next 
 """
 
 import functools
+import io
 import itertools
 import json
 import subprocess
@@ -16,12 +17,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks import plain, prepared, samples
 from benchmarks.prepared import KEPT, RELEASE, Measured, timed
 from ofdb_core.base.folder import Folder
-from ofdb_core.families import fractal_2d, fractal_3d, registry, visual_atom
+from ofdb_core.families import fractal_2d, fractal_3d, fractaldb, registry, visual_atom
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
+from ofdb_core.run import stages
 
 FIRST = 40  # candidates that the baseline judges
 LIVE = 100  # categories that live samples are drawn from
@@ -105,6 +108,17 @@ def render_2d(images):
     return Measured(seconds, count, "image", slow, megabytes)
 
 
+def render_fractaldb(images):
+    """Rendering n images of FractalDB, a thousand of each category, PNG files and manifest included."""
+    found = prepared.categories(images // 1000)
+    (_, system), *_ = first = ifs.load_folder(found, 1)
+    _, make = next(iter(fractaldb.image_files(first, {0: ""}, fractaldb.Render(one_stream=True))))
+    slow, theirs = timed(plain.render, system, **RELEASE, seed=0)
+    _same(np.asarray(Image.open(io.BytesIO(make()))), theirs)
+    seconds, count, megabytes = _written(fractaldb.write, fractaldb.Render(), "fractaldb", found)
+    return Measured(seconds, count, "image", slow, megabytes)
+
+
 def models_3d(models):
     """n models, PLY files and manifest included."""
     found = prepared.categories_3d(models)
@@ -184,13 +198,18 @@ def render_visualatom(images):
     return Measured(seconds, count, "image", slow, megabytes)
 
 
+def _set(family, out, images):
+    """The parameters of n categories of a family's published set, with one instance of each."""
+    one = {"instances": 1} if "instances" in family.stages[-1].parameters.kinds() else {}
+    return family.example(out=str(out), categories=images, **one)
+
+
 def write_family(family, images):
     """n categories of a family's published set, by its last stage, files and manifest included."""
     with tempfile.TemporaryDirectory() as root:
-        prepared = family.example(out=root, categories=images)
-        for stage in family.stages[:-1]:
-            if stage.write:
-                _prepare(stage, root, images)
+        prepared = _set(family, root, images)
+        for stage in stages.writers(family)[:-1]:
+            _prepare(stage, root, images)
         seconds, _ = timed(family.stages[-1].write, prepared)
         made = Path(root) / family.stages[-1].writes[-1]
         return Measured(seconds, len(Folder(made).manifest()["files"]), "file", disk_mb=_size(made))
@@ -215,10 +234,9 @@ def _prepare(stage, out, categories):
 def verify_family(family, images):
     """Verifying n categories of a family's published set: every file read and hashed."""
     out, last = KEPT / f"{family.name}-{images}", family.stages[-1]
-    for stage in family.stages[:-1]:
-        if stage.write:
-            _prepare(stage, out, images)
-    last.write(family.example(out=str(out), categories=images))
+    for stage in stages.writers(family)[:-1]:
+        _prepare(stage, out, images)
+    last.write(_set(family, out, images))
     return _verified(out / last.writes[-1])
 
 
@@ -226,6 +244,7 @@ CASES: dict[str, tuple[Callable[..., Measured], list[int]]] = {
     "import_package": (import_package, [1]),
     "search_2d": (search_2d, [250, 1000]),
     "render_2d": (render_2d, [1000]),
+    "render_fractaldb": (render_fractaldb, [2000]),
     "search_3d": (search_3d, [250, 1000]),
     "search_3d_one_core": (search_3d_one_core, [250]),
     "models_3d": (models_3d, [1000]),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import provenance
-from ofdb_core.families import fractal_2d, fractal_3d
+from ofdb_core.families import fractal_2d, fractal_3d, one_parameter
 
 KEPT = provenance.PROJECT / "runs" / "benchmarks"
 RELEASE: dict[str, Any] = {"size": 362, "points": 200_000, "weight": 0.2}
@@ -107,3 +107,10 @@ def released(count):
     categories(count)
     fractal_2d.write(fractal_2d.Render(out=_plane(count)))
     return Path(_plane(count)) / "images"
+
+
+def perturbations(count):
+    """A folder with the first n systems and images of the published 1p-frac."""
+    out = KEPT / f"1p-frac-{count}"
+    one_parameter.write(one_parameter.Render(out=str(out), categories=count))
+    return out

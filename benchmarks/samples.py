@@ -67,15 +67,30 @@ def measure(images, recipe, samples, *, finished=True):
     return prepared.Measured(seconds, steps * recipe.batch_size, "sample", slow)
 
 
+def _stored(root, samples, experiment="2d-ofdb-1k", *, finished=True):
+    recipe = _recipe(experiment, "4_pretrain", recipes.Pretrain)
+    return measure(Images.from_folder(root), recipe, samples, finished=finished)
+
+
 def stored_2d(samples, *, finished=True):
     """Stored images of the released 2D-OFDB, 362 px, by the published recipe."""
-    recipe = _recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain)
-    return measure(Images.from_folder(prepared.released(1000)), recipe, samples, finished=finished)
+    return _stored(prepared.released(1000), samples, finished=finished)
 
 
-def _live(root, samples, **values):
-    recipe = _recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain, samples="live", **values)
+def _live(root, samples, experiment="2d-ofdb-1k", **values):
+    recipe = _recipe(experiment, "4_pretrain", recipes.Pretrain, samples="live", **values)
     return measure(recipe.opened(recipe.data, root), recipe, samples)
+
+
+def stored_1p(samples):
+    """Stored images of the published 1p-frac, 512 px."""
+    return _stored(prepared.perturbations(1000) / "1p-frac", samples, "1p-frac")
+
+
+def live_1p(samples, *, patches="pattern"):
+    """Images of the published 1p-frac, each with patches of its own, from its systems' files."""
+    root = prepared.perturbations(1000) / "1p-frac-codes"
+    return _live(root, samples, "1p-frac", data="1p-frac-codes", live={"patches": patches})
 
 
 def live_2d(samples, *, patches="pattern"):
@@ -127,6 +142,9 @@ CASES: dict[str, tuple[Callable[..., prepared.Measured], list[int]]] = {
     "sample_live_2d_texture": (functools.partial(live_2d, patches="texture"), [4000]),
     "sample_live_2d_both": (functools.partial(live_2d, patches="both"), [4000]),
     "sample_live_3d": (live_3d, [4000]),
+    "sample_stored_1p-frac": (stored_1p, [4000]),
+    "sample_live_1p-frac": (live_1p, [4000]),
+    "sample_live_1p-frac_both": (functools.partial(live_1p, patches="both"), [4000]),
     "sample_rgb": (rgb, [32, 500]),
     "sample_memory": (memory, [8]),
 }

@@ -5,7 +5,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Finished = queue.SimpleQueue[tuple[Any, BaseException | None]]  # results, or what the tasks raised
@@ -72,3 +72,16 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
     tasks: taken one by one, at most workers + 1 ahead of the results taken, so no more results are held.
     """
     return _done(tasks, workers, workers, queue.SimpleQueue)
+
+
+class Once(Generic[T]):
+    """A value that the first thread to call for it makes, while others that call wait."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make, self._made, self._one = make, list[T](), threading.Lock()
+
+    def __call__(self) -> T:
+        with self._one:
+            if not self._made:
+                self._made.append(self._make())
+        return self._made[0]

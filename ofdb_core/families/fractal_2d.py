@@ -22,7 +22,7 @@ from ofdb_core.data import png
 from ofdb_core.families import live
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
-from ofdb_core.formulas.ifs import IFS, digest, load_folder
+from ofdb_core.formulas.ifs import IFS, Weight, digest, load_folder
 
 
 class Rule(Parameters):
@@ -77,10 +77,11 @@ class Search(NotebookParameters, Rule):
     """Threads; 0: one a core. The result does not depend on it."""
 
 
-class Render(StageParameters):
-    """Parameters of notebook 2_render_2d; the defaults are those of the released 2D-OFDB."""
+class Drawn(StageParameters):
+    """Parameters of images that are drawn from systems of the plane; the defaults are those of the released 2D-OFDB."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
+    weight: ClassVar[Any] = 1.0  # by which a user's systems are judged
 
     seed: Annotated[int, Range(0, values.SEEDS)] = 0
     """Of the patches; each category has a stream of its own."""
@@ -92,8 +93,6 @@ class Render(StageParameters):
     """Pixels, each side (2D-OFDB: 362)."""
     points: Points = 200_000
     """Dots of an image (2D-OFDB: 200,000)."""
-    weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
-    """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
     draw: raster.Draw = "patch_gray"
     """A 3 x 3 patch or a point for each dot; gray, or a hue that turns with time."""
     workers: Workers = 0
@@ -108,8 +107,17 @@ class Render(StageParameters):
 
     def drawing(self) -> dict[str, Any]:
         """The arguments of `indices` for the images."""
-        size, points = self.image_size, self.points
-        return {"seed": self.seed, "size": size, "points": points, "weight": self.weight, "draw": self.draw}
+        return {"seed": self.seed, "size": self.image_size, "points": self.points, "draw": self.draw}
+
+
+class Render(Drawn):
+    """Parameters of notebook 2_render_2d; the defaults are those of the released 2D-OFDB."""
+
+    weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
+    """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
+
+    def drawing(self) -> dict[str, Any]:
+        return {**super().drawing(), "weight": self.weight}
 
 
 def indices(
@@ -170,18 +178,29 @@ def write_search(parameters: Search) -> Manifest:
     return Folder(Path(parameters.out) / "categories").fill(head, files, total=count, workers=1)
 
 
-def check(parameters: Render) -> None:
+def check(parameters: Drawn) -> None:
     """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
-    if not parameters.systems:
-        return
-    pairs, every = live.systems(parameters.systems, 2), ifs.names(parameters.systems)
-    if parameters.categories is not None:
-        values.whole(1, len(pairs), categories=parameters.categories)
-    choices = streams.shared_choices(parameters.points)
-    for number, system in pairs[: parameters.categories]:
-        if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(parameters.weight), choices)[1:]):
-            place = Path(parameters.systems) / f"{every[number]}.csv"
+    if parameters.systems:
+        check_systems(parameters.systems, parameters.categories, parameters.points, parameters.weight)
+
+
+def check_systems(root: str, first: int | None, points: int, weight: Weight = 1.0) -> None:
+    """Raise ValueError if one of the first systems of a folder gives no picture; it names the file."""
+    pairs, every = live.systems(root, 2), ifs.names(root)
+    if first is not None:
+        values.whole(1, len(pairs), categories=first)
+    choices = streams.shared_choices(points)
+    for number, system in pairs[:first]:
+        if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(weight), choices)[1:]):
+            place = Path(root) / f"{every[number]}.csv"
             raise ValueError(f"{place}: {sentence}, so there is nothing to draw; correct its maps, or remove it")
+
+
+def loaded(root: Path, first: int | None) -> tuple[list[tuple[int, IFS]], dict[int, str], dict[str, Any]]:
+    """The first systems of a folder, (number, IFS) pairs; the names of all; and what a manifest says of those."""
+    systems, names = load_folder(root, first), ifs.names(root)
+    own = sorted(name for number, _ in systems if (name := names[number]) != f"{number:05d}")
+    return systems, names, {"source": digest(systems), **({"names": own} if own else {})}
 
 
 def write(parameters: Render) -> Manifest:
@@ -190,12 +209,12 @@ def write(parameters: Render) -> Manifest:
     The name of a system's file, such as 00000.csv or fern.csv, names its class. The patches of an image depend on seed
     and category only, so any subset, order or number of workers gives the same files.
     """
-    source, drawing = parameters.source(), parameters.drawing()
+    drawing = parameters.drawing()
     if parameters.systems and parameters.weight != 1:
-        print(f"{source}: {live.told(parameters.weight)}; -p weight 1 draws the systems as they are")
-    systems, names = load_folder(source, parameters.categories), ifs.names(source)
-    own = sorted(name for number, _ in systems if (name := names[number]) != f"{number:05d}")
-    head = header({"source": digest(systems), **({"names": own} if own else {}), **drawing}, image_files)
+        told = live.told(parameters.weight)
+        print(f"{parameters.source()}: {told}; -p weight 1 draws the systems as they are")
+    systems, names, source = loaded(parameters.source(), parameters.categories)
+    head = header({**source, **drawing}, image_files)
     files = image_files(systems, names, **drawing)
     return Folder(Path(parameters.out) / "images").fill(head, files, total=len(systems), workers=parameters.workers)
 

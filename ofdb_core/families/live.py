@@ -6,7 +6,7 @@ ICCV 2023); if its coefficients vary, too, it has new dots. Without a key it is 
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,9 @@ from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
 RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # the settings of the released images
 FIXED = {"draw": "patch_gray", "one_stream": False}  # settings that training cannot change
 DOTS = {"points": "dots"}  # a manifest's name of a parameter -> its name here
+SIZE = {"image_size": "size"}  # a name in some manifests -> that in others
 KEYS = 2**64
+FLIP = int(streams.FIRST)  # XORed with the key: a stream for flips
 FACTORS = 1  # the number, among a key's streams, of the one for factors of coefficients
 NEW = {"pattern": "pattern", "texture": "texture", "both": "pattern and texture"}  # of `Patched.patches`
 
@@ -75,6 +77,8 @@ class Varied(Parameters):
 class ImagesDrawing(Patched, Varied):
     """Parameters of samples drawn from systems of the plane."""
 
+    flips: bool = False
+    """Turn samples over, top to bottom and left to right, each with a probability of 1/2, as FractalDB's images."""
     size: Annotated[int, Range(1, 4096)] | None = None
     """Pixels, each side; null: as released (362)."""
 
@@ -93,6 +97,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
     """
     made = {}
     facts = Folder(stored).manifest()["parameters"] if Folder(stored).is_complete() else {}
+    facts = {SIZE.get(name, name): value for name, value in facts.items()}
     for name, only in FIXED.items():
         if facts.get(name, only) != only:
             raise ValueError(f"{stored} was made with {name}: {facts[name]}; while training it can only be {only}")
@@ -100,7 +105,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
         parameter = DOTS.get(name, name)
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
-        if name == "weight" and given is None and not Folder(root).is_complete():
+        if name == "weight" and given is None and usual != 1 and not Folder(root).is_complete():
             print(f"{root}: {told(usual)}; -p live.weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
             sentence = f"live.{parameter}: {made[name]}, but {stored} was made with {had}"
@@ -188,29 +193,51 @@ class Shapes:
             return self._kept[number, 0]
 
 
-def table(system: IFS, weight: Weight, *, size: int, points: int, seed: int, category: int) -> np.ndarray:
-    """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`."""
+def table(
+    system: IFS,
+    weight: Weight,
+    *,
+    size: int,
+    points: int,
+    seed: int,
+    category: int,
+    starts: Mapping[int, int] | None = None,
+) -> np.ndarray:
+    """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`.
+
+    starts: see `ifs.starts`.
+    """
     orbit = chaos_game.orbit(system.weighted(weight), streams.shared_choices(points))
-    masks = streams.patches(points, seed, category)
+    masks = streams.patches(points, seed, category, start=(starts or {}).get(category, 0))
     return instances.table(raster.to_pixels(orbit, size), masks, size)
 
 
 class LiveImages:
     """Samples whose pictures are drawn from the systems in <root>/*.csv, one for each.
 
-    It keeps tables of dots in memory, 50 KB a category as released.
+    It keeps tables of dots in memory, 50 KB a category as released. released: the settings of the stored images, which
+    lie beside root in the folder `stored`; starts: see `ifs.starts`.
     """
 
-    def __init__(self, root: str | Path, drawing: ImagesDrawing, cache_bytes: int) -> None:
-        made = resolve_drawing(drawing, RELEASED, root, Path(root).parent / "images")
+    def __init__(
+        self,
+        root: str | Path,
+        drawing: ImagesDrawing,
+        cache_bytes: int,
+        *,
+        released: dict[str, Any] = RELEASED,
+        stored: str = "images",
+        starts: Mapping[int, int] | None = None,
+    ) -> None:
+        made = resolve_drawing(drawing, released, root, Path(root).parent / stored)
         self._size = made["size"]
         values.whole(2 * raster.PAD + 1, **{"live.size": self._size})
-        make = functools.partial(table, size=self._size, points=made["points"], seed=made["seed"])
+        make = functools.partial(table, size=self._size, points=made["points"], seed=made["seed"], starts=starts)
         self._shapes = Shapes(systems(root, 2), make, made["weight"], drawing, cache_bytes=cache_bytes, label="tables")
         named = names(root)
         self.classes = [named[number] for number in self._shapes.numbers]
         self.labels = np.arange(len(self.classes))
-        self._patches, self._fresh = drawing.drawing(raster.GRAY), drawing.share * KEYS
+        self._patches, self._fresh, self._flips = drawing.drawing(raster.GRAY), drawing.share * KEYS, drawing.flips
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -223,4 +250,7 @@ class LiveImages:
             patches = instances.stored(table, raster.GRAY)
         else:
             patches = self._patches.drawn(fresh, len(table))
-        return instances.paint(table, patches, self._size)
+        image = instances.paint(table, patches, self._size)
+        if fresh is None or not self._flips:
+            return image
+        return raster.flipped(image, int(streams.split_mix(np.uint64(fresh ^ FLIP), 0) >> np.uint64(62)))

@@ -251,7 +251,7 @@ class Drawing(Parameters):
 
 def _misfits_of(values: dict[str, Any], data: str, live: type[Parameters], every: list[Source]) -> Iterator[str]:
     """Sentences about parameters of live samples that belong to another source or cannot be used."""
-    strange = values.keys() - live.kinds().keys()
+    strange = [name for name in values if name not in live.kinds()]
     if others := {name: [other for other in every if other.live and name in other.live.kinds()] for name in strange}:
         for name, able in others.items():
             hint = f"; it is of {_named(able)}" if able else nearest(name, live.kinds())

@@ -28,6 +28,8 @@ COLUMNS_TOLD = "an IFS has 7 columns (2D) or 13 (3D)"
 LETTERS = {7: [*"abcdefp"], 13: [*"abcdefghijklp"]}  # names of the columns, in a first line
 MOST = 255  # maps: the chaos game counts them in a byte
 MOST_BYTES = 2**20  # of a file
+START = "# its patches begin at word {} of its stream\n"  # a last line of a file; see `csv`
+LAST_START = 2**34  # a stream takes half a minute to come so far
 SUM_TOLERANCE = 1e-6  # of the probabilities in a file; those of the published files add up to 1 within 1e-15
 
 Weight = float | Sequence[float] | np.ndarray  # see `IFS.factors`
@@ -174,11 +176,11 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
     np.savetxt(file, table(ifs), delimiter=",")
 
 
-def csv(ifs: IFS) -> bytes:
-    """The bytes of the CSV that `save` writes."""
+def csv(ifs: IFS, start: int = 0) -> bytes:
+    """The bytes of the CSV that `save` writes, and a comment if its image's patches do not begin their stream."""
     data = io.BytesIO()
     save(ifs, data)
-    return data.getvalue()
+    return data.getvalue() + (START.format(start).encode() if start else b"")
 
 
 def load(path: str | Path) -> IFS:
@@ -288,6 +290,15 @@ def load_folder(root: str | Path, first: int | None = None) -> list[tuple[int, I
 def names(root: str | Path) -> dict[int, str]:
     """Number -> name of the category files of a folder, as 7 -> 00007: the names of the classes."""
     return {number: path.stem for number, path in _files(root).items()}
+
+
+def starts(root: str | Path) -> dict[int, int]:
+    """Number -> `start` of the category files of a folder, 0 for a file that does not say it: see `csv`."""
+    line = re.compile(START.strip().format(r"(\d{1,11})").encode())
+    found = {number: line.findall(path.read_bytes()) for number, path in _files(root).items()}
+    starts = {number: int(given[-1]) if given else 0 for number, given in found.items()}
+    values.whole(0, LAST_START, start=max(starts.values()))
+    return starts
 
 
 def dimensions(root: str | Path) -> int | None:

@@ -89,16 +89,15 @@ def _draw(key: np.uint64, masked: bool, low: int, levels: int, different: int, o
 
 
 @kernel
-def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
-    """The visible dots of an image, (n, 3) uint16: column and row of the patch's corner, and its mask.
+def visible(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The numbers of an image's visible dots, (n,) uint32 in rising order.
 
-    pixels: (m, 2) uint16 from `raster.to_pixels`; masks: (m or more,) uint16 in 1..511, the patches of the stored
-    picture; size: of the image, pixels each side. Rows count from the bottom. The last dot comes first: it is on top.
+    pixels: (m, 2) uint16 from `raster.to_pixels`; size: of the image, pixels each side.
     """
     hidden = np.zeros((size + MARGIN, size + MARGIN), np.uint8)
     hidden[size:], hidden[:, size:] = 1, 1  # outside the picture
     flat, side = hidden.reshape(-1), np.uint64(size + MARGIN)
-    dots, first = np.empty((len(pixels), 3), np.uint16), len(pixels)
+    numbers, first = np.empty(len(pixels), np.uint32), len(pixels)
     for i in range(len(pixels) - 1, -1, -1):
         x, y, covered = np.uint64(pixels[i, 0]) + ONE, np.uint64(pixels[i, 1]) + ONE, np.uint8(1)
         if x + TWO < side and y + TWO < side:
@@ -110,8 +109,24 @@ def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
                 place += side
         if not covered:
             first -= 1
-            dots[first, 0], dots[first, 1], dots[first, 2] = x, y, masks[i]
-    return dots[first:].copy()
+            numbers[first] = i
+    return numbers[first:].copy()
+
+
+def table(pixels: np.ndarray, masks: np.ndarray, size: int) -> np.ndarray:
+    """The visible dots of an image, (n, 3) uint16: column and row of the patch's corner, and its mask.
+
+    pixels, size: as for `visible`; masks: (m or more,) uint16 in 1..511, the patches of the stored picture. Rows count
+    from the bottom. The dots come in their order: the last is on top.
+    """
+    return table_of(pixels, masks, visible(pixels, size))
+
+
+def table_of(pixels: np.ndarray, masks: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """As `table`, of the dots with these numbers, (n,)."""
+    dots = np.empty((len(numbers), 3), np.uint16)
+    dots[:, :2], dots[:, 2] = pixels[numbers] + np.uint16(1), masks[numbers]
+    return dots
 
 
 def stored(table: np.ndarray, light: int) -> np.ndarray:

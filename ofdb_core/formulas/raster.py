@@ -147,3 +147,8 @@ def draw_indices(
     else:
         _draw_patches(pixels, masks, colours, image)
     return np.ascontiguousarray(image[:size, :size][::-1])
+
+
+def flipped(image: np.ndarray, flip: int) -> np.ndarray:
+    """An image (H, W) as it is (0), turned over top to bottom (1), left to right (2), or both (3), as FractalDB's."""
+    return np.ascontiguousarray(image[:: -1 if flip % 2 else 1, :: -1 if flip > 1 else 1])

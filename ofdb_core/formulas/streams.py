@@ -118,13 +118,13 @@ class Mersenne:
     """The MT19937 stream of a key.
 
     An integer key gives the numbers of `numpy.random.RandomState(key)`; a list of integers is a seed as in
-    Python's `random`, so `Mersenne([s])` has the words of `random.seed(s)`.
+    Python's `random`, so `Mersenne([s])` has the words of `random.seed(s)`. position: the number of words drawn.
     """
 
     def __init__(self, key: int | Sequence[int]) -> None:
         self._state = np.random.RandomState(key).get_state(legacy=False)["state"]["key"].copy()
         self._block = np.empty_like(self._state)
-        self._used = len(self._block)
+        self._used, self.position = len(self._block), 0
 
     def run(self, draw: Callable[..., int], *arguments: Any) -> None:
         """Draw by draw(state, block, used, *arguments), a kernel that calls `words` and `doubles` and returns used."""
@@ -134,12 +134,19 @@ class Mersenne:
         """The next n words, (n,) uint32."""
         out = np.empty(n, np.uint32)
         self.run(words, out)
+        self.position += n
         return out
+
+    def skip_to(self, position: int) -> None:
+        """Draw words, not kept, up to a position that is not behind."""
+        while left := position - self.position:
+            self.words(min(left, 2**20))
 
     def random(self, n: int, out: np.ndarray | None = None) -> np.ndarray:
         """(n,) float64 in [0, 1), as NumPy's legacy `random_sample(n)`; written into `out` if given."""
         out = np.empty(n) if out is None else out
         self.run(doubles, out)
+        self.position += 2 * n
         return out
 
     def uniform(self, low: float, high: float, n: int) -> np.ndarray:
@@ -199,10 +206,18 @@ def jitter(n: int, seed: int, category: int | None = None) -> np.ndarray:
     return Mersenne([seed] if category is None else [seed, category, JITTER]).uniform(-np.pi, np.pi, n)
 
 
-def patches(n: int, seed: int, category: int | None = None) -> np.ndarray:
+def patches(n: int, seed: int, category: int | None = None, instance: int = 0, *, start: int = 0) -> np.ndarray:
     """(n,) uint16 in 1..511: binary 3 x 3 patches, one for each dot, none empty: see `Mersenne.patches`.
 
     Without `category` they are those of Python's `random.seed(seed)`, as in the original. With it the stream belongs to
-    (seed, category): this project's own rule.
+    (seed, category), or to (seed, category, instance) for instances after the first: this project's own rule. start:
+    the position in the stream of the first one.
     """
-    return Mersenne([seed] if category is None else [seed, category]).patches(n)
+    stream = Mersenne([seed] if category is None else _of(seed, category, instance))
+    stream.skip_to(start)
+    return stream.patches(n)
+
+
+def _of(*key: int) -> list[int]:
+    """The key of an instance's stream: its number, the last, is left out for the first one, which is the category's."""
+    return list(key if key[-1] else key[:-1])

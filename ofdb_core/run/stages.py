@@ -8,7 +8,7 @@ from ofdb_core.base import record
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
-from ofdb_core.families.registry import Stage
+from ofdb_core.families.registry import Family, Stage
 from ofdb_core.show import compare, gallery, report
 from ofdb_core.show.compare import Compare
 from ofdb_core.show.report import Report
@@ -32,6 +32,14 @@ def stages() -> dict[str, Stage]:
 def maker(name: str) -> str:
     """The name of the stage that writes a folder."""
     return next(stage.name for stage in stages().values() if name in stage.writes)
+
+
+def writers(family: Family) -> list[Stage]:
+    """A family's stages that write, after those of others that write what they read."""
+    own = [stage for stage in family.stages if stage.write]
+    read = {name for stage in own for name in stage.parameters().inputs()}
+    needed = {maker(name) for name in read} - {stage.name for stage in own}
+    return [stage for name, stage in stages().items() if name in needed] + own
 
 
 def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str | None:

@@ -88,3 +88,33 @@ def test_an_interrupt_ends_it_whenever_it_comes():
             time.sleep(delay)
             process.send_signal(signal.SIGINT)
             assert process.communicate(timeout=60)[1].rstrip().endswith(b"KeyboardInterrupt")
+
+
+def test_a_value_is_made_once_while_other_threads_wait():
+    made, go = [], threading.Event()
+
+    def make():
+        go.wait(10)
+        made.append(None)
+        return len(made)
+
+    value = threads.Once(make)
+    tasks = [value] * 5
+    threading.Timer(0.1, go.set).start()
+    assert list(threads.results(tasks, 5)) == [1] * 5
+    assert made == [None]
+
+
+def test_a_value_that_could_not_be_made_is_tried_again():
+    answers = iter([ValueError("not yet"), 7])
+
+    def make():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    value = threads.Once(make)
+    with pytest.raises(ValueError, match="not yet"):
+        value()
+    assert value() == value() == 7

@@ -13,6 +13,7 @@ import pytest
 from ofdb_core.base import filling, manifests, parameters
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import registry
+from ofdb_core.run import stages
 from tests.helpers import toy_family
 
 
@@ -29,10 +30,9 @@ def values(stage, **changes):
 
 
 def write(family, out, **changes):
-    """Run all stages of a family that write; returns folder -> (name -> hash)."""
-    for stage in family.stages:
-        if stage.write:
-            stage.write(stage.parameters.of(values(stage, out=str(out), **changes)))
+    """Run all stages that a family's folders need; returns folder -> (name -> hash)."""
+    for stage in stages.writers(family):
+        stage.write(stage.parameters.of(values(stage, out=str(out), **changes)))
     return files(family, out)
 
 

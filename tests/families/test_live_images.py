@@ -115,6 +115,18 @@ def test_a_row_of_weights_is_drawn_in_place_of_the_weight(run):
     assert (found.pixels(2) == fractal_2d.rgb(system, weight=0.2, **how)[..., 0]).all()
 
 
+@pytest.mark.parametrize("patches", ["stored", "pattern"])
+def test_an_instance_is_turned_over_as_often_as_not(run, patches):
+    found, plain = opened(run, flips=True, patches=patches), opened(run, patches=patches)
+    seen = []
+    for key in np.random.default_rng(0).integers(0, 2**64, 400, dtype=np.uint64).tolist():
+        image, turned = plain.pixels(1, key), found.pixels(1, key)
+        every = [image, image[::-1], image[:, ::-1], image[::-1, ::-1]]
+        seen.append([(turned == one).all() for one in every].index(True))
+    assert all(70 < count < 130 for count in np.bincount(seen, minlength=4))
+    assert (found.pixels(1) == plain.pixels(1)).all()
+
+
 def test_every_coefficient_has_a_factor_near_one(run, monkeypatch):
     found, factors = opened(run, delta=0.2), []
     make = found._shapes._make
@@ -189,7 +201,7 @@ def test_images_of_dots_or_colours_are_refused(run, tmp_path):
         ({"samples": "all"}, "samples: all does not suit data: categories, whose .*: give samples: live"),
         (
             {"data": "models", "delta": 0.1},
-            r"live\.delta: no parameter of data: models; it is of categories, categories3d$",
+            r"live\.delta: no parameter of data: models; it is of categories, 1p-frac-codes, categories3d$",
         ),
         ({"axes": 1}, r"live\.axes: no parameter of data: categories; it is of models, categories3d$"),
         ({"patchs": "both"}, r"live\.patchs: no parameter of data: categories \(did you mean patches\?\)"),
