@@ -24,6 +24,8 @@ from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
 from ofdb_core.formulas.ifs import IFS, digest, load_folder
 
+DULL = (raster.SIDE - 2 * raster.PAD) / raster.SIDE**2  # filling rate of a straight line across the picture
+
 
 class Rule(Parameters):
     """Which random systems are categories; the defaults are FractalDB's."""
@@ -85,7 +87,7 @@ class Render(StageParameters):
     seed: Annotated[int, Range(0, values.SEEDS)] = 0
     """Of the patches; each category has a stream of its own."""
     systems: Place | None = None
-    """A folder of CSV files of your own, one a system; null: categories/ of notebook 1."""
+    """Your own systems, a folder of files or a file (CSV, .ifs, .flame); null: categories/ of notebook 1."""
     categories: Count | None = None
     """How many to render, the first ones; null: all that were found."""
     image_size: Annotated[int, Range(16, 4096)] = 362
@@ -105,6 +107,15 @@ class Render(StageParameters):
     def source(self) -> Path:
         """The folder of the systems: the user's, or the experiment's categories."""
         return Path(self.systems) if self.systems else Path(self.out) / "categories"
+
+    def chosen(self) -> list[tuple[int, IFS]]:
+        """(number, IFS) pairs of the systems to render."""
+        if not self.systems:
+            return load_folder(self.source(), self.categories)
+        pairs = live.systems(self.systems, 2)
+        if self.categories is not None:
+            values.whole(1, len(pairs), categories=self.categories)
+        return pairs[: self.categories]
 
     def drawing(self) -> dict[str, Any]:
         """The arguments of `indices` for the images."""
@@ -174,14 +185,29 @@ def check(parameters: Render) -> None:
     """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
     if not parameters.systems:
         return
-    pairs, every = live.systems(parameters.systems, 2), ifs.names(parameters.systems)
-    if parameters.categories is not None:
-        values.whole(1, len(pairs), categories=parameters.categories)
-    choices = streams.shared_choices(parameters.points)
-    for number, system in pairs[: parameters.categories]:
+    every, choices = ifs.names(parameters.systems), streams.shared_choices(parameters.points)
+    for number, system in parameters.chosen():
         if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(parameters.weight), choices)[1:]):
-            place = Path(parameters.systems) / f"{every[number]}.csv"
+            place = _place(parameters.source(), every[number])
             raise ValueError(f"{place}: {sentence}, so there is nothing to draw; correct its maps, or remove it")
+
+
+def _place(source: Path, name: str) -> str:
+    """Where a user's system lies, in words."""
+    path = source / f"{name}.csv"
+    return str(path) if path.is_file() else f"{source}, system {name}"
+
+
+def _tell_dull(parameters: Render, names: Mapping[int, str]) -> None:
+    """Print a line for each of the user's systems that lights less than a straight line does."""
+    choices = streams.shared_choices(Rule.search_points)
+    for number, system in parameters.chosen():
+        rate = raster.filling_rate(chaos_game.orbit(system.weighted(parameters.weight), choices))
+        if rate < DULL:
+            print(
+                f"{_place(parameters.source(), names[number])}: lights {rate:.2%} of its picture, less than a straight "
+                f"line ({DULL:.2%}); the search of categories asks for {Rule.filling_rate:.0%}"
+            )
 
 
 def write(parameters: Render) -> Manifest:
@@ -193,7 +219,9 @@ def write(parameters: Render) -> Manifest:
     source, drawing = parameters.source(), parameters.drawing()
     if parameters.systems and parameters.weight != 1:
         print(f"{source}: {live.told(parameters.weight)}; -p weight 1 draws the systems as they are")
-    systems, names = load_folder(source, parameters.categories), ifs.names(source)
+    systems, names = parameters.chosen(), ifs.names(source)
+    if parameters.systems:
+        _tell_dull(parameters, names)
     own = sorted(name for number, _ in systems if (name := names[number]) != f"{number:05d}")
     head = header({"source": digest(systems), **({"names": own} if own else {}), **drawing}, image_files)
     files = image_files(systems, names, **drawing)
