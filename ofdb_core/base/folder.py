@@ -21,6 +21,7 @@ from ofdb_core.base.files import Unreadable, sha256, write_whole
 from ofdb_core.base.filling import Filling, Makers
 from ofdb_core.base.manifests import LOCK, MANIFEST, PART, Header, Manifest, check_header, portable, same
 
+TABLES = (".csv", ".ifs", ".flame")  # whose bytes count, since another coefficient may leave a size unchanged
 CARD = "README.md"  # describes the data sets beside it
 
 
@@ -28,7 +29,7 @@ def fingerprint(path: str | Path) -> str:
     """One hash of the data at a path, for a record: for a folder of results, its digest.
 
     For a folder without a manifest (a user's photographs) it is a hash of the files' names and sizes; if all are
-    tables, of names and bytes, since another coefficient may leave the size unchanged. Linked folders count too: users
+    tables or systems, of names and bytes. Linked folders count too: users
     often select classes by links. For a file (an archive, a checkpoint) it is a hash of the bytes.
     """
     path = Path(path)
@@ -38,7 +39,7 @@ def fingerprint(path: str | Path) -> str:
     if (results := Folder(path)).is_complete():
         return results.digest()
     sizes = {name: size for name, size in sorted(files.walk(path, followlinks=True)) if not files.is_temporary(name)}
-    if sizes and all(name.lower().endswith(".csv") and (path / name).is_file() for name in sizes):
+    if sizes and all(name.lower().endswith(TABLES) and (path / name).is_file() for name in sizes):
         sizes = {name: sha256(path / name) for name in sizes}
     return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
 

@@ -24,6 +24,8 @@ from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
 from ofdb_core.formulas.ifs import IFS, Weight, digest, load_folder
 
+DULL = (raster.SIDE - 2 * raster.PAD) / raster.SIDE**2  # filling rate of a straight line across the picture
+
 
 class Rule(Parameters):
     """Which random systems are categories; the defaults are FractalDB's."""
@@ -81,12 +83,11 @@ class Drawn(StageParameters):
     """Parameters of images that are drawn from systems of the plane; the defaults are those of the released 2D-OFDB."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
-    weight: ClassVar[Any] = 1.0  # by which a user's systems are judged
 
     seed: Annotated[int, Range(0, values.SEEDS)] = 0
     """Of the patches; each category has a stream of its own."""
     systems: Place | None = None
-    """A folder of CSV files of your own, one a system; null: categories/ of notebook 1."""
+    """Your own systems: a folder or a file (CSV, .ifs, .flame); null: categories/ of notebook 1."""
     categories: Count | None = None
     """How many to render, the first ones; null: all that were found."""
     image_size: Annotated[int, Range(16, 4096)] = 362
@@ -105,6 +106,10 @@ class Drawn(StageParameters):
         """The folder of the systems: the user's, or the experiment's categories."""
         return Path(self.systems) if self.systems else Path(self.out) / "categories"
 
+    def judged_by(self) -> Weight:
+        """The weight by which it is seen whether a user's system can be drawn."""
+        return 1.0
+
     def drawing(self) -> dict[str, Any]:
         """The arguments of `indices` for the images."""
         return {"seed": self.seed, "size": self.image_size, "points": self.points, "draw": self.draw}
@@ -115,6 +120,9 @@ class Render(Drawn):
 
     weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
     """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
+
+    def judged_by(self) -> Weight:
+        return self.weight
 
     def drawing(self) -> dict[str, Any]:
         return {**super().drawing(), "weight": self.weight}
@@ -181,18 +189,18 @@ def write_search(parameters: Search) -> Manifest:
 def check(parameters: Drawn) -> None:
     """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
     if parameters.systems:
-        check_systems(parameters.systems, parameters.categories, parameters.points, parameters.weight)
+        check_systems(parameters.systems, parameters.categories, parameters.points, parameters.judged_by())
 
 
 def check_systems(root: str, first: int | None, points: int, weight: Weight = 1.0) -> None:
-    """Raise ValueError if one of the first systems of a folder gives no picture; it names the file."""
+    """Raise ValueError if one of the first systems of a folder or file gives no picture; it names the system."""
     pairs, every = live.systems(root, 2), ifs.names(root)
     if first is not None:
         values.whole(1, len(pairs), categories=first)
     choices = streams.shared_choices(points)
     for number, system in pairs[:first]:
         if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(weight), choices)[1:]):
-            place = Path(root) / f"{every[number]}.csv"
+            place = _place(Path(root), every[number])
             raise ValueError(f"{place}: {sentence}, so there is nothing to draw; correct its maps, or remove it")
 
 
@@ -201,6 +209,24 @@ def loaded(root: Path, first: int | None) -> tuple[list[tuple[int, IFS]], dict[i
     systems, names = load_folder(root, first), ifs.names(root)
     own = sorted(name for number, _ in systems if (name := names[number]) != f"{number:05d}")
     return systems, names, {"source": digest(systems), **({"names": own} if own else {})}
+
+
+def _place(source: Path, name: str) -> str:
+    """Where a user's system lies, in words."""
+    path = source / f"{name}.csv"
+    return str(path) if path.is_file() else f"{source}, system {name}"
+
+
+def _tell_dull(parameters: Render, systems: Iterable[tuple[int, IFS]], names: Mapping[int, str]) -> None:
+    """Print a line for each of the user's systems that lights less than a straight line does."""
+    choices = streams.shared_choices(Rule.search_points)
+    for number, system in systems:
+        rate = raster.filling_rate(chaos_game.orbit(system.weighted(parameters.weight), choices))
+        if rate < DULL:
+            print(
+                f"{_place(parameters.source(), names[number])}: lights {rate:.2%} of its picture, less than a straight "
+                f"line ({DULL:.2%}); the search of categories asks for {Rule.filling_rate:.0%}"
+            )
 
 
 def write(parameters: Render) -> Manifest:
@@ -214,6 +240,8 @@ def write(parameters: Render) -> Manifest:
         told = live.told(parameters.weight)
         print(f"{parameters.source()}: {told}; -p weight 1 draws the systems as they are")
     systems, names, source = loaded(parameters.source(), parameters.categories)
+    if parameters.systems:
+        _tell_dull(parameters, systems, names)
     head = header({**source, **drawing}, image_files)
     files = image_files(systems, names, **drawing)
     return Folder(Path(parameters.out) / "images").fill(head, files, total=len(systems), workers=parameters.workers)

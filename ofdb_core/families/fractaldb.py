@@ -92,17 +92,23 @@ def image_files(systems: Iterable[tuple[int, IFS]], names: Mapping[int, str], pa
             masks = streams.patches(parameters.points, parameters.seed, category, instance)
         return pasted(row(), masks, draw, size)
 
+    def of_orbit(orbit: Callable[[], np.ndarray]) -> Dots:
+        return dots(orbit(), size)
+
+    def points_of(orbit: Callable[[], np.ndarray]) -> np.ndarray:
+        return raster.draw_indices(orbit(), draw, size)
+
     def make(image: Once[np.ndarray], flip: int) -> bytes:
         return png.encode(raster.flipped(image(), flip), colours)
 
     for category, system in systems:
         for number, weight in enumerate(weight_rows(parameters.spread)):
             orbit = functools.partial(chaos_game.orbit, system.weighted(weight), u)
-            row = Once(lambda orbit=orbit: dots(orbit(), size))
+            row = Once(functools.partial(of_orbit, orbit))
             for count in range(draws):
                 first = number + ROWS * count  # its number among the category's images; its flips come later
                 if draw.startswith("point"):
-                    image = Once(lambda orbit=orbit: raster.draw_indices(orbit(), draw, size))
+                    image = Once(functools.partial(points_of, orbit))
                 else:  # of one stream, also the masks of images that no file needs
                     masks = stream.patches(row().count) if parameters.one_stream else None
                     image = Once(functools.partial(patched, row, category, first, masks))

@@ -116,11 +116,14 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
 
 
 def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
-    """(number, IFS) pairs of a folder's CSV files; a ValueError unless they have d dimensions."""
+    """(number, IFS) pairs of d dimensions, of a folder or file; others are left out, and if all are, a ValueError."""
     pairs = load_folder(root)
-    if strange := [system for _, system in pairs if system.d != d]:
-        raise ValueError(f"{root}: holds systems of {strange[0].d} dimensions; {d} are needed")
-    return pairs
+    fit = [(number, system) for number, system in pairs if system.d == d]
+    if not fit:
+        raise ValueError(f"{root}: holds systems of {pairs[0][1].d} dimensions; {d} are needed")
+    if others := len(pairs) - len(fit):
+        print(f"{root}: {others} of {len(pairs)} systems have {5 - d} dimensions, not {d}, and are left out")
+    return fit
 
 
 class Shapes:
@@ -213,7 +216,7 @@ def table(
 
 
 class LiveImages:
-    """Samples whose pictures are drawn from the systems in <root>/*.csv, one for each.
+    """Samples whose pictures are drawn from the systems of a folder or file, one for each.
 
     It keeps tables of dots in memory, 50 KB a category as released. released: the settings of the stored images, which
     lie beside root in the folder `stored`; starts: see `ifs.starts`.

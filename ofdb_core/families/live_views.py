@@ -162,7 +162,7 @@ class LiveViews:
 
 def has_models(root: Path) -> bool:
     """Whether a folder holds <class>/<file>.ply."""
-    return any(unwrapped(root, [".ply"]).glob("*/*.ply"))
+    return root.is_dir() and any(unwrapped(root, [".ply"]).glob("*/*.ply"))
 
 
 def live_models(root: str | Path, drawing: ViewsDrawing, cache_bytes: int) -> LiveViews:
@@ -174,7 +174,7 @@ def live_models(root: str | Path, drawing: ViewsDrawing, cache_bytes: int) -> Li
 
 
 def live_systems(root: str | Path, drawing: SystemsDrawing, cache_bytes: int) -> LiveViews:
-    """Views of models made from the systems in <root>/*.csv; without variation they are those of `live_models`.
+    """Views of models made from the systems of a folder or file; without variation they are those of `live_models`.
 
     A system without a model has no sample, as it has no file.
     """

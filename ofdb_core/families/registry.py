@@ -175,11 +175,11 @@ def sources() -> dict[str, Source]:
 
 
 def source_of(data: str, root: Path) -> Source:
-    """The source that `data` names, or else the one that suits the files in the user's folder root."""
+    """The source that `data` names, or else the one that suits the files in the user's folder or file root."""
     if data in sources():
         return sources()[data]
     for source in sources().values():
-        if source.suits and root.is_dir() and source.suits(root):
+        if source.suits and root.exists() and source.suits(root):
             return source
     return Source(root.name)
 

@@ -5,12 +5,13 @@ differ by the shape of A only. A CSV row is one map: the entries of A row by row
 In 2D that is a, b, c, d, e, f, p of x' = a x + b y + e, y' = c x + d y + f, as Barnsley writes his fern.
 """
 
+import functools
 import hashlib
 import io
 import math
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,18 +20,17 @@ from typing import BinaryIO
 import numpy as np
 
 from ofdb_core.base import values
+from ofdb_core.formulas import system_files
 from ofdb_core.formulas.jit import kernel
 from ofdb_core.formulas.streams import Mersenne
 
 MAPS = (2, 8)  # the original draws 2 to 7 maps
 COLUMNS = {7: 2, 13: 3}
-COLUMNS_TOLD = "an IFS has 7 columns (2D) or 13 (3D)"
-LETTERS = {7: [*"abcdefp"], 13: [*"abcdefghijklp"]}  # names of the columns, in a first line
 MOST = 255  # maps: the chaos game counts them in a byte
-MOST_BYTES = 2**20  # of a file
 START = "# its patches begin at word {} of its stream\n"  # a last line of a file; see `csv`
 LAST_START = 2**34  # a stream takes half a minute to come so far
 SUM_TOLERANCE = 1e-6  # of the probabilities in a file; those of the published files add up to 1 within 1e-15
+LEAST_SHARE = 1e-3  # of a map, where p is missing, for Barnsley's "small positive number"
 
 Weight = float | Sequence[float] | np.ndarray  # see `IFS.factors`
 
@@ -183,62 +183,74 @@ def csv(ifs: IFS, start: int = 0) -> bytes:
     return data.getvalue() + (START.format(start).encode() if start else b"")
 
 
+def shares(A: np.ndarray) -> np.ndarray:
+    """(k,) float64: probabilities of maps A (k, d, d) in proportion to |det A|, but none below LEAST_SHARE.
+
+    So a flat map, as the stem of a fern, is drawn too (Barnsley, Fractals Everywhere, chapter 3). The parts are equal
+    if every map is flat.
+    """
+    with np.errstate(all="ignore"):
+        areas = determinants(A)
+        total = areas.sum()
+    if not 0 < total < np.inf:
+        areas, total = np.ones(len(A)), float(len(A))
+    areas = np.maximum(areas, LEAST_SHARE * total)
+    return areas / areas.sum()
+
+
+def read(path: str | Path) -> dict[str, IFS]:
+    """Name -> IFS of every system in a file of any form of `system_files`; a bad file is a ValueError that names it.
+
+    All values must be finite, and p >= 0. Where p is missing, it is that of `shares`; where it does not add up to 1
+    (within SUM_TOLERANCE), each is divided by the sum, and a line says so.
+    """
+    return _checked(system_files.read(path), str(path))
+
+
 def load(path: str | Path) -> IFS:
-    """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
-
-    All values must be finite. Probabilities must be >= 0 and add up to 1 (within SUM_TOLERANCE). A first line may name
-    the columns, and # begins a comment.
-    """
-    path = Path(path)
-    if not path.exists():  # or a broken link, or one to itself
-        raise FileNotFoundError(f"{path}: no such file")
-    if not path.is_file():
-        raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise ValueError(f"{path}: {size:,} bytes; a system of at most {MOST} maps needs no more than {MOST_BYTES:,}")
-    try:
-        lines = io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=None).readlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a table of numbers ({error})") from error
-    names = [name.strip() for name in lines[0].lower().split(",")] if lines else []
-    return _checked(_rows(["", *lines[1:]] if names in LETTERS.values() else lines, ",", str(path)), str(path))
+    """The one system of a file: see `read`."""
+    return _only(read(path), str(path))
 
 
-def _rows(lines: list[str], separator: str | None, name: str) -> np.ndarray:
-    """The table of numbers in lines of text; a ValueError begins with the name and the line that is wrong.
-
-    separator: between numbers, None for white space. Lines may be empty or end in a # comment.
-    """
-    rows: list[np.ndarray] = []
-    for i, line in enumerate(lines, 1):
-        if not line.partition("#")[0].strip():
-            continue
-        try:
-            rows.append(np.loadtxt([line], delimiter=separator, ndmin=1))
-        except ValueError as error:
-            between = "white space" if separator is None else f"'{separator}'"
-            told = f"{values.shown(line.strip())} is no row of numbers with {between} between them"
-            raise ValueError(f"{name}, line {i}: {told}; {COLUMNS_TOLD}") from error
-        if (width := len(rows[-1])) != len(rows[0]):
-            raise ValueError(f"{name}, line {i}: {width} numbers, and {len(rows[0])} before; {COLUMNS_TOLD}")
-    if not rows:
-        raise ValueError(f"{name}: holds no numbers; {COLUMNS_TOLD}")
-    return np.stack(rows)
+def _only(systems: dict[str, IFS], where: str) -> IFS:
+    if len(systems) > 1:
+        raise ValueError(f"{where}: holds {len(systems)} systems, and one is needed; give one of them alone")
+    return next(iter(systems.values()))
 
 
-def _checked(rows: np.ndarray, name: str) -> IFS:
-    """The IFS of a user's table; a ValueError that begins with the name if the table is wrong."""
-    if rows.shape[1] not in COLUMNS:
-        raise ValueError(f"{name}: {rows.shape[1]} columns; {COLUMNS_TOLD}")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"{name}: holds a value that is not finite")
-    if (rows[:, -1] < 0).any():
-        raise ValueError(f"{name}: a probability (last column) is negative")
-    if abs((total := rows[:, -1].sum()) - 1) > SUM_TOLERANCE:
-        raise ValueError(f"{name}: the probabilities (last column) add up to {total:.6g}, and must to 1")
-    if len(rows) > MOST:
-        raise ValueError(f"{name}: has {len(rows)} maps; at most {MOST} are allowed")
-    return of_table(rows)
+def _checked(tables: system_files.Tables, where: str) -> dict[str, IFS]:
+    """The systems of a user's tables; a ValueError that begins with `where` if a table is wrong."""
+    systems, sums = {}, {}
+    for name, rows in tables.items():
+        here = where if len(tables) == 1 else f"{where}, system {name}"
+        d = system_files.DIMENSIONS[rows.shape[1]]
+        if len(rows) > MOST:
+            raise ValueError(f"{here}: has {len(rows)} maps; at most {MOST} are allowed")
+        if not np.isfinite(rows).all():
+            raise ValueError(f"{here}: holds a value that is not finite")
+        if rows.shape[1] not in COLUMNS:
+            rows = np.column_stack([rows, shares(rows[:, : d * d].reshape(-1, d, d))])
+        if (rows[:, -1] < 0).any():
+            raise ValueError(f"{here}: a probability (last column) is negative")
+        with np.errstate(over="ignore"):
+            total = float(rows[:, -1].sum())
+        if not 0 < total < np.inf:
+            raise ValueError(f"{here}: the probabilities (last column) add up to {total:.6g}; a map needs one above 0")
+        if abs(total - 1) > SUM_TOLERANCE:
+            rows[:, -1] /= total
+            sums[name] = total
+        systems[name] = of_table(rows)
+    if sums:
+        first, total = next(iter(sums.items()))
+        which = "" if len(tables) == 1 else f" of {first}" + (f" (and of {len(sums) - 1} more)" * (len(sums) > 1))
+        _say(f"{where}: p{which} adds up to {total:.6g}, so each p is divided by the sum")
+    return systems
+
+
+@functools.cache
+def _say(sentence: str) -> None:
+    """Print a sentence, the first time."""
+    print(sentence, flush=True)
 
 
 def to_text(ifs: IFS) -> str:
@@ -247,9 +259,8 @@ def to_text(ifs: IFS) -> str:
 
 
 def parse(text: str) -> IFS:
-    """The exact system of a line of `to_text` or of a CSV's text; a ValueError says what is wrong."""
-    lines = [line.replace(",", " ") for line in re.split("[;\n]", text)]
-    return _checked(_rows(lines, None, "text"), "text")
+    """The exact system of a line of `to_text`, or of any text that `load` reads from a file."""
+    return _only(_checked(system_files.tables(text, "text", "text"), "text"), "text")
 
 
 def number_of(name: str) -> int:
@@ -262,51 +273,76 @@ def number_of(name: str) -> int:
     return zlib.crc32(name.encode(errors="surrogateescape"))
 
 
-def _files(root: str | Path) -> dict[int, Path]:
-    """Number -> path of the CSV files of a folder, sorted by name."""
-    root, found = Path(root), dict[int, Path]()
-    for path in sorted(root.glob("*.[cC][sS][vV]")):
-        if path.name.startswith("."):  # macOS leaves them
-            continue
-        if other := found.get(number_of(path.stem)):
-            raise ValueError(f"{root}: {other.name} and {path.name} are one number; give one of them another name")
-        found[number_of(path.stem)] = path
-    if not found:
-        problem = "holds no category files" if root.is_dir() else "is a file" if root.exists() else "no such folder"
+def _entries(root: str | Path) -> dict[int, tuple[str, Callable[[], IFS]]]:
+    """Number -> name and loader of each system of a folder of files, or of one file, sorted by name."""
+    root, found = Path(root), list[tuple[str, Path, Callable[[], IFS]]]()
+    for path in _paths(root):
+        if path.suffix.lower() == ".csv":
+            found.append((path.stem, path, functools.partial(load, path)))
+        else:
+            found += [(name, path, functools.partial(_same, system)) for name, system in read(path).items()]
+    entries, files = dict[int, tuple[str, Callable[[], IFS]]](), dict[int, Path]()
+    for name, path, loader in sorted(found, key=lambda entry: f"{entry[0]}.csv"):  # the order of names of CSV files
+        if other := files.get(number := number_of(name)):
+            both = f"{other.name} and {path.name}" if other != path else f"{path.name}: {entries[number][0]} and {name}"
+            raise ValueError(f"{root}: {both} are one number; give one of them another name")
+        entries[number], files[number] = (name, loader), path
+    return entries
+
+
+def _same(system: IFS) -> IFS:
+    return system
+
+
+def _found(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in system_files.ENDINGS)
+
+
+def _paths(root: Path) -> list[Path]:
+    """The files of systems in a folder, or the one that a path names."""
+    if root.is_file():
+        return [root]
+    if not (paths := _found(root)):
+        problem = (
+            "holds no category files" if root.is_dir() else "cannot be read" if root.exists() else "no such folder"
+        )
         raise FileNotFoundError(
             f"{root}: {problem} (00000.csv, fern.csv, ...); search them first, or put your own there"
         )
-    return found
+    return paths
 
 
 def load_folder(root: str | Path, first: int | None = None) -> list[tuple[int, IFS]]:
-    """(number, IFS) pairs of the CSV files of a folder, sorted by name; first: their number, None for all."""
-    paths = _files(root)
+    """(number, IFS) pairs of the files of a folder (or of one file), sorted by name; first: their number, or all."""
+    entries = _entries(root)
     if first is not None:
-        values.whole(1, len(paths), categories=first)
-    return [(number, load(path)) for number, path in list(paths.items())[:first]]
+        values.whole(1, len(entries), categories=first)
+    return [(number, loader()) for number, (_, loader) in list(entries.items())[:first]]
 
 
 def names(root: str | Path) -> dict[int, str]:
-    """Number -> name of the category files of a folder, as 7 -> 00007: the names of the classes."""
-    return {number: path.stem for number, path in _files(root).items()}
+    """Number -> name of the systems of a folder or file, as 7 -> 00007: the names of the classes."""
+    return {number: name for number, (name, _) in _entries(root).items()}
 
 
 def starts(root: str | Path) -> dict[int, int]:
-    """Number -> `start` of the category files of a folder, 0 for a file that does not say it: see `csv`."""
+    """Number -> `start` of the systems of a folder, 0 where a CSV file does not say it: see `csv`."""
     line = re.compile(START.strip().format(r"(\d{1,11})").encode())
-    found = {number: line.findall(path.read_bytes()) for number, path in _files(root).items()}
+    files = {number: Path(root) / f"{name}.csv" for number, name in names(root).items()}
+    found = {number: line.findall(path.read_bytes()) if path.is_file() else [] for number, path in files.items()}
     starts = {number: int(given[-1]) if given else 0 for number, given in found.items()}
     values.whole(0, LAST_START, start=max(starts.values()))
     return starts
 
 
 def dimensions(root: str | Path) -> int | None:
-    """2 or 3, as in the first CSV file of a folder; None for a folder without CSV files, or with other folders."""
+    """2 or 3, as in the first file of a folder, or in one file (2 if it has both); None if it can hold no systems."""
     root = Path(root)
-    if not root.is_dir() or any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
-        return None
-    return load_folder(root, 1)[0][1].d if any(root.glob("*.[cC][sS][vV]")) else None
+    if root.is_dir() and not any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
+        paths = _found(root)
+    else:
+        paths = [root] if system_files.is_file_of_systems(root) else []
+    return min(system.d for system in read(paths[0]).values()) if paths else None
 
 
 def digest(systems: Iterable[tuple[int, IFS]]) -> str:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from ofdb_core.base import files, manifests, provenance, units
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.data import real_images
+from ofdb_core.data import archive, real_images
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
 from ofdb_core.run import ledger
@@ -134,9 +134,9 @@ def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:
 
 
 def _pretraining(parameters: Pretrain, checked: Checked) -> _Work:
-    """A pre-training: on the user's own data if they are a folder, else on a sample of each category."""
+    """A pre-training: on the user's own data if they are no archive, else on a sample of each category."""
     count = classes = _categories(checked, parameters) or UNKNOWN
-    if parameters.data not in registry.sources() and Path(parameters.data).is_dir():
+    if parameters.data not in registry.sources() and not archive.is_archive(parameters.data):
         samples = parameters.opened(parameters.data, Path(parameters.data))
         count, classes = len(samples), len(samples.classes)
     recipe = parameters.of_samples(count)

@@ -57,7 +57,12 @@ class Explorer(InBrowser):
         return fractal_2d.indices(self.system, **self.settings)
 
     def _asked(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        does: dict[str, Callable[[Any], Any]] = {"published": self._published, "mine": self._mine, "save": self._save}
+        does: dict[str, Callable[[Any], Any]] = {
+            "published": self._published,
+            "mine": self._mine,
+            "parse": self._parse,
+            "save": self._save,
+        }
         answer: dict[str, Any] = {"number": message["number"]}
         try:
             answer["answer"] = does[message["what"]](message["value"])
@@ -74,6 +79,9 @@ class Explorer(InBrowser):
         if not path.is_file():
             raise ValueError(f"{path} does not exist: run 1_search_categories first, or choose a smaller number")
         return _rows(ifs.load(path))
+
+    def _parse(self, text: str) -> list[list[float]]:
+        return _rows(ifs.parse(text))
 
     def _save(self, rows: list[list[float]]) -> str:
         numbers = [int(path.stem) for path in self._own.glob("[0-9]*.csv")]

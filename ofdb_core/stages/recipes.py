@@ -26,6 +26,7 @@ from ofdb_core.base.values import (
 from ofdb_core.data import archive, real_images
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing
+from ofdb_core.formulas.system_files import is_file_of_systems
 from ofdb_core.training import places
 from ofdb_core.training.recipe import Course, Precision
 
@@ -102,8 +103,9 @@ class Pretrain(StageParameters, Course, Drawing):
             yield f"milestones: {late[0]} is after the last of {self.steps} steps"
         if self.data in registry.sources():
             yield from self.problems_of_data()
-        elif not (Path(self.data).is_dir() or archive.is_archive(self.data)):
-            yield f"data: {self.data!r} is neither a folder or archive nor one of {', '.join(registry.sources())}"
+        elif not (Path(self.data).is_dir() or archive.is_archive(self.data) or is_file_of_systems(self.data)):
+            known = ", ".join(registry.sources())
+            yield f"data: {self.data!r} is no folder, archive or file of systems, and none of {known}"
 
 
 class _Start(NotebookParameters):

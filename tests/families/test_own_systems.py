@@ -115,9 +115,9 @@ def test_a_folder_of_systems_is_refused_where_it_is_to_hold_images(own):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("fern.csv", FERN.replace("0.85\n", "0.80\n"), "fern.csv: the probabilities .* add up to 0.95, and must to 1"),
+        ("fern.csv", FERN.replace("0.85\n", "-0.85\n"), "fern.csv: a probability .* is negative"),
         ("notes.csv", "day,text\n1,rain\n", "notes.csv, line 1: .* is no row of numbers"),
-        ("a.csv", "1,2,3\n", "a.csv: 3 columns; an IFS has 7"),
+        ("a.csv", "1,2,3\n", "a.csv, line 1: 3 numbers; a map has 6"),
         ("0007.csv", FERN, "0007.csv and 7.csv are one number; give one of them another name"),
     ],
 )
@@ -148,6 +148,55 @@ def test_the_numbers_of_published_names_are_their_own():
     assert [ifs.number_of(name) for name in ("00000", "000123", "7")] == [0, 123, 7]
     assert 0 <= ifs.number_of("fern") < 2**32
     assert ifs.number_of("9" * 30) < 2**32
+
+
+FRACTINT = """fern {
+  0 0 0 .16 0 0 .01
+  .85 .04 -.04 .85 0 1.6 .85
+  .2 -.26 .23 .22 0 1.6 .07
+  -.15 .28 .26 .24 0 .44 .07
+}
+dot { .5 0 0 .5 1 1
+ .4 0 0 .4 1.2 1.2 }
+cube (3D) { .5 0 0 0 .5 0 0 0 .5 0 0 0 .5
+ .5 0 0 0 .5 0 0 0 .5 1 0 0 .5 }
+"""
+
+
+def test_a_file_of_many_systems_stands_in_place_of_a_folder(own, tmp_path, capsys):
+    path = tmp_path / "some.ifs"
+    path.write_text(FRACTINT)
+    asked = render(tmp_path, path)
+    fractal_2d.check(asked)
+    fractal_2d.write(asked)
+    told = capsys.readouterr().out
+    assert f"{path}: 1 of 3 systems have 3 dimensions, not 2, and are left out" in told
+    assert f"{path}, system dot: lights 0.0" in told
+    assert "less than a straight line" in told
+    stored = samples.Images.from_folder(tmp_path / "images")
+    assert stored.classes == ["dot", "fern"]
+    fractal_2d.write(render(tmp_path / "one", own / "fern.csv"))
+    one, many = (root / "images" / fractal_2d.image_name("fern") for root in (tmp_path / "one", tmp_path))
+    assert one.read_bytes() == many.read_bytes()
+    assert "lights" not in capsys.readouterr().out
+    trained = tiny.pretrain(data=str(path), samples="live", live={**LIVE, "weight": 1.0})
+    pretrain.check(trained)
+    live = pretrain.start(trained).samples
+    assert live.classes == stored.classes
+    assert all((live.pixels(i) == stored.pixels(i)).all() for i in range(2))
+    with pytest.raises(ValueError, match="whose files are rendered while training: give samples: live"):
+        pretrain.check(tiny.pretrain(data=str(path)))
+    with pytest.raises(ValueError, match="categories: 3 is out of range"):
+        fractal_2d.write(render(tmp_path, path, categories=3))
+
+
+def test_another_coefficient_in_a_file_of_many_is_another_folder(tmp_path):
+    (tmp_path / "some.ifs").write_text(FRACTINT)
+    before = [folder.fingerprint(place) for place in (tmp_path, tmp_path / "some.ifs")]
+    (tmp_path / "some.ifs").write_text(FRACTINT.replace(".16", ".17"))
+    assert all(
+        folder.fingerprint(place) != had for place, had in zip((tmp_path, tmp_path / "some.ifs"), before, strict=True)
+    )
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from ofdb_core.base import folder, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Header
 from ofdb_core.data import ply, tables
-from ofdb_core.formulas import ifs, streams
+from ofdb_core.formulas import ifs, streams, system_files
 from ofdb_core.run import experiments, parameter_files, reasons
 from ofdb_core.show import report
 from ofdb_core.training import states
@@ -91,6 +91,17 @@ def _systems() -> Files:
         ifs.save(ifs.sample(streams.Mersenne(1), d), text)
         files[f"{number:05d}.csv"] = text.getvalue()
     return files
+
+
+def _many_systems() -> Files:
+    named = {f"n{i}": ifs.table(ifs.sample(streams.Mersenne(i))) for i in range(3)}
+    flame = system_files.to_flame(named, {name: [[-1, -1], [1, 1]] for name in named})
+    return {"some.ifs": system_files.to_fractint(named).encode(), "more.flame": flame.encode()}
+
+
+def _read_many(inside: Path) -> None:
+    for name in ("some.ifs", "more.flame"):
+        ifs.load_folder(inside / name)
 
 
 def _table() -> Files:
@@ -200,6 +211,7 @@ READERS = {
     reader.name: reader
     for reader in (
         Reader("IFS CSV", _systems, lambda inside: ifs.load_folder(inside), also=(FileNotFoundError,), odd=True),
+        Reader(".ifs and .flame", _many_systems, _read_many, also=(FileNotFoundError,), odd=True),
         Reader("table CSV", _table, lambda inside: tables.read(inside / "table.csv"), odd=True),
         Reader(
             "PLY", lambda: {"cloud.ply": ply.encode(np.eye(3))}, lambda inside: ply.load(inside / "cloud.ply"), odd=True

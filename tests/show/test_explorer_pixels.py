@@ -84,6 +84,36 @@ def test_a_system_goes_to_text_and_back(js, systems, tmp_path):
             assert js("(js, text) => js.parse(text)", written) == rows
 
 
+@pytest.mark.parametrize("p", ["", " 0.33", " 1", " 0.25"])
+@pytest.mark.parametrize("between", [" ", "\t", ",", " , ", ";"])
+def test_a_table_that_is_pasted_is_read_as_python_reads_it(js, between, p):
+    lines = [f"{map_}{p}".split() for map_ in ("0.5 0 0 0.5 0 0", "0.5 0 0 0.5 0.5 0", "0.5 0 0 0 0 0.5")]
+    names = [*"FEDCBA", *(["prob"] if p else [])]
+    named = [names, *([*line[5::-1], *line[6:]] for line in lines)]
+    for rows in (lines, named):
+        for text in (
+            "\n".join(between.join(row) for row in rows),
+            "# printed\n" + "\n".join(map(" ".join, rows)) + " # so",
+        ):
+            assert np.allclose(js("(js, text) => js.parse(text)", text), ifs.table(ifs.parse(text)), rtol=1e-15, atol=0)
+    commas = "\n".join(";".join(line).replace(".", ",") for line in lines)
+    assert np.allclose(js("(js, text) => js.parse(text)", commas), ifs.table(ifs.parse(commas)), rtol=1e-15, atol=0)
+    told = js("(js, text) => { let told = ''; js.parse(text, (words) => (told = words)); return told; }", commas)
+    assert told == {" 0.33": "p adds up to 0.99, so each p is divided by the sum.", " 1": told, " 0.25": told}.get(
+        p, ""
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 2 3", "a b c d e", "1,,2,3,4,5,6", "1 2 3 4 5 6 0", "1 2 3 4 5 6 -1", "x {1 2", "<flame/>", "nan 1 2 3 4 5"],
+)
+def test_what_python_refuses_is_refused(js, text):
+    with pytest.raises(ValueError, match="text"):
+        ifs.parse(text)
+    assert js("(js, text) => { try { js.parse(text); return ''; } catch (error) { return error.message; } }", text)
+
+
 @pytest.mark.parametrize("point_size", [1, 2, 3])
 def test_the_turntable_has_the_view_of_python(tab, point_size):
     random = np.random.default_rng(point_size)

@@ -58,7 +58,7 @@ def test_what_cannot_be_used_is_named(data, values, message):
 
 
 def test_data_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(ValueError, match="data: 'nowhere' is neither a folder or archive nor one of"):
+    with pytest.raises(ValueError, match="data: 'nowhere' is no folder, archive or file of systems, and none of"):
         loader.batches("nowhere", **SMALL)
 
 

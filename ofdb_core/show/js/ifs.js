@@ -49,23 +49,66 @@ export const toText = (rows) => rows.map((row) => row.join(" ")).join("; ");
 export const toCSV = (rows) =>
   rows.map((row) => row.map((v) => v.toExponential(18).replace(/e([+-])(\d)$/, "e$10$2")).join(",") + "\n").join("");
 
-/** The system of a line or of a CSV's text; without a seventh number p follows |det A|. Throws what is wrong. */
-export function parse(text) {
-  const lines = text
-    .split(/[;\n]/)
-    .map((line) => line.trim())
+/** Whether a text is a file of Fractint's or a flame, which the kernel reads. */
+export const isOfAnotherProgram = (text) => /^\s*</.test(text) || /^[^#;{\n]*\{/m.test(text);
+
+/** The words of each row in a line: semicolons stand between rows, or between numbers, which may have a decimal comma. */
+function wordsOf(line) {
+  const parts = line
+    .split(";")
+    .map((part) => part.trim())
     .filter(Boolean);
-  const rows = lines.map((line) => line.split(/[\s,]+/).map(Number));
-  if (!rows.length) throw new Error("There are no numbers in it.");
+  if (parts.length > 1 && parts.every((part) => !/\s|,.*,/.test(part)))
+    return [parts.map((part) => part.replace(",", "."))];
+  return parts.map((part) => part.split(/\s*[,\t]\s*|\s+/));
+}
+
+/** The places of a to f, and of p, if these words name them; else null. */
+function orderOf(words) {
+  const names = words.map((word) => word.toLowerCase().replace(/^(prob|probability|weight)$/, "p"));
+  if (![6, 7].includes(names.length) || new Set(names).size < names.length) return null;
+  const order = [..."abcdefp"].map((name) => names.indexOf(name)).filter((place) => place >= 0);
+  return order.length === names.length ? order : null;
+}
+
+/**
+ * The system of a text, in the forms of a table that ofdb_core.formulas.ifs.parse reads. Without p, it is in proportion
+ * to |det A|, or a thousandth of the sum; else it is divided by its sum, and tell(sentence) is called if that is not 1.
+ * Throws what is wrong.
+ */
+export function parse(text, tell = (_) => {}) {
+  if (isOfAnotherProgram(text))
+    throw new Error("Only Python reads the files of other programs: ifs.load reads this one.");
+  let words = text.split("\n").flatMap((line) => wordsOf(line.split("#")[0]));
+  const order = words.length ? orderOf(words[0]) : null;
+  if (order) words = words.slice(1);
+  if (!words.length) throw new Error("There are no numbers in it.");
+  const rows = words.map((row) => row.map((word) => (word ? Number(word) : NaN)));
   rows.forEach((row, i) => {
     if (row.some((value) => !Number.isFinite(value))) throw new Error(`Map ${i} holds something that is no number.`);
-    if (row.length !== rows[0].length || ![6, 7].includes(row.length))
+    if (row.length !== (order ?? rows[0]).length || ![6, 7].includes(row.length))
       throw new Error(`Map ${i} has ${row.length} numbers; each has six (a to f), or seven with p.`);
   });
-  const system = rows[0].length === 6 ? shared(rows) : rows;
-  const wrong = refusal(system);
+  const system = order ? rows.map((row) => order.map((place) => row[place])) : rows;
+  const total = system.reduce((sum, row) => sum + row[6], 0);
+  if (system[0].length === 7 && total > 0 && Math.abs(total - 1) > 1e-6)
+    tell(`p adds up to ${Number(total.toPrecision(6))}, so each p is divided by the sum.`);
+  const whole =
+    system[0].length === 6 ? drawn(system) : Math.abs(total - 1) > 1e-6 && total > 0 ? divided(system, total) : system;
+  const wrong = refusal(whole);
   if (wrong) throw new Error(wrong);
-  return system;
+  return whole;
+}
+
+const divided = (rows, total) => rows.map((row) => [...row.slice(0, 6), row[6] / total]);
+
+/** The system with p as of `shared`, but with a part for flat maps, too. */
+function drawn(rows) {
+  const parts = shared(rows).map((row) => [...row.slice(0, 6), Math.max(row[6], 0.001)]);
+  return divided(
+    parts,
+    parts.reduce((sum, row) => sum + row[6], 0),
+  );
 }
 
 /** Why these rows are no system, as a sentence, or "". */

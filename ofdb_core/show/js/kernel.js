@@ -33,6 +33,7 @@ export function showWidget({ model, el }, mount) {
     settings: model.get("settings"),
     published: (number) => kernel.ask("published", number),
     mine: model.get("root") ? (number) => kernel.ask("mine", number) : undefined,
+    parse: (text) => kernel.ask("parse", text),
     save: (rows) => kernel.ask("save", rows),
     changed: () => (sending ??= setTimeout(send, 50)),
   });

@@ -1,7 +1,7 @@
 // The system as text: read from a box, copied, and saved.
 
 import { button, h } from "./elements.js";
-import { parse, toCSV, toText } from "./ifs.js";
+import { isOfAnotherProgram, parse, toCSV, toText } from "./ifs.js";
 
 /** The system as text, to edit, copy and save; options as for `mount`, off(): whether it runs off. Returns two rows. */
 export function textsOf(options, edited, said, open, off) {
@@ -11,14 +11,17 @@ export function textsOf(options, edited, said, open, off) {
     rows: 2,
     spellcheck: "false",
     "aria-label": "A system as text",
-    title: "a line (maps separated by ;) or a CSV's text; press Enter to open it",
+    title: "a line (maps separated by ;) or a table, with or without p; press Enter to open it",
     placeholder: "paste a system here: a b c d e f p; a b c …",
     onkeydown: (event) => {
       event.stopPropagation();
       if (event.key === "Enter" && !event.shiftKey) (event.preventDefault(), read());
     },
   });
-  const read = said.kindly(() => open(parse(box.value)));
+  const read = said.kindly(async () => {
+    note("");
+    open(options.parse && isOfAnotherProgram(box.value) ? await options.parse(box.value) : parse(box.value, note));
+  });
   const copy = (what, make) =>
     said.kindly(async () => {
       const text = make(edited.rows);
