@@ -17,7 +17,8 @@ from ofdb_core.stages import recipes
 LEARNING = (
     Stage("4_pretrain", recipes.Pretrain, writes=("pretrain",), check="ofdb_core.stages.pretrain:check"),
     Stage("5_finetune", recipes.Finetune, writes=("finetune",), check="ofdb_core.stages.finetune:check"),
-    Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",)),
+    Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",), check="ofdb_core.stages.evaluate:check"),
+    Stage("6_predict", recipes.Predict, writes=("predictions",), check="ofdb_core.stages.predict:check"),
     Stage("6_report", Report, pages=(report.PAGE, gallery.PAGE)),
     Stage("7_compare_runs", Compare, pages=(compare.PAGE,)),
 )
@@ -44,7 +45,9 @@ def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str
     made = {name for stage in before for name in stages()[stage].writes}
     for name in parameters.inputs():
         if name not in made and not Folder(out / name).is_complete():
-            instead = ", or give a checkpoint" if hasattr(parameters, "checkpoint") and name == "pretrain" else ""
+            given = {"a checkpoint": hasattr(parameters, "checkpoint") and name == "pretrain"}
+            given["data"] = getattr(parameters, "data", None) == name
+            instead = "".join(f", or give {what}" for what, able in given.items() if able)
             return f"{out / name} is missing or unfinished; run {maker(name)} first{instead}"
     return None
 
