@@ -119,7 +119,7 @@ def start(parameters: Evaluate) -> Start:
     if by_head and (known := checkpoint.facts.get("classes")):
         if lacking := sorted({*known} - {*images.classes}):
             print(f"data: of the head's {len(known)} classes there are no images of {samples.few(lacking)}")
-        images, neighbours = (one and one.among(known) for one in (images, neighbours))
+        images, neighbours = images.among(known), neighbours and neighbours.among(known)
     weights_hash = processes.shared(lambda: weights.fingerprint(checkpoint.path))
     return Start(images, neighbours, model, lines, by_head, inference, [weights_hash, data_hash])
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm.data
@@ -97,8 +98,9 @@ def check(parameters: Predict) -> None:
 
     Nothing is looked at that an earlier notebook is to make.
     """
+    others = Counter[str]()
     if not parameters.is_own():
-        _require(next(_paths(parameters, others := Counter()), None), parameters, others)
+        _require(next(_paths(parameters, others), None), parameters, others)
     if parameters.checkpoint:
         evaluate.opened(parameters)[0].network()
 
@@ -120,10 +122,10 @@ def start(parameters: Predict) -> Start:
     return Start(Pictures(paths, inference.ground), model, names, inference, hashes)
 
 
-def _published(path: str, model: nn.Module) -> list[str]:
+def _published(path: str, model: Any) -> list[str]:
     """Names of the classes of a head that has none: ImageNet's, if timm publishes the weights for it; else numbers."""
     subset = timm.data.infer_imagenet_subset(model) if weights.is_published(path) else None
-    return timm.data.ImageNetInfo(subset).label_descriptions() if subset else [*map(str, range(model.num_classes))]
+    return [*timm.data.ImageNetInfo(subset).label_descriptions()] if subset else [*map(str, range(model.num_classes))]
 
 
 def predict(parameters: Predict, given: Start) -> list[Row]:
