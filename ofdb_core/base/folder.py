@@ -39,11 +39,16 @@ def fingerprint(path: str | Path) -> str:
         return _hash(path, *_status(about))
     if (results := Folder(path)).is_complete():
         return results.proven()
+    return hashlib.sha256(json.dumps(listing(path)).encode()).hexdigest()
+
+
+def listing(path: Path) -> dict[str, int | str]:
+    """Name -> size of every file in a folder of others'; if all are tables, their hashes: see `fingerprint`."""
     found = {name: about for name, about in files.walk(path, followlinks=True) if not files.is_temporary(name)}
     sizes = {name: about if isinstance(about, str) else about.st_size for name, about in sorted(found.items())}
     if sizes and all(name.lower().endswith(".csv") and (path / name).is_file() for name in sizes):
-        sizes = {name: sha256(path / name) for name in sizes}
-    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
+        return {name: sha256(path / name) for name in sizes}
+    return sizes
 
 
 @functools.cache

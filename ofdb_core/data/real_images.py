@@ -64,6 +64,7 @@ def images_of(data: str | Path, root: str | Path | None = None, ground: Ground =
     classes = [folder.name for folder in _class_folders(parts)[0]]
     train = samples.Images.from_folder(parts[0], ground=ground)
     test = samples.Images.from_folder(parts[1], ground=ground, classes=classes)
+    samples.require_readable(train, test)
     return [samples.look_at(train), samples.look_at(test)]
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
+from tqdm import tqdm
 
-from ofdb_core.data.decoding import Ground, decode, extensions, is_transparent, unread
+from ofdb_core.base import threads
+from ofdb_core.data.decoding import Ground, damage, decode, extensions, is_transparent, unread
 
 GB = 2**30  # bytes
 FEW = 3  # classes that a sentence names
+MOST_BAD = 100  # files that a refusal names
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -326,6 +329,22 @@ def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
     """The images of a folder as samples; one: each sample is a category, not an image (see `OneOf`)."""
     images = Images.from_folder(root, cache_bytes=cache_bytes)
     return OneOf(images) if one else images
+
+
+def require_readable(*sets: Images) -> None:
+    """Raise a ValueError that names every file that is no picture or is cut off, by its first and last bytes."""
+
+    def look(images: Images, i: int) -> tuple[str, str | None]:
+        problem = damage(images.items[i])
+        return f"{images.root}/{images.name(i)}" if problem else "", problem
+
+    tasks = (functools.partial(look, images, i) for images in sets for i in range(len(images)))
+    found, count = threads.results(tasks, os.cpu_count() or 1), sum(map(len, sets))
+    looked = tqdm(found, "looking at the files", count, unit="file", delay=2, leave=False)
+    if bad := sorted(f"  {name}: {problem}" for name, problem in looked if problem):
+        more = [f"  and {len(bad) - MOST_BAD} more"] if len(bad) > MOST_BAD else []
+        head = f"data: {len(bad)} of {count} files cannot be read; restore or delete them and run again:"
+        raise ValueError("\n".join([head, *bad[:MOST_BAD], *more]))
 
 
 def look_at(images: Images) -> Images:

@@ -52,8 +52,9 @@ def _data(parameters: Evaluate, ground: Ground) -> tuple[Images | None, Images, 
     """Images for the neighbours, if any, images to evaluate on, and their fingerprint."""
     place = Path(parameters.out) / parameters.data
     if _is_plain(parameters, place):
-        images = samples.look_at(samples.Images.from_folder(place, ground=ground))
-        return None, images, processes.shared(lambda: folder.fingerprint(place))
+        images = samples.Images.from_folder(place, ground=ground)
+        samples.require_readable(images)
+        return None, samples.look_at(images), processes.shared(lambda: folder.fingerprint(place))
     with processes.state().main_process_first():
         train, test = real_images.images_of(parameters.data, parameters.data_root, ground)
     return train, test, processes.shared(lambda: real_images.fingerprint(parameters.data))
