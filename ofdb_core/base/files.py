@@ -8,12 +8,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 LONGEST_PART, LONGEST = 255, 1000  # bytes of one part of a name (what Linux allows), and of a whole name
 LARGEST_JSON = 2**30  # bytes
 TEMPORARY = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a file that is being written: see `_temporary`
+DRIVE = re.compile("[A-Za-z]:")  # Windows'
 NO_WRITING = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -28,7 +29,7 @@ def problem_of(name: object) -> str | None:
     """
     if not isinstance(name, str) or name in ("", "."):
         return "is not the name of a file"
-    if name.startswith("/") or "\\" in name or PureWindowsPath(name).drive or ".." in name.split("/"):
+    if name.startswith("/") or "\\" in name or DRIVE.match(name) or ".." in name.split("/"):
         return "is not a path inside the folder"
     if "\0" in name or name.splitlines() != [name] or name != name.encode(errors="ignore").decode():
         return "is not a file name in one line of Unicode"
@@ -52,11 +53,11 @@ def inside(root: str | Path, name: object) -> Path:
     return path
 
 
-def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
-    """Every file below root with its size in bytes; a broken link has its own size.
+def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, os.stat_result | str]]:
+    """Every file below root with its status, at the price of one look each; a broken link has its own status.
 
     followlinks: enter linked folders; else they count as files. Each folder is entered once: if links lead to it again,
-    the name of its first visit replaces the size.
+    the name of its first visit replaces the status.
     """
     waiting, entered = [("", root)] if root.is_dir() else [], dict[tuple[int, int], str]()
     while waiting:
@@ -65,19 +66,20 @@ def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, int | str]]:
         if (first := entered.setdefault((about.st_dev, about.st_ino), below)) != below:
             yield below, first
             continue
-        with contextlib.suppress(PermissionError):  # such as a disk's lost+found
-            for path in sorted(folder.iterdir()):
-                if path.is_dir() and (followlinks or not path.is_symlink()):
-                    waiting.append((f"{below}{path.name}/", path))
+        with contextlib.suppress(PermissionError), os.scandir(folder) as inside:  # such as a disk's lost+found
+            for entry in sorted(inside, key=lambda entry: entry.name):
+                link = entry.is_symlink()
+                if (followlinks and Path(entry).is_dir()) if link else entry.is_dir():
+                    waiting.append((f"{below}{entry.name}/", folder / entry.name))
                 else:
-                    yield f"{below}{path.name}", path.stat(follow_symlinks=path.exists()).st_size
+                    yield f"{below}{entry.name}", entry.stat(follow_symlinks=not link or Path(entry).exists())
 
 
 def bytes_of(path: Path) -> int:
     """The size in bytes of a file, or of all files in a folder; a link counts as itself."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
-    return sum(size for _, size in walk(path, followlinks=False) if isinstance(size, int))
+    return sum(about.st_size for _, about in walk(path, followlinks=False) if not isinstance(about, str))
 
 
 def sha256(path: str | Path) -> str:

@@ -12,42 +12,63 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import files, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
 from ofdb_core.base.filling import Filling, Makers
-from ofdb_core.base.manifests import LOCK, MANIFEST, PART, Header, Manifest, check_header, portable, same
+from ofdb_core.base.manifests import LOCK, MANIFEST, PART, SEEN, Header, Manifest, check_header, portable, same
 
-TABLES = (".csv", ".ifs", ".flame")  # whose bytes count, since another coefficient may leave a size unchanged
+TABLES = (".csv", ".ifs", ".flame", ".json")  # whose bytes count, since another coefficient may leave a size unchanged
 CARD = "README.md"  # describes the data sets beside it
+TICK = 3 * 10**9  # ns: more than the clock of any file system takes to go on
 
 
 def fingerprint(path: str | Path) -> str:
-    """One hash of the data at a path, for a record: for a folder of results, its digest.
+    """One hash of the data at a path, for a record: for a folder of results, its digest, if it is as it was written.
 
     For a folder without a manifest (a user's photographs) it is a hash of the files' names and sizes; if all are
-    tables or systems, of names and bytes. Linked folders count too: users
-    often select classes by links. For a file (an archive, a checkpoint) it is a hash of the bytes.
+    systems or codes, of names and bytes. Linked folders count too: users often select classes by links. For a file (an archive, a checkpoint) it is a hash of the bytes.
     """
     path = Path(path)
     if path.is_file():
         about = path.stat()
-        return _hash(path, about.st_size, about.st_mtime_ns)
+        return _hash(path, *_status(about))
     if (results := Folder(path)).is_complete():
-        return results.digest()
-    sizes = {name: size for name, size in sorted(files.walk(path, followlinks=True)) if not files.is_temporary(name)}
+        return results.proven()
+    return hashlib.sha256(json.dumps(listing(path)).encode()).hexdigest()
+
+
+def listing(path: Path) -> dict[str, int | str]:
+    """Name -> size of every file in a folder of others'; if all are tables, their hashes: see `fingerprint`."""
+    found = {name: about for name, about in files.walk(path, followlinks=True) if not files.is_temporary(name)}
+    sizes = {name: about if isinstance(about, str) else about.st_size for name, about in sorted(found.items())}
     if sizes and all(name.lower().endswith(TABLES) and (path / name).is_file() for name in sizes):
-        sizes = {name: sha256(path / name) for name in sizes}
-    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()
+        return {name: sha256(path / name) for name in sizes}
+    return sizes
 
 
 @functools.cache
 def _hash(path: Path, *_: int) -> str:
-    """A file's SHA-256, computed again only if size or time change: an archive may have a hundred gigabytes."""
+    """A file's SHA-256, computed again only if its status changes: an archive may have a hundred gigabytes."""
     return sha256(path)
+
+
+def _status(about: os.stat_result) -> list[int]:
+    """What differs once a file is written, replaced or cut off: no program can set the third, the time of change."""
+    return [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+
+
+def told(problems: Sequence[str]) -> str:
+    """The first of several sentences of `verify`, and the number of the others."""
+    return f"{problems[0]}{f', and {len(problems) - 1} more' if len(problems) > 1 else ''}"
+
+
+class Altered(ValueError):
+    """A folder that is not as it was written; the message names the first file."""
 
 
 class Folder:
@@ -111,14 +132,20 @@ class Folder:
             return None, listed
         return head, listed
 
+    def _files(self) -> dict[str, Any]:
+        """The names of all files in the folder and below, with their status; half-written ones are left out."""
+        found = files.walk(self.root, followlinks=False)
+        return {name: about for name, about in found if not files.is_temporary(name)}
+
     def names(self) -> set[str]:
         """The names of all files in the folder and below; half-written ones are left out."""
-        return {name for name, _ in files.walk(self.root, followlinks=False) if not files.is_temporary(name)}
+        return {*self._files()}
 
-    def verify(self, digest: str | None = None) -> list[str]:
+    def verify(self, digest: str | None = None, *, anew: bool = False) -> list[str]:
         """A sentence for each missing, altered or extra file; none if the folder is as its manifest says.
 
-        digest: the folder's digest when last seen; a different one is a problem, too.
+        digest: the folder's digest when last seen; a different one is a problem, too. A file whose status is as it was
+        when its bytes were last compared is not read again, unless `anew`.
         """
         try:
             manifest = self._manifest()
@@ -127,14 +154,46 @@ class Folder:
         if manifest is None:
             unfinished = self.beside(PART).exists()
             return ["unfinished: its notebook was interrupted; run it again" if unfinished else "no manifest"]
-        present, listed = self.names(), manifest["files"]
-        problems = [f"{name}: missing" for name in sorted(listed.keys() - present)]
-        problems += [f"{name}: not in the manifest" for name in sorted(present - listed.keys())]
-        both = sorted(listed.keys() & present)
-        problems += [f"{name}: altered" for name in both if not files.holds(self.root / name, listed[name])]
+        present, listed = self._files(), manifest["files"]
+        problems = [f"{name}: missing" for name in sorted(listed.keys() - present.keys())]
+        problems += [f"{name}: not in the manifest" for name in sorted(present.keys() - listed.keys())]
+        problems += [f"{name}: altered" for name in self._altered(listed, present, {} if anew else self._seen())]
         if digest is not None and digest != self.digest():
             problems.append("another run wrote it")
         return problems
+
+    def _altered(self, listed: Mapping[str, str], present: Mapping[str, Any], seen: dict[str, Any]) -> list[str]:
+        """The names of files that do not hold what is listed; `seen`, of those that do, is brought up to date.
+
+        What changed within the last seconds is not noted: a second change could have the same time.
+        """
+        found, altered, settled = dict[str, Any](), list[str](), time.time_ns() - TICK
+        for name in sorted(listed.keys() & present.keys()):
+            status = _status(present[name])
+            if [*status, listed[name]] != seen.get(name) and not files.holds(self.root / name, listed[name]):
+                altered.append(name)
+            elif present[name].st_ctime_ns < settled:
+                found[name] = [*status, listed[name]]
+        if found != seen:
+            with contextlib.suppress(OSError):  # a folder of others, or a full disk: it will be read again
+                write_whole(self.beside(SEEN), json.dumps(found))
+        return altered
+
+    def _seen(self) -> dict[str, Any]:
+        """Name -> status and hash of files whose bytes were compared; empty if that is not known."""
+        try:
+            return dict(files.read_json(self.beside(SEEN)) or {})
+        except (ValueError, TypeError, OSError):
+            return {}
+
+    def proven(self) -> str:
+        """The digest, if the folder passes `verify`; else an Altered error."""
+        digest = self.digest()
+        if problems := self.verify():
+            raise Altered(
+                f"{self.root}: not as it was written ({told(problems)}); put that back, or run again what made it"
+            )
+        return digest
 
     def digest(self) -> str:
         """One hash for all files; a FileNotFoundError if the folder is missing or unfinished.
@@ -217,6 +276,7 @@ class Folder:
         write_whole(other.beside(MANIFEST), self.beside(MANIFEST).read_bytes(), durable=True)
         self.root.rename(other.root)
         self.beside(MANIFEST).unlink()
+        self.beside(SEEN).unlink(missing_ok=True)
 
     def kept_aside(self) -> list["Folder"]:
         """The complete folders that `keep_aside` has renamed, oldest first."""

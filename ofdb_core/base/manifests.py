@@ -14,6 +14,7 @@ from ofdb_core.base import provenance, values
 MANIFEST = "manifest.json"
 PART = "manifest.part"  # while the folder is being filled
 LOCK = "manifest.lock"
+SEEN = "manifest.seen"  # what need not be read again: see `Folder.verify`
 SCHEMA_VERSION = 1  # of manifests and records: see schemas/
 LICENSE = "MIT"  # of the project, and of data made from formulas alone
 

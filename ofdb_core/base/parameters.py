@@ -258,15 +258,22 @@ class NotebookParameters(Parameters):
     @classmethod
     def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
         """The values, with paths from `base` made absolute: each `Folder`, and each `Place` that exists."""
+
+        def absolute(value: Any) -> Any:
+            if isinstance(value, list):
+                return [absolute(entry) for entry in value]
+            return os.path.realpath(base / value) if cls._is_place(value, base) else value
+
         folders = [name for name in cls._places(Folder) if isinstance(values.get(name), str)]
-        places = [name for name in cls._places(Place) if cls._is_place(values.get(name), base)]
-        kept = {name for name in (*folders, *places) if not refusal(name, values[name], cls.kinds()[name])}
-        return {**values, **{name: os.path.realpath(base / values[name]) for name in kept}}
+        kept = {name for name in folders if not refusal(name, values[name], cls.kinds()[name])}
+        places = {name: absolute(values[name]) for name in cls._places(Place) if name in values}
+        return {**values, **places, **{name: os.path.realpath(base / values[name]) for name in kept}}
 
     def reads(self) -> tuple[str, ...]:
         """What the notebook reads: folders of the experiment, and the user's files and folders."""
         given = [getattr(self, name) for name in self._places(Place)]
-        return (*self.inputs(), *(value for value in given if self._is_place(value, Path(self.out))))
+        each = [entry for value in given for entry in (value if isinstance(value, list) else [value])]
+        return (*self.inputs(), *(value for value in each if self._is_place(value, Path(self.out))))
 
 
 class StageParameters(NotebookParameters):

@@ -6,6 +6,7 @@ What is transparent is laid on a ground. Gray values of more than 8 bits are sca
 
 import contextlib
 import functools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,8 @@ Ground = Literal["white", "black"]
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # Pillow knows them, but needs other programs
 READERS = dict.fromkeys((".heic", ".heif", ".hif"), "pip install pillow-heif")  # ending -> what makes Pillow read it
 WHITES = {"I;16": (4095, 65535), "I": (255, 4095, 65535), "F": (1, 255)}  # 12 bits are common in 16
+ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}  # the first bytes -> some of the last
+LAST = 512  # bytes
 TURNS = {  # EXIF's orientation -> what turns the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -56,6 +59,30 @@ def decode(path: str | Path, *, ground: Ground = "white", upright: bool = True) 
         raise ValueError(f"{path}: cannot be read as an image ({error}); restore or delete it and run again") from error
     gray = (pixels == pixels[..., :1]).all()
     return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
+
+
+def damage(path: str | Path) -> str | None:
+    """What is wrong with an image file, in words, by its first bytes and its last; None if nothing is.
+
+    Nothing is decoded, unless the end of the file is not where its format has it: it may be cut off.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY)  # a million files are looked at in a minute
+        try:
+            size = os.fstat(file).st_size
+            first, last = os.pread(file, 8, 0), os.pread(file, LAST, max(0, size - LAST))
+        finally:
+            os.close(file)
+        end = next((end for start, end in ENDS.items() if first.startswith(start)), None)
+        if end is None:
+            Image.open(path).close()
+        elif end not in last:
+            decode(path)
+        return None
+    except Image.UnidentifiedImageError:
+        return "no picture" if size else "empty"
+    except Exception as error:  # as in `decode`
+        return str(error.__cause__ or error)
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -61,8 +61,11 @@ def images_of(data: str | Path, root: str | Path | None = None, ground: Ground =
     if data in ("cifar10", "cifar100"):
         return _cifar(str(data), root)
     parts = _parts(_fetched(data, root))
-    _same_classes(parts)
-    return [samples.look_at(samples.Images.from_folder(part, ground=ground)) for part in parts]
+    classes = [folder.name for folder in _class_folders(parts)[0]]
+    train = samples.Images.from_folder(parts[0], ground=ground)
+    test = samples.Images.from_folder(parts[1], ground=ground, classes=classes)
+    samples.require_readable(train, test)
+    return [samples.look_at(train), samples.look_at(test)]
 
 
 def _fetched(data: str | Path, root: Path) -> Path:
@@ -81,10 +84,10 @@ def classes_of(data: str | Path, root: str | Path | None = None, *, shots: int =
         return images_of(data, root)[0].few_shot(shots, seed=0).classes
     check(data)
     parts = _parts(_fetched(data, Path(root or default_root())))
-    train, test = _same_classes(parts)
-    for part, needed in ((train, shots), (test, 0)):
-        for of_class in part:
-            samples.require_images(of_class, needed)
+    train, _ = _class_folders(parts)
+    for of_class in train:
+        samples.require_images(of_class, shots)
+    samples.require_images(parts[1], 0)
     return [of_class.name for of_class in train]
 
 
@@ -102,17 +105,13 @@ def _parts(place: str | Path) -> list[Path]:
     return list(parts.values())[:2]
 
 
-def _same_classes(parts: list[Path]) -> list[list[Path]]:
-    """The class folders of both parts; a ValueError if they differ."""
+def _class_folders(parts: list[Path]) -> list[list[Path]]:
+    """The class folders of both parts; a ValueError if the second has a class that the first lacks."""
     both = [samples.class_folders(part, "image", samples.extensions()) for part in parts]
-    (one, other), (had, has) = [part.name for part in parts], [{path.name for path in part} for part in both]
-    if had != has:
-        odd = "; ".join(
-            f"only {name}/ has {', '.join(sorted(own)[:FEW])}{', ...' * (len(own) > FEW)}"
-            for name, own in ((one, had - has), (other, has - had))
-            if own
-        )
-        raise ValueError(f"{parts[0].parent}: {one}/ and {other}/ must hold the same classes; {odd}")
+    known = {path.name for path in both[0]}
+    if strange := [path.name for path in both[1] if path.name not in known]:
+        (one, other), few = (part.name for part in parts), f"{', '.join(strange[:FEW])}{', ...' * (len(strange) > FEW)}"
+        raise ValueError(f"{parts[0].parent}: {other}/ has classes that {one}/ lacks: {few}")
     return both
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
+from tqdm import tqdm
 
-from ofdb_core.data.decoding import Ground, decode, extensions, is_transparent, unread
+from ofdb_core.base import threads
+from ofdb_core.data.decoding import Ground, damage, decode, extensions, is_transparent, unread
 
 GB = 2**30  # bytes
 FEW = 3  # classes that a sentence names
+MOST_BAD = 100  # files that a refusal names
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -117,27 +120,36 @@ class Cache(Generic[Key]):
         self.__dict__.update(state, _lock=threading.Lock())
 
 
-def class_files(root: str | Path, what: str, endings: Iterable[str]) -> tuple[list[Path], list[int], list[str]]:
+def class_files(
+    root: str | Path, what: str, endings: Iterable[str], classes: Sequence[str] = ()
+) -> tuple[list[Path], list[int], list[str]]:
     """Paths, labels and class names of the files in `class_folders`; a class without a file is a ValueError.
 
-    Files with other endings, and files outside the class folders, are counted and printed.
+    classes: names that the folders may have; a class may then lack a folder or a file, which is printed. Files with
+    other endings, and files outside the class folders, are counted and printed.
     """
     endings, paths, labels, others = tuple(endings), list[Path](), list[int](), Counter[str]()
     folders = class_folders(root, what, endings)
-    for label, folder in enumerate(folders):
+    names = [*classes] or [folder.name for folder in folders]
+    numbers = {name: label for label, name in enumerate(names)}
+    for folder in folders:
         entries = list(_below(folder))
         files = sorted(Path(entry.path) for entry in entries if _counts(entry, endings))
-        _require_files(folder, what, endings, len(files))
+        if not classes:
+            _require_files(folder, what, endings, len(files))
         paths += files
-        labels += [label] * len(files)
+        labels += [numbers[folder.name]] * len(files)
         others += _others(entries, endings)
+    _require_files(Path(root), what, endings, len(paths))
+    if lacking := sorted({*names} - {names[label] for label in set(labels)}):
+        print(f"{root}: holds no {what} of {few(lacking)}")
     if others:
         print(f"{root}: not read, by the endings of the files: {unread(others)}")
     if outside := sum(_counts(entry, endings) for entry in _scanned(folders[0].parent)):
         print(
             f"{folders[0].parent}: not read, because they are in no class folder: {outside} {what}{'s' * (outside > 1)}"
         )
-    return paths, labels, [folder.name for folder in folders]
+    return paths, labels, names
 
 
 def _require_files(folder: Path, what: str, endings: tuple[str, ...], count: int) -> None:
@@ -150,7 +162,7 @@ def _require_files(folder: Path, what: str, endings: tuple[str, ...], count: int
 
 
 def require_images(folder: Path, shots: int) -> None:
-    """Raise a ValueError if a class folder holds no image, or fewer than `shots`; no further names are read."""
+    """Raise a ValueError if a folder holds no image, or fewer than `shots`; no further names are read."""
     images = (entry for entry in _below(folder) if _counts(entry, extensions()))
     count = sum(1 for _ in itertools.islice(images, max(shots, 1)))
     _require_files(folder, "image", extensions(), count)
@@ -209,9 +221,11 @@ class Images:
         self._decoded = Cache(functools.partial(decode, ground=ground), cache_bytes)
 
     @classmethod
-    def from_folder(cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white") -> Self:
+    def from_folder(
+        cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white", classes: Sequence[str] = ()
+    ) -> Self:
         """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
-        found = class_files(root, "image", extensions())
+        found = class_files(root, "image", extensions(), classes)
         return cls(*found, cache_bytes=cache_bytes, root=unwrapped(root), ground=ground)
 
     def __len__(self) -> int:
@@ -253,12 +267,20 @@ class Images:
             kept.append(order[count:])
         return self._only(np.concatenate(kept)), self._only(np.concatenate(held))
 
+    def among(self, classes: Sequence[str]) -> "Images":
+        """The same images, with labels that number these classes, which include their own."""
+        numbers = {name: label for label, name in enumerate(classes)}
+        return self._with(self.items, np.array([numbers[name] for name in self.classes])[self.labels], classes)
+
     def _only(self, chosen: np.ndarray) -> "Images":
         """The images of these numbers, in their order."""
         chosen = np.sort(chosen)
         items = self.items[chosen] if isinstance(self.items, np.ndarray) else [self.items[i] for i in chosen]
+        return self._with(items, self.labels[chosen], self.classes)
+
+    def _with(self, items: Any, labels: np.ndarray, classes: Sequence[str]) -> "Images":
         more: dict[str, Any] = {"cache_bytes": self._decoded.budget, "root": self.root, "ground": self.ground}
-        return Images(items, self.labels[chosen], self.classes, **more)
+        return Images(items, labels, classes, **more)
 
     def members(self) -> list[np.ndarray]:
         """The numbers of each class's images."""
@@ -309,6 +331,22 @@ def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
     return OneOf(images) if one else images
 
 
+def require_readable(*sets: Images) -> None:
+    """Raise a ValueError that names every file that is no picture or is cut off, by its first and last bytes."""
+
+    def look(images: Images, i: int) -> tuple[str, str | None]:
+        problem = damage(images.items[i])
+        return f"{images.root}/{images.name(i)}" if problem else "", problem
+
+    tasks = (functools.partial(look, images, i) for images in sets for i in range(len(images)))
+    found, count = threads.results(tasks, os.cpu_count() or 1), sum(map(len, sets))
+    looked = tqdm(found, "looking at the files", count, unit="file", delay=2, leave=False)
+    if bad := sorted(f"  {name}: {problem}" for name, problem in looked if problem):
+        more = [f"  and {len(bad) - MOST_BAD} more"] if len(bad) > MOST_BAD else []
+        head = f"data: {len(bad)} of {count} files cannot be read; restore or delete them and run again:"
+        raise ValueError("\n".join([head, *bad[:MOST_BAD], *more]))
+
+
 def look_at(images: Images) -> Images:
     """The images of a user's files, after a look at a few; classes of flat colour, and transparency, are printed.
 
@@ -319,19 +357,19 @@ def look_at(images: Images) -> Images:
     for name, members in zip(images.classes, images.members(), strict=True):
         of_one = [pixels[0, 0].tobytes() for pixels in itertools.takewhile(_is_flat, map(images.pixels, members))]
         colours.update(of_one)
-        if len(of_one) == len(members):
+        if len(of_one) == len(members) > 0:
             flat.append(name)
-        if is_transparent(images.items[members[0]]):
+        if len(members) and is_transparent(images.items[members[0]]):
             transparent.append(name)
     if transparent:
-        print(f"{images.root}: transparent pixels, in {_few(transparent)}, are seen on {images.ground} (-p ground)")
-    if len(flat) == len(images.classes) and len(colours) == 1:
+        print(f"{images.root}: transparent pixels, in {few(transparent)}, are seen on {images.ground} (-p ground)")
+    if len(flat) == len(np.unique(images.labels)) and len(colours) == 1:
         raise ValueError(
             f"{images.root}: every image is one flat colour, the same in all, so there is nothing to learn; if the "
             "files show more, save them as 8-bit gray or RGB, or give transparent ones another ground (-p ground)"
         )
     if flat:
-        print(f"{images.root}: CAUTION: every image of {_few(flat)} is one flat colour; look at the files")
+        print(f"{images.root}: CAUTION: every image of {few(flat)} is one flat colour; look at the files")
     return images
 
 
@@ -339,7 +377,7 @@ def _is_flat(pixels: np.ndarray) -> bool:
     return bool((pixels == pixels[:1, :1]).all())
 
 
-def _few(names: Sequence[str]) -> str:
-    """The number of classes, and the first few."""
+def few(names: Sequence[str]) -> str:
+    """The number of classes, and the first few, in words."""
     more = ", ..." * (len(names) > FEW)
     return f"{len(names)} class{'es' * (len(names) > 1)}: {', '.join(names[:FEW])}{more}"

@@ -199,7 +199,7 @@ def load_models(root: str | Path) -> list[tuple[int, Path]]:
 def write_views(parameters: Render) -> Manifest:
     """Render views**axes views of each model of <out>/models to <out>/views; return the folder's manifest."""
     root, axes = Path(parameters.out) / "models", parameters.axes
-    models, about = load_models(root), {"source": Folder(root).digest(), "seed": parameters.seed, "axes": axes}
+    models, about = load_models(root), {"source": Folder(root).proven(), "seed": parameters.seed, "axes": axes}
     head = header({**about, **parameters.viewing(), "one_stream": parameters.one_stream}, view_files)
     files, total = view_files(models, parameters), len(models) * parameters.views**axes
     return Folder(root.with_name("views")).fill(head, files, total=total, workers=parameters.workers)

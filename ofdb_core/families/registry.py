@@ -23,7 +23,7 @@ from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
 from ofdb_core.base.values import NotNegative, nearest
 from ofdb_core.data.decoding import Ground
-from ofdb_core.data.samples import GB, Images, OneOf, Samples, look_at, open_images
+from ofdb_core.data.samples import GB, Images, OneOf, Samples, look_at, open_images, require_readable
 
 FAMILIES_VARIABLE = "OFDB_FAMILIES"
 
@@ -244,7 +244,9 @@ class Drawing(Parameters):
         if problems := list(self.misfits(data, source)):
             raise ParameterError(problems)
         if data not in sources() and not source.live:
-            images = look_at(Images.from_folder(root, cache_bytes=self.cache_bytes, ground=ground))
+            images = Images.from_folder(root, cache_bytes=self.cache_bytes, ground=ground)
+            require_readable(images)
+            look_at(images)
             return OneOf(images) if self.samples == "one" else images
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
 

@@ -99,7 +99,7 @@ def value_of(text: str, kind: Any) -> Any:
         return WORDS[text]
     if plain & {int, float} and (number := _number(text)) is not None:
         return number
-    if plain & {list, dict}:
+    if plain & {list, dict} and (str not in plain or text.startswith("[")):  # or else it is a path
         found = parse(text)
         return found if isinstance(found, list | dict) else text
     return text

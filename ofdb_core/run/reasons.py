@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ofdb_core.base import manifests, provenance, record
-from ofdb_core.base.folder import Folder
+from ofdb_core.base.folder import Altered, Folder, told
 from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.run import stages
@@ -37,17 +37,25 @@ def reasons(stage: str, checked: NotebookParameters, out: Path) -> Iterator[str]
     for name, digest in entry["reads"].items():
         if name not in read:
             yield f"{name} is not read any more"
-        elif record.digest_of(out, stage, name) != digest:
-            yield f"{name} changed"
+        elif problem := _changed(out, stage, name, digest):
+            yield problem
     for name, digest in entry["writes"].items():
         if problems := Folder(out / name).verify(digest):
-            yield f"{name} is not as it was written ({problems[0]})"
+            yield f"{name} is not as it was written ({told(problems)})"
     own = Own(out).listed()
     for name in stages.stages()[stage].pages:
         if name in own and not (out / name).is_file():
             yield f"{name} is missing"
     for name in record.altered_figures(out, entry):
         yield f"{name} is missing or altered"
+
+
+def _changed(out: Path, stage: str, name: str, digest: str) -> str | None:
+    """What happened to an input since a stage read it, in words, or None."""
+    try:
+        return None if record.digest_of(out, stage, name) == digest else f"{name} changed"
+    except Altered as error:
+        return str(error)
 
 
 def _is_saved(notebook: Path) -> bool:

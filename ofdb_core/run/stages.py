@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ofdb_core.base import record
-from ofdb_core.base.folder import Folder
+from ofdb_core.base.folder import Folder, told
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Family, Stage
@@ -17,7 +17,8 @@ from ofdb_core.stages import recipes
 LEARNING = (
     Stage("4_pretrain", recipes.Pretrain, writes=("pretrain",), check="ofdb_core.stages.pretrain:check"),
     Stage("5_finetune", recipes.Finetune, writes=("finetune",), check="ofdb_core.stages.finetune:check"),
-    Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",)),
+    Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",), check="ofdb_core.stages.evaluate:check"),
+    Stage("6_predict", recipes.Predict, writes=("predictions",), check="ofdb_core.stages.predict:check"),
     Stage("6_report", Report, pages=(report.PAGE, gallery.PAGE)),
     Stage("7_compare_runs", Compare, pages=(compare.PAGE,)),
 )
@@ -43,16 +44,24 @@ def writers(family: Family) -> list[Stage]:
 
 
 def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str | None:
-    """A sentence that names a missing input and what makes it, unless the stages `before` do; None: all is there."""
+    """A sentence that names a missing or altered input and what makes it, unless the stages `before` do, or None."""
     out = Path(parameters.out)
     if isinstance(parameters, Report):
         done = record.read(out).keys() - {stage.name for stage in LEARNING if stage.parameters is Report}
         nothing = f"{out}: nothing has run here, so there is nothing to report; run another notebook first"
         return None if before or done else nothing
     made = {name for stage in before for name in stages()[stage].writes}
-    for name in parameters.inputs():
-        if name not in made and not Folder(out / name).is_complete():
-            instead = ", or give a checkpoint" if hasattr(parameters, "checkpoint") and name == "pretrain" else ""
+    for name in parameters.reads():
+        if name in made:
+            continue
+        results, own = Folder(out / name), name in parameters.inputs()
+        if results.is_complete() and (problems := results.verify()):
+            again = f"run {maker(name)} again, which makes it anew" if own else "run again what made it"
+            return f"{results.root} is not as it was written ({told(problems)}); put that back, or {again}"
+        if own and not results.is_complete():
+            given = {"a checkpoint": hasattr(parameters, "checkpoint") and name == "pretrain"}
+            given["data"] = getattr(parameters, "data", None) == name
+            instead = "".join(f", or give {what}" for what, able in given.items() if able)
             return f"{out / name} is missing or unfinished; run {maker(name)} first{instead}"
     return None
 

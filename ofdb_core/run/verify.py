@@ -13,7 +13,9 @@ def check(root: str | Path) -> int:
     root = Path(root)
     verdicts: dict[Path, str | list[str]] = {}  # a sentence if all is right, or the problems
     for results in Folder.below(root):
-        verdicts[results.root] = results.verify() or f"{len(results.manifest()['files'])} files, all as written"
+        verdicts[results.root] = (
+            results.verify(anew=True) or f"{len(results.manifest()['files'])} files, all as written"
+        )
     for path in sorted(root.rglob(record.FILE)):
         entries = record.read(path.parent).values()
         bad = [f"{name}: missing or altered" for one in entries for name in record.altered_figures(path.parent, one)]

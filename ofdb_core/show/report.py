@@ -15,7 +15,7 @@ from ofdb_core.show import gallery, pages, plot
 PAGE = "report.html"
 OUTCOME = "5_finetune_comparison"  # the figure that shows the outcome
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
-AS_RESULT = ("5_finetune", "6_evaluate", "4_pretrain")  # the first of these that ran supplies the outcome's numbers
+AS_RESULT = ("5_finetune", "6_evaluate", "6_predict", "4_pretrain")  # the first that ran supplies the outcome's numbers
 EXPLORE = (
     '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
 )

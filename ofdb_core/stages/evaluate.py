@@ -8,66 +8,127 @@ if asked for, by the nearest neighbours), probabilities.npz (of all classes, by 
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from ofdb_core.base import folder
 from ofdb_core.base.manifests import header
 from ofdb_core.data import real_images, samples, tables
 from ofdb_core.data.decoding import Ground
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
-from ofdb_core.families import registry
-from ofdb_core.stages.recipes import Evaluate
+from ofdb_core.stages.recipes import Evaluate, Predict
 from ofdb_core.training import evaluation, processes, weights
 from ofdb_core.training.evaluation import Guesses
-from ofdb_core.training.pretrained import Checkpoint
+from ofdb_core.training.pretrained import Checkpoint, NoHead
 from ofdb_core.training.recipe import Inference
 
 NAMES = ("by", "file", "class", "predicted")  # columns of names
+NO_NEIGHBOURS = "knn: {!r} has no training images to learn the neighbours from; set it to 0"
 
 
 @dataclass(frozen=True)
 class Start:
-    """What an evaluation starts from: images to evaluate on, images for the neighbours, checkpoint and hashes.
+    """What an evaluation starts from: images to evaluate on, images for the neighbours, the network and hashes.
 
-    inference: the parameters, with the checkpoint's values in place of None.
+    lines: one for each weight that was not taken unchanged; by_head: whether the head is asked, whose classes are then
+    those of the images; inference: the parameters, with the checkpoint's values in place of None.
     """
 
     images: Images
     neighbours: Images | None
-    checkpoint: Checkpoint
+    model: nn.Module
+    lines: list[str]
+    by_head: bool
     inference: Inference
     fingerprint: list[str]
+
+
+def _is_plain(parameters: Evaluate, place: Path) -> bool:
+    """Whether the data are class folders, not parts to train on and to test on."""
+    return parameters.is_own() or (place.is_dir() and not (samples.unwrapped(place) / "train").is_dir())
 
 
 def _data(parameters: Evaluate, ground: Ground) -> tuple[Images | None, Images, str]:
     """Images for the neighbours, if any, images to evaluate on, and their fingerprint."""
     place = Path(parameters.out) / parameters.data
-    if parameters.data in registry.sources() or (place.is_dir() and not (place / "train").is_dir()):
-        images = samples.look_at(samples.Images.from_folder(place, ground=ground))
-        return None, images, processes.shared(lambda: folder.fingerprint(place))
+    if _is_plain(parameters, place):
+        images = samples.Images.from_folder(place, ground=ground)
+        samples.require_readable(images)
+        return None, samples.look_at(images), processes.shared(lambda: folder.fingerprint(place))
     with processes.state().main_process_first():
         train, test = real_images.images_of(parameters.data, parameters.data_root, ground)
     return train, test, processes.shared(lambda: real_images.fingerprint(parameters.data))
 
 
+def opened(parameters: Evaluate | Predict) -> tuple[Checkpoint, Inference]:
+    """The checkpoint, and how its network sees images: as the parameters say, or else as in its training."""
+    path, shape = parameters.checkpoint_path(), {"input_size": parameters.input_size, "channels": parameters.channels}
+    checkpoint = Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
+    given = {name: value for name, value in parameters.values().items() if value is not None}
+    return checkpoint, Inference.take({**checkpoint.facts, **given})
+
+
+def check(parameters: Evaluate) -> None:
+    """Raise ValueError if data or checkpoint cannot be used, or the head does not know the classes.
+
+    Nothing is looked at that an earlier notebook is to make.
+    """
+    if not parameters.checkpoint or parameters.is_own():
+        return
+    place = Path(parameters.data)
+    if plain := _is_plain(parameters, place):
+        classes = [folder.name for folder in samples.class_folders(place, "image", samples.extensions())]
+    else:
+        classes = real_images.classes_of(parameters.data, parameters.data_root)
+    if parameters.knn and plain:
+        raise ValueError(NO_NEIGHBOURS.format(parameters.data))
+    _network(parameters, opened(parameters)[0], classes)
+
+
+def _network(parameters: Evaluate, checkpoint: Checkpoint, classes: list[str]) -> tuple[nn.Module, list[str], bool]:
+    """The network, a line for each weight not taken unchanged, and whether its head has these classes, by their names.
+
+    A head without names has them if they are as many as its outputs. A ValueError if it has not, and no neighbours are
+    asked.
+    """
+    try:
+        model, lines = checkpoint.network()
+    except NoHead:
+        if parameters.knn:
+            return (*checkpoint.network(classes), False)
+        raise
+    known, outputs, problem = checkpoint.facts.get("classes"), model.num_classes, ""
+    if known is None and outputs != len(classes):
+        problem = f"{len(classes)} classes, the head {outputs} without names"
+    elif known and (strange := sorted({*classes} - {*known})):
+        problem = f"{samples.few(strange)}, which the head does not know; it knows {samples.few(known)}"
+    if problem and not parameters.knn:
+        raise ValueError(
+            f"data: {parameters.data!r} has {problem}. Name the folders as the head's classes, fine-tune it first, or "
+            "ask its features' neighbours (-p knn 20)"
+        )
+    return model, lines, not problem
+
+
 def start(parameters: Evaluate) -> Start:
     """Open data and checkpoint; a ValueError if they do not fit."""
-    path = parameters.checkpoint_path()
-    shape = {"input_size": parameters.input_size, "channels": parameters.channels}
-    opened = Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
-    given = {name: value for name, value in parameters.values().items() if value is not None}
-    inference = Inference.take({**opened.facts, **given})
+    checkpoint, inference = opened(parameters)
     neighbours, images, data_hash = _data(parameters, inference.ground)
     if parameters.knn and neighbours is None:
-        raise ValueError(f"knn: {parameters.data!r} has no training images to learn the neighbours from; set it to 0")
-    weights_hash = processes.shared(lambda: weights.fingerprint(opened.path))
-    return Start(images, neighbours, opened, inference, [weights_hash, data_hash])
+        raise ValueError(NO_NEIGHBOURS.format(parameters.data))
+    model, lines, by_head = _network(parameters, checkpoint, images.classes)
+    if by_head and (known := checkpoint.facts.get("classes")):
+        if lacking := sorted({*known} - {*images.classes}):
+            print(f"data: of the head's {len(known)} classes there are no images of {samples.few(lacking)}")
+        images, neighbours = images.among(known), neighbours and neighbours.among(known)
+    weights_hash = processes.shared(lambda: weights.fingerprint(checkpoint.path))
+    return Start(images, neighbours, model, lines, by_head, inference, [weights_hash, data_hash])
 
 
 def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     """Evaluate in <out>/evaluation; return the rows of predictions.csv and of classes.csv.
 
-    If the head's classes are not those of the data, only the neighbours predict; if they are not asked for, that is a
-    ValueError.
+    The head predicts if it knows all classes of the data, and the neighbours if they are asked for.
     """
     root = Path(parameters.out) / "evaluation"
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
@@ -78,20 +139,13 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
 
 
 def _predictions(parameters: Evaluate, given: Start) -> dict[str, Guesses]:
-    """Predicted classes of the images, by the head if its classes fit, and by the neighbours if asked for."""
-    images, known = given.images, given.checkpoint.facts.get("classes")
-    model, left = given.checkpoint.network()
-    for line in left:
+    """Predicted classes of the images, by the head if it knows them, and by the neighbours if asked for."""
+    images, model = given.images, given.model.to(processes.state().device)
+    for line in given.lines:
         print(line)
-    model.to(processes.state().device)
     guesses: dict[str, Guesses] = {}
-    if known == images.classes or (known is None and model.num_classes == len(images.classes)):
+    if given.by_head:
         guesses["head"] = evaluation.guess(model, images, given.inference)
-    elif not parameters.knn:
-        raise ValueError(
-            f"data: {parameters.data!r} has {len(images.classes)} classes ({images.classes[0]}, ...), the head "
-            f"{model.num_classes} others; fine-tune it first, or ask its features' neighbours (-p knn 20)"
-        )
     if given.neighbours is not None and parameters.knn:
         neighbours = (given.neighbours, images, given.inference, parameters.knn)
         guesses["neighbours"] = Guesses(evaluation.nearest_neighbours(model, *neighbours))

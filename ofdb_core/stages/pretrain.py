@@ -121,7 +121,7 @@ def _identity(parameters: Pretrain, given: Start, results: Folder, states: Path)
     if had and (unfinished or made({**identity, CONTINUES: had})):
         return {**identity, CONTINUES: had}
     goes_on = parameters.changed == "continue" and finished and not unfinished
-    return {**identity, CONTINUES: results.digest()} if goes_on else identity
+    return {**identity, CONTINUES: results.proven()} if goes_on else identity
 
 
 def _finished(results: Folder, recipe: Pretrain) -> State:

@@ -215,14 +215,12 @@ class Finetune(_Start, StageParameters, Course):
             yield "learning_rates: of 1 image a class (shots) none can be held out"
 
 
-class Evaluate(_Start):
-    """Parameters of notebook 6_evaluate; null is what the checkpoint says."""
+class _Looking(_Start):
+    """How a trained network sees images; null is what the checkpoint says."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("loader_workers",)
     renamed = {"workers": "loader_workers"}
 
-    data: Place = "digits"
-    """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
     input_size: Annotated[int, Range(8, 4096)] | None = None
     """Pixels, each side, that the network sees."""
     channels: Literal[1, 3, None] = None
@@ -241,8 +239,6 @@ class Evaluate(_Start):
     """Images at once."""
     device_batch: Whole = 0
     """Of these, at most on a device at once; 0: all."""
-    knn: Whole = 0
-    """Neighbours among the training images that vote; 0: not asked."""
     precision: Precision = "auto"
     """auto: bf16 where the hardware has it, else fp32."""
     loader_workers: Workers = 1
@@ -250,16 +246,54 @@ class Evaluate(_Start):
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
-        return (*registry.sources(), *real_images.NAMES)
+        return tuple(registry.sources())
 
     def inputs(self) -> tuple[str, ...]:
-        return (*super().inputs(), *((self.data,) if self.data in registry.sources() else ()))
+        return (*super().inputs(), *((self.data,) if self.is_own() else ()))
+
+    def is_own(self) -> bool:
+        """Whether `data` names images of this experiment."""
+        return isinstance(self.data, str) and self.data in registry.sources()
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        if source := registry.sources().get(self.data):
-            if source.live:
-                stored = ", ".join(name for name, other in registry.sources().items() if not other.live)
-                yield f"data: {self.data} holds no images; those that can be evaluated are {stored}"
-        elif not Path(self.data).is_dir():
+        if self.is_own() and registry.sources()[self.data].live:
+            stored = ", ".join(name for name, other in registry.sources().items() if not other.live)
+            yield f"data: {self.data} holds no images; those that can be evaluated are {stored}"
+
+
+class Evaluate(_Looking):
+    """Parameters of notebook 6_evaluate."""
+
+    data: Place = "digits"
+    """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
+    knn: Whole = 0
+    """Neighbours among the training images that vote; 0: not asked."""
+
+    @classmethod
+    def data_names(cls) -> tuple[str, ...]:
+        return (*super().data_names(), *real_images.NAMES)
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if not (self.is_own() or Path(self.data).is_dir()):
             yield from _refusal(self.data)
+
+
+class Predict(_Looking):
+    """Parameters of notebook 6_predict."""
+
+    data: Place | list[Place] = "images"  # type: ignore[assignment]
+    """Pictures: a folder, however deep, an archive, a file, or a list of these; or images of this run."""
+
+    @property
+    def places(self) -> list[str]:
+        """Where the pictures are: the entries of `data`."""
+        return self.data if isinstance(self.data, list) else [str(Path(self.out) / self.data)]
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if not self.is_own():
+            if self.data == []:
+                yield "data: the list is empty; name at least one picture or folder"
+            yield from (f"data: {path!r}: no such file or folder" for path in self.places if not Path(path).exists())

@@ -61,6 +61,21 @@ def guess(model: nn.Module, images: Samples, recipe: Inference) -> Guesses:
     return Guesses(found[:, 0].astype(np.int64), found[:, 1:])
 
 
+def likeliest(model: nn.Module, images: Samples, recipe: Inference, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The likeliest classes of the images, (n, k) int64, from the first on, and their probabilities, (n, k) float32.
+
+    k: `count`, or the number of classes if that is smaller.
+    """
+
+    def first(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        shares = model.forward(batch).float().softmax(dim=1)
+        sure, classes = shares.topk(min(count, shares.shape[1]))
+        return torch.cat([classes.float(), sure], dim=1)
+
+    classes, shares = np.hsplit(_outputs(model, images, recipe, first), 2)
+    return classes.astype(np.int64), shares
+
+
 def predict(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
     """Predicted classes (n,) int64 of the un-augmented images, in order."""
     return guess(model, images, recipe).classes

@@ -20,6 +20,10 @@ from ofdb_core.training.foreign_weights import Tensors
 DISTILLED = ("dist_token", "head_dist.")  # weights that only DeiT's distilled networks have
 
 
+class NoHead(ValueError):
+    """A file of weights without a head, of which classes were asked."""
+
+
 def _fitted(tensors: Tensors, outline: nn.Module, shape: networks.Shape) -> Tensors:
     """The weights after timm's treatment of published ones: today's names, fitted to size and channels."""
     wanted = outline.state_dict()
@@ -154,7 +158,7 @@ class Checkpoint:
         if misfits:
             raise ValueError(f"{refusal}; {misfits[0]}")
         if not count:
-            raise ValueError(f"classes: {self.path} has no head of a {shape.model}; fine-tune it first")
+            raise NoHead(f"classes: {self.path} has no head of a {shape.model}; fine-tune it first")
         of_head = [part for part in loadable if part.startswith(heads)]
         if of_head and known and classes and list(known) != list(classes):
             loadable = {part: tensor for part, tensor in loadable.items() if part not in of_head}

@@ -14,15 +14,17 @@ from typing import Any
 
 import torch
 
-from ofdb_core.base import files, manifests
+from ofdb_core.base import files, folder, manifests
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Header
 from ofdb_core.training import foreign_weights
 
 ABOUT = "about.json"
+FILES = "files.json"  # of the user's data, to say what changed
 CONTINUES = "continues"  # in a header's parameters: the digest of the finished training that was continued
 DIGITS = 16  # of the hash in a file's name
 STATE = re.compile(r"\d+-[0-9a-f]{16}\.pt")  # the name of a state
-OURS = re.compile(rf"{STATE.pattern}|{re.escape(ABOUT)}|\w+-[0-9a-f]{{16}}\.safetensors")
+OURS = re.compile(rf"{STATE.pattern}|{re.escape(ABOUT)}|{re.escape(FILES)}|\w+-[0-9a-f]{{16}}\.safetensors")
 
 State = dict[str, Any]  # tensors, numbers, text and containers of these
 
@@ -36,7 +38,7 @@ class Store:
 
     def __init__(self, root: str | Path, about: Header, *, keep: int = 2, changed: str = "refuse") -> None:
         self.root, self.keep = Path(root), keep
-        changes = differences(old, about) if (old := about_of(self.root)) else []
+        changes = self._changes(old, about) if (old := about_of(self.root)) else []
         if changes and changed == "refuse":
             raise ValueError(
                 f"{self.root}: holds an unfinished training of other parameters or code: {'; '.join(changes)}. "
@@ -45,7 +47,19 @@ class Store:
             )
         if changes and changed == "restart":
             clear(self.root)
-        self._wanted = json.dumps(about, indent=1)
+        self._wanted, self._about = json.dumps(about, indent=1), about
+
+    def _changes(self, old: Header, new: Header) -> list[str]:
+        """The differences of two headers, where files of the user's that changed are counted and named."""
+        changes, had = differences(old, new), files.read_json(self.root / FILES)
+        source = next((change for change in changes if change.startswith("source ")), None)
+        if source is None or not isinstance(had, dict) or (has := _listing(new)) is None or had == has:
+            return changes
+        both = had.keys() & has.keys()
+        ways = {"removed": had.keys() - has.keys(), "added": has.keys() - had.keys()}
+        ways["altered"] = {name for name in both if had[name] != has[name]}
+        found = [f"{len(own)} file{'s' * (len(own) > 1)} {way} ({min(own)})" for way, own in ways.items() if own]
+        return [", ".join(found) if change is source else change for change in changes]
 
     def files(self) -> list[Path]:
         """The files of the states, oldest first."""
@@ -69,6 +83,8 @@ class Store:
         data = io.BytesIO()
         torch.save(state, data)
         files.write_whole(self.root / ABOUT, self._wanted)
+        if not (self.root / FILES).exists() and (listing := _listing(self._about)):
+            files.write_whole(self.root / FILES, json.dumps(listing))
         path = self.root / f"{step:09d}-{_hash(data.getbuffer())}.pt"
         files.write_whole(path, data.getbuffer())
         newest_first = [path, *(other for other in reversed(self.files()) if other.name < path.name)]
@@ -80,6 +96,14 @@ class Store:
         path = self.root / f"{name}-{_hash(data)}.safetensors"
         files.write_whole(path, data)
         return path
+
+
+def _listing(about: Header) -> dict[str, int | str] | None:
+    """The files of the user's folder that a header names as data, by their sizes; None if they are other data."""
+    data = about["parameters"].get("data")
+    place = Path(data) if isinstance(data, str) else Path()
+    is_mine = place.is_absolute() and place.is_dir() and not Folder(place).is_complete()
+    return folder.listing(place) if is_mine else None
 
 
 def _files(root: Path) -> list[Path]:

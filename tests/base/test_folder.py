@@ -182,3 +182,83 @@ def test_a_run_notes_the_digests_of_what_it_reads_and_writes(tmp_path):
     digest = Folder(tmp_path / "out" / "images").digest()
     assert run.entry["reads"] == {"images": digest, "../photos": folder.fingerprint(tmp_path / "photos")}
     assert (run.entry["writes"], run.entry["outdated"]) == ({"images": digest}, "images")
+
+
+def watched(monkeypatch):
+    """The names of the files that are read from now on, as they are; files of any age are taken for settled."""
+    read, holds = [], files.holds
+    monkeypatch.setattr(files, "holds", lambda path, hashed: read.append(path.name) or holds(path, hashed))
+    monkeypatch.setattr(folder, "TICK", -(10**12))
+    return read
+
+
+def test_what_did_not_change_is_read_once(tmp_path, monkeypatch):
+    fill(tmp_path / "a", ["1.txt", "2.txt"])
+    read = watched(monkeypatch)
+    assert [Folder(tmp_path / "a").verify() for _ in range(3)] == [[]] * 3
+    assert read == ["1.txt", "2.txt"]
+    assert Folder(tmp_path / "a").verify(anew=True) == []
+    assert read[2:] == ["1.txt", "2.txt"]
+    (tmp_path / "a" / "2.txt").touch()
+    assert Folder(tmp_path / "a").verify() == Folder(tmp_path / "a").verify() == []
+    assert read[4:] == ["2.txt"]
+
+
+def test_an_altered_file_is_noticed_whatever_its_time_says(tmp_path, monkeypatch):
+    fill(tmp_path / "a", ["1.txt", "2.txt"])
+    read, path = watched(monkeypatch), tmp_path / "a" / "1.txt"
+    assert Folder(tmp_path / "a").verify() == []
+    before = path.stat()
+    path.write_text("that is 1.txt")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    for _ in range(2):
+        assert Folder(tmp_path / "a").verify() == ["1.txt: altered"]
+    assert read[2:] == ["1.txt"] * 2
+    with pytest.raises(
+        folder.Altered, match=r"a: not as it was written \(1\.txt: altered\); put that back, or run again"
+    ):
+        folder.fingerprint(tmp_path / "a")
+    path.write_text("this is 1.txt")
+    assert folder.fingerprint(tmp_path / "a") == Folder(tmp_path / "a").digest()
+    path.unlink()
+    with pytest.raises(folder.Altered, match=r"1\.txt: missing"):
+        folder.fingerprint(tmp_path / "a")
+
+
+def test_another_manifest_makes_a_folder_be_read_again(tmp_path, monkeypatch):
+    fill(tmp_path / "a", ["1.txt"])
+    read = watched(monkeypatch)
+    assert Folder(tmp_path / "a").verify() == []
+    path = Folder(tmp_path / "a").beside("manifest.json")
+    path.write_text(path.read_text().replace(files.sha256(tmp_path / "a" / "1.txt"), "0" * 64))
+    assert Folder(tmp_path / "a").verify() == ["1.txt: altered"]
+    assert read == ["1.txt"] * 2
+
+
+def test_what_has_just_changed_is_read_again(tmp_path, monkeypatch):
+    fill(tmp_path / "a", ["1.txt"])
+    read = watched(monkeypatch)
+    monkeypatch.setattr(folder, "TICK", 10**12)
+    assert [Folder(tmp_path / "a").verify() for _ in range(2)] == [[]] * 2
+    assert read == ["1.txt"] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.manifest.json"]
+
+
+@pytest.mark.parametrize("junk", [b"", b"[1]", b"\xff", b'{"1.txt": 3}', b"[" * 10**5, None])
+def test_a_broken_note_of_what_was_read_is_not_used(tmp_path, monkeypatch, junk):
+    fill(tmp_path / "a", ["1.txt"])
+    note = Folder(tmp_path / "a").beside("manifest.seen")
+    note.mkdir() if junk is None else note.write_bytes(junk)
+    read = watched(monkeypatch)
+    assert Folder(tmp_path / "a").verify() == []
+    assert read == ["1.txt"]
+
+
+def test_a_moved_folder_takes_nothing_beside_it_along(tmp_path, monkeypatch):
+    fill(tmp_path / "a", ["1.txt"])
+    watched(monkeypatch)
+    assert Folder(tmp_path / "a").verify() == []
+    Folder(tmp_path / "a").move(tmp_path / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "b.manifest.json"]
+    assert Folder(tmp_path / "b").verify() == []

@@ -241,3 +241,34 @@ def test_a_transparent_set_is_said_and_its_ground_is_asked_for(tmp_path, capsys)
     for images in (on_black, on_black.few_shot(1, seed=0)):
         with pytest.raises(ValueError, match="give transparent ones another ground"):
             samples.look_at(images)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "gif", "webp", "bmp", "tif"])
+def test_a_whole_file_has_no_damage_and_is_not_decoded(tmp_path, monkeypatch, ending):
+    Image.fromarray(NOISE).save(tmp_path / f"x.{ending}")
+    monkeypatch.setattr(decoding, "decode", None)
+    assert decoding.damage(tmp_path / f"x.{ending}") is None
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_a_file_that_was_cut_off_has_damage_and_one_with_more_at_its_end_has_none(tmp_path, ending):
+    path = tmp_path / f"x.{ending}"
+    Image.fromarray(NOISE).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data + b"\0" * 5000)
+    assert decoding.damage(path) is None
+    path.write_bytes(data[: len(data) // 2])
+    assert decoding.damage(path)
+    with pytest.raises(ValueError, match="cannot be read as an image"):
+        decoding.decode(path)
+
+
+def test_what_is_no_picture_is_said(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"<html>not found</html>")
+    (tmp_path / "b.png").touch()
+    found = [decoding.damage(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+    assert found[:2] == ["no picture", "empty"]
+    assert "No such file" in found[2]

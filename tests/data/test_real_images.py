@@ -76,11 +76,25 @@ def test_an_archive_without_the_parts_is_named(tmp_path):
         real_images.images_of(path, tmp_path / "data")
 
 
-def test_both_parts_must_hold_the_same_classes(tmp_path):
+def test_a_class_to_test_on_must_be_one_to_train_on(tmp_path):
     tree(tmp_path, "train", classes="ab")
     tree(tmp_path, "val", classes="ac")
-    with pytest.raises(ValueError, match=r"must hold the same classes; only train/ has b; only val/ has c$"):
+    with pytest.raises(ValueError, match=r"val/ has classes that train/ lacks: c$"):
         real_images.images_of(tmp_path, tmp_path / "data")
+
+
+@pytest.mark.parametrize("lacking", ["the folder", "its images"])
+def test_a_class_without_images_to_test_on_is_said(tmp_path, capsys, lacking):
+    tree(tmp_path, "train", "val", classes="abc")
+    shutil.rmtree(tmp_path / "val" / "b")
+    if lacking == "its images":
+        (tmp_path / "val" / "b" / "deeper").mkdir(parents=True)
+    assert real_images.classes_of(tmp_path, shots=1) == ["a", "b", "c"]
+    train, test = real_images.images_of(tmp_path)
+    assert train.classes == test.classes == ["a", "b", "c"]
+    assert [test.name(i) for i in range(2)] == ["a/val.png", "c/val.png"]
+    assert test.labels.tolist() == [0, 2]
+    assert f"{tmp_path / 'val'}: holds no image of 1 class: b" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("shots", [0, 1, 2])
@@ -93,7 +107,7 @@ def test_the_classes_are_found_without_a_look_at_every_file(tmp_path, monkeypatc
     seen, counts = [], samples._counts
     monkeypatch.setattr(samples, "_counts", lambda entry, endings: seen.append(entry.path) or counts(entry, endings))
     assert real_images.classes_of(tmp_path, shots=shots) == ["a", "b"]
-    assert len([path for path in seen if path.endswith(".png")]) == 2 * max(shots, 1) + 2
+    assert len([path for path in seen if path.endswith(".png")]) == 2 * max(shots, 1) + 1
     with pytest.raises(ValueError, match="shots: 51 is out of range; class a has 50 images"):
         real_images.classes_of(tmp_path, shots=51)
     with pytest.raises(ValueError, match="shots: 51 is out of range; class a has 50 images"):
@@ -103,17 +117,17 @@ def test_the_classes_are_found_without_a_look_at_every_file(tmp_path, monkeypatc
 @pytest.mark.parametrize("look", [real_images.images_of, real_images.classes_of])
 def test_a_class_without_an_image_is_named(tmp_path, look):
     tree(tmp_path, "train", "val", classes="ab")
-    shutil.rmtree(tmp_path / "val" / "b")
-    (tmp_path / "val" / "b" / "deeper").mkdir(parents=True)
-    (tmp_path / "val" / "b" / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"val/b: holds no image, by the endings of its files"):
+    shutil.rmtree(tmp_path / "train" / "b")
+    (tmp_path / "train" / "b" / "deeper").mkdir(parents=True)
+    (tmp_path / "train" / "b" / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"train/b: holds no image, by the endings of its files"):
         look(tmp_path)
 
 
 def test_of_many_odd_classes_some_are_named_and_the_part_that_has_them(tmp_path):
-    tree(tmp_path, "train", classes="abcdef")
-    tree(tmp_path, "test", classes="a")
-    with pytest.raises(ValueError, match=r"train/ and test/ must hold .*; only train/ has b, c, d, \.\.\.$"):
+    tree(tmp_path, "train", classes="a")
+    tree(tmp_path, "test", classes="abcdef")
+    with pytest.raises(ValueError, match=r"test/ has classes that train/ lacks: b, c, d, \.\.\.$"):
         real_images.images_of(tmp_path, tmp_path / "data")
 
 

@@ -205,3 +205,21 @@ def test_a_class_whose_name_is_not_unicode_is_refused_before_anything_is_trained
     os.rename(tmp_path / "a", os.fsencode(tmp_path) + b"/\xff")  # noqa: PTH104
     with pytest.raises(ValueError, match="is not Unicode; give the folder another one"):
         samples.Images.from_folder(tmp_path)
+
+
+def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.fromarray(SHADES).save(tmp_path / name / f"{i}.png")
+    images = samples.Images.from_folder(tmp_path)
+    samples.require_readable(images)
+    (tmp_path / "a" / "1.png").write_bytes(b"")
+    cut = tmp_path / "b" / "2.png"
+    cut.write_bytes(cut.read_bytes()[:300])
+    with pytest.raises(ValueError, match="4 of 12 files cannot be read; restore or delete them and run again") as error:
+        samples.require_readable(images, images)
+    lines = str(error.value).splitlines()[1:]
+    assert lines[0] == lines[1] == f"  {tmp_path}/a/1.png: empty"
+    assert lines[3].startswith(f"  {tmp_path}/b/2.png: ")
+    assert len(lines) == 4

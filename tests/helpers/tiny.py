@@ -52,6 +52,7 @@ SMALL = {stage.name: stage.small for family in registry.families().values() for 
     "4_pretrain": PRETRAIN,
     "5_finetune": FINETUNE,
     "6_evaluate": {"data": "images", "precision": "fp32", "loader_workers": 0},
+    "6_predict": {"precision": "fp32", "loader_workers": 0},
     "6_report": {"title": "A small <run>"},
     "7_compare_runs": {},
 }

@@ -56,6 +56,10 @@ def test_my_own_systems_my_own_images_and_what_is_taken_along(place):
     rows = tables.read(place / "runs" / "photos" / "finetune" / "predictions.csv")
     assert {row["file"] for row in rows} == {f"{name}/{i}.jpg" for name in ("dark", "light") for i in range(8)}
     assert np.mean([row["class"] == row["predicted"] for row in rows]) > 0.9
+    run(place, *blocks("Name the classes of my pictures", "bash"))
+    rows = tables.read(place / "runs" / "named" / "predictions" / "predictions.csv")
+    assert np.mean([row["class"] in row["file"] for row in rows]) > 0.9
+    assert len(rows) == 32
     named = re.findall(r"^\| `(runs/[\w/.]+)", TASKS["Take the results along"], re.MULTILINE)
     assert [name for name in named if not (place / name).exists()] == ["runs/photos/trackers/"]  # only with a tracker
 

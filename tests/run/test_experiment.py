@@ -74,6 +74,28 @@ def test_a_run_skips_what_is_done_and_redoes_what_changed(params, capfd):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
+def test_an_altered_input_is_never_used(params, capfd):
+    out = params(**{"1_search_categories": SEARCH, "2_render_2d": RENDER})
+    run("tiny", "--out", out)
+    path = out / "categories" / "00000.csv"
+    before, digest = path.read_text(), Folder(out / "images").digest()
+    path.write_text(before.replace("1", "2", 1))
+    for only in ([], ["-p", "image_size", "24"]):
+        with pytest.raises(
+            experiments.UsageError, match=r"categories is not as .*00000\.csv: altered\); put that back"
+        ):
+            run("tiny", "2_render_2d", "--out", out, *only)
+    capfd.readouterr()
+    run("tiny", "--out", out)
+    said = capfd.readouterr().out
+    assert "1_search_categories: runs (categories is not as it was written (00000.csv: altered))" in said
+    assert "2_render_2d: done before" in said
+    assert path.read_text() == before
+    assert Folder(out / "images").digest() == digest
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_the_record_says_what_ran(params):
     out = params(**{"1_search_categories": SEARCH})
     run("tiny", "--out", out)

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import record
+from ofdb_core.base import manifests, record
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.run import experiment, experiments, listing, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
@@ -325,8 +326,8 @@ def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):
         return str(error.value)
 
     assert lacking("2_render_2d") == f"{tmp_path}/categories is missing or unfinished; run 1_search_categories first"
-    assert lacking("4_pretrain").endswith("images is missing or unfinished; run 2_render_2d first")
-    assert lacking("4_pretrain", data="models", samples="live").endswith("run 3_render_3d first")
+    assert lacking("4_pretrain").endswith("images is missing or unfinished; run 2_render_2d first, or give data")
+    assert lacking("4_pretrain", data="models", samples="live").endswith("run 3_render_3d first, or give data")
     assert lacking("5_finetune").endswith(
         "pretrain is missing or unfinished; run 4_pretrain first, or give a checkpoint"
     )
@@ -335,6 +336,27 @@ def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):
     tiny.ran(tmp_path)
     report = tiny.of("6_report", out=str(tmp_path))
     assert stages.ready(report) is report
+
+
+@pytest.mark.parametrize("whose", ["the run's own", "another's"])
+def test_an_altered_input_is_refused_unless_it_is_made_again(tmp_path, whose):
+    root = tmp_path / "out" / "categories"
+    files = [(f"{i:05d}.csv", lambda i=i: b"0.5,0,0,0.5,0,0,1\n" * (i + 1)) for i in range(2)]
+    Folder(root).fill(manifests.header({}, "raster"), files, total=2)
+    own = whose == "the run's own"
+    asked = tmp_path / "out" if own else tmp_path / "elsewhere"
+    render = tiny.of("2_render_2d", out=str(asked), **({} if own else {"systems": str(root)}))
+    assert stages.missing(render) is None
+    (root / "00000.csv").write_text("0.6,0,0,0.5,0,0,1\n")
+    maker = "run 1_search_categories again, which makes it anew" if own else "run again what made it"
+    altered = f"{root} is not as it was written (00000.csv: altered); put that back, or {maker}"
+    assert stages.missing(render) == altered
+    assert (stages.missing(render, ["1_search_categories"]) is None) == own
+    (root / "00001.csv").unlink()
+    assert "(00001.csv: missing, and 1 more)" in stages.missing(render)
+    (root / "00001.csv").write_bytes(files[1][1]())
+    (root / "00000.csv").write_bytes(files[0][1]())
+    assert stages.missing(render) is None
 
 
 @pytest.mark.parametrize("stage", [name for name, stage in stages.stages().items() if stage.parameters().inputs()])

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -77,12 +79,55 @@ def test_the_ground_of_a_training_is_that_of_its_evaluation(tmp_path, capsys):
 
 def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):
     how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": "digits"}
-    with pytest.raises(ValueError, match=r"digits' has 10 classes .* 8 others; fine-tune it first, or ask .*-p knn 20"):
-        tiny.evaluated(asked(tmp_path, **how))
+    words = (
+        r"'digits' has 10 classes: 0, 1, 2, \.\.\., which the head does not know; it knows 8 classes: 00000, .*-p knn"
+    )
+    for refuse in (tiny.evaluated, evaluate.check):
+        with pytest.raises(ValueError, match=words):
+            refuse(asked(tmp_path, **how))
+    evaluate.check(asked(tmp_path, **how, knn=5))
     rows, classes = tiny.evaluated(asked(tmp_path, **how, knn=5))
     assert {row["by"] for row in classes} == {"neighbours"}
     assert sum(row["class"] == row["predicted"] for row in rows) / len(rows) > 0.3
     assert {row["probability"] for row in rows} == {""}
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_some_of_the_heads_classes_are_found_by_their_names(pretrained, tmp_path, capsys, wrapped):
+    checkpoint = str(pretrained / "pretrain")
+    whole, _ = tiny.evaluated(asked(tmp_path / "whole", checkpoint=checkpoint, data=str(pretrained / "images")))
+    mine = tmp_path / "mine" / ("deeper/val" if wrapped else "")
+    for name in ("00005", "00002"):
+        shutil.copytree(pretrained / "images" / name, mine / name)
+    settings = asked(tmp_path / "some", checkpoint=checkpoint, data=str(tmp_path / "mine"))
+    evaluate.check(settings)
+    rows, classes = tiny.evaluated(settings)
+    assert rows == [whole[2], whole[5]]
+    assert [row["class"] for row in classes if row["images"]] == ["00002", "00005"]
+    said = capsys.readouterr().out
+    assert "of the head's 8 classes there are no images of 6 classes: 00000, 00001, 00003, ..." in said
+    (mine / "00005").rename(mine / "five")
+    with pytest.raises(ValueError, match="has 1 class: five, which the head does not know; it knows 8 classes: 00000"):
+        evaluate.check(settings)
+
+
+def test_classes_in_parts_are_found_whatever_lies_around_them(pretrained, tmp_path):
+    for part in ("train", "val"):
+        shutil.copytree(pretrained / "images", tmp_path / "mine" / "around" / part)
+    settings = asked(tmp_path, checkpoint=str(pretrained / "pretrain"), data=str(tmp_path / "mine"), knn=1)
+    evaluate.check(settings)
+    rows, _ = tiny.evaluated(settings)
+    assert [row["class"] == row["predicted"] for row in rows if row["by"] == "neighbours"] == [True] * 8
+
+
+def test_neighbours_need_no_head(tmp_path):
+    state = {name: tensor for name, tensor in tiny.network().state_dict().items() if not name.startswith("head.")}
+    torch.save(state, tmp_path / "trunk.pth")
+    how = {"model": "vit_tiny_patch16_224", "model_options": tiny.VIT, "input_size": 16, "data": "digits"}
+    with pytest.raises(ValueError, match=r"has no head of a vit_tiny"):
+        evaluate.check(asked(tmp_path, checkpoint=str(tmp_path / "trunk.pth"), **how))
+    _, classes = tiny.evaluated(asked(tmp_path, checkpoint=str(tmp_path / "trunk.pth"), **how, knn=5))
+    assert {row["by"] for row in classes} == {"neighbours"}
 
 
 def test_neighbours_need_training_images(pretrained, tmp_path):

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -54,6 +55,25 @@ def test_the_comparison_trains_both_starts_on_the_same_budget(settings, monkeypa
     assert all(one == other for one, other in zip(seen[::2], seen[1::2], strict=True))
     assert seen[0] != seen[2]
     assert all(0 <= row["accuracy"] <= 1 for row in results)
+
+
+def test_files_that_cannot_be_read_are_refused_before_anything_is_trained(settings, tmp_path):
+    for part in ("train", "val"):
+        tiny.folder_of_shades(tmp_path / "mine" / part, 4)
+    asked = settings(data=str(tmp_path / "mine"), shots=[1])
+    finetune.start(asked)
+    (tmp_path / "mine" / "val" / "00002" / "y.jpg").write_bytes(b"<html>")
+    with pytest.raises(ValueError, match=r"data: 1 of 9 files cannot be read; .*\n.*val/00002/y\.jpg: no picture$"):
+        finetune.start(asked)
+
+
+def test_a_class_without_images_to_test_on_is_trained(settings, tmp_path):
+    for part in ("train", "val"):
+        tiny.folder_of_shades(tmp_path / "mine" / part, 4)
+    shutil.rmtree(tmp_path / "mine" / "val" / "00001")
+    done = tiny.compared(settings(data=str(tmp_path / "mine"), shots=[1], repeats=1, starts=["pre-trained"]))
+    assert [row["test_images"] for row in done.results] == [3]
+    assert [row["accuracy"] for row in done.table("classes") if row["images"] == 0] == [""]
 
 
 def test_one_start_alone_can_be_asked_for(settings):

@@ -1,10 +1,12 @@
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 
+from ofdb_core.base import folder
 from ofdb_core.training import states
 
 ABOUT = {"parameters": {"steps": 10, "learning_rate": 0.1}, "code": "abc"}
@@ -134,6 +136,7 @@ def test_only_states_are_removed(tmp_path):
 FULL = """
 import resource, sys, torch
 from pathlib import Path
+from ofdb_core.base import folder
 from ofdb_core.training import states
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -151,3 +154,29 @@ def test_a_full_disk_leaves_the_older_states(tmp_path):
     found = states.Store(tmp_path / "s", {"parameters": {}, "code": ""})
     assert found.newest()["step"] == 1
     assert len(list((tmp_path / "s").iterdir())) == 2  # and about.json; no half-written file
+
+
+def test_files_of_the_users_that_changed_are_counted_and_named(tmp_path):
+    data = tmp_path / "photos"
+    (data / "a").mkdir(parents=True)
+    for i in range(3):
+        (data / "a" / f"{i}.png").write_bytes(b"0" * (i + 1))
+
+    def about():
+        return {"parameters": {"data": str(data), "source": ["w", folder.fingerprint(data)]}, "code": "abc"}
+
+    def changes():
+        with pytest.raises(ValueError, match="unfinished training of other parameters or code") as error:
+            store(tmp_path, about())
+        return re.search(r"code: (.*?)\. Continue it", str(error.value))[1]
+
+    filled(tmp_path, about=about())
+    (data / "a" / "1.png").unlink()
+    assert changes() == "1 file removed (a/1.png)"
+    (data / "a" / "0.png").write_bytes(b"00000")
+    (data / "a" / "8.png").touch()
+    (data / "a" / "9.png").touch()
+    assert changes() == "1 file removed (a/1.png), 2 files added (a/8.png), 1 file altered (a/0.png)"
+    assert store(tmp_path, about(), changed="continue").newest()["step"] == 3
+    states.clear(tmp_path / "states")
+    assert not (tmp_path / "states").exists()

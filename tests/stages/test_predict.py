@@ -1,0 +1,146 @@
+import shutil
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from ofdb_core.base import parameters, record
+from ofdb_core.base.folder import Folder
+from ofdb_core.run import experiment, parameter_files
+from ofdb_core.stages import predict
+from tests.helpers import tiny
+from tests.helpers.in_process import in_process  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pretrained")
+    tiny.trained(tiny.pretrain(data=tiny.folder_of_shades(root / "images"), out=str(root)))
+    return root
+
+
+@pytest.fixture
+def pictures(pretrained, tmp_path):
+    """A flat picture, nested ones, what is no picture, and one that is cut off."""
+    root = tmp_path / "pictures"
+    shutil.copytree(pretrained / "images" / "00001", root / "deep" / "er")
+    shutil.copy(pretrained / "images" / "00006" / "x.png", root / "flat.PNG")
+    (root / "linked").symlink_to(pretrained / "images" / "00004", target_is_directory=True)
+    (root / "notes.txt").touch()
+    (root / "._flat.png").touch()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(root / "cut.png")
+    (root / "cut.png").write_bytes((root / "cut.png").read_bytes()[:-2000])
+    return root
+
+
+def asked(checkpoint, out, data, **values):
+    places = [str(place) for place in data] if isinstance(data, list) else str(data)
+    how = {"checkpoint": str(checkpoint), "precision": "fp32", "loader_workers": 0, "batch_size": 3}
+    return tiny.of("6_predict", **{**how, "out": str(out), "data": places, **values})
+
+
+def predicted(settings):
+    predict.check(settings)
+    return predict.predict(settings, predict.start(settings))
+
+
+def test_every_picture_has_its_likeliest_classes_or_why_it_cannot_be_read(pretrained, pictures, tmp_path, capsys):
+    settings = asked(pretrained / "pretrain", tmp_path / "out", pictures)
+    rows = predicted(settings)
+    assert [row["file"] for row in rows] == ["cut.png", "deep/er/x.png", "flat.PNG", "linked/x.png"]
+    assert "cut.png: cannot be read as an image" in rows[0]["problem"]
+    assert {rows[0][column] for column in rows[0] if column not in ("file", "problem")} == {""}
+    assert "data: not read, by the endings of the files: 1 .txt" in capsys.readouterr().out
+    how = {"checkpoint": settings.checkpoint, "precision": "fp32", "out": str(tmp_path)}
+    whole, _ = tiny.evaluated(tiny.of("6_evaluate", **how, data=str(pretrained / "images")))
+    shares = np.load(tmp_path / "evaluation" / "probabilities.npz")["head"]
+    for row, number in zip(rows[1:], (1, 6, 4), strict=True):
+        assert (row["class"], row["problem"]) == (whole[number]["predicted"], "")
+        best = np.sort(shares[number])[:-6:-1]
+        assert [row[f"probability{place}"] for place in predict.PLACES] == pytest.approx(best.tolist(), abs=1e-3)
+        assert len({row[f"class{place}"] for place in predict.PLACES}) == 5
+    assert Folder(tmp_path / "out" / "predictions").verify() == []
+    assert predicted(settings) == rows
+    assert "made before and unchanged, kept" in capsys.readouterr().out
+
+
+def test_files_may_be_named_and_packed(pretrained, pictures, tmp_path):
+    def names(data, **values):
+        return [row["file"] for row in predicted(asked(pretrained / "pretrain", tmp_path, data, **values))]
+
+    named = [pictures / "flat.PNG", pictures / "deep", pictures / "deep" / "er" / "x.png"]
+    assert names(named) == ["deep/er/x.png", "flat.PNG"]
+    assert names(pictures / "flat.PNG") == ["flat.PNG"]
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", pictures / "deep")
+    assert names(packed, data_root=str(tmp_path / "data")) == ["x.png"]
+
+
+def test_a_head_of_fewer_than_five_classes_leaves_columns_empty(pictures, tmp_path):
+    torch.save(tiny.network(classes=2).state_dict(), tmp_path / "two.pth")
+    how = {"model": "vit_tiny_patch16_224", "model_options": tiny.VIT, "input_size": 16}
+    row = predicted(asked(tmp_path / "two.pth", tmp_path / "out", pictures, **how))[1]
+    assert {row["class"], row["class_2"]} == {"0", "1"}
+    assert [row[f"class{place}"] for place in predict.PLACES[2:]] == [""] * 3
+
+
+def test_timms_published_heads_name_imagenets_classes():
+    with torch.device("meta"):
+        model = timm.create_model("resnet18")
+    assert predict._published("timm:resnet18", model)[1] == "goldfish, Carassius auratus"
+    assert predict._published("mine.pth", model)[:2] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"data": "/nowhere"}, "data: '/nowhere': no such file or folder"),
+        ({"data": ["/nowhere/a.png", "/nowhere/b.png"]}, "(?s)a.png': no such.*b.png': no such"),
+        ({"data": []}, "data: the list is empty"),
+        ({"data": "images", "checkpoint": "/nowhere/x.pth"}, "checkpoint: '/nowhere/x.pth' is neither"),
+        ({"data": "models"}, "data: models holds no images; those that can be evaluated are"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_runs(tmp_path, given, message):
+    with pytest.raises(parameters.ParameterError, match=message):
+        tiny.of("6_predict", **{"out": str(tmp_path), **given})
+
+
+def test_without_a_picture_it_is_said(pretrained, tmp_path):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "a.txt").touch()
+    settings = asked(pretrained / "pretrain", tmp_path, tmp_path / "none")
+    with pytest.raises(ValueError, match=r"none: no pictures, by the endings of the files \(1 \.txt\)"):
+        predict.check(settings)
+    (tmp_path / "none" / "a.png").touch()
+    with pytest.raises(ValueError, match=r"none of 1 pictures can be read; .*a\.png: cannot be read"):
+        predicted(settings)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
+def test_the_command_leaves_a_table_and_two_sheets(pretrained, pictures, tmp_path, capsys):
+    given = [("checkpoint", str(pretrained / "pretrain")), ("data", str(pictures)), ("loader_workers", "0")]
+    experiment.run("predict", ["6_predict"], overrides=given, out=tmp_path / "out")
+    entry = record.read(tmp_path / "out")["6_predict"]
+    assert [figure["file"] for figure in entry["figures"]] == [
+        f"figures/6_predict_{name}.png" for name in ("surest", "least_sure")
+    ]
+    assert all(check["holds"] for check in entry["checks"])
+    assert entry["headline"]["sentence"].startswith("3 pictures: ")
+    assert "1 files cannot be read: predictions.csv says why" in capsys.readouterr().out
+    for wrong in ("data", "checkpoint"):
+        wrongly = [*given, (wrong, str(tmp_path / "nowhere"))]
+        with pytest.raises(parameters.ParameterError, match=f"{wrong}: .*nowhere"):
+            experiment.run("predict", overrides=wrongly, out=tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_files_are_named_from_the_current_folder(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(pictures)
+    how = [("data", "[flat.PNG, deep]"), ("checkpoint", "flat.PNG")]
+    (made,) = parameter_files.checked("predict", ["6_predict"], how, tmp_path).values()
+    assert made.data == [str(pictures / "flat.PNG"), str(pictures / "deep")]
+    assert {*made.reads()} == {made.checkpoint, *made.data}
