@@ -31,7 +31,8 @@ def fingerprint(path: str | Path) -> str:
     """One hash of the data at a path, for a record: for a folder of results, its digest, if it is as it was written.
 
     For a folder without a manifest (a user's photographs) it is a hash of the files' names and sizes; if all are
-    systems or codes, of names and bytes. Linked folders count too: users often select classes by links. For a file (an archive, a checkpoint) it is a hash of the bytes.
+    systems or codes, of names and bytes. Linked folders count too: users often select classes by links. For a file (an
+    archive, a checkpoint) it is a hash of the bytes.
     """
     path = Path(path)
     if path.is_file():

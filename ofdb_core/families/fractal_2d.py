@@ -22,7 +22,7 @@ from ofdb_core.data import png
 from ofdb_core.families import live
 from ofdb_core.families.registry import Family, Source, Stage
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, search, streams
-from ofdb_core.formulas.ifs import IFS, Weight, digest, load_folder
+from ofdb_core.formulas.ifs import IFS, Weight, digest
 
 DULL = (raster.SIDE - 2 * raster.PAD) / raster.SIDE**2  # filling rate of a straight line across the picture
 
@@ -194,11 +194,9 @@ def check(parameters: Drawn) -> None:
 
 def check_systems(root: str, first: int | None, points: int, weight: Weight = 1.0) -> None:
     """Raise ValueError if one of the first systems of a folder or file gives no picture; it names the system."""
-    pairs, every = live.systems(root, 2), ifs.names(root)
-    if first is not None:
-        values.whole(1, len(pairs), categories=first)
+    pairs, every, _ = loaded(Path(root), first)
     choices = streams.shared_choices(points)
-    for number, system in pairs[:first]:
+    for number, system in pairs:
         if sentence := point_cloud.defect(chaos_game.orbit(system.weighted(weight), choices)[1:]):
             place = _place(Path(root), every[number])
             raise ValueError(f"{place}: {sentence}, so there is nothing to draw; correct its maps, or remove it")
@@ -206,7 +204,10 @@ def check_systems(root: str, first: int | None, points: int, weight: Weight = 1.
 
 def loaded(root: Path, first: int | None) -> tuple[list[tuple[int, IFS]], dict[int, str], dict[str, Any]]:
     """The first systems of a folder, (number, IFS) pairs; the names of all; and what a manifest says of those."""
-    systems, names = load_folder(root, first), ifs.names(root)
+    systems, names = live.systems(root, 2), ifs.names(root)
+    if first is not None:
+        values.whole(1, len(systems), categories=first)
+        systems = systems[:first]
     own = sorted(name for number, _ in systems if (name := names[number]) != f"{number:05d}")
     return systems, names, {"source": digest(systems), **({"names": own} if own else {})}
 

@@ -23,7 +23,7 @@ def toy():
 
 def test_every_file_of_the_folder_that_registers_a_family_is_read():
     texts = [path.read_text() for path in Path(registry.__file__).parent.glob("*.py")]
-    assert len(registry.families()) == sum("\nFAMILY = Family(" in text for text in texts)
+    assert len(registry.families()) == sum("\nFAMILY = " in text for text in texts)
     names = list(registry.families())
     assert [name for name in names if name in ("visualatom", "2d", "3d")] == [
         "2d",

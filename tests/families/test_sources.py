@@ -11,7 +11,7 @@ from ofdb_core.base import parameters
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import samples
-from ofdb_core.families import registry
+from ofdb_core.families import coded, registry
 from tests.helpers import tiny
 
 EVERY = {source.folder: family for family in registry.families().values() for source in family.sources}
@@ -64,7 +64,7 @@ def test_what_is_kept_in_memory_is_as_much_as_is_allowed_and_changes_nothing(ope
     every = [list(prefetch(source, 4)) for source in sources]
     assert same(*every)
     held, bare = (len(pickle.dumps(source.images)) for source in sources)
-    assert held > bare
+    assert held > bare or isinstance(sources[0].images, coded.LiveCodes)  # which keeps no pictures
     assert bare == len(pickle.dumps(opened(cache_gb=0.0)[0]))
 
 
