@@ -16,7 +16,8 @@ from benchmarks import pages
 from ofdb_core.base import files, project, provenance, record
 from ofdb_core.data import tables
 from ofdb_core.families import registry
-from ofdb_core.training import intervals
+from ofdb_core.stages import comparison
+from ofdb_core.stages.recipes import Finetune
 
 DOCS = provenance.PROJECT / "docs"
 STRIP = DOCS / "families.webp"
@@ -120,9 +121,8 @@ def _accuracies(run, entries):
         found.setdefault(row["start"], []).append(row["accuracy"])
     for row in tables.read(run / "finetune" / "baselines.csv"):
         found.setdefault(f"{row['features']}, {row['judge']}", []).append(row["accuracy"])
-    first, second = (found[start] for start in values["starts"])
+    differences = comparison.Comparison(Finetune.of({**values, "out": str(run)}), results).differences(shots)
     about = {
-        "difference": intervals.points([one - other for one, other in zip(first, second, strict=True)]),
         "date": entry["started"][:10],
         "commit": entry["commit"],
         "machine": entry["machine"],
@@ -137,6 +137,7 @@ def _accuracies(run, entries):
             "repeats": len(accuracies),
             "mean": f"{statistics.mean(accuracies):.6f}",
             "std": f"{statistics.stdev(accuracies):.6f}",
+            "difference": differences.get(method, ""),
             "minutes": f"{sum(entry.get('seconds', 0.0) for entry in entries.values()) / 60:.1f}",
             **about,
         }

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import SEEDS, Range, Share
+from ofdb_core.base.values import SEEDS, Points, Range, Share
 from ofdb_core.families import coded, fractal_2d
 from ofdb_core.formulas import raster
 from ofdb_core.formulas.jit import kernel
@@ -22,6 +22,8 @@ class Render(coded.Render):
 
     image_size: Annotated[int, Range(16, 4096)] = 362
     """Pixels, each side (2D-OFDB: 362)."""
+    points: Points = 200_000
+    """Dots of the fractal that an image is as full as (2D-OFDB: 200,000)."""
 
     def code(self) -> tuple[Callable, ...]:
         return sample, draw
@@ -36,14 +38,15 @@ class Noise(Parameters):
     """Of the pixels that can be lit."""
 
 
-def filling_rate(category: int) -> float:
-    """Share of the lit pixels in the image of a published category of 2D-OFDB."""
-    return float((fractal_2d.picture(fractal_2d.Render(), category) > 0).mean())
+def filling_rate(parameters: Render, category: int) -> float:
+    """Share of the lit pixels in the image of a published category of 2D-OFDB, of this size and with these dots."""
+    fractal = fractal_2d.Render(image_size=parameters.image_size, points=parameters.points)
+    return float((fractal_2d.picture(fractal, category) > 0).mean())
 
 
 def sample(parameters: Render, category: int) -> Noise:
     """The code of a category."""
-    return Noise(lit=filling_rate(category), seed=coded.seed_of(parameters.seed, category))
+    return Noise(lit=filling_rate(parameters, category), seed=coded.seed_of(parameters.seed, category))
 
 
 @kernel

@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import MOST, SEEDS, Range
+from ofdb_core.base.values import SEEDS, Range
 from ofdb_core.families import coded, noise
 from ofdb_core.formulas import instances, raster
 from ofdb_core.formulas.streams import units
@@ -20,11 +20,8 @@ PATCHES = instances.Patches("pattern", "dot", (0, 255), raster.GRAY)
 LIT = 256 / 511  # of the pixels that dots cover: a cell of the uppermost patch is lit or dark
 
 
-class Render(coded.Render):
+class Render(noise.Render):
     """Parameters of stage 3_render_scattered."""
-
-    image_size: Annotated[int, Range(16, 4096)] = 362
-    """Pixels, each side (2D-OFDB: 362)."""
 
     def code(self) -> tuple[Callable, ...]:
         return sample, draw
@@ -33,29 +30,32 @@ class Render(coded.Render):
 class Dots(Parameters):
     """The code of a category."""
 
-    dots: Annotated[int, Range(1, MOST)]
-    """Dots of the picture, each of 3 x 3 pixels."""
+    density: Annotated[float, Range(0, 1, above=True)]
+    """Dots for each pixel of the picture; a dot has 3 x 3 pixels, whatever the picture's size."""
     seed: Annotated[int, Range(0, SEEDS)]
     """Of their places."""
 
 
 def sample(parameters: Render, category: int) -> Dots:
     """The code of a category: on average, its dots light as many pixels as the fractal's."""
-    dots = -math.log(1 - noise.filling_rate(category) / LIT) * 362**2 / 9
-    return Dots(dots=round(dots), seed=coded.seed_of(parameters.seed, category))
+    rate = min(noise.filling_rate(parameters, category), 0.999 * LIT)
+    return Dots(density=max(-math.log(1 - rate / LIT) / 9, 1e-6), seed=coded.seed_of(parameters.seed, category))
 
 
 def draw(code: Dots, key: int, size: int) -> np.ndarray:
     """An instance (size, size) uint8; dots have 3 x 3 pixels whatever the size, as those of a fractal."""
-    table = np.zeros((code.dots, 3), np.uint16)
-    table[:, :2] = (units(np.uint64(code.seed), 2 * code.dots).reshape(-1, 2) * size).astype(np.uint16)
+    table = np.zeros((max(1, round(code.density * size * size)), 3), np.uint16)
+    table[:, :2] = (units(np.uint64(code.seed), 2 * len(table)).reshape(-1, 2) * size).astype(np.uint16)
     return instances.paint(table, PATCHES.drawn(key, len(table)), size)
 
 
 def goldens() -> Iterator[tuple[str, bool]]:
     """There is no original; the first image is about as full as 2D-OFDB's."""
     image = FAMILY.picture(FAMILY.example(), 0)
-    yield "scattered dots light as much as 2D-OFDB", bool(abs((image > 0).mean() / noise.filling_rate(0) - 1) < 0.05)
+    yield (
+        "scattered dots light as much as 2D-OFDB",
+        bool(abs((image > 0).mean() / noise.filling_rate(Render(), 0) - 1) < 0.05),
+    )
 
 
 FAMILY = coded.family(

@@ -30,9 +30,10 @@ def metrics(run: Path) -> Metrics:
         for shots in dict.fromkeys(row["shots"] for row in rows):
             means = _means((row for row in rows if row["shots"] == shots), by="start", of="accuracy")
             found |= {f"{start}, {shots or 'all'} a class": mean for start, mean in means.items()}
-            if len(means) == 2:
-                first, second = means.values()
-                found[f"gain, {shots or 'all'} a class"] = first - second
+            if (untrained := means.pop("from scratch", None)) is not None:
+                for start, mean in means.items():
+                    of = "" if start == "pre-trained" else f" of {start}"
+                    found[f"gain{of}, {shots or 'all'} a class"] = mean - untrained
     if (path := run / "finetune" / "baselines.csv").is_file():
         rows = [
             {**row, "name": f"{row['features']}, {row['judge']}, {row['shots'] or 'all'} a class"}

@@ -10,7 +10,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.data.tables import Row
 from ofdb_core.stages import finetune
-from ofdb_core.stages.recipes import STARTS, Finetune
+from ofdb_core.stages.recipes import FROM_SCRATCH, Finetune
 from ofdb_core.training import intervals, optimizer
 from ofdb_core.training.baselines import RAW_PIXELS
 
@@ -113,12 +113,22 @@ class Comparison:
             f"{self._difference(shots)}; {known}"
         )
 
+    def differences(self, shots: int) -> dict[str, str]:
+        """Start -> its accuracy minus that from scratch, in points, with the interval over the repeats (pairs)."""
+        starts = self.parameters.starts
+        if FROM_SCRATCH not in starts:
+            return {}
+        every = {start: self.values("accuracy", start, shots) for start in starts}
+        untrained = every.pop(FROM_SCRATCH)
+        return {
+            start: intervals.points([one - other for one, other in zip(values, untrained, strict=True)])
+            for start, values in every.items()
+        }
+
     def _difference(self, shots: int) -> str:
-        """Pre-trained minus from scratch in points, with its interval over the repeats, which are pairs."""
-        if set(self.parameters.starts) != set(STARTS):
-            return ""
-        pairs = zip(*(self.values("accuracy", start, shots) for start in STARTS), strict=True)
-        return f": {intervals.points([trained - untrained for trained, untrained in pairs])}"
+        found = self.differences(shots)
+        parts = [f"{start} {points}" if len(found) > 1 else points for start, points in found.items()]
+        return f": {'; '.join(parts)}" if parts else ""
 
     def _mean(self, column: str, start: str, shots: int) -> str:
         """Mean of a group of repeats, with its spread, or of a single one with its interval by the test images."""

@@ -23,7 +23,7 @@ from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
-from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, STARTS, Finetune
+from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Finetune
 from ofdb_core.training import (
     baselines,
     evaluation,
@@ -39,7 +39,12 @@ from ofdb_core.training.pretrained import Checkpoint
 from ofdb_core.training.states import Store
 
 TABLES = ("results", "log", "evaluations", "classes", "predictions", "confusion")  # of each training
-FROZEN = {PRE_TRAINED: "frozen, pre-trained", FROM_SCRATCH: "frozen, random weights"}  # features as baselines
+FROZEN = {  # features as baselines
+    PRE_TRAINED: "frozen, pre-trained",
+    SHIPPED: "frozen, shipped",
+    FROM_SCRATCH: "frozen, random weights",
+}
+SMALL = "ofdb:small"  # the checkpoint of `SHIPPED`
 NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictions.csv and classes.csv
 
 
@@ -131,14 +136,31 @@ def check(parameters: Finetune) -> None:
     for shots in parameters.shots:
         parameters.of_samples(shots * len(classes) if shots or in_steps else len(_images(parameters)[0]))
     if parameters.checkpoint:
-        checkpoint_of(parameters).network(classes, drop_path=parameters.drop_path)
+        opened = checkpoint_of(parameters)
+        opened.network(classes, drop_path=parameters.drop_path)
+        if SHIPPED in parameters.starts:
+            shipped_like(opened)
+
+
+def shipped_like(other: Checkpoint) -> Checkpoint:
+    """The checkpoint that comes with the package; a ValueError if its network is not that of the other one."""
+    own = Checkpoint.open(SMALL, input_size=other.shape.input_size, channels=other.shape.channels)
+    if own.shape != other.shape:
+        raise ValueError(f"starts: {SHIPPED} is a {own.shape.model} with {own.shape.options}, the checkpoint is not")
+    return own
 
 
 def start(parameters: Finetune) -> Start:
     """Open data and checkpoint; the main process downloads what is missing."""
     train, test = _images(parameters)
     opened = checkpoint_of(parameters)
-    hashes = processes.shared(lambda: [weights.fingerprint(opened.path), real_images.fingerprint(parameters.data)])
+    paths = [opened.path, *([shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
+
+    def hashed() -> list[str]:
+        own, *beside = map(weights.fingerprint, paths)
+        return [own, real_images.fingerprint(parameters.data), *beside]
+
+    hashes = processes.shared(hashed)
     return Start(train, test, opened, hashes, parameters.seeing(vars(opened.shape)))
 
 
@@ -265,8 +287,9 @@ def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
     """The network that a training starts from."""
     classes = given.train.classes
     how: dict[str, Any] = {"drop_path": recipe.drop_path, "seed": recipe.seed + trial.repeat}
-    if trial.start == PRE_TRAINED:
-        model, left = given.checkpoint.network(classes, **how)
+    if trial.start != FROM_SCRATCH:
+        checkpoint = given.checkpoint if trial.start == PRE_TRAINED else shipped_like(given.checkpoint)
+        model, left = checkpoint.network(classes, **how)
         for line in left:
             print(f"{trial.name}: {line}")
     else:
@@ -280,8 +303,9 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
     """By name: the last (model) and best weights of a training, kept in its store, config.json and model card."""
     model, row = trained.model, trained.row
     facts = weights.facts(given.checkpoint.shape, recipe, given.test.classes)
-    weights_hash, data = given.fingerprint
-    start = {"start": trial.start, "starting weights": weights_hash if trial.start == PRE_TRAINED else None}
+    own, data, *beside = given.fingerprint
+    hashes = {PRE_TRAINED: own, **({SHIPPED: beside[0]} if beside else {})}
+    start = {"start": trial.start, "starting weights": hashes.get(trial.start)}
     results = {
         "test accuracy of model.safetensors": row["accuracy"],
         "test accuracy of best.safetensors": row["best_accuracy"],

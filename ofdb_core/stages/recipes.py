@@ -30,7 +30,7 @@ from ofdb_core.formulas.system_files import is_file_of_systems
 from ofdb_core.training import places
 from ofdb_core.training.recipe import Course, Precision
 
-PRE_TRAINED, FROM_SCRATCH = STARTS = ("pre-trained", "from scratch")
+PRE_TRAINED, SHIPPED, FROM_SCRATCH = STARTS = ("pre-trained", "shipped", "from scratch")
 
 
 class Pretrain(StageParameters, Course, Drawing):
@@ -114,7 +114,7 @@ class _Start(NotebookParameters):
     no_effect: ClassVar[tuple[str, ...]] = ("data_root",)
 
     checkpoint: Place | None = None
-    """A file or folder of anyone's, timm:NAME or hf-hub:OWNER/NAME; null: the network of notebook 4."""
+    """A file or folder, ofdb:small, timm:NAME or hf-hub:OWNER/NAME; null: the network of notebook 4."""
     model: str | None = None
     """The checkpoint's timm model; null: as the file says (the authors' files do not)."""
     model_options: Options = {}
@@ -142,7 +142,8 @@ class _Start(NotebookParameters):
         yield from super().conflicts()
         path = self.checkpoint
         if path is not None and path.partition(":")[0] != "timm" and not places.is_place(path):
-            yield f"checkpoint: {path!r} is neither a file or folder nor timm:<model> or hf-hub:<owner>/<name>"
+            known = f"timm:<model>, hf-hub:<owner>/<name> or {', '.join(places.shipped())}"
+            yield f"checkpoint: {path!r} is neither a file or folder nor {known}"
 
 
 def _refusal(data: str) -> Iterator[str]:
@@ -160,8 +161,8 @@ class Finetune(_Start, StageParameters, Course):
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
     """Of the first repeat: weights of the head, choice of shots, order, augmentation."""
-    starts: Annotated[list[Literal[STARTS]], Length(1, 2, once=True)] = [PRE_TRAINED, FROM_SCRATCH]  # type: ignore[valid-type]
-    """What to compare; or one of them alone."""
+    starts: Annotated[list[Literal[STARTS]], Length(1, 3, once=True)] = [PRE_TRAINED, FROM_SCRATCH]  # type: ignore[valid-type]
+    """What to compare, or one of them alone; shipped: ofdb:small, whose network the checkpoint must have."""
     shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)] = [0]
     """Images of each class to train on; 0: all of them."""
     repeats: Annotated[int, Range(1, 1000)] = 3

@@ -6,14 +6,23 @@ The module imports little, so that a wrong path is refused at once.
 from pathlib import Path
 
 FOLDER, HUB = "local-dir:", "hf-hub:"  # timm's words before a folder, and before a repository
+OURS = "ofdb:"  # before a checkpoint that comes with the package
+SHIPPED = Path(__file__).parent / "shipped"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 NAMES = (WEIGHTS, "pytorch_model.bin", "pytorch_model.pth", "model.pth")  # of weights in a folder; others if alone
 ENDINGS = (".safetensors", ".pth", ".tar", ".pt", ".bin")
 
 
 def is_place(path: str) -> bool:
-    """Whether a path is a repository of a hub, or an existing file or folder."""
+    """Whether a path is a repository of a hub, a checkpoint of the package, or an existing file or folder."""
+    if path.startswith(OURS):
+        return path in shipped()
     return path.startswith(HUB) or Path(path.removeprefix(FOLDER)).exists()
+
+
+def shipped() -> list[str]:
+    """The checkpoints that come with the package, as ofdb:small."""
+    return sorted(f"{OURS}{folder.name}" for folder in SHIPPED.iterdir() if (folder / WEIGHTS).is_file())
 
 
 def file_of(path: str | Path) -> Path:
@@ -22,6 +31,8 @@ def file_of(path: str | Path) -> Path:
     A ValueError if there is none, or several could be meant.
     """
     text = str(path)
+    if text.startswith(OURS):
+        return SHIPPED / text.removeprefix(OURS) / WEIGHTS
     folder = _fetched(text.removeprefix(HUB)) if text.startswith(HUB) else Path(text.removeprefix(FOLDER))
     if not folder.is_dir():
         return folder
