@@ -3,6 +3,7 @@
 The kernel only reads published categories and those of a run, and writes files.
 """
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import numpy as np
 import traitlets
 
 from ofdb_core.base import files, project, values
-from ofdb_core.data import png
+from ofdb_core.data import png, system_export
 from ofdb_core.families import fractal_2d
 from ofdb_core.formulas import ifs, raster, search
-from ofdb_core.show import pages
+from ofdb_core.show import pages, wall
 from ofdb_core.show.in_browser import InBrowser
 
 MODULE = pages.module("explorer.js")
@@ -62,6 +63,7 @@ class Explorer(InBrowser):
             "mine": self._mine,
             "parse": self._parse,
             "save": self._save,
+            "saveAs": self._save_as,
         }
         answer: dict[str, Any] = {"number": message["number"]}
         try:
@@ -88,6 +90,15 @@ class Explorer(InBrowser):
         path = self._own / f"{max(numbers, default=-1) + 1:05d}.csv"
         files.write_whole(path, ifs.csv(ifs.of_table(np.array(rows, float))))
         return f"{path} was saved; to draw the folder, give 2_render_2d systems: {self._own}"
+
+    def _save_as(self, asked: dict[str, Any]) -> str:
+        system, root = ifs.of_table(np.array(asked["rows"], float)), self._own.parent
+        path = files.inside(root, asked["name"])
+        if path.suffix.lower() in (".ifs", ".flame", ".csv"):
+            with tempfile.TemporaryDirectory() as folder:
+                ifs.save(system, Path(folder) / f"{path.stem}.csv")
+                return f"{system_export.export(folder, path)} was saved"
+        return f"{wall.save(system, path, size=None)} was saved"
 
     def png(self) -> bytes:
         return png.encode(self.picture(), raster.palette(self.settings["draw"]))
