@@ -1,6 +1,7 @@
 """Systems become files of other programs: Fractint's .ifs, flam3's and Apophysis's .flame, CSV; see `ifs.read`."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 from ofdb_core.base.folder import Folder
@@ -12,23 +13,32 @@ UNIT = [[-1.0, -1.0], [1.0, 1.0]]  # what the flame of a system without a pictur
 
 
 def export(source: str | Path, out: str | Path) -> Path:
-    """Write the systems of a folder or file to a file, in the form of its ending, or to a folder of CSV files.
+    """`write` the systems of a folder or file; return the path."""
+    if Path(source).resolve() == Path(out).resolve():
+        raise ValueError(f"out: {out} holds the systems themselves; give another file or folder")
+    names = ifs.names(source)
+    return write({names[number]: system for number, system in ifs.load_folder(source)}, out)
+
+
+def write(systems: Mapping[str, ifs.IFS], out: str | Path) -> Path:
+    """Write systems by name to a file, in the form of its ending, or to a folder of CSV files; return the path.
 
     A file that the lab did not write is not replaced. Every number is kept; a flame has no system of space.
     """
-    out, pairs, names = Path(out), ifs.load_folder(source), ifs.names(source)
-    tables, ending = {names[number]: ifs.table(system) for number, system in pairs}, out.suffix.lower()
+    out, tables = Path(out), {name: ifs.table(system) for name, system in systems.items()}
+    ending, own = out.suffix.lower(), Own(out.parent)
     if ending == ".ifs":
-        return Own(out.parent).write(out.name, system_files.to_fractint(tables))
+        return own.write(out.name, system_files.to_fractint(tables))
     if ending == ".flame":
-        frames = {names[number]: density.corners(system) for number, system in pairs if system.d == 2}
+        frames = {name: density.corners(system) for name, system in systems.items() if system.d == 2}
         boxes = {name: UNIT if frame is None else frame for name, frame in frames.items()}
-        return Own(out.parent).write(out.name, system_files.to_flame(tables, boxes))
-    if ending == ".csv" and len(pairs) == 1:
-        return Own(out.parent).write(out.name, ifs.csv(pairs[0][1]))
-    if ending or Path(source).resolve() == out.resolve():
-        rule = "a name that ends in .ifs or .flame, or in .csv for one system, or another folder"
-        raise ValueError(f"out: {out} cannot hold {len(pairs)} systems of {source}; give {rule}")
-    files = ((f"{names[number]}.csv", functools.partial(ifs.csv, system)) for number, system in pairs)
-    Folder(out).fill(header({"source": ifs.digest(pairs)}, export, ifs.csv), files, total=len(pairs), workers=1)
+        return own.write(out.name, system_files.to_flame(tables, boxes))
+    if ending == ".csv" and len(systems) == 1:
+        return own.write(out.name, ifs.csv(*systems.values()))
+    if ending:
+        rule = "a name that ends in .ifs or .flame, or in .csv for one system, or a folder"
+        raise ValueError(f"out: {out} cannot hold {len(systems)} systems; give {rule}")
+    files = ((f"{name}.csv", functools.partial(ifs.csv, system)) for name, system in systems.items())
+    digest = ifs.digest((ifs.number_of(name), system) for name, system in systems.items())
+    Folder(out).fill(header({"source": digest}, write, ifs.csv), files, total=len(systems), workers=1)
     return out

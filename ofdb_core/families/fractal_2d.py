@@ -87,7 +87,7 @@ class Render(StageParameters):
     seed: Annotated[int, Range(0, values.SEEDS)] = 0
     """Of the patches; each category has a stream of its own."""
     systems: Place | None = None
-    """Your own systems, a folder of files or a file (CSV, .ifs, .flame); null: categories/ of notebook 1."""
+    """Your own systems, a folder or a file (CSV, .ifs, .flame); null: categories/ of notebook 1."""
     categories: Count | None = None
     """How many to render, the first ones; null: all that were found."""
     image_size: Annotated[int, Range(16, 4096)] = 362
@@ -198,16 +198,15 @@ def _place(source: Path, name: str) -> str:
     return str(path) if path.is_file() else f"{source}, system {name}"
 
 
-def _tell_dull(parameters: Render, names: Mapping[int, str]) -> None:
+def _tell_dull(parameters: Render, systems: Iterable[tuple[int, IFS]], names: Mapping[int, str]) -> None:
     """Print a line for each of the user's systems that lights less than a straight line does."""
     choices = streams.shared_choices(Rule.search_points)
-    for number, system in parameters.chosen():
+    for number, system in systems:
         rate = raster.filling_rate(chaos_game.orbit(system.weighted(parameters.weight), choices))
         if rate < DULL:
-            print(
-                f"{_place(parameters.source(), names[number])}: lights {rate:.2%} of its picture, less than a straight "
-                f"line ({DULL:.2%}); the search of categories asks for {Rule.filling_rate:.0%}"
-            )
+            place = _place(parameters.source(), names[number])
+            rest = f"less than a straight line ({DULL:.2%}); the search of categories asks for {Rule.filling_rate:.0%}"
+            print(f"{place}: lights {rate:.2%} of its picture, {rest}")
 
 
 def write(parameters: Render) -> Manifest:
@@ -221,7 +220,7 @@ def write(parameters: Render) -> Manifest:
         print(f"{source}: {live.told(parameters.weight)}; -p weight 1 draws the systems as they are")
     systems, names = parameters.chosen(), ifs.names(source)
     if parameters.systems:
-        _tell_dull(parameters, names)
+        _tell_dull(parameters, systems, names)
     own = sorted(name for number, _ in systems if (name := names[number]) != f"{number:05d}")
     head = header({"source": digest(systems), **({"names": own} if own else {}), **drawing}, image_files)
     files = image_files(systems, names, **drawing)

@@ -240,12 +240,12 @@ def _checked(tables: system_files.Tables, where: str) -> dict[str, IFS]:
     if sums:
         first, total = next(iter(sums.items()))
         which = "" if len(tables) == 1 else f" of {first}" + (f" (and of {len(sums) - 1} more)" * (len(sums) > 1))
-        _say(f"{where}: p{which} adds up to {total:.6g}, so each p is divided by the sum")
+        say_once(f"{where}: p{which} adds up to {total:.6g}, so each p is divided by the sum")
     return systems
 
 
 @functools.cache
-def _say(sentence: str) -> None:
+def say_once(sentence: str) -> None:
     """Print a sentence, the first time."""
     print(sentence, flush=True)
 

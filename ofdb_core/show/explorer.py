@@ -3,7 +3,6 @@
 The kernel only reads published categories and those of a run, and writes files.
 """
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import traitlets
 from ofdb_core.base import files, project, values
 from ofdb_core.data import png, system_export
 from ofdb_core.families import fractal_2d
-from ofdb_core.formulas import ifs, raster, search
+from ofdb_core.formulas import ifs, raster, search, system_files
 from ofdb_core.show import pages, wall
 from ofdb_core.show.in_browser import InBrowser
 
@@ -92,13 +91,10 @@ class Explorer(InBrowser):
         return f"{path} was saved; to draw the folder, give 2_render_2d systems: {self._own}"
 
     def _save_as(self, asked: dict[str, Any]) -> str:
-        system, root = ifs.of_table(np.array(asked["rows"], float)), self._own.parent
-        path = files.inside(root, asked["name"])
-        if path.suffix.lower() in (".ifs", ".flame", ".csv"):
-            with tempfile.TemporaryDirectory() as folder:
-                ifs.save(system, Path(folder) / f"{path.stem}.csv")
-                return f"{system_export.export(folder, path)} was saved"
-        return f"{wall.save(system, path, size=None)} was saved"
+        path, system = files.inside(self._own.parent, asked["name"]), ifs.of_table(np.array(asked["rows"], float))
+        if path.suffix.lower() in system_files.ENDINGS:
+            return f"{system_export.write({path.stem: system}, path)} was saved"
+        return f"{wall.save(system, path)} was saved"
 
     def png(self) -> bytes:
         return png.encode(self.picture(), raster.palette(self.settings["draw"]))

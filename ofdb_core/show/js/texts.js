@@ -56,7 +56,12 @@ export function textsOf(options, edited, said, open, off) {
   });
   const saveAs = said.kindly(async () => {
     note(`${name.value} is being made …`);
-    note(await options.saveAs(edited.rows, name.value));
+    try {
+      note(await options.saveAs(edited.rows, name.value));
+    } catch (error) {
+      note("");
+      throw error;
+    }
   });
   const named = options.saveAs
     ? [button("save as", "save the system in the form of the name's ending", saveAs), name]
