@@ -10,7 +10,7 @@ import numpy as np
 
 from ofdb_core.base import threads
 from ofdb_core.formulas import chaos_game, point_cloud, streams
-from ofdb_core.formulas.chaos_game import _affine
+from ofdb_core.formulas.chaos_game import Point, _affine
 from ofdb_core.formulas.ifs import IFS
 from ofdb_core.formulas.jit import kernel
 from ofdb_core.formulas.streams import split_mix, unit
@@ -20,18 +20,13 @@ SETTLING = 100  # steps before the first that counts: until then the start shows
 RUN = 2**20  # steps of one game; its visits are sorted before they are counted
 BANDS = 64  # of the grid, to sort by: counting within one stays in the processor's cache
 
+Game = tuple[np.ndarray, ...]  # A (k, d, d), t (k, d), thresholds (k,), and what gives a point's cell, (2, d + 1)
+
 
 @kernel
-def _play(
-    at: tuple[float, ...],
-    game: tuple[np.ndarray, np.ndarray, np.ndarray],
-    to_cells: np.ndarray,
-    key: np.uint64,
-    shape: tuple[int, int],
-    cells: np.ndarray,
-) -> None:
+def _play(at: Point, game: Game, key: np.uint64, shape: tuple[int, int], cells: np.ndarray) -> None:
     """Fill cells (n,) int32 with the cells that n steps visit, -1 for none, after the first SETTLING steps."""
-    (A, t, thresholds), (height, width) = game, shape
+    (A, t, thresholds, to_cells), (height, width) = game, shape
     for i in range(-SETTLING, len(cells)):
         u, j = unit(split_mix(key, i + SETTLING)), 0
         for threshold in thresholds[:-1]:
@@ -67,12 +62,12 @@ def visits(system: IFS, to_cells: np.ndarray, shape: tuple[int, int], *, steps: 
 
     to_cells: (2, d + 1), the affine map that gives a point's column and row.
     """
-    game, start = (system.A, system.t, system.thresholds()), (0.0,) * system.d
+    game, start = (system.A, system.t, system.thresholds(), to_cells), (0.0,) * system.d
     hits, ordered = np.zeros(shape[0] * shape[1], np.uint32), np.empty(min(steps, RUN), np.int32)
 
     def play(run: int) -> np.ndarray:
         cells = np.empty(min(steps - run * RUN, RUN), np.int32)
-        _play(start, game, to_cells, np.uint64(split_mix(np.uint64(seed), run)), shape, cells)
+        _play(start, game, np.uint64(split_mix(np.uint64(seed), run)), shape, cells)
         return cells
 
     runs = (functools.partial(play, run) for run in range(-(-steps // RUN)))

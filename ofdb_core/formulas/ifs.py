@@ -277,7 +277,8 @@ def _entries(root: str | Path) -> dict[int, tuple[str, Callable[[], IFS]]]:
         if path.suffix.lower() == ".csv":
             found.append((path.stem, path, functools.partial(load, path)))
         else:
-            found += [(name, path, functools.partial(_same, system)) for name, system in read(path).items()]
+            systems = read(path)
+            found += [(name, path, functools.partial(systems.__getitem__, name)) for name in systems]
     entries, files = dict[int, tuple[str, Callable[[], IFS]]](), dict[int, Path]()
     for name, path, loader in sorted(found, key=lambda entry: f"{entry[0]}.csv"):  # the order of names of CSV files
         if other := files.get(number := number_of(name)):
@@ -285,10 +286,6 @@ def _entries(root: str | Path) -> dict[int, tuple[str, Callable[[], IFS]]]:
             raise ValueError(f"{root}: {both} are one number; give one of them another name")
         entries[number], files[number] = (name, loader), path
     return entries
-
-
-def _same(system: IFS) -> IFS:
-    return system
 
 
 def _found(folder: Path) -> list[Path]:

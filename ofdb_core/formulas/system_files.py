@@ -181,17 +181,15 @@ def _flames(text: str, where: str) -> Iterator[tuple[str, int, np.ndarray]]:
     stand inside the element that is put around the text.
     """
     found: list[tuple[str, int, list[list[float]]]] = []
-    parser, inside = expat.ParserCreate(), False
+    parser = expat.ParserCreate()
 
     def refuse(sentence: str) -> NoReturn:
         raise ValueError(f"{where}, line {parser.CurrentLineNumber}: {sentence}")
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal inside
         if tag == "flame":
-            inside = True
             found.append((attributes.get("name", ""), parser.CurrentLineNumber, []))
-        elif inside and (tag == "xform" or tag in STRANGE):
+        elif found and (tag == "xform" or tag in STRANGE):
             name, _, rows = found[-1]
             here = f"flame {values.shown(name)}, {tag} {len(rows)}"
             if tag != "xform":
@@ -201,11 +199,7 @@ def _flames(text: str, where: str) -> Iterator[tuple[str, int, np.ndarray]]:
             except ValueError as error:
                 refuse(f"{here}: {error}")
 
-    def end(tag: str) -> None:
-        nonlocal inside
-        inside = inside and tag != "flame"
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartElementHandler = start
     try:
         parser.Parse("<all>" + DECLARATION.sub("", text) + "</all>", True)
     except expat.ExpatError as error:
@@ -213,11 +207,7 @@ def _flames(text: str, where: str) -> Iterator[tuple[str, int, np.ndarray]]:
     for name, line, rows in found:
         if not rows:
             raise ValueError(f"{where}, line {line}: flame {values.shown(name)} has no xform")
-        table = np.array(rows)
-        total = table[:, 6].sum()
-        if 0 < total < np.inf and abs(total - 1) > 1e-6:  # weights need not add up to 1
-            table[:, 6] /= total
-        yield name, line, table
+        yield name, line, np.array(rows)
 
 
 def _xform(attributes: Mapping[str, str]) -> list[float]:

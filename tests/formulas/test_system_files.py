@@ -92,8 +92,9 @@ def test_a_fractint_file_holds_many_systems_of_the_plane_and_of_space(tmp_path):
 def test_the_linear_maps_of_a_flame_are_read_column_by_column():
     tables = system_files.tables(FLAME, "x.flame", "x")
     assert list(tables) == ["a & b_c", "x-1"]
-    assert np.allclose(tables["a & b_c"], [[1, 3, 2, 4, 5, 6, 2 / 3], [0.25, 0, 0, 0.25, 0.5, 0, 1 / 3]])
-    assert tables["x-1"].tolist() == [[1, 0, 0, 1, 0, 0, 1]]
+    assert np.allclose(tables["a & b_c"], [[1, 3, 2, 4, 5, 6, 2], [0.25, 0, 0, 0.25, 0.5, 0, 1]])
+    assert tables["x-1"].tolist() == [[1, 0, 0, 1, 0, 0, 0.25]]
+    assert ifs.parse(f"<flame>{XFORM}{XFORM}</flame>").p.tolist() == [0.5, 0.5]
 
 
 XFORM = '<xform weight="1" linear="1" coefs="1 0 0 1 0 0"/>'
