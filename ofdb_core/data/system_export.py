@@ -9,6 +9,7 @@ from ofdb_core.base.manifests import header
 from ofdb_core.base.own import Own
 from ofdb_core.formulas import density, ifs, system_files
 
+FRAMING = 5000  # points of the game that a flame is framed by: thousands of systems take seconds
 UNIT = [[-1.0, -1.0], [1.0, 1.0]]  # what the flame of a system without a picture shows
 
 
@@ -30,7 +31,7 @@ def write(systems: Mapping[str, ifs.IFS], out: str | Path) -> Path:
     if ending == ".ifs":
         return own.write(out.name, system_files.to_fractint(tables))
     if ending == ".flame":
-        frames = {name: density.corners(system) for name, system in systems.items() if system.d == 2}
+        frames = {name: density.corners(system, points=FRAMING) for name, system in systems.items() if system.d == 2}
         boxes = {name: UNIT if frame is None else frame for name, frame in frames.items()}
         return own.write(out.name, system_files.to_flame(tables, boxes))
     if ending == ".csv" and len(systems) == 1:

@@ -76,17 +76,17 @@ def visits(system: IFS, to_cells: np.ndarray, shape: tuple[int, int], *, steps: 
     return hits.reshape(shape)
 
 
-def corners(system: IFS, project: np.ndarray | None = None) -> np.ndarray | None:
+def corners(system: IFS, project: np.ndarray | None = None, points: int = FRAMING) -> np.ndarray | None:
     """(2, 2) float64: the lower left and the upper right corner of what a picture shows; None if there is nothing.
 
-    project: (2, d), of which a picture shows the plane; None: the system's own. A system whose maps stretch throws some
-    points far out: the frame leaves out those that lie further than a tenth of what 99.8 % of the points fill.
+    project: (2, d), of which a picture shows the plane; None: the system's own; points: of the game. Maps that stretch
+    throw some points far out: those further than a tenth of what 99.8 % of the points fill are left out.
     """
-    points = chaos_game.orbit(system, streams.shared_choices(FRAMING))[SETTLING:]
-    if point_cloud.defect(points):
+    orbit = chaos_game.orbit(system, streams.shared_choices(points))[SETTLING:]
+    if point_cloud.defect(orbit):
         return None
-    points = points if project is None else points @ project.T
-    inner = np.quantile(points, [0.001, 0.999], axis=0)
+    seen = orbit if project is None else orbit @ project.T
+    inner = np.quantile(seen, [0.001, 0.999], axis=0)
     reach = inner + np.array([[-1.0], [1.0]]) * (inner[1] - inner[0]) / 10
-    frame = np.array([np.maximum(points.min(axis=0), reach[0]), np.minimum(points.max(axis=0), reach[1])])
+    frame = np.array([np.maximum(seen.min(axis=0), reach[0]), np.minimum(seen.max(axis=0), reach[1])])
     return frame if (frame[1] > frame[0]).any() else None

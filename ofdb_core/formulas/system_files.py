@@ -27,6 +27,7 @@ ENTRY = re.compile(r"([^{}]*)\{([^{}]*)\}")  # of a Fractint file without its co
 DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 MOST_BYTES = 2**20  # of a plain table
 MOST_BYTES_OF_MANY = 2**26  # of a file with many systems: 21,000 categories take 50 MB as flames
+MOST_SYSTEMS = 100_000  # of a file
 LONGEST_NAME = 200  # bytes; an image's file name holds it, too
 # Of an xform: what changes no point, and the value with which other attributes change none (else it is 0).
 NUMBERS = {"weight", "coefs", "linear", "linear3D"}
@@ -79,6 +80,8 @@ def _named(found: Iterable[tuple[str, int, np.ndarray]], where: str, stem: str) 
         name = re.sub(r"[\x00-\x1f/\\]+", "_", text).strip(" .") or f"{stem}-{i}"
         if (problem := files.problem_of(name)) or len(name.encode()) > LONGEST_NAME:
             raise ValueError(f"{where}, line {line}: the name {values.shown(name)} {problem or 'is too long'}")
+        if i >= MOST_SYSTEMS:
+            raise ValueError(f"{where}, line {line}: more than {MOST_SYSTEMS:,} systems; divide the file")
         if name in named:
             raise ValueError(f"{where}, line {line}: a second system is named {name}; give it another name")
         named[name] = rows

@@ -142,7 +142,7 @@ def test_a_bad_file_of_many_systems_is_named_with_its_line(tmp_path, text, messa
     assert str(path) in str(error.value)
 
 
-def test_hostile_sizes_end_in_a_sentence_or_in_time(tmp_path):
+def test_hostile_sizes_end_in_a_sentence_or_in_time(tmp_path, monkeypatch):
     path = tmp_path / "f.flame"
     path.write_bytes(b"x" * (system_files.MOST_BYTES_OF_MANY + 1))
     with pytest.raises(ValueError, match="67,108,865 bytes; at most"):
@@ -150,6 +150,9 @@ def test_hostile_sizes_end_in_a_sentence_or_in_time(tmp_path):
     for text in ("<a>" * 200_000, "x{" * 100_000, "{}" * 100_000, "<flame/>" * 10_000, ";" * 100_000, "a" * 10**6):
         with pytest.raises(ValueError, match="text"):
             ifs.parse(text)
+    monkeypatch.setattr(system_files, "MOST_SYSTEMS", 10)
+    with pytest.raises(ValueError, match="line 11: more than 10 systems; divide the file"):
+        ifs.parse("\n".join(f"n{i} {{ 1 2 3 4 5 6 }}" for i in range(12)))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3]))
