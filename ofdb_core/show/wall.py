@@ -76,7 +76,8 @@ class Canvas:
         values.whole(16, LARGEST, size=size)
         corners = [density.corners(*view) for view in shown]
         if any(found is None for found in corners):
-            raise ValueError("system: its orbit does not stay finite, or is one point, so there is nothing to draw")
+            hint = "; in a film, give a smaller by" if len(shown) > 1 else ""
+            raise ValueError(f"system: its orbit does not stay finite, or is one point: there is nothing to draw{hint}")
         frames = np.array(corners)
         self.low, self.high = frames[:, 0].min(axis=0), frames[:, 1].max(axis=0)
         span = self.high - self.low

@@ -117,7 +117,7 @@ def test_points_of_space_are_those_of_the_model(tmp_path):
         (SOLID, ".svg", {}, "3 dimensions given"),
         (FERN, ".ply", {}, "2 dimensions given"),
         (ifs.parse("2 0 0 2 1 1"), ".png", {}, "nothing to draw"),
-        (FERN, ".gif", {"by": 3.0}, "nothing to draw"),
+        (FERN, ".gif", {"by": 3.0}, "nothing to draw; in a film, give a smaller by"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_words(system, form, how, message):
