@@ -224,10 +224,9 @@ def _tell_dull(parameters: Render, systems: Iterable[tuple[int, IFS]], names: Ma
     for number, system in systems:
         rate = raster.filling_rate(chaos_game.orbit(system.weighted(parameters.weight), choices))
         if rate < DULL:
-            print(
-                f"{_place(parameters.source(), names[number])}: lights {rate:.2%} of its picture, less than a straight "
-                f"line ({DULL:.2%}); the search of categories asks for {Rule.filling_rate:.0%}"
-            )
+            place = _place(parameters.source(), names[number])
+            rest = f"less than a straight line ({DULL:.2%}); the search of categories asks for {Rule.filling_rate:.0%}"
+            print(f"{place}: lights {rate:.2%} of its picture, {rest}")
 
 
 def write(parameters: Render) -> Manifest:

@@ -19,7 +19,7 @@ from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Share
 from ofdb_core.data.samples import Cache
 from ofdb_core.formulas import chaos_game, instances, point_cloud, raster, streams
-from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, weight_rows
+from ofdb_core.formulas.ifs import IFS, Weight, load_folder, names, say_once, weight_rows
 
 RELEASED = {"size": 362, "points": 200_000, "weight": 0.2, "seed": 0}  # the settings of the released images
 FIXED = {"draw": "patch_gray", "one_stream": False}  # settings that training cannot change
@@ -122,7 +122,7 @@ def systems(root: str | Path, d: int) -> list[tuple[int, IFS]]:
     if not fit:
         raise ValueError(f"{root}: holds systems of {pairs[0][1].d} dimensions; {d} are needed")
     if others := len(pairs) - len(fit):
-        print(f"{root}: {others} of {len(pairs)} systems have {5 - d} dimensions, not {d}, and are left out")
+        say_once(f"{root}: {others} of {len(pairs)} systems have {5 - d} dimensions, not {d}, and are left out")
     return fit
 
 

@@ -243,12 +243,12 @@ def _checked(tables: system_files.Tables, where: str) -> dict[str, IFS]:
     if sums:
         first, total = next(iter(sums.items()))
         which = "" if len(tables) == 1 else f" of {first}" + (f" (and of {len(sums) - 1} more)" * (len(sums) > 1))
-        _say(f"{where}: p{which} adds up to {total:.6g}, so each p is divided by the sum")
+        say_once(f"{where}: p{which} adds up to {total:.6g}, so each p is divided by the sum")
     return systems
 
 
 @functools.cache
-def _say(sentence: str) -> None:
+def say_once(sentence: str) -> None:
     """Print a sentence, the first time."""
     print(sentence, flush=True)
 
@@ -280,7 +280,8 @@ def _entries(root: str | Path) -> dict[int, tuple[str, Callable[[], IFS]]]:
         if path.suffix.lower() == ".csv":
             found.append((path.stem, path, functools.partial(load, path)))
         else:
-            found += [(name, path, functools.partial(_same, system)) for name, system in read(path).items()]
+            systems = read(path)
+            found += [(name, path, functools.partial(systems.__getitem__, name)) for name in systems]
     entries, files = dict[int, tuple[str, Callable[[], IFS]]](), dict[int, Path]()
     for name, path, loader in sorted(found, key=lambda entry: f"{entry[0]}.csv"):  # the order of names of CSV files
         if other := files.get(number := number_of(name)):
@@ -288,10 +289,6 @@ def _entries(root: str | Path) -> dict[int, tuple[str, Callable[[], IFS]]]:
             raise ValueError(f"{root}: {both} are one number; give one of them another name")
         entries[number], files[number] = (name, loader), path
     return entries
-
-
-def _same(system: IFS) -> IFS:
-    return system
 
 
 def _found(folder: Path) -> list[Path]:

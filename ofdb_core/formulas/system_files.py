@@ -27,6 +27,7 @@ ENTRY = re.compile(r"([^{}]*)\{([^{}]*)\}")  # of a Fractint file without its co
 DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 MOST_BYTES = 2**20  # of a plain table
 MOST_BYTES_OF_MANY = 2**26  # of a file with many systems: 21,000 categories take 50 MB as flames
+MOST_SYSTEMS = 100_000  # of a file
 LONGEST_NAME = 200  # bytes; an image's file name holds it, too
 # Of an xform: what changes no point, and the value with which other attributes change none (else it is 0).
 NUMBERS = {"weight", "coefs", "linear", "linear3D"}
@@ -79,6 +80,8 @@ def _named(found: Iterable[tuple[str, int, np.ndarray]], where: str, stem: str) 
         name = re.sub(r"[\x00-\x1f/\\]+", "_", text).strip(" .") or f"{stem}-{i}"
         if (problem := files.problem_of(name)) or len(name.encode()) > LONGEST_NAME:
             raise ValueError(f"{where}, line {line}: the name {values.shown(name)} {problem or 'is too long'}")
+        if i >= MOST_SYSTEMS:
+            raise ValueError(f"{where}, line {line}: more than {MOST_SYSTEMS:,} systems; divide the file")
         if name in named:
             raise ValueError(f"{where}, line {line}: a second system is named {name}; give it another name")
         named[name] = rows
@@ -181,17 +184,15 @@ def _flames(text: str, where: str) -> Iterator[tuple[str, int, np.ndarray]]:
     stand inside the element that is put around the text.
     """
     found: list[tuple[str, int, list[list[float]]]] = []
-    parser, inside = expat.ParserCreate(), False
+    parser = expat.ParserCreate()
 
     def refuse(sentence: str) -> NoReturn:
         raise ValueError(f"{where}, line {parser.CurrentLineNumber}: {sentence}")
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal inside
         if tag == "flame":
-            inside = True
             found.append((attributes.get("name", ""), parser.CurrentLineNumber, []))
-        elif inside and (tag == "xform" or tag in STRANGE):
+        elif found and (tag == "xform" or tag in STRANGE):
             name, _, rows = found[-1]
             here = f"flame {values.shown(name)}, {tag} {len(rows)}"
             if tag != "xform":
@@ -201,11 +202,7 @@ def _flames(text: str, where: str) -> Iterator[tuple[str, int, np.ndarray]]:
             except ValueError as error:
                 refuse(f"{here}: {error}")
 
-    def end(tag: str) -> None:
-        nonlocal inside
-        inside = inside and tag != "flame"
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartElementHandler = start
     try:
         parser.Parse("<all>" + DECLARATION.sub("", text) + "</all>", True)
     except expat.ExpatError as error:
@@ -213,11 +210,7 @@ def _flames(text: str, where: str) -> Iterator[tuple[str, int, np.ndarray]]:
     for name, line, rows in found:
         if not rows:
             raise ValueError(f"{where}, line {line}: flame {values.shown(name)} has no xform")
-        table = np.array(rows)
-        total = table[:, 6].sum()
-        if 0 < total < np.inf and abs(total - 1) > 1e-6:  # weights need not add up to 1
-            table[:, 6] /= total
-        yield name, line, table
+        yield name, line, np.array(rows)
 
 
 def _xform(attributes: Mapping[str, str]) -> list[float]:

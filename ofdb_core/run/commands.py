@@ -3,9 +3,11 @@
 A command imports what it needs when it runs, so that `--help`, `list` and completion answer at once.
 """
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,6 +65,15 @@ NOTEBOOKS = click.argument("names", nargs=-1, metavar="[NOTEBOOK ...]", shell_co
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # for words of another program
 
 Overrides = tuple[tuple[str, str], ...]
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what refuses a value or a file into an error of the command."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
 
 
 @click.group(cls=Words, context_settings={"help_option_names": HELP}, epilog=EPILOG, options_metavar="",
@@ -153,6 +164,42 @@ def verify(folder: str) -> int:
     from ofdb_core.run import verify
 
     return 1 if verify.check(folder) else 0
+
+
+@command.command()
+@click.argument("systems", metavar="SYSTEMS", shell_complete=completion.path)
+@click.option("--out", required=True, **FILE, help="A file (.ifs, .flame, .csv), or a folder for CSV files.")
+def export(systems: str, out: str) -> None:
+    """Write systems, a folder or file, for other programs."""
+    from ofdb_core.data import system_export
+
+    with _refusals():
+        print(f"{system_export.export(systems, out)} is written")
+
+
+@command.command()
+@click.argument("system", metavar="SYSTEM", shell_complete=completion.path)
+@click.option(
+    "--out", required=True, **FILE, help="Its ending chooses: .png, .svg (maps), .gif, .webp (films), .ply, .obj."
+)
+@click.option("--name", default="", metavar="NAME", help="Which system of a folder, or of a file of many.")
+@click.option("--size", type=int, help="Pixels of the longer side (4096; a film: 480).")
+@click.option("--colours", default="magma", help="A colour map of matplotlib (magma, viridis, gray, Greys, ...).")
+@click.option("--points", type=int, help="Steps of a picture's game (16 a pixel).")
+@click.option("--seed", type=int, default=0, help="Of the game (0).")
+@click.option("--weight", type=float, default=1.0, help="On coefficient a of every map (2D-OFDB: 0.2).")
+@click.option("--turn", default="a", help="The coefficient that turns in a film of the plane (a).")
+@click.option("--by", type=float, default=0.2, help="How far: times 1 - by to 1 + by (0.2).")
+@click.option("--frames", type=int, default=48, help="Of a film (48).")
+def picture(system: str, name: str, out: str, weight: float, **how: Any) -> None:
+    """Draw one system large, its maps, or a film of it.
+
+    SYSTEM: 7 (a published category), 3d/7 (of space), or a file or folder.
+    """
+    from ofdb_core.show import wall
+
+    with _refusals():
+        print(f"{wall.save(wall.system_of(system, name).weighted(weight), out, **how)} is written")
 
 
 @command.command()

@@ -11,10 +11,10 @@ import numpy as np
 import traitlets
 
 from ofdb_core.base import files, project, values
-from ofdb_core.data import png
+from ofdb_core.data import png, system_export
 from ofdb_core.families import fractal_2d
-from ofdb_core.formulas import ifs, raster, search
-from ofdb_core.show import pages
+from ofdb_core.formulas import ifs, raster, search, system_files
+from ofdb_core.show import pages, wall
 from ofdb_core.show.in_browser import InBrowser
 
 MODULE = pages.module("explorer.js")
@@ -62,6 +62,7 @@ class Explorer(InBrowser):
             "mine": self._mine,
             "parse": self._parse,
             "save": self._save,
+            "saveAs": self._save_as,
         }
         answer: dict[str, Any] = {"number": message["number"]}
         try:
@@ -88,6 +89,12 @@ class Explorer(InBrowser):
         path = self._own / f"{max(numbers, default=-1) + 1:05d}.csv"
         files.write_whole(path, ifs.csv(ifs.of_table(np.array(rows, float))))
         return f"{path} was saved; to draw the folder, give 2_render_2d systems: {self._own}"
+
+    def _save_as(self, asked: dict[str, Any]) -> str:
+        path, system = files.inside(self._own.parent, asked["name"]), ifs.of_table(np.array(asked["rows"], float))
+        if path.suffix.lower() in system_files.ENDINGS:
+            return f"{system_export.write({path.stem: system}, path)} was saved"
+        return f"{wall.save(system, path)} was saved"
 
     def png(self) -> bytes:
         return png.encode(self.picture(), raster.palette(self.settings["draw"]))

@@ -62,11 +62,8 @@ class Outcome:
 def check(parameters: Pretrain) -> None:
     """Raise ValueError if this machine cannot train so, the model does not exist, or the user's data do not fit."""
     loop.check(parameters)
-    if (
-        not archive.is_archive(parameters.data)
-        and Path(parameters.data).exists()
-        and (problems := parameters.problems_of_data())
-    ):
+    place = Path(parameters.data)
+    if place.exists() and not archive.is_archive(place) and (problems := parameters.problems_of_data()):
         raise ParameterError(problems)
     networks.check_model(_shape(parameters), drop_path=parameters.drop_path)
 

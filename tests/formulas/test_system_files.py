@@ -92,8 +92,9 @@ def test_a_fractint_file_holds_many_systems_of_the_plane_and_of_space(tmp_path):
 def test_the_linear_maps_of_a_flame_are_read_column_by_column():
     tables = system_files.tables(FLAME, "x.flame", "x")
     assert list(tables) == ["a & b_c", "x-1"]
-    assert np.allclose(tables["a & b_c"], [[1, 3, 2, 4, 5, 6, 2 / 3], [0.25, 0, 0, 0.25, 0.5, 0, 1 / 3]])
-    assert tables["x-1"].tolist() == [[1, 0, 0, 1, 0, 0, 1]]
+    assert np.allclose(tables["a & b_c"], [[1, 3, 2, 4, 5, 6, 2], [0.25, 0, 0, 0.25, 0.5, 0, 1]])
+    assert tables["x-1"].tolist() == [[1, 0, 0, 1, 0, 0, 0.25]]
+    assert ifs.parse(f"<flame>{XFORM}{XFORM}</flame>").p.tolist() == [0.5, 0.5]
 
 
 XFORM = '<xform weight="1" linear="1" coefs="1 0 0 1 0 0"/>'
@@ -141,7 +142,7 @@ def test_a_bad_file_of_many_systems_is_named_with_its_line(tmp_path, text, messa
     assert str(path) in str(error.value)
 
 
-def test_hostile_sizes_end_in_a_sentence_or_in_time(tmp_path):
+def test_hostile_sizes_end_in_a_sentence_or_in_time(tmp_path, monkeypatch):
     path = tmp_path / "f.flame"
     path.write_bytes(b"x" * (system_files.MOST_BYTES_OF_MANY + 1))
     with pytest.raises(ValueError, match="67,108,865 bytes; at most"):
@@ -149,6 +150,9 @@ def test_hostile_sizes_end_in_a_sentence_or_in_time(tmp_path):
     for text in ("<a>" * 200_000, "x{" * 100_000, "{}" * 100_000, "<flame/>" * 10_000, ";" * 100_000, "a" * 10**6):
         with pytest.raises(ValueError, match="text"):
             ifs.parse(text)
+    monkeypatch.setattr(system_files, "MOST_SYSTEMS", 10)
+    with pytest.raises(ValueError, match="line 11: more than 10 systems; divide the file"):
+        ifs.parse("\n".join(f"n{i} {{ 1 2 3 4 5 6 }}" for i in range(12)))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3]))

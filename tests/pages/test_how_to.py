@@ -49,6 +49,12 @@ def test_my_own_systems_my_own_images_and_what_is_taken_along(place):
     assert sorted(path.name for path in (place / "plants").iterdir()) == ["fern.csv", "triangle.csv"]
     images = samples.Images.from_folder(place / "runs" / "plants" / "images")
     assert images.classes == ["fern", "triangle"]
+    run(place, *blocks("Draw a picture for a wall, or a film for a talk", "bash"))
+    assert max(Image.open(place / "fern.png").size) == 1000
+    assert [Image.open(place / name).n_frames for name in ("sway.webp", "turn.gif")] == [12, 12]
+    assert "<polygon" in (place / "maps.svg").read_text()
+    run(place, *blocks("Open my systems in Apophysis or Fractint", "bash"))
+    assert sorted(path.name for path in (place / "plants-again").iterdir()) == ["fern.csv", "triangle.csv"]
     run(place, *blocks("Pre-train on a few classes", "bash"))
     for name in ("plants", "plants-live"):
         assert Folder(place / "runs" / name / "pretrain").verify() == []

@@ -33,7 +33,7 @@ def page(tab):
         [module, rows],
     )
     tab.page.wait_for_function("shown.times.length > 0")
-    tab.page.shoot = tab.shoot
+    tab.page.shoot, tab.page.module_handle = tab.shoot, module
     return tab.page
 
 
@@ -173,6 +173,41 @@ def test_every_control_has_a_name_and_words(page):
         " !(e.getAttribute('aria-label') ?? '').trim() || (e.tagName === 'BUTTON' && !e.title)).map(e => e.outerHTML)"
     )
     assert nameless == []
+
+
+def test_a_paste_says_what_becomes_of_p_and_a_page_without_a_kernel_saves_no_film(page):
+    box, told = page.get_by_label("A system as text"), page.get_by_role("status")
+    box.fill("a;b;c;d;e;f;p\n" + "\n".join(f"0,5;0;0;0,5;{x};{x};0,33" for x in (0, 1, 2)))
+    page.get_by_label("open the system in the box").click()
+    page.get_by_text("p adds up to 0.99, so each p is divided by the sum.").wait_for()
+    assert np.allclose(system(page).p, 1 / 3)
+    assert page.get_by_label("Name of the file").count() == 0
+    box.fill("fern { 1 2 3 4 5 6 }")
+    page.get_by_label("open the system in the box").click()
+    assert "Only Python reads" in page.get_by_role("alert").inner_text()
+    assert "divided" not in told.last.inner_text()
+
+
+def test_with_a_kernel_other_programs_files_are_opened_and_pictures_saved(page):
+    page.evaluate(
+        "async js => { const e = document.createElement('div'); document.body.replaceChildren(e); window.asked = [];"
+        " window.shown = (await js).mount(e, {parse: async (text) => (asked.push(text), [[0.5, 0, 0, 0.5, 1, 1, 1]]),"
+        " saveAs: async (rows, name) => {"
+        " if (name === 'x.bad') throw new Error('no form'); return `${name} was saved`; }}); }",
+        page.module_handle,
+    )
+    page.get_by_label("A system as text").fill("<flame/>")
+    page.get_by_label("open the system in the box").click()
+    page.wait_for_function("shown.system.length === 1")
+    assert page.evaluate("asked") == ["<flame/>"]
+    name = page.get_by_label("Name of the file")
+    name.fill("a.webp")
+    page.get_by_label("save the system in the form").click()
+    page.get_by_text("a.webp was saved").wait_for()
+    name.fill("x.bad")
+    name.press("Enter")
+    page.get_by_role("alert").filter(has_text="no form").wait_for()
+    page.shoot("save-as")
 
 
 def served(watched):

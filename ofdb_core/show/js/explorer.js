@@ -27,7 +27,7 @@ const RUNS_OFF =
  *
  * options: system (rows); settings (see USUAL); published(number) and mine(number), promises of rows, if there are such
  * systems; save(rows), a promise of a sentence (without it a file is downloaded); parse(text), a promise of the rows of another program's
- * file; changed(rows) is called after each change.
+ * file; saveAs(rows, name), a promise of a sentence, saves a picture, a film or a file of that form; changed(rows) is called after each change.
  * Returns {system, open(rows), remove(), times}: the milliseconds of each drawing are in `times`, newest last.
  */
 export function mount(root, options = {}) {

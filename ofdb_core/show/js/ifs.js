@@ -83,7 +83,7 @@ export function parse(text, tell = (_) => {}) {
   const order = words.length ? orderOf(words[0]) : null;
   if (order) words = words.slice(1);
   if (!words.length) throw new Error("There are no numbers in it.");
-  const rows = words.map((row) => row.map((word) => (word ? Number(word) : NaN)));
+  const rows = words.map((row) => row.map((word) => (/^[-+.\deE]+$/.test(word) ? Number(word) : NaN)));
   rows.forEach((row, i) => {
     if (row.some((value) => !Number.isFinite(value))) throw new Error(`Map ${i} holds something that is no number.`);
     if (row.length !== (order ?? rows[0]).length || ![6, 7].includes(row.length))

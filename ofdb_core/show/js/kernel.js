@@ -35,6 +35,7 @@ export function showWidget({ model, el }, mount) {
     mine: model.get("root") ? (number) => kernel.ask("mine", number) : undefined,
     parse: (text) => kernel.ask("parse", text),
     save: (rows) => kernel.ask("save", rows),
+    saveAs: (rows, name) => kernel.ask("saveAs", { rows, name }),
     changed: () => (sending ??= setTimeout(send, 50)),
   });
   const received = () => {

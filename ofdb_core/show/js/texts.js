@@ -47,6 +47,25 @@ export function textsOf(options, edited, said, open, off) {
     h("a", { href: URL.createObjectURL(file), download: "00000.csv" }).click();
     note("00000.csv was saved among the downloads.");
   });
+  const name = h("input", {
+    value: "picture.png",
+    size: 14,
+    "aria-label": "Name of the file",
+    title: ".png: a large picture; .svg: the maps; .gif or .webp: a film; .ifs, .flame or .csv: the system",
+    onkeydown: (event) => (event.stopPropagation(), event.key === "Enter" && saveAs()),
+  });
+  const saveAs = said.kindly(async () => {
+    note(`${name.value} is being made …`);
+    try {
+      note(await options.saveAs(edited.rows, name.value));
+    } catch (error) {
+      note("");
+      throw error;
+    }
+  });
+  const named = options.saveAs
+    ? [button("save as", "save the system in the form of the name's ending", saveAs), name]
+    : [];
   return [
     [box],
     [
@@ -54,6 +73,7 @@ export function textsOf(options, edited, said, open, off) {
       button("copy line", "copy the system as a line of text", copy("The line", toText)),
       button("copy CSV", "copy the system as the text of a category's file", copy("The CSV", toCSV)),
       button("save", "save the system as a category's file", save, { class: "ofdb-main" }),
+      ...named,
       told,
     ],
   ];
