@@ -81,7 +81,6 @@ class Drawn(StageParameters):
     """Parameters of images that are drawn from systems of the plane; the defaults are those of the released 2D-OFDB."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
-    weight: ClassVar[Any] = 1.0  # by which a user's systems are judged
 
     seed: Annotated[int, Range(0, values.SEEDS)] = 0
     """Of the patches; each category has a stream of its own."""
@@ -178,14 +177,15 @@ def write_search(parameters: Search) -> Manifest:
     return Folder(Path(parameters.out) / "categories").fill(head, files, total=count, workers=1)
 
 
-def check(parameters: Drawn) -> None:
+def check(parameters: Render) -> None:
     """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
-    if parameters.systems:
-        check_systems(parameters.systems, parameters.categories, parameters.points, parameters.weight)
+    check_systems(parameters.systems, parameters.categories, parameters.points, parameters.weight)
 
 
-def check_systems(root: str, first: int | None, points: int, weight: Weight = 1.0) -> None:
-    """Raise ValueError if one of the first systems of a folder gives no picture; it names the file."""
+def check_systems(root: str | None, first: int | None, points: int, weight: Weight = 1.0) -> None:
+    """Raise ValueError if one of the first systems of a user's folder, if any, gives no picture; it names the file."""
+    if not root:
+        return
     pairs, every = live.systems(root, 2), ifs.names(root)
     if first is not None:
         values.whole(1, len(pairs), categories=first)
