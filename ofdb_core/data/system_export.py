@@ -35,7 +35,7 @@ def write(systems: Mapping[str, ifs.IFS], out: str | Path) -> Path:
         boxes = {name: UNIT if frame is None else frame for name, frame in frames.items()}
         return own.write(out.name, system_files.to_flame(tables, boxes))
     if ending == ".csv" and len(systems) == 1:
-        return own.write(out.name, ifs.csv(*systems.values()))
+        return own.write(out.name, ifs.csv(next(iter(systems.values()))))
     if ending:
         rule = "a name that ends in .ifs or .flame, or in .csv for one system, or a folder"
         raise ValueError(f"out: {out} cannot hold {len(systems)} systems; give {rule}")

@@ -106,10 +106,6 @@ class Drawn(StageParameters):
         """The folder of the systems: the user's, or the experiment's categories."""
         return Path(self.systems) if self.systems else Path(self.out) / "categories"
 
-    def judged_by(self) -> Weight:
-        """The weight by which it is seen whether a user's system can be drawn."""
-        return 1.0
-
     def drawing(self) -> dict[str, Any]:
         """The arguments of `indices` for the images."""
         return {"seed": self.seed, "size": self.image_size, "points": self.points, "draw": self.draw}
@@ -120,9 +116,6 @@ class Render(Drawn):
 
     weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
     """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
-
-    def judged_by(self) -> Weight:
-        return self.weight
 
     def drawing(self) -> dict[str, Any]:
         return {**super().drawing(), "weight": self.weight}
@@ -186,14 +179,15 @@ def write_search(parameters: Search) -> Manifest:
     return Folder(Path(parameters.out) / "categories").fill(head, files, total=count, workers=1)
 
 
-def check(parameters: Drawn) -> None:
+def check(parameters: Render) -> None:
     """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
-    if parameters.systems:
-        check_systems(parameters.systems, parameters.categories, parameters.points, parameters.judged_by())
+    check_systems(parameters.systems, parameters.categories, parameters.points, parameters.weight)
 
 
-def check_systems(root: str, first: int | None, points: int, weight: Weight = 1.0) -> None:
-    """Raise ValueError if one of the first systems of a folder or file gives no picture; it names the system."""
+def check_systems(root: str | None, first: int | None, points: int, weight: Weight = 1.0) -> None:
+    """Raise ValueError if one of the first systems of a user's folder gives no picture; it names the system."""
+    if not root:
+        return
     pairs, every, _ = loaded(Path(root), first)
     choices = streams.shared_choices(points)
     for number, system in pairs:

@@ -26,30 +26,16 @@ from ofdb_core.formulas import camera, point_cloud, search, streams
 from ofdb_core.formulas.ifs import IFS, csv, digest, dimensions, load_folder
 
 
-class Render(StageParameters):
-    """Parameters of notebook 3_render_3d; the defaults are those of the released 3D-OFDB."""
+class Viewed(StageParameters):
+    """Parameters of views of models; the defaults are those of the released 3D-OFDB."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
     renamed = {"points": "model_points"}
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
     """Of the models' points and of the cameras' jitter; each category has streams of its own."""
-    categories: Annotated[int, Range(1, 999_999)] = 1000
-    """How many to find; a longer search begins with the categories of a shorter one."""
-    search_seed: Annotated[int, Range(0, SEEDS)] = 1
-    """Of the one stream of candidates."""
-    search_points: Annotated[int, Range(3, MOST)] = 10_000
-    """Of each candidate's orbit, with its start (3D-OFDB: 10,000)."""
-    variance: Annotated[float, Range(0, 0.9)] = 0.05
-    """A candidate is a category when each axis varies more than this (3D-OFDB: 0.05)."""
-    degenerate: Literal["skip", "keep"] = "skip"
-    """A candidate whose weighted model diverges: skip it, or keep it without a model."""
     model_points: Annotated[int, Range(3, MOST)] = 10_000
     """Of a model's orbit, with its start, which is left out (3D-OFDB: 10,000)."""
-    weight: Factor | Annotated[list[Factor], Length(12, 12)] = 0.4
-    """On coefficient a of every map (3D-OFDB: 0.4); or twelve numbers, for a to l."""
-    axes: camera.AXES = 1
-    """What the camera turns about: 1 axis (3D-OFDB), 2 or 3."""
     views: Annotated[int, Range(1, 999)] = 12
     """Stored for each axis: 12, 144 or 1,728 images a category (3D-OFDB: 12)."""
     image_size: Annotated[int, Range(1, 4096)] = 224
@@ -60,6 +46,29 @@ class Render(StageParameters):
     """The original's order: one stream of random numbers through all models, one through all views."""
     workers: Workers = 0
     """Threads; 0: one a core. The files do not depend on it."""
+
+    def viewing(self) -> dict[str, Any]:
+        """The arguments of `camera.view` for the views, beside index and jitter."""
+        return {"views": self.views, "size": self.image_size, "point_size": self.point_size}
+
+
+class Render(Viewed):
+    """Parameters of notebook 3_render_3d; the defaults are those of the released 3D-OFDB."""
+
+    categories: Annotated[int, Range(1, 999_999)] = 1000
+    """How many to find; a longer search begins with the categories of a shorter one."""
+    search_seed: Annotated[int, Range(0, SEEDS)] = 1
+    """Of the one stream of candidates."""
+    search_points: Annotated[int, Range(3, MOST)] = 10_000
+    """Of each candidate's orbit, with its start (3D-OFDB: 10,000)."""
+    variance: Annotated[float, Range(0, 0.9)] = 0.05
+    """A candidate is a category when each axis varies more than this (3D-OFDB: 0.05)."""
+    degenerate: Literal["skip", "keep"] = "skip"
+    """A candidate whose weighted model diverges: skip it, or keep it without a model."""
+    weight: Factor | Annotated[list[Factor], Length(12, 12)] = 0.4
+    """On coefficient a of every map (3D-OFDB: 0.4); or twelve numbers, for a to l."""
+    axes: camera.AXES = 1
+    """What the camera turns about: 1 axis (3D-OFDB), 2 or 3."""
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -73,10 +82,6 @@ class Render(StageParameters):
     def search(self) -> dict[str, Any]:
         """The arguments of `search.candidates_3d` for the categories."""
         return {"seed": self.search_seed, "points": self.search_points, "variance": self.variance}
-
-    def viewing(self) -> dict[str, Any]:
-        """The arguments of `camera.view` for the views, beside index and jitter."""
-        return {"views": self.views, "size": self.image_size, "point_size": self.point_size}
 
 
 def model_name(category: int) -> str:

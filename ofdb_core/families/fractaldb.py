@@ -87,34 +87,41 @@ def image_files(systems: Iterable[tuple[int, IFS]], names: Mapping[int, str], pa
     size, draw, draws = parameters.image_size, parameters.draw, parameters.draws()
     u, stream, colours = streams.shared_choices(parameters.points), Mersenne([parameters.seed]), raster.palette(draw)
 
+    def orbit(system: IFS, weight: np.ndarray) -> np.ndarray:
+        return chaos_game.orbit(system.weighted(weight), u)
+
+    def shared(system: IFS, weight: np.ndarray) -> Dots:
+        return dots(orbit(system, weight), size)
+
+    def pointed(system: IFS, weight: np.ndarray) -> np.ndarray:
+        return raster.draw_indices(orbit(system, weight), draw, size)
+
     def patched(row: Once[Dots], category: int, instance: int, masks: np.ndarray | None) -> np.ndarray:
         if masks is None:
             masks = streams.patches(parameters.points, parameters.seed, category, instance)
         return pasted(row(), masks, draw, size)
-
-    def of_orbit(orbit: Callable[[], np.ndarray]) -> Dots:
-        return dots(orbit(), size)
-
-    def points_of(orbit: Callable[[], np.ndarray]) -> np.ndarray:
-        return raster.draw_indices(orbit(), draw, size)
 
     def make(image: Once[np.ndarray], flip: int) -> bytes:
         return png.encode(raster.flipped(image(), flip), colours)
 
     for category, system in systems:
         for number, weight in enumerate(weight_rows(parameters.spread)):
-            orbit = functools.partial(chaos_game.orbit, system.weighted(weight), u)
-            row = Once(functools.partial(of_orbit, orbit))
+            row = Once(functools.partial(shared, system, weight))
             for count in range(draws):
                 first = number + ROWS * count  # its number among the category's images; its flips come later
                 if draw.startswith("point"):
-                    image = Once(functools.partial(points_of, orbit))
+                    image = Once(functools.partial(pointed, system, weight))
                 else:  # of one stream, also the masks of images that no file needs
                     masks = stream.patches(row().count) if parameters.one_stream else None
                     image = Once(functools.partial(patched, row, category, first, masks))
                 for flip in range(FLIPS):
                     if first + ROWS * draws * flip < parameters.instances:
                         yield image_name(names[category], number, count, flip), functools.partial(make, image, flip)
+
+
+def check(parameters: Render) -> None:
+    """Raise ValueError if the user's systems, as they are, cannot be rendered; it names the file without a picture."""
+    fractal_2d.check_systems(parameters.systems, parameters.categories, parameters.points)
 
 
 def write(parameters: Render) -> Manifest:
@@ -154,7 +161,7 @@ KNOWN = {
     },
 }
 SMALL = {"image_size": 48, "points": 1000, "instances": 3}
-CHECK = "ofdb_core.families.fractal_2d:check"
+CHECK = "ofdb_core.families.fractaldb:check"
 FAMILY = Family(
     name="fractaldb",
     title="FractalDB",

@@ -67,9 +67,9 @@ class Varied(Parameters):
     weights: Annotated[float, Range(0, 0.5)] = 0.0
     """Spread of FractalDB's rows of weights (0.4), one drawn in place of weight; 0: none."""
     dots: Annotated[int, Range(3, MOST)] | None = None
-    """Of an image, or points of a model; null: as released (200,000 and 10,000)."""
+    """Of an image, or points of a model; null: as released (200,000; 1p-frac: 100,000; models: 10,000)."""
     weight: Factor | Annotated[list[Factor], Length(6, 12)] | None = None
-    """On coefficient a, or a list for each coefficient; null: as released (0.2 in the plane, 0.4 in space)."""
+    """On coefficient a, or a list for each coefficient; null: as released (0.2; 1p-frac: 1; in space: 0.4)."""
     seed: Annotated[int, Range(0, SEEDS)] | None = None
     """Of the stored ones that systems stand for; null: as released (0)."""
 
@@ -80,7 +80,7 @@ class ImagesDrawing(Patched, Varied):
     flips: bool = False
     """Turn samples over, top to bottom and left to right, each with a probability of 1/2, as FractalDB's images."""
     size: Annotated[int, Range(1, 4096)] | None = None
-    """Pixels, each side; null: as released (362)."""
+    """Pixels, each side; null: as released (362; 1p-frac: 512)."""
 
 
 def told(weight: Weight) -> str:

@@ -188,8 +188,7 @@ def image_files(codes: Path, parameters: Render) -> Makers:
 
 def check(parameters: Render) -> None:
     """Raise ValueError if the user's systems cannot be rendered; it names the file without a picture."""
-    if parameters.systems:
-        fractal_2d.check_systems(parameters.systems, None, parameters.points)
+    fractal_2d.check_systems(parameters.systems, None, parameters.points)
 
 
 def write(parameters: Render) -> Manifest:

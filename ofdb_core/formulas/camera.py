@@ -173,6 +173,14 @@ def rotation(angles: Sequence[float] | np.ndarray) -> np.ndarray:
     return _rotation(np.array(angles, float)[:, None])
 
 
+def placed(around: float, up: float) -> np.ndarray:
+    """The `rotation` to the viewpoint at an angle around the Y axis, in radians, and a height in -1..1, for radius 1.
+
+    With both uniform, the viewpoint is uniform on the sphere.
+    """
+    return rotation([around, math.asin(up)])
+
+
 def indices(*, axes: int = 1, views: int = 12) -> list[tuple[int, ...]]:
     """The indices (f,), (f, y) or (f, y, z) of a cloud's views**axes views, as a list; f varies fastest."""
     values.require(AXES, axes=axes)

@@ -89,15 +89,15 @@ class IFS:
         return np.cumsum(self.p)
 
 
-def weight_rows(spread: float, d: int = 2) -> np.ndarray:
-    """(4 (d * d + d) + 1, d * d + d) float64: the weights of a category's instances in FractalDB, one a row.
+def weight_rows(spread: float, d: int = 2, steps: int = 2) -> np.ndarray:
+    """(2 n (d * d + d) + 1, d * d + d) float64: the weights of a category's instances in FractalDB, one a row.
 
-    A row multiplies one coefficient of every map by 1 - 2 s, 1 - s, 1 + s or 1 + 2 s, computed as decimals (s: spread).
-    The third row changes nothing. FractalDB's 25 instances have s = 0.4. (The lowest factor for s = 0.5 is 0.01.)
+    A row multiplies one coefficient of every map by 1 - n s, ..., 1 - s, 1 + s, ... or 1 + n s, computed as decimals
+    (s: spread, n: steps); row n changes nothing. FractalDB's 25 instances have s = 0.4 and n = 2, MV-FractalDB's 145
+    have s = 0.1 and n = 6. (A factor of 0 is 0.01.)
     """
-    step, one = Decimal(repr(spread)), Decimal(1)
-    low = one - 2 * step or Decimal("0.01")
-    factors = [float(factor) for factor in (low, one - step, one, one + step, one + 2 * step)]
+    step = Decimal(repr(spread))
+    factors = [float(1 + k * step or Decimal("0.01")) for k in range(-steps, steps + 1)]
     rows = [(place, factor) for place in range(d * d + d) for factor in factors if place == 0 or factor != 1]
     table = np.ones((len(rows), d * d + d))
     for row, (place, factor) in zip(table, rows, strict=True):

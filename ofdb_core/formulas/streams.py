@@ -15,7 +15,7 @@ import numpy as np
 from ofdb_core.formulas.jit import copy, kernel
 
 CHOICE_SEED = 100  # the original reseeds its map choice with this before every image
-CHOICES, JITTER = 1, 2  # the uses of a model's streams, which share no numbers
+CHOICES, JITTER, VIEWPOINTS = 1, 2, 3  # the uses of a model's streams, which share no numbers
 GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
@@ -182,13 +182,19 @@ class Mersenne:
         return drawn.astype(np.uint16) + np.uint16(1)
 
 
-def choices(points: int, seed: int = CHOICE_SEED, category: int | None = None) -> np.ndarray:
+def _of(*key: int) -> list[int]:
+    """The key of an instance's stream: its number, the last, is left out for the first one, which is the category's."""
+    return list(key if key[-1] else key[:-1])
+
+
+def choices(points: int, seed: int = CHOICE_SEED, category: int | None = None, instance: int = 0) -> np.ndarray:
     """(points,) float64 in [0, 1): the numbers that choose the maps.
 
     Without `category` they are those of NumPy's `RandomState(seed)`, the same for every image of the original. With it
-    the stream belongs to (seed, category): this project's own rule for 3D models.
+    the stream belongs to (seed, category), or to (seed, category, instance) for instances after the first: this
+    project's own rule for 3D models.
     """
-    return Mersenne(seed if category is None else [seed, category, CHOICES]).random(points)
+    return Mersenne(seed if category is None else _of(seed, category, CHOICES, instance)).random(points)
 
 
 @functools.lru_cache(maxsize=2)
@@ -197,13 +203,18 @@ def shared_choices(points: int, seed: int = CHOICE_SEED) -> np.ndarray:
     return choices(points, seed)
 
 
-def jitter(n: int, seed: int, category: int | None = None) -> np.ndarray:
+def jitter(n: int, seed: int, category: int | None = None, instance: int = 0) -> np.ndarray:
     """(n,) float64 in [-pi, pi): a number for each axis of each view of a 3D model, view after view, axis after axis.
 
     Without `category` these are the numbers of Python's `random.seed(seed)`, then `random.uniform(-pi, pi)` n times, as
-    the original draws them, category after category. With it the stream belongs to (seed, category): our own rule.
+    the original draws them, category after category. With it the stream is by our own rule, as for `choices`.
     """
-    return Mersenne([seed] if category is None else [seed, category, JITTER]).uniform(-np.pi, np.pi, n)
+    return Mersenne([seed] if category is None else _of(seed, category, JITTER, instance)).uniform(-np.pi, np.pi, n)
+
+
+def viewpoints(n: int, seed: int, category: int) -> np.ndarray:
+    """(n, 2) float64 in [0, 1): two numbers for each random viewpoint of a category; more begin with the same ones."""
+    return Mersenne([seed, category, VIEWPOINTS]).random(2 * n).reshape(n, 2)
 
 
 def patches(n: int, seed: int, category: int | None = None, instance: int = 0, *, start: int = 0) -> np.ndarray:
@@ -216,8 +227,3 @@ def patches(n: int, seed: int, category: int | None = None, instance: int = 0, *
     stream = Mersenne([seed] if category is None else _of(seed, category, instance))
     stream.skip_to(start)
     return stream.patches(n)
-
-
-def _of(*key: int) -> list[int]:
-    """The key of an instance's stream: its number, the last, is left out for the first one, which is the category's."""
-    return list(key if key[-1] else key[:-1])

@@ -86,10 +86,10 @@ def test_an_orbit_that_leaves_every_bound_has_the_dots_before_that(one_stream):
 
 def test_a_users_systems_are_judged_as_they_are(tmp_path):
     ifs.save(FIRST[0][1], tmp_path / "fern.csv")
-    fractal_2d.check(Render(systems=str(tmp_path), points=20_000))
+    fractaldb.check(Render(systems=str(tmp_path), points=20_000))
     ifs.save(WILD, tmp_path / "wild.csv")
     with pytest.raises(ValueError, match=r"wild\.csv: its orbit does not stay finite"):
-        fractal_2d.check(Render(systems=str(tmp_path), points=20_000))
+        fractaldb.check(Render(systems=str(tmp_path), points=20_000))
 
 
 @pytest.mark.parametrize(("name", "value"), [("instances", 1001), ("instances", 0), ("spread", 0.0), ("spread", 0.6)])
