@@ -94,17 +94,18 @@ def measure(run, data_sets, shots, draws):
     for data in data_sets:
         train, test = real_images.images_of(data, None)
         pixels = functools.partial(baselines.raw_pixels, recipe=recipe)
-        about = {"data": Path(data).name, "shots": shots, "test_images": len(test)}
+        few = min(shots, *np.bincount(train.labels).tolist())
+        about = {"data": Path(data).name, "shots": few, "test_images": len(test)}
         rows += [
             {**about, "samples": "", "reading": "raw pixels", **row}
-            for row in judged(pixels, train, test, shots, draws)
+            for row in judged(pixels, train, test, few, draws)
         ]
         for seen, network in known.items():
             for reading, read in READINGS.items():
                 take = functools.partial(evaluation.features, network, recipe=recipe, read=read)
                 rows += [
                     {**about, "samples": seen, "reading": reading, **row}
-                    for row in judged(take, train, test, shots, draws)
+                    for row in judged(take, train, test, few, draws)
                 ]
     compact = {seen: f"{compactness(network, given):.4f}" for seen, network in known.items()}
     return [{**row, "compactness": compact.get(row["samples"], "")} for row in rows]
@@ -145,7 +146,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.frozen", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="the folder of a pre-training with milestones, finished or not")
     parser.add_argument("data", nargs="+", help="digits, cifar10, ... or folders of train/<class>/ and val/<class>/")
-    parser.add_argument("--shots", type=int, default=20, help="training images a class")
+    parser.add_argument("--shots", type=int, default=20, help="training images a class, or all where a class has fewer")
     parser.add_argument("--draws", type=int, default=3, help="draws of training images")
     asked = parser.parse_args()
     write(asked.run, asked.data, asked.shots, asked.draws)
