@@ -183,6 +183,17 @@ def csv(ifs: IFS, start: int = 0) -> bytes:
     return data.getvalue() + (START.format(start).encode() if start else b"")
 
 
+def _bytes(path: Path) -> bytes:
+    """The bytes of a CSV file; a ValueError names one that is none, or has too many."""
+    if not path.exists():  # or a broken link, or one to itself
+        raise FileNotFoundError(f"{path}: no such file")
+    if not path.is_file():
+        raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ValueError(f"{path}: {size:,} bytes; a system of at most {MOST} maps needs no more than {MOST_BYTES:,}")
+    return path.read_bytes()
+
+
 def load(path: str | Path) -> IFS:
     """The IFS of a CSV file with 7 (2D) or 13 (3D) columns; a bad file is a ValueError that names it.
 
@@ -190,14 +201,8 @@ def load(path: str | Path) -> IFS:
     the columns, and # begins a comment.
     """
     path = Path(path)
-    if not path.exists():  # or a broken link, or one to itself
-        raise FileNotFoundError(f"{path}: no such file")
-    if not path.is_file():
-        raise ValueError(f"{path}: cannot be read (a folder, a pipe or a device)")
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise ValueError(f"{path}: {size:,} bytes; a system of at most {MOST} maps needs no more than {MOST_BYTES:,}")
     try:
-        lines = io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=None).readlines()
+        lines = io.StringIO(_bytes(path).decode("utf-8-sig"), newline=None).readlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a table of numbers ({error})") from error
     names = [name.strip() for name in lines[0].lower().split(",")] if lines else []
@@ -294,11 +299,12 @@ def names(root: str | Path) -> dict[int, str]:
 
 def starts(root: str | Path) -> dict[int, int]:
     """Number -> `start` of the category files of a folder, 0 for a file that does not say it: see `csv`."""
-    line = re.compile(START.strip().format(r"(\d{1,11})").encode())
-    found = {number: line.findall(path.read_bytes()) for number, path in _files(root).items()}
-    starts = {number: int(given[-1]) if given else 0 for number, given in found.items()}
-    values.whole(0, LAST_START, start=max(starts.values()))
-    return starts
+    line, found = re.compile(START.strip().format(r"(\d+)").encode()), {}
+    for number, path in _files(root).items():
+        words = line.findall(_bytes(path)) or [b"0"]
+        found[number] = int(words[-1][:20])
+        values.whole(0, LAST_START, **{f"{path}, word": found[number]})
+    return found
 
 
 def dimensions(root: str | Path) -> int | None:
