@@ -97,8 +97,7 @@ def measure(run, data_sets, shots, draws):
         few = min(shots, *np.bincount(train.labels).tolist())
         about = {"data": Path(data).name, "shots": few, "test_images": len(test)}
         rows += [
-            {**about, "samples": "", "reading": "raw pixels", **row}
-            for row in judged(pixels, train, test, few, draws)
+            {**about, "samples": "", "reading": "raw pixels", **row} for row in judged(pixels, train, test, few, draws)
         ]
         for seen, network in known.items():
             for reading, read in READINGS.items():

@@ -324,12 +324,13 @@ def names(root: str | Path) -> dict[int, str]:
 
 def starts(root: str | Path) -> dict[int, int]:
     """Number -> `start` of the systems of a folder, 0 where a CSV file does not say it: see `csv`."""
-    line = re.compile(START.strip().format(r"(\d{1,11})").encode())
-    files = {number: Path(root) / f"{name}.csv" for number, name in names(root).items()}
-    found = {number: line.findall(path.read_bytes()) if path.is_file() else [] for number, path in files.items()}
-    starts = {number: int(given[-1]) if given else 0 for number, given in found.items()}
-    values.whole(0, LAST_START, start=max(starts.values()))
-    return starts
+    line, found = re.compile(START.strip().format(r"(\d+)").encode()), {}
+    for number, name in names(root).items():
+        path = Path(root) / f"{name}.csv"
+        words = line.findall(path.read_bytes()) if path.is_file() else []
+        found[number] = int(words[-1][:20]) if words else 0
+        values.whole(0, LAST_START, **{f"{path}, word": found[number]})
+    return found
 
 
 def dimensions(root: str | Path) -> int | None:

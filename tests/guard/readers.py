@@ -104,6 +104,10 @@ def _read_many(inside: Path) -> None:
         ifs.load_folder(inside / name)
 
 
+def _starts() -> Files:
+    return {"00000.csv": ifs.csv(ifs.sample(streams.Mersenne(1)), 12)}
+
+
 def _table() -> Files:
     return {"table.csv": tables.to_text([{"step": i, "loss": 0.5, "name": "a, b"} for i in range(3)]).encode()}
 
@@ -212,6 +216,7 @@ READERS = {
     for reader in (
         Reader("IFS CSV", _systems, lambda inside: ifs.load_folder(inside), also=(FileNotFoundError,), odd=True),
         Reader(".ifs and .flame", _many_systems, _read_many, also=(FileNotFoundError,), odd=True),
+        Reader("IFS CSV, start", _starts, lambda inside: ifs.starts(inside), also=(FileNotFoundError,), odd=True),
         Reader("table CSV", _table, lambda inside: tables.read(inside / "table.csv"), odd=True),
         Reader(
             "PLY", lambda: {"cloud.ply": ply.encode(np.eye(3))}, lambda inside: ply.load(inside / "cloud.ply"), odd=True
