@@ -7,6 +7,7 @@ from pathlib import Path
 
 FOLDER, HUB = "local-dir:", "hf-hub:"  # timm's words before a folder, and before a repository
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PROCESSOR = "preprocessor_config.json"  # of transformers: how images are seen
 NAMES = (WEIGHTS, "pytorch_model.bin", "pytorch_model.pth", "model.pth")  # of weights in a folder; others if alone
 ENDINGS = (".safetensors", ".pth", ".tar", ".pt", ".bin")
 
@@ -42,7 +43,7 @@ def _fetched(name: str) -> Path:
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     repository, _, revision = name.partition("@")
-    wanted = [CONFIG, *NAMES]
+    wanted = [CONFIG, PROCESSOR, *NAMES]
     try:
         return Path(huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except (OSError, HTTPError, HFValidationError) as error:

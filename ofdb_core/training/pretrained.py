@@ -14,7 +14,7 @@ import torch
 from timm.models import adapt_input_conv
 from torch import nn
 
-from ofdb_core.training import guess, networks, places, timm_config, weights
+from ofdb_core.training import foreign_weights, guess, networks, places, timm_config, weights
 from ofdb_core.training.foreign_weights import Tensors
 
 DISTILLED = ("dist_token", "head_dist.")  # weights that only DeiT's distilled networks have
@@ -120,8 +120,7 @@ class Checkpoint:
         path = f"{path}:{model or ''}" if path == "timm" else path
         path = path if weights.is_published(path) else str(places.file_of(path))
         if (facts := weights.facts_of(path)) is None:
-            said = timm_config.facts(Path(path))
-            said = said if model in (None, said.get("model")) else {}
+            said = timm_config.facts(Path(path), model)
             if not (name := model or said.get("model") or _guessed(path)):
                 raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
             facts = {**networks.facts(name), **said}
@@ -145,6 +144,7 @@ class Checkpoint:
         shape, tensors, known = self.shape, weights.read(self.path), self.facts.get("classes")
         outline = networks.outline(shape)
         heads = networks.heads(outline)
+        tensors, said = foreign_weights.under(tensors, {*outline.state_dict()})
         refusal = f"{self.path}: not the weights of a {shape.model} with options {shape.options}"
         try:
             fitted = _fitted(tensors, outline, shape)
@@ -155,6 +155,7 @@ class Checkpoint:
         count = sizes[0] if named is None and sizes else len(named or ())
         wanted = networks.outline(shape, count or 1).state_dict()
         loadable, lines, misfits = _compare(tensors, fitted, wanted, heads)
+        lines = [*said, *lines]
         if misfits:
             raise ValueError(f"{refusal}; {misfits[0]}")
         if not count:
