@@ -124,6 +124,10 @@ class Checkpoint:
             if not (name := model or said.get("model") or _guessed(path)):
                 raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
             facts = {**networks.facts(name), **said}
+            try:
+                weights.require({name: facts[name] for name in weights.SHAPE})
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}, in {places.CONFIG} beside it") from error
         asked = {"model": model, "options": options or None, "input_size": input_size, "channels": channels}
         return cls(path, {**facts, **{name: value for name, value in asked.items() if value is not None}})
 
@@ -142,7 +146,10 @@ class Checkpoint:
         them. A ValueError if any other weight differs, or if a weight is not finite or of another type of number.
         """
         shape, tensors, known = self.shape, weights.read(self.path), self.facts.get("classes")
-        outline = networks.outline(shape)
+        try:
+            outline = networks.outline(shape)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
         heads = networks.heads(outline)
         tensors, said = foreign_weights.under(tensors, {*outline.state_dict()})
         refusal = f"{self.path}: not the weights of a {shape.model} with options {shape.options}"

@@ -15,6 +15,8 @@ from ofdb_core.base import files, values
 from ofdb_core.training import networks
 from ofdb_core.training.places import CONFIG, PROCESSOR
 
+LARGEST = 2**24  # bytes of a file, which may name many classes
+
 
 def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     """config.json for a network, as timm and transformers read it; facts: as in `weights.FACTS`.
@@ -57,7 +59,7 @@ def facts(file: Path, model: str | None = None) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        said = files.read_json(path)
+        said = files.read_json(path, LARGEST)
         if "architecture" not in said and "model_type" in said:
             return _of_transformers(said, file.with_name(PROCESSOR))
         if model not in (None, said["architecture"]):
@@ -81,7 +83,7 @@ def _of_transformers(said: Mapping[str, Any], beside: Path) -> dict[str, Any]:
         found["classes"] = [names[number] for number in sorted(names)]
     if isinstance(size := said.get("image_size"), int):
         found["input_size"] = size
-    seen = files.read_json(beside) or {}
+    seen = files.read_json(beside, LARGEST) or {}
     for name in ("mean", "std"):
         known: Any = seen.get(f"image_{name}")
         if not values.refusal(name, known, list[float]):
