@@ -93,12 +93,12 @@ def holds(path: Path, hashed: str) -> bool:
     return path.is_file() and sha256(path) == hashed
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None if there is no file; a ValueError if it is not JSON, or too large."""
+def read_json(path: Path, most: int = LARGEST_JSON) -> Any:
+    """The content of a JSON file, or None if there is no file; a ValueError if it is not JSON, or has more bytes."""
     if not path.exists():
         return None
-    if not path.is_file() or path.stat().st_size > LARGEST_JSON:
-        raise ValueError(f"no file of at most {LARGEST_JSON:,} bytes")
+    if not path.is_file() or path.stat().st_size > most:
+        raise ValueError(f"no file of at most {most:,} bytes")
     try:
         return json.loads(path.read_bytes())
     except RecursionError as error:

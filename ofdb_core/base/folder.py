@@ -192,7 +192,7 @@ class Folder:
         digest = self.digest()
         if problems := self.verify():
             raise Altered(
-                f"{self.root}: not as it was written ({told(problems)}); put that back, or run again what made it"
+                f"{self.root}: not as it was written ({told(problems)}); undo that, or run again what made it"
             )
         return digest
 

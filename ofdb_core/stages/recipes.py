@@ -290,7 +290,9 @@ class Predict(_Looking):
     @property
     def places(self) -> list[str]:
         """Where the pictures are: the entries of `data`."""
-        return self.data if isinstance(self.data, list) else [str(Path(self.out) / self.data)]
+        if isinstance(self.data, list):
+            return self.data
+        return [str(Path(self.out) / self.data) if self.is_own() else self.data]
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()

@@ -2,13 +2,18 @@
 
 torch's `weights_only` loader reads such a file, so no code in it ever runs. The forms are those of timm and DeiT
 (`model`, `state_dict`, their averages), of the authors (the same, beside optimizer, scheduler and epoch), and of VISSL
-and ClassyVision (`classy_state_dict`). Vision transformers of the last two and of torchvision have other names.
+and ClassyVision (`classy_state_dict`). Vision transformers of the last two, of torchvision and of transformers have
+other names. What trains two networks at once saves both, each under a prefix: of DINO the teacher is taken, of MoCo the
+encoder that learns (`encoder_q`, `base_encoder`), of MAE the encoder without its decoder: see `under`.
 """
 
 import pickle
 import re
 import struct
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from timm.models import clean_state_dict
@@ -16,7 +21,12 @@ from timm.models import clean_state_dict
 Tensors = dict[str, torch.Tensor]  # name -> tensor
 
 # The keys that hold the weights in a file; the first of several counts.
-PLACES = ("model", "state_dict", "model_ema", "state_dict_ema", "classy_state_dict", "base_model", "trunk")
+PLACES = (
+    *("model", "state_dict", "model_ema", "state_dict_ema", "model_state_dict", "net"),
+    *("classy_state_dict", "base_model", "trunk"),
+)
+SECOND = ("student", "encoder_k", "momentum", "ema", "target")  # in the prefix of the half that is not preferred
+SIDE = ("decoder_", "mask_token", "pooler.")  # beside the network: of MAE, and of transformers
 
 # Objects that training scripts save beside the weights. None is needed, so none is created: see `_Nothing`.
 HARMLESS = (
@@ -39,6 +49,28 @@ NAMES = (
     (r"\.self_attention\.out_proj\.", ".attn.proj."),
     (r"\.mlp\.(?:linear_1|0)\.", ".mlp.fc1."),
     (r"\.mlp\.(?:linear_2|3)\.", ".mlp.fc2."),
+)
+# Names of transformers' ViT, DeiT and Swin, in their files and, from release 5 on, in their networks.
+TRANSFORMERS = (
+    (r"^(?:vit|deit|swin)\.", ""),
+    (r"^embeddings\.cls_token$", "cls_token"),
+    (r"^embeddings\.distillation_token$", "dist_token"),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^embeddings\.norm\.", "patch_embed.norm."),
+    (r"^(?:encoder\.)?layers?\.(\d+)\.(?!blocks|downsample)", r"blocks.\1."),
+    (r"^encoder\.layers\.", "layers."),
+    (r"\.attention\.(?:attention|self)\.([qkv])[a-z]+\.", r".attn.\1."),
+    (r"\.attention\.([qkv])_proj\.", r".attn.\1."),
+    (r"\.attention\.(?:output\.dense|o_proj)\.", ".attn.proj."),
+    (r"\.attention\.(?:self|relative_position_bias)\.relative", ".attn.relative"),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"\.output\.dense\.", ".mlp.fc2."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"^layernorm\.", "norm."),
+    (r"^(?:cls_)?classifier\.", "head."),
+    (r"^distillation_classifier\.", "head_dist."),
 )
 
 # The errors that torch raises for a file that is cut off or altered.
@@ -72,11 +104,19 @@ def read(path: str | Path) -> Tensors:
         outer = content if isinstance(content, dict) else {}
         inner = [outer[place] for place in PLACES if isinstance(outer.get(place), dict)]
         content = inner[0] if inner else content
-    entries = content.items() if isinstance(content, dict) else ()
-    tensors = {name: value for name, value in entries if isinstance(name, str) and _is_plain(value)}
+    tensors = _plain(content)
+    if not tensors and isinstance(content, dict):  # several networks, each in a place of its own
+        halves = {place: _plain(inner) for place, inner in content.items()}
+        tensors = {f"{place}.{name}": tensor for place, half in halves.items() for name, tensor in half.items()}
     if not tensors:
         raise ValueError(f"{path}: holds no weights; they are looked for in the file itself and in {', '.join(PLACES)}")
     return named(tensors)
+
+
+def _plain(content: object) -> Tensors:
+    """The dense tensors with data of a dictionary, by their names; none of anything else."""
+    entries = content.items() if isinstance(content, dict) else ()
+    return {name: value for name, value in entries if isinstance(name, str) and _is_plain(value)}
 
 
 def _is_plain(value: object) -> bool:
@@ -93,16 +133,63 @@ def _refusal(path: str | Path, error: BaseException) -> str:
 
 
 def named(tensors: Tensors) -> Tensors:
-    """The weights under timm's names: without the prefixes of wrappers, and translated for a foreign ViT."""
+    """The weights under timm's names: without the prefixes of wrappers, and translated for a foreign network."""
     tensors = clean_state_dict(tensors)
+    if any(name.endswith("embeddings.patch_embeddings.projection.weight") for name in tensors):
+        return _joined(_translated(tensors, TRANSFORMERS))
     if "class_token" not in tensors:
         return tensors
-    translated = {}
-    for name, tensor in tensors.items():
-        for theirs, ours in NAMES:
-            name = re.sub(theirs, ours, name)
-        translated[name] = tensor
+    translated = _translated(tensors, NAMES)
     position = translated.get("pos_embed")
     if position is not None and position.ndim == 3 and position.shape[1] == 1:  # ClassyVision: (n, 1, dim)
         translated["pos_embed"] = position.transpose(0, 1)
     return translated
+
+
+def _translated(tensors: Tensors, names: Sequence[tuple[str, str]]) -> Tensors:
+    translated = {}
+    for name, tensor in tensors.items():
+        for theirs, ours in names:
+            name = re.sub(theirs, ours, name)
+        translated[name] = tensor
+    return translated
+
+
+def _joined(tensors: Tensors) -> Tensors:
+    """The weights, where the three matrices of an attention are one, as in timm."""
+    joined: Tensors = {}
+    for name, tensor in tensors.items():
+        thirds = [tensors.get(re.sub(r"\.attn\.q\.", f".attn.{letter}.", name)) for letter in "qkv"]
+        if ".attn.q." in name and (found := [third for third in thirds if third is not None]):
+            joined[name.replace(".attn.q.", ".attn.qkv.")] = torch.cat(found)
+        elif not re.search(r"\.attn\.[kv]\.", name):
+            joined[name] = tensor
+    return joined
+
+
+def prefixes(tensors: Mapping[str, Any], begins: Callable[[str], bool]) -> list[str]:
+    """What stands before a network's names, as module.encoder_q., where `begins` knows a name; the best one first.
+
+    The first has the most names; of halves with about as many, it is one that is not `SECOND`.
+    """
+    found = Counter[str]()
+    for name in tensors:
+        places = [0, *(match.end() for match in re.finditer(r"\.", name))]
+        found.update(name[:place] for place in places if begins(name[place:]))
+    most = max(found.values(), default=0)
+    second = {prefix: any(word in prefix for word in SECOND) for prefix in found}
+    return sorted(found, key=lambda prefix: (2 * found[prefix] < most, second[prefix], -found[prefix]))
+
+
+def under(tensors: Tensors, wanted: Container[str]) -> tuple[Tensors, list[str]]:
+    """The weights of a network with the wanted names, without their prefix, and lines on what is left out."""
+    first, *others = prefixes(tensors, wanted.__contains__) or [""]
+    inside = {name.removeprefix(first): tensor for name, tensor in tensors.items() if name.startswith(first)}
+    lines, rest = [], len(tensors) - len(inside)
+    if rest:
+        halves = [prefix[:-1] for prefix in others if any(word in prefix for word in SECOND)]
+        half = f", of which {halves[0]} is the other half" if halves else ""
+        lines.append(f"{first[:-1]}: its {len(inside)} weights are taken; {rest} beside it are left out{half}")
+    if side := [name for name in inside if name.startswith(SIDE) and name not in wanted]:
+        lines.append(f"{side[0]} and the like, of no part of the network: {len(side)} weights are left out")
+    return {name: tensor for name, tensor in inside.items() if name not in side}, lines

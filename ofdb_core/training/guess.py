@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from ofdb_core.training import networks
+from ofdb_core.training import foreign_weights, networks
 
 # Candidates, by the prefix of a weight's name; the first whose shapes match is the guess.
 KNOWN = {
@@ -23,18 +23,25 @@ Shapes = Mapping[str, torch.Tensor]
 def model(tensors: Shapes) -> str | None:
     """The timm name of the network with weights of these names and shapes, whatever its head and input size; or None.
 
-    tensors: under timm's names, today's or older ones. The number of attention heads does not show in shapes; it is
-    that of the usual network.
+    tensors: under timm's names, today's or older ones, with or without a prefix. The number of attention heads does not
+    show in shapes; it is that of the usual network.
     """
     for beginning, names in KNOWN.items():
-        if any(name.startswith(beginning) for name in tensors):
-            wanted = _sizes(tensors)
+
+        def begins(name: str, beginning: str = beginning) -> bool:
+            return name.startswith(beginning)
+
+        if found := foreign_weights.prefixes(tensors, begins):
+            first = found[0]
+            wanted = _sizes({name.removeprefix(first): tensors[name] for name in tensors if name.startswith(first)})
             outlines = ((name, networks.outline(networks.Shape(name)).state_dict()) for name in names)
-            return next((name for name, outline in outlines if _sizes(outline) == wanted), None)
+            if guessed := next((name for name, outline in outlines if _sizes(outline) == wanted), None):
+                return guessed
     return None
 
 
 def _sizes(tensors: Shapes) -> list[tuple[int, ...]]:
     """The sorted shapes of the trunk's weights: names have changed, and sizes of input and head differ."""
     aside = ("pos_embed", "head", "fc.", "relative_position", "attn_mask")
-    return sorted(tuple(tensor.shape) for name, tensor in tensors.items() if not any(word in name for word in aside))
+    of_trunk = (name for name in tensors if not name.startswith(foreign_weights.SIDE))
+    return sorted(tuple(tensors[name].shape) for name in of_trunk if not any(word in name for word in aside))

@@ -9,6 +9,7 @@ FOLDER, HUB = "local-dir:", "hf-hub:"  # timm's words before a folder, and befor
 OURS = "ofdb:"  # before a checkpoint that comes with the package
 SHIPPED = Path(__file__).parent / "shipped"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PROCESSOR = "preprocessor_config.json"  # of transformers: how images are seen
 NAMES = (WEIGHTS, "pytorch_model.bin", "pytorch_model.pth", "model.pth")  # of weights in a folder; others if alone
 ENDINGS = (".safetensors", ".pth", ".tar", ".pt", ".bin")
 
@@ -53,7 +54,7 @@ def _fetched(name: str) -> Path:
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     repository, _, revision = name.partition("@")
-    wanted = [CONFIG, *NAMES]
+    wanted = [CONFIG, PROCESSOR, *NAMES]
     try:
         return Path(huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except (OSError, HTTPError, HFValidationError) as error:

@@ -14,7 +14,7 @@ import torch
 from timm.models import adapt_input_conv
 from torch import nn
 
-from ofdb_core.training import guess, networks, places, timm_config, weights
+from ofdb_core.training import foreign_weights, guess, networks, places, timm_config, weights
 from ofdb_core.training.foreign_weights import Tensors
 
 DISTILLED = ("dist_token", "head_dist.")  # weights that only DeiT's distilled networks have
@@ -120,11 +120,14 @@ class Checkpoint:
         path = f"{path}:{model or ''}" if path == "timm" else path
         path = path if weights.is_published(path) else str(places.file_of(path))
         if (facts := weights.facts_of(path)) is None:
-            said = timm_config.facts(Path(path))
-            said = said if model in (None, said.get("model")) else {}
+            said = timm_config.facts(Path(path), model)
             if not (name := model or said.get("model") or _guessed(path)):
                 raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
             facts = {**networks.facts(name), **said}
+            try:
+                weights.require({name: facts[name] for name in weights.SHAPE})
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}, in {places.CONFIG} beside it") from error
         asked = {"model": model, "options": options or None, "input_size": input_size, "channels": channels}
         return cls(path, {**facts, **{name: value for name, value in asked.items() if value is not None}})
 
@@ -143,8 +146,12 @@ class Checkpoint:
         them. A ValueError if any other weight differs, or if a weight is not finite or of another type of number.
         """
         shape, tensors, known = self.shape, weights.read(self.path), self.facts.get("classes")
-        outline = networks.outline(shape)
+        try:
+            outline = networks.outline(shape)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
         heads = networks.heads(outline)
+        tensors, said = foreign_weights.under(tensors, {*outline.state_dict()})
         refusal = f"{self.path}: not the weights of a {shape.model} with options {shape.options}"
         try:
             fitted = _fitted(tensors, outline, shape)
@@ -155,6 +162,7 @@ class Checkpoint:
         count = sizes[0] if named is None and sizes else len(named or ())
         wanted = networks.outline(shape, count or 1).state_dict()
         loadable, lines, misfits = _compare(tensors, fitted, wanted, heads)
+        lines = [*said, *lines]
         if misfits:
             raise ValueError(f"{refusal}; {misfits[0]}")
         if not count:

@@ -11,8 +11,11 @@ from typing import Any
 
 from torch import nn
 
+from ofdb_core.base import files, values
 from ofdb_core.training import networks
-from ofdb_core.training.places import CONFIG
+from ofdb_core.training.places import CONFIG, PROCESSOR
+
+LARGEST = 2**24  # bytes of a file, which may name many classes
 
 
 def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
@@ -45,20 +48,44 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     return json.dumps(whole, indent=2) + "\n"
 
 
-def facts(file: Path) -> dict[str, Any]:
-    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`; none without such a file.
+def facts(file: Path, model: str | None = None) -> dict[str, Any]:
+    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`.
 
-    A ValueError if its format is not timm's.
+    There are none without such a file, and none if the file names another network than `model`. That of transformers
+    does not name the network, but says its classes and its input. A ValueError if the format is neither timm's nor
+    theirs, unless the model is known.
     """
     path = file.with_name(CONFIG)
     if not path.is_file():
         return {}
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = files.read_json(path, LARGEST)
+        if "architecture" not in said and "model_type" in said:
+            return _of_transformers(said, file.with_name(PROCESSOR))
+        if model not in (None, said["architecture"]):
+            return {}
         options = {key: value for key, value in (said.get("model_args") or {}).items() if key not in networks.RESERVED}
         found = {**networks.facts(str(said["architecture"]), said["pretrained_cfg"]), "options": options}
         if isinstance(names := said.get("label_names"), list):
             found["classes"] = [str(name) for name in names]
         return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if model:
+            return {}
         raise ValueError(f"{path}: not of timm's kind ({error!r}); give model, or move it away") from error
+
+
+def _of_transformers(said: Mapping[str, Any], beside: Path) -> dict[str, Any]:
+    """The facts in config.json and, if it is there, preprocessor_config.json of a model of transformers."""
+    names = {int(number): str(name) for number, name in (said.get("id2label") or {}).items()}
+    found: dict[str, Any] = {}
+    if any(not name.startswith("LABEL_") for name in names.values()):  # or else they are its numbers
+        found["classes"] = [names[number] for number in sorted(names)]
+    if isinstance(size := said.get("image_size"), int):
+        found["input_size"] = size
+    seen = files.read_json(beside, LARGEST) or {}
+    for name in ("mean", "std"):
+        known: Any = seen.get(f"image_{name}")
+        if not values.refusal(name, known, list[float]):
+            found[name] = [float(value) for value in known]
+    return found

@@ -25,7 +25,7 @@ from ofdb_core.training.recipe import Inference
 
 SHAPE = tuple(networks.Shape.__dataclass_fields__)  # model, options, input_size, channels
 FACTS = (*SHAPE, "mean", "std", "interpolation", "crop_pct", "classes")  # of a checkpoint's network
-KINDS = {**View.kinds(), "model": str, "options": dict, "classes": list[str]}  # the types of facts
+KINDS = {**View.kinds(), "model": str, "options": values.Options, "classes": list[str]}  # the types of facts
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
 PUBLISHED = "timm:"  # before the model whose weights timm publishes, instead of a path
 
@@ -72,11 +72,16 @@ def facts_of(path: str | Path) -> Facts | None:
         return None
     try:
         facts = json.loads(metadata[METADATA])
-        if wrong := [sentence for name in FACTS if (sentence := values.refusal(name, facts[name], KINDS[name]))]:
-            raise ValueError(wrong[0])
+        require({name: facts[name] for name in FACTS})
         return facts
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: this project's facts in it are not whole ({error}); make it again") from error
+
+
+def require(facts: Facts) -> None:
+    """Raise a ValueError if a fact is of another type, or beyond what `-p` allows."""
+    if wrong := [sentence for name in facts if (sentence := values.refusal(name, facts[name], KINDS.get(name, Any)))]:
+        raise ValueError(wrong[0])
 
 
 def is_published(path: str | Path) -> bool:

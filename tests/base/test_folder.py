@@ -215,9 +215,7 @@ def test_an_altered_file_is_noticed_whatever_its_time_says(tmp_path, monkeypatch
     for _ in range(2):
         assert Folder(tmp_path / "a").verify() == ["1.txt: altered"]
     assert read[2:] == ["1.txt"] * 2
-    with pytest.raises(
-        folder.Altered, match=r"a: not as it was written \(1\.txt: altered\); put that back, or run again"
-    ):
+    with pytest.raises(folder.Altered, match=r"a: not as it was written \(1\.txt: altered\); undo that, or run again"):
         folder.fingerprint(tmp_path / "a")
     path.write_text("this is 1.txt")
     assert folder.fingerprint(tmp_path / "a") == Folder(tmp_path / "a").digest()

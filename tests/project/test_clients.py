@@ -6,6 +6,7 @@ The clients are optional (pip install -r requirements-clients.txt); .ci/run has 
 import glob
 import importlib
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 import torchvision
 from PIL import Image
 
+from ofdb_core.base import provenance
 from ofdb_core.data import croissant, ply, samples, tables
 from ofdb_core.families import registry
 from tests.helpers import tiny
@@ -172,6 +174,34 @@ def test_timm_makes_the_network_and_its_view_of_the_images(trained, tmp_path, mo
 def test_a_user_of_timm_fine_tunes_it_for_other_classes(trained):
     model = timm.create_model(f"local-dir:{trained[0]}", pretrained=True, num_classes=5)
     assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 5)
+
+
+def exports():
+    """The two programs in docs/data.md that export a network."""
+    page = (provenance.PROJECT / "docs" / "data.md").read_text(encoding="utf-8")
+    return [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "export(" in block]
+
+
+def test_an_exported_network_gives_the_same_outputs(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"model": timm.create_model(f"local-dir:{trained[0]}", pretrained=True, exportable=True).eval()}
+    exec(exports()[0], names)
+    images = torch.randn(3, 3, 16, 16)
+    found = torch.export.load("model.pt2").module()(images)
+    torch.testing.assert_close(found, names["model"](images))
+    client("onnx")
+    exec(exports()[1], names)
+    session = client("onnxruntime").InferenceSession("model.onnx")
+    (outputs,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(outputs), names["model"](images), rtol=1e-4, atol=1e-5)
+
+
+def test_timm_gives_features_and_resizes_positions(trained):
+    how = {"pretrained": True, "features_only": True, "out_indices": [0]}  # its only layer
+    maps = timm.create_model(f"local-dir:{trained[0]}", **how)(torch.zeros(1, 3, 16, 16))
+    assert {tuple(found.shape) for found in maps} == {(1, 16, 4, 4)}
+    larger = timm.create_model(f"local-dir:{trained[0]}", pretrained=True, img_size=32)
+    assert larger(torch.zeros(1, 3, 32, 32)).shape == (1, 8)
 
 
 def test_transformers_make_the_network_and_its_view_of_the_images(trained):

@@ -81,9 +81,7 @@ def test_an_altered_input_is_never_used(params, capfd):
     before, digest = path.read_text(), Folder(out / "images").digest()
     path.write_text(before.replace("1", "2", 1))
     for only in ([], ["-p", "image_size", "24"]):
-        with pytest.raises(
-            experiments.UsageError, match=r"categories is not as .*00000\.csv: altered\); put that back"
-        ):
+        with pytest.raises(experiments.UsageError, match=r"categories is not as .*00000\.csv: altered\); undo that"):
             run("tiny", "2_render_2d", "--out", out, *only)
     capfd.readouterr()
     run("tiny", "--out", out)

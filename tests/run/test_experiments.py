@@ -349,7 +349,7 @@ def test_an_altered_input_is_refused_unless_it_is_made_again(tmp_path, whose):
     assert stages.missing(render) is None
     (root / "00000.csv").write_text("0.6,0,0,0.5,0,0,1\n")
     maker = "run 1_search_categories again, which makes it anew" if own else "run again what made it"
-    altered = f"{root} is not as it was written (00000.csv: altered); put that back, or {maker}"
+    altered = f"{root} is not as it was written (00000.csv: altered); undo that, or {maker}"
     assert stages.missing(render) == altered
     assert (stages.missing(render, ["1_search_categories"]) is None) == own
     (root / "00001.csv").unlink()

@@ -130,7 +130,7 @@ def test_the_command_leaves_a_table_and_two_sheets(pretrained, pictures, tmp_pat
     ]
     assert all(check["holds"] for check in entry["checks"])
     assert entry["headline"]["sentence"].startswith("3 pictures: ")
-    assert "1 files cannot be read: predictions.csv says why" in capsys.readouterr().out
+    assert "1 unreadable: predictions.csv says why" in capsys.readouterr().out
     for wrong in ("data", "checkpoint"):
         wrongly = [*given, (wrong, str(tmp_path / "nowhere"))]
         with pytest.raises(parameters.ParameterError, match=f"{wrong}: .*nowhere"):

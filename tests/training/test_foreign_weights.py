@@ -1,14 +1,18 @@
 import argparse
+import json
 import os
 import pickle
+import re
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torchvision.models import VisionTransformer
 
-from ofdb_core.training import foreign_weights
+from ofdb_core.training import foreign_weights, guess, networks, timm_config
+from ofdb_core.training.pretrained import Checkpoint
 from tests.helpers import tiny
 from tests.helpers.tiny import network, same
 
@@ -151,3 +155,125 @@ def test_a_file_that_leads_in_circles_comes_to_an_end(tmp_path):
     circle["model"] = circle
     with pytest.raises(ValueError, match="holds no weights"):
         foreign_weights.read(write(tmp_path / "x.pth", circle))
+
+
+def within(prefix, state):
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+def trunk(state):
+    return {name: tensor for name, tensor in state.items() if not name.startswith("head.")}
+
+
+def dino(state, other):
+    """As its trainer saves both networks, each with a head of its own."""
+    head = {"head.mlp.0.weight": torch.ones(8, 16)}
+    student = {**within("module.backbone.", trunk(other)), **within("module.", head)}
+    return {"student": student, "teacher": {**within("backbone.", trunk(state)), **head}, "optimizer": {}, "epoch": 3}
+
+
+def moco(learns, follows):
+    def content(state, other):
+        heads = {"head.0.weight": torch.ones(8, 16)}
+        both = {**within(f"module.{follows}.", trunk(other)), **within(f"module.{learns}.", {**trunk(state), **heads})}
+        return {"state_dict": {**both, "module.queue": torch.ones(8, 4)}, "arch": "vit"}
+
+    return content
+
+
+def mae(state, _):
+    decoder = {"mask_token": torch.ones(1, 1, 8), "decoder_pos_embed": torch.ones(1, 17, 8)}
+    return {"model": {**trunk(state), **decoder, "decoder_blocks.0.attn.qkv.weight": torch.ones(24, 8)}}
+
+
+HALVES = {
+    "DINO": (dino, r"teacher\.backbone: .* left out, of which student\.module\.backbone is the other half"),
+    "MoCo v2": (
+        moco("encoder_q", "encoder_k"),
+        r"encoder_q: .* left out, of which encoder_k is the other half",
+    ),
+    "MoCo v3": (
+        moco("base_encoder", "momentum_encoder"),
+        r"base_encoder: .* momentum_encoder is the other half",
+    ),
+    "MAE": (mae, r"(decoder|mask)\w+.* and the like, of no part of the network: 3 weights are left out"),
+    "Lightning": (lambda state, _: {"state_dict": within("model.", trunk(state)), "epoch": 3}, None),
+    "wrapped twice": (lambda state, _: {"net": within("module.backbone.", trunk(state)), "acc": 0.5}, None),
+    "model_state_dict": (lambda state, _: {"model_state_dict": trunk(state), "loss": 0.5}, None),
+    "two dictionaries": (lambda state, other: {"target_encoder": other, "encoder": trunk(state)}, "^encoder: "),
+}
+
+
+@pytest.mark.parametrize("form", HALVES)
+def test_a_prefix_is_left_out_and_of_two_halves_one_is_taken_and_named(tmp_path, form):
+    make, said = HALVES[form]
+    state, other = network().state_dict(), network(seed=1).state_dict()
+    path = write(tmp_path / "x.pth", make(state, other))
+    found, lines = tiny.loaded(path, **LIKE_TINY, input_size=16, classes=4)
+    assert same(trunk(found.state_dict()), trunk(state))
+    lines = [line for line in lines if not line.startswith("head.")]
+    assert len(lines) == (said is not None)
+    assert said is None or re.search(said, lines[0])
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet18", "swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize("prefix", ["", "model.", "module.encoder_q."])
+def test_the_network_is_guessed_under_any_prefix(name, prefix):
+    shapes = networks.outline(networks.Shape(name)).state_dict()
+    other = {"decoder_pos_embed": shapes[next(iter(shapes))]} if not prefix else within("module.encoder_k.", shapes)
+    assert guess.model({**other, **within(prefix, shapes)}) == name
+
+
+def transformers_names(state, late):
+    """A vision transformer of timm as transformers saves it, or, with its names from release 5 on, as it is there."""
+    found = {}
+    for name, tensor in state.items():
+        if ".attn.qkv." in name:
+            words = (
+                [f"{one}_proj" for one in "qkv"] if late else ["attention.query", "attention.key", "attention.value"]
+            )
+            thirds = zip(words, tensor.chunk(3), strict=True)
+            found |= {name.replace("attn.qkv", f"attention.{word}"): third for word, third in thirds}
+        else:
+            found[name] = tensor
+    pairs = [
+        ("attn.proj", "attention.o_proj" if late else "attention.output.dense"),
+        *([] if late else [("mlp.fc1", "intermediate.dense"), ("mlp.fc2", "output.dense")]),
+        *(("norm1", "layernorm_before"), ("norm2", "layernorm_after"), ("norm.", "vit.layernorm.")),
+        *(("blocks.", "vit.layers." if late else "vit.encoder.layer."), ("head.", "classifier.")),
+        *(("cls_token", "vit.embeddings.cls_token"), ("pos_embed", "vit.embeddings.position_embeddings")),
+        ("patch_embed.proj", "vit.embeddings.patch_embeddings.projection"),
+    ]
+    return swap(found, *pairs)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_folder_of_transformers_is_read(tmp_path, late):
+    state = network(depth=2).state_dict()
+    save_file(
+        {name: tensor.clone() for name, tensor in transformers_names(state, late).items()},
+        tmp_path / "model.safetensors",
+    )
+    config = {"model_type": "vit", "image_size": 16, "id2label": {"1": "b", "0": "a", "3": "d", "2": "c"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.1] * 3, "image_std": [0.2] * 3}))
+    opened = Checkpoint.open(str(tmp_path), model="vit_tiny_patch16_224", options={**tiny.VIT, "depth": 2})
+    assert (opened.facts["classes"], opened.facts["input_size"]) == (["a", "b", "c", "d"], 16)
+    assert (opened.facts["mean"], opened.facts["std"]) == ([0.1] * 3, [0.2] * 3)
+    found, lines = opened.network()
+    assert lines == []
+    assert same(found.state_dict(), state)
+
+
+def test_classes_that_transformers_only_numbers_have_no_names(tmp_path):
+    config = {"model_type": "vit", "id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert timm_config.facts(tmp_path / "model.safetensors") == {}
+
+
+def test_a_config_of_another_kind_is_refused_and_the_advice_can_be_followed(tmp_path):
+    write(tmp_path / "x.pth", network().state_dict())
+    (tmp_path / "config.json").write_text('{"layers": 3}')
+    with pytest.raises(ValueError, match=r"config\.json: not of timm's kind .*; give model, or move it away"):
+        tiny.loaded(tmp_path / "x.pth", input_size=16)
+    assert tiny.loaded(tmp_path / "x.pth", **LIKE_TINY, input_size=16)[1] == []

@@ -65,9 +65,7 @@ def test_a_folder_with_nothing_or_too_much_in_it_is_refused(tmp_path):
     assert places.file_of(tmp_path) == tmp_path / "b.pth.tar"
 
 
-@pytest.mark.parametrize(
-    "said", ["{", "[]", "{}", '{"model_type": "vit"}', '{"architecture": "x", "pretrained_cfg": {}}']
-)
+@pytest.mark.parametrize("said", ["{", "[]", "{}", '{"layers": 3}', '{"architecture": "x", "pretrained_cfg": {}}'])
 def test_a_config_of_another_kind_is_named(root, said):
     (root / "config.json").write_text(said)
     with pytest.raises(ValueError, match=r"config\.json: not of timm's kind .* give model"):
@@ -129,3 +127,28 @@ def test_what_no_known_network_has_is_asked_for(tmp_path):
 def test_config_json_claims_nothing_of_the_weights_that_timm_publishes_for_the_network():
     said = json.loads(timm_config.text(network(), FACTS))
     assert not {"license", "tag", "hf_hub_id", "url", "origin_url", "paper_ids"} & {*said, *said["pretrained_cfg"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"model_args": {"depth": 10**8}}, "options: .* is out of range"),
+        ({"pretrained_cfg": {"input_size": [3, 20000, 24]}}, "input_size: 20000 is out of range"),
+        ({"pretrained_cfg": {"input_size": [7, 16, 16]}}, "channels: 7 is not allowed"),
+    ],
+)
+def test_a_config_beyond_all_bounds_is_refused_before_a_network_is_made(root, monkeypatch, change, problem):
+    said = json.loads((root / "config.json").read_text())
+    for part, values in change.items():
+        said[part] |= values
+    (root / "config.json").write_text(json.dumps(said))
+    monkeypatch.setattr(networks, "outline", None)
+    with pytest.raises(ValueError, match=rf"pytorch_model\.bin: {problem}.*in config\.json beside it"):
+        Checkpoint.open(str(root))
+
+
+def test_a_config_of_gigabytes_is_not_read(root):
+    with (root / "config.json").open("wb") as file:
+        file.truncate(3 * 2**30)
+    with pytest.raises(ValueError, match=r"config\.json: not of timm's kind .*no file of at most 16,777,216 bytes"):
+        Checkpoint.open(str(root))
