@@ -162,7 +162,7 @@ class Finetune(_Start, StageParameters, Course):
     seed: Annotated[int, Range(0, SEEDS)] = 0
     """Of the first repeat: weights of the head, choice of shots, order, augmentation."""
     starts: Annotated[list[Literal[STARTS]], Length(1, 3, once=True)] = [PRE_TRAINED, FROM_SCRATCH]  # type: ignore[valid-type]
-    """What to compare, or one of them alone; shipped: ofdb:small, whose network the checkpoint must have."""
+    """What to compare; shipped: ofdb:small, if its network is the same."""
     shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)] = [0]
     """Images of each class to train on; 0: all of them."""
     repeats: Annotated[int, Range(1, 1000)] = 3
