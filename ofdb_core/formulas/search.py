@@ -18,7 +18,7 @@ import numpy as np
 from ofdb_core.base import threads, values
 from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, streams
 
-PUBLISHED_AT_ONCE = 32  # categories that one request searches
+PUBLISHED_AT_ONCE = 32  # categories that the first request searches
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ def _published(d: int, count: int) -> list[ifs.IFS]:
 
 def published(d: int, category: int) -> ifs.IFS:
     """The system of a category as the originals' searches find it, kept for the next call; d: 2 or 3."""
-    return _published(d, PUBLISHED_AT_ONCE * (category // PUBLISHED_AT_ONCE + 1))[category]
+    blocks = 1 << (category // PUBLISHED_AT_ONCE).bit_length()  # so that many requests cost two searches, not one each
+    return _published(d, PUBLISHED_AT_ONCE * blocks)[category]
 
 
 def first(categories: int, found: Iterable[Candidate]) -> Iterator[Candidate]:

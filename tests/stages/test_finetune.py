@@ -50,7 +50,10 @@ def test_the_comparison_trains_both_starts_on_the_same_budget(settings, monkeypa
     monkeypatch.setattr(loop, "fit", watched)
     results = compare(settings(shots=[1, 2]))
     assert [(row["shots"], row["repeat"], row["start"]) for row in results] == [
-        (shots, repeat, start) for shots in (1, 2) for repeat in (0, 1) for start in recipes.STARTS
+        (shots, repeat, start)
+        for shots in (1, 2)
+        for repeat in (0, 1)
+        for start in (recipes.PRE_TRAINED, recipes.FROM_SCRATCH)
     ]
     assert all(one == other for one, other in zip(seen[::2], seen[1::2], strict=True))
     assert seen[0] != seen[2]
