@@ -241,8 +241,8 @@ class Evaluate(_Start):
     """Of these, at most on a device at once; 0: all."""
     knn: Whole = 0
     """Neighbours among the training images that vote; 0: not asked."""
-    precision: Precision = "auto"
-    """auto: bf16 where the hardware has it, else fp32."""
+    precision: Precision = "fp32"
+    """As timm's validate; bf16, which auto takes where it can, may turn a close call."""
     loader_workers: Workers = 1
     """Threads that read images, for each device; 0: none. The result does not depend on it."""
 
