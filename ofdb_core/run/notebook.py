@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import signals
+from ofdb_core.base import files, signals
+from ofdb_core.base.parameters import INJECTED, RAN
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
 PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
@@ -88,7 +89,9 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 on_cell_execute=begin_cell,
                 extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
             )
+            _sign(result)
         except papermill.PapermillExecutionError as error:
+            _sign(result)
             if error.ename == signals.Interrupted.__name__:
                 raise signals.Continued(f"{notebook}: {error.evalue}") from error
             if error.ename == "KeyboardInterrupt":
@@ -111,3 +114,14 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
             ) from error
     if stopped.asked:  # so late that the notebook came to its end
         raise interrupted()
+
+
+def _sign(result: Path) -> None:
+    """Say in an executed notebook's parameters which run they are of, so that a copy does not write there."""
+    import nbformat
+
+    notebook = nbformat.read(result, as_version=4)
+    for cell in notebook.cells:
+        if cell.source.startswith(INJECTED):
+            cell.source = cell.source.replace(INJECTED, INJECTED + RAN.format(os.path.realpath(result.parent)), 1)
+    files.write_whole(result, nbformat.writes(notebook))

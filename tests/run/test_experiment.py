@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 
+import nbclient
+import nbformat
 import pytest
 import yaml
 
@@ -118,6 +120,30 @@ def test_what_was_changed_is_all_that_is_injected(params):
     (injected,) = (cell["source"] for cell in cells if cell["metadata"]["tags"] == ["injected-parameters"])
     names = {line.split(" = ")[0].strip() for line in "".join(injected).splitlines() if " = " in line}
     assert names == {*SEARCH, "out"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
+def test_a_copy_of_an_executed_notebook_writes_elsewhere_or_not_at_all(params, tmp_path):
+    out = params(**{"1_search_categories": SEARCH})
+    run("tiny", "--out", out)
+    before, copy = (out / "record.json").read_bytes(), tmp_path / "copy"
+    copy.mkdir()
+    name = "1_search_categories.ipynb"
+
+    def executed(folder, change=str):
+        """As Jupyter executes a notebook: in its own folder, with nothing injected."""
+        notebook = nbformat.reads(change((out / name).read_text()), as_version=4)
+        nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="is of the run that this notebook is a copy of"):
+        executed(copy)
+    assert (out / "record.json").read_bytes() == before
+    executed(copy, lambda text: text.replace(f'out = \\"{out}', f'out = \\"{copy}'))
+    assert (copy / "record.json").is_file()
+    assert (out / "record.json").read_bytes() == before
+    executed(out)
+    assert (out / "record.json").read_bytes() != before
 
 
 @pytest.mark.slow
