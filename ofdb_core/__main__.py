@@ -59,6 +59,9 @@ def program() -> NoReturn:
     """The command of this process's words, as `ofdb` and run_all.sh start it; end with its status."""
     signals.end_at_once()
     os.environ.setdefault("PYTHONUTF8", "1")  # for what it starts; its own output is UTF-8, too, whatever the locale
+    if sys.stdout is None:
+        print(f"{PROGRAM}: nothing was run:\nthe output is closed; send it to {os.devnull} instead", file=sys.stderr)
+        sys.exit(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")

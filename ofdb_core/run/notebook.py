@@ -13,6 +13,7 @@ from ofdb_core.base import files, signals
 from ofdb_core.base.parameters import INJECTED, RAN
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
+SHORT = 70  # characters of a folder in which the name of a socket fits
 PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
 
 
@@ -73,7 +74,9 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         if stopped.asked:
             raise interrupted()
 
-    with signals.Stop(stop) as stopped, tempfile.TemporaryDirectory(prefix="ofdb-") as sockets:
+    usual = tempfile.gettempdir()
+    place = usual if len(os.fsencode(usual)) <= SHORT else "/tmp"
+    with signals.Stop(stop) as stopped, tempfile.TemporaryDirectory(prefix="ofdb-", dir=place) as sockets:
         try:
             papermill.execute_notebook(
                 str(source),
@@ -106,8 +109,8 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         except RuntimeError as error:  # the kernel died, or was not ready yet
             if stopped.asked:
                 raise interrupted() from error
-            if not isinstance(error, DeadKernelError):
-                raise
+            if not isinstance(error, DeadKernelError) and not str(error).startswith("Kernel d"):
+                raise  # "Kernel died before ..." and "Kernel didn't respond ..." are jupyter_client's
             raise NotebookError(
                 f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
                 f"the half-run notebook is {result}"

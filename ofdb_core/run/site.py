@@ -146,7 +146,7 @@ def _wings() -> list[str]:
 
 
 def _write_notebook(path: Path, target: Path) -> None:
-    """Copy an executed notebook with its pictures and words: no widget, HTML, script, directive, path of this machine."""
+    """Copy an executed notebook with only its pictures and words: no widget, HTML, directive or path from here."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)

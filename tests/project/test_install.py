@@ -93,7 +93,18 @@ def test_conda_has_the_same_names_and_bounds():
     assert {
         canonicalize_name(name): bound for name, bound in found.items() if name not in ("pip", "setuptools")
     } == wanted
-    assert last["pip"][-1].endswith("-e .")
+    assert last["pip"][-1] == "-e ."
+
+
+def test_pip_reads_condas_lines_as_a_file_of_requirements(tmp_path):
+    """conda writes them into one, in which no line may have options of the command."""
+    from pip._internal.req.req_file import parse_requirements
+
+    *_, last = yaml.safe_load((PROJECT / "environment.yml").read_text())["dependencies"]
+    file = tmp_path / "requirements.txt"
+    file.write_text("\n".join(last["pip"]))
+    read = [found.requirement for found in parse_requirements(str(file), session=None)]
+    assert read == [word.removeprefix("-e ") for word in last["pip"]]
 
 
 def test_containers_name_files_that_exist():

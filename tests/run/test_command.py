@@ -22,6 +22,25 @@ from ofdb_core.run import commands, completion, experiments, init, plain_yaml, s
 from ofdb_core.run.experiments import UsageError
 
 
+@pytest.mark.slow
+def test_a_closed_output_is_refused_in_one_sentence():
+    closed = ["bash", "-c", '"$@" >&-', "bash", sys.executable, "-m", "ofdb_core", "list"]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == ["the output is closed; send it to /dev/null instead"]
+
+
+@pytest.mark.slow
+def test_a_family_s_file_that_fails_ends_the_command_with_a_sentence(tmp_path):
+    (tmp_path / "mine.py").write_text("1 / 0")
+    where = {**os.environ, "OFDB_FAMILIES": str(tmp_path / "mine.py")}
+    command = [sys.executable, "-m", "ofdb_core", "list", "quickstart"]
+    done = subprocess.run(command, env=where, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.endswith(f"OFDB_FAMILIES: {tmp_path}/mine.py, line 1: ZeroDivisionError: division by zero\n")
+    assert done.stderr.count("\n") == 2
+
+
 def completed(*typed):
     """What bash offers for the last word; what it completes itself, as files, is not counted."""
     *before, current = typed

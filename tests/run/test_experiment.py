@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import nbclient
 import nbformat
@@ -144,6 +145,27 @@ def test_a_copy_of_an_executed_notebook_writes_elsewhere_or_not_at_all(params, t
     assert (out / "record.json").read_bytes() == before
     executed(out)
     assert (out / "record.json").read_bytes() != before
+
+
+@pytest.mark.slow
+def test_a_long_name_of_the_folder_for_temporary_files_leaves_room_for_a_kernel_s_sockets(tmp_path, monkeypatch):
+    place = tmp_path / ("x" * 90)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    source = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    nbformat.write(source, tmp_path / "source.ipynb")
+    notebook.execute(tmp_path / "source.ipynb", {}, tmp_path / "result.ipynb")
+    (cell,) = nbformat.read(tmp_path / "result.ipynb", as_version=4).cells
+    assert cell.outputs[0]["data"]["text/plain"] == "2"
+
+
+def test_a_kernel_that_dies_before_it_answers_is_said_in_a_sentence(tmp_path, monkeypatch):
+    def dies(*_, **__):
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr("papermill.execute_notebook", dies)
+    with pytest.raises(notebook.NotebookError, match=r"result: its kernel died \(Kernel died before replying"):
+        notebook.execute(tmp_path / "source.ipynb", {}, tmp_path / "result.ipynb")
 
 
 @pytest.mark.slow
