@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets the environment up where needed, then runs the command (python -m ofdb_core).
 set -euo pipefail
-project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+project=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd) # one path, whatever links lead here
 venv=$project/.venv
 cpu= quiet= # options for pip
 export PYTHONUTF8=1 # files and output are UTF-8, whatever the locale

@@ -19,7 +19,9 @@ if [ -z "${WORDS:-}" ] || [ ! -x jobs/machine.sh ]; then
     echo "from the project's folder: export WORDS='EXPERIMENT [NOTEBOOK ...]'; qsub -v WORDS jobs/pbs.sh" >&2
     exit 2
 fi
-eval "set -- $WORDS" # lets quotes keep words together
+xargs printf '' <<<"$WORDS" || exit 2                        # it names a quote that is not closed
+mapfile -d '' -t words < <(xargs printf '%s\0' <<<"$WORDS") # quotes keep words together, and nothing is run
+set -- "${words[@]}"
 FIRST=$(head -n 1 "$PBS_NODEFILE")
 MACHINES=$(sort -u "$PBS_NODEFILE" | wc -l)
 number=${PBS_JOBID%%[!0-9]*}

@@ -6,15 +6,35 @@ if __name__ == "__main__":  # from the first moment on: what is imported below t
     signals.end_at_once()
 
 import io
+import locale
 import os
+import re
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
 from ofdb_core.base import files, parameters, project
 from ofdb_core.run import commands, completion, experiments, notebook
 from ofdb_core.run.commands import PROGRAM
+
+ORDERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # to a terminal, in a text
+
+
+class Output(io.TextIOWrapper):
+    """An output in UTF-8 that shows what a terminal would obey, as in the name of a file, by its code."""
+
+    def write(self, text: str) -> int:
+        super().write(ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
+        return len(text)
+
+
+def _plain(stream: TextIO) -> TextIO:
+    """The output in place of a stream of this process."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    lines = stream.line_buffering
+    return Output(stream.detach(), encoding="utf-8", errors="backslashreplace", line_buffering=lines)
 
 
 def main(words: list[str]) -> int:
@@ -58,10 +78,14 @@ def ended(words: list[str]) -> int:
 def program() -> NoReturn:
     """The command of this process's words, as `ofdb` and run_all.sh start it; end with its status."""
     signals.end_at_once()
-    os.environ.setdefault("PYTHONUTF8", "1")  # for what it starts; its own output is UTF-8, too, whatever the locale
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+    if os.environ.get("PYTHONUTF8") != "1":  # for what it starts, and itself where it read its words by another locale
+        os.environ["PYTHONUTF8"] = "1"
+        if locale.getencoding().lower() not in ("utf-8", "utf8") and not sys.flags.utf8_mode:
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    if sys.stdout is None:
+        print(f"{PROGRAM}: nothing was run:\nthe output is closed; send it to {os.devnull} instead", file=sys.stderr)
+        sys.exit(2)
+    sys.stdout, sys.stderr = _plain(sys.stdout), _plain(sys.stderr)
     os.environ[project.VARIABLE] = str(project.FOLDER)  # of what this starts, wherever that runs
     status = ended(sys.argv[1:])
     signals.ignore()  # it is done, and how it ended is known

@@ -28,6 +28,7 @@ from ofdb_core.base.values import SEEDS, Folder, Place, Range, arms, nearest, pr
 
 ENTRY = bool | int | float | str | list | dict | None  # the type of an entry in a mapping with free names
 INJECTED = "# Parameters\n"  # the first line of the cell that papermill injects
+RAN = "# as run in {!r}; in a copy elsewhere, out needs another folder\n"  # the second line, once a run is done
 
 
 class ParameterError(ValueError):
@@ -193,10 +194,14 @@ class Parameters:
         return self._without("no_effect", "display_only")
 
 
+def _injected_cell(names: Mapping[str, Any]) -> str:
+    """The last cell that papermill injected, from a notebook's `globals()`; empty if there is none."""
+    return next((cell for cell in reversed(names.get("In", ())) if cell.startswith(INJECTED)), "")
+
+
 def _injected(names: Mapping[str, Any]) -> list[str]:
-    """The names in the last cell that papermill injected, from a notebook's `globals()`."""
-    cells = [cell for cell in names.get("In", ()) if cell.startswith(INJECTED)]
-    tree = ast.parse(cells[-1] if cells else "")
+    """The names in the last cell that papermill injected."""
+    tree = ast.parse(_injected_cell(names))
     return [ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
 
 
@@ -225,7 +230,9 @@ class NotebookParameters(Parameters):
         """As in any group; a path starts at the project's folder, wherever the notebook runs."""
         values = {**cls.defaults(), **names}
         if isinstance(out := values["out"], str):
-            values["out"] = str(project.located(out))
+            values["out"] = out = str(project.located(out))
+            if RAN.format(out) in _injected_cell(names) and os.path.realpath(".") != out:
+                raise ParameterError([f"out: {out} is of the run that this notebook is a copy of; give another folder"])
         return super().take(cls.located(values, project.FOLDER), besides=besides)
 
     def inputs(self) -> tuple[str, ...]:

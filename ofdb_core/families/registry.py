@@ -11,6 +11,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,12 @@ def _loaded(path: Path) -> ModuleType:
             [f"{FAMILIES_VARIABLE}: {path} is no Python file; it names files, joined by {os.pathsep!r}"]
         )
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f"{path}, line {lines[-1]}" if lines else path
+        raise ParameterError([f"{FAMILIES_VARIABLE}: {where}: {type(error).__name__}: {error}"]) from error
     if not isinstance(getattr(module, "FAMILY", None), Family):
         raise ParameterError([f"{FAMILIES_VARIABLE}: {path} does not end with FAMILY = Family(...)"])
     return module

@@ -5,7 +5,11 @@ The first process to need a kernel compiles it, and says so. Later ones load the
 kernel or anything that it uses changes.
 """
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -20,11 +24,24 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """The function, compiled when it is first called; its signature is kept."""
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiler = numba.njit(cache=True, nogil=True, error_model="numpy")
+    try:
+        compiled = compiler(function)
+    except RuntimeError:  # neither the package's folder nor one of the user's can be written
+        _cache_for_now()
+        compiled = compiler(function)
     if hasattr(compiled, "_cache") and function.__module__.startswith("ofdb_core."):
         # Machine code includes the kernels that it calls, but numba looks for changes in the function's own file only.
         compiled._cache._cache_file._source_stamp = provenance.code_version(function)
     return cast(Function, compiled)
+
+
+def _cache_for_now() -> None:
+    """Let numba keep the machine code in a folder of this process, and of those that it starts, until it ends."""
+    os.environ["NUMBA_CACHE_DIR"] = numba.config.CACHE_DIR = folder = tempfile.mkdtemp(prefix="ofdb-kernels-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    hint = "NUMBA_CACHE_DIR may name a folder to keep them in"
+    print(f"kernels are compiled for this command alone, since no cache can be written; {hint}", file=sys.stderr)
 
 
 @kernel

@@ -29,7 +29,8 @@ from ofdb_core.training.recipe import Recipe
 TAG = "launch"  # of the cells that every process runs
 FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()"
 QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
-WAYS = ("cpu", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp")  # options of which accelerate takes one
+OTHERS = {"use_fsdp": "FSDP", "use_deepspeed": "DEEPSPEED", "use_megatron_lm": "MEGATRON_LM", "tpu": "XLA"}
+OTHERS |= {"use_parallelism_config": ""}  # option -> its name in a file of `accelerate config`, of what is refused
 SCRIPT = "the training"  # stands for the script while the options are checked
 PATIENCE = "600"  # seconds in which processes that are asked to stop save their state; torch gives them 30
 
@@ -77,8 +78,9 @@ def check(options: str) -> argparse.Namespace:
             raise ValueError("--module and --no_python are not allowed; what runs is this project's script")
         if found.config_file and not Path(found.config_file).is_file():
             raise ValueError(f"--config_file: {found.config_file} is no file")
-        if len(ways := [f"--{name}" for name in WAYS if getattr(found, name)]) > 1:
-            raise ValueError(f"{ways[0]} and {ways[1]} exclude each other")
+        _refuse_others(found)
+        if found.cpu and found.multi_gpu:
+            raise ValueError("--cpu and --multi_gpu exclude each other")
         if found.multi_gpu and found.num_processes == 1:
             raise ValueError("--multi_gpu needs --num_processes 2 or more")
         if found.num_processes is None:
@@ -90,6 +92,35 @@ def check(options: str) -> argparse.Namespace:
         hint = "give options of `accelerate launch`, together as one word"
         raise UsageError(f"--launch {shlex.quote(options)}: {error}; {hint}") from error
     return found
+
+
+def _refuse_others(found: argparse.Namespace) -> None:
+    """Raise a ValueError if the options, or the file of `accelerate config`, ask for what no training here does."""
+    from accelerate.commands.config.config_args import default_config_file, load_config_from_file
+
+    asked = [f"--{name}" for name in OTHERS if getattr(found, name)]
+    precisions = {found.mixed_precision}
+    file = found.config_file or (default_config_file if Path(default_config_file).is_file() and not found.cpu else None)
+    if file:
+        try:
+            config = load_config_from_file(file)
+        except Exception as error:  # whatever a file that is none makes of accelerate's reader
+            raise ValueError(f"{file}: is no file of `accelerate config` ({error})") from error
+        if found.config_file:
+            precisions.add(config.mixed_precision or "no")
+            if config.num_machines > 1:
+                raise ValueError(f"{file}: num_machines and machine_rank are given as options, not in a file")
+        if config.compute_environment != "LOCAL_MACHINE" or (
+            config.distributed_type in OTHERS.values() and not found.multi_gpu
+        ):
+            asked.append(f"{file} ({config.distributed_type.value})")
+        found.num_processes = found.num_processes or (config.num_processes if config.num_processes > 0 else None)
+    if asked:
+        raise ValueError(f"{asked[0]} is not supported; processes share each batch, and each has the whole network")
+    if precisions != {"no"}:
+        raise ValueError("mixed_precision: the precision is a parameter, as in -p precision bf16")
+    if found.dynamo_backend != "no":
+        raise ValueError("--dynamo_backend: torch.compile is a parameter, -p compile true")
 
 
 def _refuse(sentence: str) -> NoReturn:

@@ -9,9 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import signals
+from ofdb_core.base import files, signals
+from ofdb_core.base.parameters import INJECTED, RAN
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
+SHORT = 70  # characters of a folder in which the name of a socket fits
 PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
 
 
@@ -72,7 +74,9 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         if stopped.asked:
             raise interrupted()
 
-    with signals.Stop(stop) as stopped, tempfile.TemporaryDirectory(prefix="ofdb-") as sockets:
+    usual = tempfile.gettempdir()
+    place = usual if len(os.fsencode(usual)) <= SHORT else "/tmp"
+    with signals.Stop(stop) as stopped, tempfile.TemporaryDirectory(prefix="ofdb-", dir=place) as sockets:
         try:
             papermill.execute_notebook(
                 str(source),
@@ -88,7 +92,9 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 on_cell_execute=begin_cell,
                 extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
             )
+            _sign(result)
         except papermill.PapermillExecutionError as error:
+            _sign(result)
             if error.ename == signals.Interrupted.__name__:
                 raise signals.Continued(f"{notebook}: {error.evalue}") from error
             if error.ename == "KeyboardInterrupt":
@@ -103,11 +109,22 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         except RuntimeError as error:  # the kernel died, or was not ready yet
             if stopped.asked:
                 raise interrupted() from error
-            if not isinstance(error, DeadKernelError):
-                raise
+            if not isinstance(error, DeadKernelError) and not str(error).startswith("Kernel d"):
+                raise  # "Kernel died before ..." and "Kernel didn't respond ..." are jupyter_client's
             raise NotebookError(
                 f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
                 f"the half-run notebook is {result}"
             ) from error
     if stopped.asked:  # so late that the notebook came to its end
         raise interrupted()
+
+
+def _sign(result: Path) -> None:
+    """Say in an executed notebook's parameters which run they are of, so that a copy does not write there."""
+    import nbformat
+
+    notebook = nbformat.read(result, as_version=4)
+    for cell in notebook.cells:
+        if cell.source.startswith(INJECTED):
+            cell.source = cell.source.replace(INJECTED, INJECTED + RAN.format(os.path.realpath(result.parent)), 1)
+    files.write_whole(result, nbformat.writes(notebook))

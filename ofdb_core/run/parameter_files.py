@@ -96,8 +96,11 @@ def checked(
     made = {}
     for stage, parameters in classes.items():
         own = parameters.located(values(experiment, stage), project.FOLDER) | {"out": str(out)}
+        own = parameters.layered(own, given[stage])
+        if own.get("tracker", "none") != "none" and own["tracker_group"] is None:
+            own["tracker_group"] = experiment
         try:
-            made[stage] = parameters.of(parameters.layered(own, given[stage]))
+            made[stage] = parameters.of(own)
         except ParameterError as error:
             for one in error.problems:  # what -p gives has no file
                 problems.append(f"{stage}: {one}{'' if given[stage] else _origin(one, experiment, stage)}")

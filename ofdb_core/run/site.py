@@ -29,6 +29,7 @@ PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs", "results")  # wha
 GROUP = re.compile(r"^\| \*\*(\w+)\*\* \| (.+) \|$", re.MULTILINE)  # of pages, in README.md
 LINK = re.compile(r"\[([^]]+)\]\(([\w./-]+)\.md\)")
 PICTURE = ("image/svg+xml", "image/png", "image/jpeg")  # what a page keeps of an output, beside its text
+FENCE = re.compile(r"([`~:]{3,}\s*)\{")  # of a directive, by which a cell could read files, import code or write HTML
 WIDGET = "application/vnd.jupyter.widget-view+json"
 HOME = '<p><a href="index.html">OFDB Lab</a></p>'
 RUN = '<a href="report.html">The report</a> says what came of it. Here are the notebooks, as they ran.'
@@ -145,11 +146,15 @@ def _wings() -> list[str]:
 
 
 def _write_notebook(path: Path, target: Path) -> None:
-    """Copy an executed notebook with only its pictures and words: no widget, HTML, script or path of this machine."""
+    """Copy an executed notebook with only its pictures and words: no widget, HTML, directive or path from here."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("widgets", None)
+    notebook.metadata = {"kernelspec": {"name": "python3"}, "language_info": {"name": "python"}}  # no order to run it
+    for cell in notebook.cells:
+        cell.metadata = {"tags": cell.metadata.get("tags", [])}
+        if cell.cell_type == "markdown":
+            cell.source = FENCE.sub(r"\1", cell.source)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
     for data in (output["data"] for output in outputs):
         words = "a widget, live in JupyterLab" if WIDGET in data else data.get("text/plain", "")

@@ -240,8 +240,8 @@ class _Looking(_Start):
     """Images at once."""
     device_batch: Whole = 0
     """Of these, at most on a device at once; 0: all."""
-    precision: Precision = "auto"
-    """auto: bf16 where the hardware has it, else fp32."""
+    precision: Precision = "fp32"
+    """As timm's validate; bf16, which auto takes where it can, may turn a close call."""
     loader_workers: Workers = 1
     """Threads that read images, for each device; 0: none. The result does not depend on it."""
 

@@ -9,6 +9,7 @@ from ofdb_core.base.values import Count, EverySteps, NotNegative, Positive, Rang
 from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+TRACKER = ("tracker", "tracker_project", "tracker_group", "tracker_options")
 
 
 class Inference(PlainRecipe):
@@ -76,7 +77,7 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     """All that a training depends on, beside network, images and seed."""
 
     # log_every: a finished training is kept with the rows that its log has
-    no_effect: ClassVar[tuple[str, ...]] = ("out", "log_every", "tracker", "tracker_project")
+    no_effect: ClassVar[tuple[str, ...]] = ("out", "log_every", *TRACKER)
 
     out: str = "runs/lab"
     drop_path: Share = 0.1
@@ -87,10 +88,14 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     """Less memory for more time."""
     log_every: Steps = 10
     """Steps between rows of the log."""
-    tracker: Literal["none", "tensorboard", "wandb"] = "none"
-    """Beside the log and the figures."""
+    tracker: str = "none"
+    """Any that accelerate knows, as tensorboard, wandb or mlflow; beside the log and the figures."""
     tracker_project: str = "ofdb-lab"
-    """Of wandb; each training is a run of it, grouped by experiment."""
+    """Each training is a run of it."""
+    tracker_group: str | None = None
+    """Of wandb's runs; null: the experiment."""
+    tracker_options: dict = {}
+    """More arguments of the tracker's start, as {entity: lab, name: first} of wandb."""
 
 
 class Course(Recipe):

@@ -135,12 +135,19 @@ def test_a_family_from_elsewhere_goes_from_its_parameters_to_a_report_with_a_tra
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [(None, "is no Python file"), ("FAMILY = 3", r"does not end with FAMILY = Family\(\.\.\.\)")]
+    ("text", "message"),
+    [
+        (None, " is no Python file"),
+        ("FAMILY = 3", r" does not end with FAMILY = Family\(\.\.\.\)"),
+        ("\n1 / 0", ", line 2: ZeroDivisionError: division by zero"),
+        ("import no_such_package", ", line 1: ModuleNotFoundError: No module named 'no_such_package'"),
+        ("x = (", ": SyntaxError: "),
+    ],
 )
 def test_a_file_from_elsewhere_that_is_no_family_is_refused(tmp_path, monkeypatch, text, message):
     path = tmp_path / "no_family.py"
     if text:
         path.write_text(text)
     monkeypatch.setenv(registry.FAMILIES_VARIABLE, str(path))
-    with pytest.raises(ValueError, match=f"OFDB_FAMILIES: {path} {message}"):
+    with pytest.raises(ValueError, match=f"OFDB_FAMILIES: {path}{message}"):
         registry._found.__wrapped__()

@@ -5,6 +5,8 @@ import shlex
 from functools import cache
 
 import pytest
+import safetensors.torch
+import torch
 
 from benchmarks import png
 from ofdb_core.base import provenance
@@ -177,6 +179,16 @@ def accepts(name, kind, value):
 def test_the_code_on_a_page_is_python(page):
     for code in re.findall(r"^```python\n(.*?)^```$", text(page), re.DOTALL | re.MULTILINE):
         compile(code, page, "exec")
+
+
+def test_the_code_for_the_authors_fine_tuning_writes_what_it_reads(tmp_path, monkeypatch):
+    (code,) = re.findall(r"^```python\n(import torch\n.*?)^```$", text("docs/data.md"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "runs" / "x" / "pretrain").mkdir(parents=True)
+    weights = {"cls_token": torch.arange(4.0)}
+    safetensors.torch.save_file(weights, tmp_path / "runs" / "x" / "pretrain" / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert torch.load("ofdb.pth.tar")["model"]["cls_token"].tolist() == [0, 1, 2, 3]
 
 
 def test_the_page_on_data_has_its_table_from_the_results():

@@ -93,20 +93,40 @@ def test_conda_has_the_same_names_and_bounds():
     assert {
         canonicalize_name(name): bound for name, bound in found.items() if name not in ("pip", "setuptools")
     } == wanted
-    assert last["pip"][-1].endswith("-e .")
+    assert last["pip"][-1] == "-e ."
+
+
+def test_pip_reads_condas_lines_as_a_file_of_requirements(tmp_path):
+    """conda writes them into one, in which no line may have options of the command."""
+    from pip._internal.req.req_file import parse_requirements
+
+    *_, last = yaml.safe_load((PROJECT / "environment.yml").read_text())["dependencies"]
+    file = tmp_path / "requirements.txt"
+    file.write_text("\n".join(last["pip"]))
+    read = [found.requirement for found in parse_requirements(str(file), session=None)]
+    assert read == [word.removeprefix("-e ") for word in last["pip"]]
 
 
 def test_containers_name_files_that_exist():
     docker = (PROJECT / "Dockerfile").read_text()
-    copied = re.findall(r"^COPY (\S+) ", docker, re.MULTILINE)
+    copied = re.findall(r"^COPY (?:--chown=ofdb )?(\S+) ", docker, re.MULTILINE)
     assert copied == [".devcontainer/system-packages.sh", "."]
     assert all((PROJECT / path).exists() for path in copied)
     steps = {line.split()[0] for line in docker.splitlines() if line and line[0] != "#"}
-    assert steps == {"ARG", "FROM", "ENV", "COPY", "RUN", "WORKDIR", "ENTRYPOINT"}
+    assert steps == {"ARG", "FROM", "ENV", "COPY", "RUN", "USER", "WORKDIR", "ENTRYPOINT"}
+    *_, user = re.findall(r"^USER (\S+)", docker, re.MULTILINE)
+    assert user not in ("root", "0")
     ignored = (PROJECT / ".dockerignore").read_text().split("\n")
     assert not {"ofdb_core", "notebooks", "params", "requirements.txt", ".git"} & set(ignored)
     container = json.loads((PROJECT / ".devcontainer/devcontainer.json").read_text())
     assert ".devcontainer/system-packages.sh && ./run_all.sh --cpu list" in container["onCreateCommand"]
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_a_workflow_says_what_it_may_do(path):
+    asked = yaml.safe_load(path.read_text())["permissions"]
+    assert asked.pop("contents") == "read"
+    assert asked == ({"pages": "write", "id-token": "write"} if path.name == "site.yml" else {})
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,21 @@ def test_each_machine_gets_the_words_and_options_that_the_command_takes(submit, 
     assert len(ports) == 1
 
 
+def test_words_are_words_and_no_program(submit, tmp_path):
+    words = ["quickstart", "-p", "title", 'it\'s $(touch "$TOLD/harmed") `date` ; *']
+    assert submit("pbs", words, machines=1).returncode == 0
+    assert submit.told(0)[:4] == words
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_a_quote_that_is_not_closed_starts_nothing(submit, tmp_path, monkeypatch):
+    monkeypatch.setattr(shlex, "join", "".join)
+    told = submit("pbs", ["quickstart -p title 'mine"], machines=1)
+    assert told.returncode == 2
+    assert "quote" in told.stderr
+    assert not (tmp_path / "run.0").exists()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_gpu_is_one_process_that_meets_no_other(submit, kind):
     assert submit(kind, WORDS["pre-training"], machines=1, gpus=1).returncode == 0

@@ -202,6 +202,9 @@ def test_an_environment_is_kept_while_the_pins_are_and_never_renewed_under_a_run
     assert (runs, ends) == ("runs 0", "ends")
     assert told[0].startswith("setting up .venv, once: downloads 0.4 GB of packages, then torch")
     assert lines("0") == ["runs 0", "ends"]
+    (tmp_path / "link").symlink_to(tmp_path)  # the same project by another path
+    linked = subprocess.run([tmp_path / "link" / program.name, "0"], check=True, **how)
+    assert linked.stdout.splitlines() == ["runs 0", "ends"]
     with subprocess.Popen([program, "3"], **how) as running:
         assert running.stdout.readline() == "runs 3\n"
         pins.write_text("# changed\n")

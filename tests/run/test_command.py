@@ -22,6 +22,37 @@ from ofdb_core.run import commands, completion, experiments, init, plain_yaml, s
 from ofdb_core.run.experiments import UsageError
 
 
+@pytest.mark.slow
+def test_a_closed_output_is_refused_in_one_sentence():
+    closed = ["bash", "-c", '"$@" >&-', "bash", sys.executable, "-m", "ofdb_core", "list"]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == ["the output is closed; send it to /dev/null instead"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("utf8", [{}, {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_a_name_is_printed_in_any_locale_and_gives_a_terminal_no_orders(tmp_path, utf8):
+    name = b"\xc3\x9cbung \x1b]0;mine\x07 \xff"  # a letter, a new title for the window, and a byte that is no letter
+    (tmp_path / os.fsdecode(name)).mkdir()
+    where = {**{key: value for key, value in os.environ.items() if key != "PYTHONUTF8"}, "LC_ALL": "C", **utf8}
+    ask = [sys.executable, "-m", "ofdb_core", "verify", os.fsencode(tmp_path) + b"/" + name]
+    done = subprocess.run(ask, env=where, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"\xc3\x9cbung \\x1b]0;mine\\x07 \\udcff: no manifest here" in done.stderr, done.stderr
+
+
+@pytest.mark.slow
+def test_a_family_s_file_that_fails_ends_the_command_with_a_sentence(tmp_path):
+    (tmp_path / "mine.py").write_text("1 / 0")
+    where = {**os.environ, "OFDB_FAMILIES": str(tmp_path / "mine.py")}
+    command = [sys.executable, "-m", "ofdb_core", "list", "quickstart"]
+    done = subprocess.run(command, env=where, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.endswith(f"OFDB_FAMILIES: {tmp_path}/mine.py, line 1: ZeroDivisionError: division by zero\n")
+    assert done.stderr.count("\n") == 2
+
+
 def completed(*typed):
     """What bash offers for the last word; what it completes itself, as files, is not counted."""
     *before, current = typed

@@ -7,7 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
+import nbclient
+import nbformat
 import pytest
 import yaml
 
@@ -138,6 +141,51 @@ def test_what_was_changed_is_all_that_is_injected(params):
     (injected,) = (cell["source"] for cell in cells if cell["metadata"]["tags"] == ["injected-parameters"])
     names = {line.split(" = ")[0].strip() for line in "".join(injected).splitlines() if " = " in line}
     assert names == {*SEARCH, "out"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
+def test_a_copy_of_an_executed_notebook_writes_elsewhere_or_not_at_all(params, tmp_path):
+    out = params(**{"1_search_categories": SEARCH})
+    run("tiny", "--out", out)
+    before, copy = (out / "record.json").read_bytes(), tmp_path / "copy"
+    copy.mkdir()
+    name = "1_search_categories.ipynb"
+
+    def executed(folder, change=str):
+        """As Jupyter executes a notebook: in its own folder, with nothing injected."""
+        notebook = nbformat.reads(change((out / name).read_text()), as_version=4)
+        nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="is of the run that this notebook is a copy of"):
+        executed(copy)
+    assert (out / "record.json").read_bytes() == before
+    executed(copy, lambda text: text.replace(f'out = \\"{out}', f'out = \\"{copy}'))
+    assert (copy / "record.json").is_file()
+    assert (out / "record.json").read_bytes() == before
+    executed(out)
+    assert (out / "record.json").read_bytes() != before
+
+
+@pytest.mark.slow
+def test_a_long_name_of_the_folder_for_temporary_files_leaves_room_for_a_kernel_s_sockets(tmp_path, monkeypatch):
+    place = tmp_path / ("x" * 90)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    source = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    nbformat.write(source, tmp_path / "source.ipynb")
+    notebook.execute(tmp_path / "source.ipynb", {}, tmp_path / "result.ipynb")
+    (cell,) = nbformat.read(tmp_path / "result.ipynb", as_version=4).cells
+    assert cell.outputs[0]["data"]["text/plain"] == "2"
+
+
+def test_a_kernel_that_dies_before_it_answers_is_said_in_a_sentence(tmp_path, monkeypatch):
+    def dies(*_, **__):
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr("papermill.execute_notebook", dies)
+    with pytest.raises(notebook.NotebookError, match=r"result: its kernel died \(Kernel died before replying"):
+        notebook.execute(tmp_path / "source.ipynb", {}, tmp_path / "result.ipynb")
 
 
 @pytest.mark.slow

@@ -273,6 +273,17 @@ def test_a_path_of_a_parameter_file_starts_at_the_project_and_one_of_the_command
     assert data(("data", "photos")) == f"{tmp_path}/here/photos"
 
 
+def test_a_tracker_groups_by_the_experiment_wherever_its_folder_is(params, tmp_path):
+    params(**{"4_pretrain": {}})
+
+    def group(*overrides):
+        return parameter_files.checked("tiny", ["4_pretrain"], overrides, tmp_path / "out")["4_pretrain"].tracker_group
+
+    assert group() is None
+    assert group(("tracker", "wandb")) == "tiny"
+    assert group(("tracker", "wandb"), ("tracker_group", "pilots")) == "pilots"
+
+
 def test_the_overview_has_a_row_for_each_experiment_in_columns_with_what_is_done(params, monkeypatch, tmp_path):
     params(**{"6_report": {"title": "A tiny one"}, "0_explore_ifs": {}})
     monkeypatch.setattr(listing.project, "RUNS", tmp_path / "runs")

@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import pytest
+import yaml
+from accelerate.commands.config import config_args
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, parameters, values
-from ofdb_core.run import experiment, experiments, parameter_files, stages
+from ofdb_core.run import experiment, experiments, launch, parameter_files, stages
 
 SEARCH = {"categories": 3, "search_points": 500, "filling_rate": 0.0005}
 RENDER = {"image_size": 32, "points": 300}
@@ -152,6 +154,11 @@ def test_a_link_to_itself_is_no_folder_for_results(params, tmp_path, below):
         ("--multi_gpu --num_processes 1", "--multi_gpu needs --num_processes 2 or more"),
         ("--multi_gpu --cpu", "--cpu and --multi_gpu exclude each other"),
         ("--config_file nowhere", "--config_file: nowhere is no file"),
+        ("--config_file README.md", "README.md: is no file of `accelerate config`"),
+        *((f"--{name}", f"--{name} is not supported; processes share each batch") for name in launch.OTHERS),
+        ("--mixed_precision fp8", "mixed_precision: the precision is a parameter"),
+        ("--mixed_precision bf16", "mixed_precision: the precision is a parameter"),
+        ("--dynamo_backend inductor", "--dynamo_backend: torch.compile is a parameter"),
     ],
 )
 def test_launch_options_that_cannot_be_meant_are_refused_before_anything_runs(params, options, message):
@@ -161,6 +168,36 @@ def test_launch_options_that_cannot_be_meant_are_refused_before_anything_runs(pa
         run("tiny", "--out", out, "--launch", options)
     assert not out.exists()
     assert environment == os.environ
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"distributed_type": "FSDP"}, r"\(FSDP\) is not supported"),
+        ({"distributed_type": "DEEPSPEED"}, r"\(DEEPSPEED\) is not supported"),
+        ({"distributed_type": "MEGATRON_LM"}, r"\(MEGATRON_LM\) is not supported"),
+        ({"distributed_type": "MULTI_GPU", "mixed_precision": "fp8"}, "the precision is a parameter"),
+        ({"distributed_type": "MULTI_GPU", "num_machines": 2}, "given as options, not in a file"),
+        ({"distributed_type": "MULTI_GPU", "no_such_key": 2}, "is no file of `accelerate config`"),
+    ],
+)
+def test_a_file_of_accelerate_s_settings_that_asks_for_more_is_refused(params, tmp_path, monkeypatch, config, message):
+    out, file = params(**{"1_search_categories": SEARCH}), tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump({"num_processes": 2, **config}))
+    with pytest.raises(experiments.UsageError, match=message):
+        run("tiny", "--out", out, "--launch", f"--config_file {file}")
+    assert not out.exists()
+    if "FSDP" in message:  # the user's own file, which accelerate reads unasked
+        monkeypatch.setattr(config_args, "default_config_file", str(file))
+        with pytest.raises(experiments.UsageError, match=message):
+            launch.check("--num_processes 2")
+        assert launch.check("--multi_gpu --num_processes 2")  # it goes before the file
+
+
+def test_the_number_of_processes_may_be_in_a_file_of_accelerate_s_settings(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump({"distributed_type": "MULTI_GPU", "num_processes": 3, "mixed_precision": "no"}))
+    assert launch.check(f"--config_file {file}").num_processes == 3
 
 
 @pytest.mark.parametrize("stage", stages.stages())

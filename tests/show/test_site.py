@@ -56,8 +56,14 @@ def made(run, tmp_path_factory):
     path = place / "run" / "2_render_2d.ipynb"
     notebook = nbformat.read(path, as_version=4)
     output = nbformat.v4.new_output("display_data", {"text/html": EVIL, "text/plain": "harmless words"})
-    notebook.cells += [nbformat.v4.new_markdown_cell(f"A cell: {EVIL}\n\n{EVIL}"), nbformat.v4.new_code_cell("1")]
+    (place / "secret").write_text("never on a page")
+    directives = (
+        f"```{{raw}} html\n{EVIL}\n```\n\n```{{literalinclude}} {place}/secret\n```\n\n[a](javascript:window.harmed=1)"
+    )
+    code = nbformat.v4.new_code_cell(f"open({str(place / 'ran')!r}, 'w')")
+    notebook.cells += [nbformat.v4.new_markdown_cell(f"A cell: {EVIL}\n\n{EVIL}\n\n{directives}"), code]
     notebook.cells[-1].outputs.append(output)
+    notebook.metadata["mystnb"] = {"execution_mode": "force"}
     nbformat.write(notebook, path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(site, "DATA", place / "data")
@@ -146,6 +152,12 @@ def test_html_in_a_notebook_is_words(made):
     assert "<script>window" not in page
     assert "<img src=x" not in page
     assert "&lt;script&gt;window.harmed" in page
+    assert 'href="javascript:' not in page
+
+
+def test_a_notebook_is_not_run_again_and_takes_no_file_in(made):
+    assert "never on a page" not in (made / "notebooks" / "2_render_2d.html").read_text(encoding="utf-8")
+    assert not (made.parent / "ran").exists()
 
 
 def test_a_page_of_a_notebook_does_not_say_where_the_run_lay(run, made):

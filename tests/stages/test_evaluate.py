@@ -20,7 +20,18 @@ def pretrained(tmp_path_factory):
 
 
 def asked(out, **values):
-    return tiny.of("6_evaluate", **{"out": str(out), "precision": "fp32", "loader_workers": 0, **values})
+    return tiny.of("6_evaluate", **{"out": str(out), "loader_workers": 0, **values})
+
+
+def test_an_evaluation_computes_in_single_precision_unless_it_is_asked_for_less(pretrained, tmp_path):
+    how = {"checkpoint": str(pretrained / "pretrain" / "model.safetensors"), "data": str(pretrained / "images")}
+    shares = []
+    for precision in ({}, {"precision": "fp32"}, {"precision": "bf16"}):
+        out = tmp_path / str(len(shares))
+        tiny.evaluated(asked(out, **how, **precision))
+        shares.append(np.load(out / "evaluation" / "probabilities.npz")["head"])
+    assert (shares[0] == shares[1]).all()
+    assert (shares[0] != shares[2]).any()
 
 
 def test_a_checkpoint_is_evaluated_on_the_data_that_it_knows(pretrained, tmp_path, capsys):

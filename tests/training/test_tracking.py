@@ -9,7 +9,7 @@ from accelerate.utils import LoggerType
 
 from ofdb_core.base import signals
 from ofdb_core.batches.source import Batches
-from ofdb_core.training import loop, milestones, states, tracking
+from ofdb_core.training import loop, milestones, states
 from tests.helpers import tiny
 
 
@@ -29,10 +29,26 @@ def test_tensorboard_gets_the_log_and_numbers_as_numbers(tmp_path, capsys):
     assert f"training: tensorboard's files are in {place}: tensorboard --logdir {place}" in capsys.readouterr().out
 
 
-def test_a_tracker_that_is_not_installed_is_refused(monkeypatch):
-    monkeypatch.setattr(tracking, "is_wandb_available", lambda: False)
-    with pytest.raises(ValueError, match="tracker: 'wandb' needs a package; run: pip install wandb"):
-        loop.check(tiny.pretrain(tracker="wandb"))
+@pytest.mark.parametrize("name", [name for name in LoggerType.list() if name != "all"])
+def test_a_tracker_that_is_not_installed_is_refused(monkeypatch, name):
+    monkeypatch.setattr(accelerate.tracking, "_available_trackers", [])
+    with pytest.raises(ValueError, match=f"'{name}' needs a package; run: pip install {name.replace('_', '-')}"):
+        loop.check(tiny.pretrain(tracker=name))
+
+
+def test_a_tracker_that_accelerate_does_not_know_is_refused():
+    with pytest.raises(ValueError, match=r"tracker: 'wanb' is unknown \(did you mean wandb\?\); allowed is aim, "):
+        loop.check(tiny.pretrain(tracker="wanb"))
+
+
+@pytest.mark.parametrize("name", accelerate.tracking.LOGGER_TYPE_TO_CLASS)
+def test_every_tracker_takes_the_arguments_that_it_is_started_with(tmp_path, monkeypatch, name):
+    """Each is accelerate's own class, whose packages are not here: only what it starts is left out."""
+    monkeypatch.setattr(accelerate.tracking, "_available_trackers", [LoggerType(name)])
+    kind = accelerate.tracking.LOGGER_TYPE_TO_CLASS[name]
+    for method in ("start", "store_init_configuration", "log", "finish"):
+        monkeypatch.setattr(kind, method, lambda *_, **__: None)
+    train(tiny.pretrain(tracker=name, out=str(tmp_path)))
 
 
 @pytest.fixture
@@ -55,7 +71,14 @@ def test_all_trainings_of_an_experiment_are_runs_of_one_project(tmp_path, runs):
     assert [run["name"] for run in runs] == ["study: repeat 0", "study: repeat 1"]
     assert {run["group"] for run in runs} == {"study"}
     assert runs[0]["id"] != runs[1]["id"]
-    assert runs[0]["config"]["learning_rate"] == settings.learning_rate
+    assert runs[0]["config"] == settings.values()
+
+
+def test_the_group_and_what_else_wandb_takes_are_parameters(tmp_path, runs):
+    how = {"tracker_group": "pilots", "tracker_options": {"entity": "lab", "name": "first", "tags": ["a"]}}
+    train(tiny.pretrain(tracker="wandb", out=str(tmp_path), **how))
+    (run,) = runs
+    assert (run["entity"], run["group"], run["name"], run["tags"]) == ("lab", "pilots", "first", ["a"])
 
 
 def test_an_interrupted_training_goes_on_in_its_run_and_one_that_begins_anew_in_another(tmp_path, runs):
