@@ -38,7 +38,8 @@ def kernel(function: Function) -> Function:
 
 def _cache_for_now() -> None:
     """Let numba keep the machine code in a folder of this process, and of those that it starts, until it ends."""
-    os.environ["NUMBA_CACHE_DIR"] = numba.config.CACHE_DIR = folder = tempfile.mkdtemp(prefix="ofdb-kernels-")
+    os.environ["NUMBA_CACHE_DIR"] = folder = tempfile.mkdtemp(prefix="ofdb-kernels-")
+    numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     hint = "NUMBA_CACHE_DIR may name a folder to keep them in"
     print(f"kernels are compiled for this command alone, since no cache can be written; {hint}", file=sys.stderr)
