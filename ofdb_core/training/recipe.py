@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import Count, EverySteps, NotNegative, Positive, Range, Share, Steps
+from ofdb_core.base.values import Count, EverySteps, NotNegative, Options, Positive, Range, Share, Steps
 from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
@@ -94,7 +94,7 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     """Each training is a run of it."""
     tracker_group: str | None = None
     """Of wandb's runs; null: the experiment."""
-    tracker_options: dict = {}
+    tracker_options: Options = {}
     """More arguments of the tracker's start, as {entity: lab, name: first} of wandb."""
 
 
