@@ -6,6 +6,7 @@ from benchmarks import published, samples, training
 from benchmarks.cases import CASES
 from ofdb_core.base import files, provenance
 from ofdb_core.data import tables
+from ofdb_core.training import intervals
 
 RESULTS = provenance.PROJECT / "results"
 MARKS = ("<!-- benchmarks -->", "<!-- end -->")
@@ -110,8 +111,25 @@ def quickstart_table():
     return "\n".join(lines)
 
 
+def frozen_table():
+    """What frozen features of ofdb:small tell, for docs/evidence.md, from results/frozen/small.csv."""
+    rows = tables.read(RESULTS / "frozen" / "small.csv")
+    most, reading = max(row["samples"] for row in rows if row["samples"] != ""), "tokens of the middle block"
+    wanted = {"raw pixels": ("raw pixels", ""), "random weights": (reading, 0), "ofdb:small": (reading, most)}
+    lines = [f"| images, a class to train on | judge | {' | '.join(wanted)} |", f"|---|---|{'---|' * len(wanted)}"]
+    for data, judge in dict.fromkeys((row["data"], row["judge"]) for row in rows):
+        of = [row for row in rows if (row["data"], row["judge"]) == (data, judge)]
+        found = [[row["accuracy"] for row in of if (row["reading"], row["samples"]) == key] for key in wanted.values()]
+        distinct = [values if len(set(values)) > 1 else values[:1] for values in found]  # draws of all images are one
+        cells = " | ".join(map(intervals.mean_of, distinct))
+        lines.append(f"| {data}, {of[0]['shots']}; {of[0]['test_images']} to test | {judge} | {cells} |")
+    one = rows[0]
+    return "\n".join([*lines, "", f"After {most:,} samples; {one['machine']}, {one['commit'][:7]}."])
+
+
 TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("README.md", QUICKSTART_MARKS, quickstart_table),
+    ("docs/evidence.md", ("<!-- frozen -->", "<!-- end frozen -->"), frozen_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
     ("docs/samples.md", SAMPLE_MARKS, sample_table),
