@@ -22,7 +22,17 @@ from ofdb_core.stages.recipes import Finetune
 DOCS = provenance.PROJECT / "docs"
 STRIP = DOCS / "families.webp"
 SIDE, GAP, WIDEST = 240, 12, 1000  # pixels: of an image of the strip, between two, and of a figure of the tour
-IN_STRIP = {"2d": 0, "3d": 7, "visualatom": 9, "1p-frac": 0}  # family -> the category that is shown
+ACROSS = 4  # images in a row of the strip
+IN_STRIP = {  # family -> the category that is shown
+    "2d": 0,
+    "3d": 7,
+    "visualatom": 9,
+    "1p-frac": 0,
+    "rcdb": 5,
+    "dead-leaves": 3,
+    "moire": 1,
+    "perlin": 2,
+}
 LOOK = {"quality": 70, "method": 6}  # of WebP
 HEADINGS = {
     "0_explore_ifs": "A fractal from a few maps",
@@ -100,13 +110,15 @@ def _stage(name):
 
 
 def _strip():
-    """An image of each family, by its published values, from left to right."""
+    """An image of each family that looks like no other one, by its published values, row by row."""
     families = registry.families()
     images = [families[name].picture(families[name].example(), category) for name, category in IN_STRIP.items()]
-    strip = np.zeros((SIDE, len(images) * (SIDE + GAP) - GAP, 4), np.uint8)
+    each, rows = SIDE + GAP, -(-len(images) // ACROSS)
+    strip = np.zeros((rows * each - GAP, ACROSS * each - GAP, 4), np.uint8)
     for i, image in enumerate(images):
         small = Image.fromarray(image).convert("RGBA").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        strip[:, i * (SIDE + GAP) : i * (SIDE + GAP) + SIDE] = np.asarray(small)
+        top, left = i // ACROSS * each, i % ACROSS * each
+        strip[top : top + SIDE, left : left + SIDE] = np.asarray(small)
     return Image.fromarray(strip)
 
 
