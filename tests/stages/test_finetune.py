@@ -378,7 +378,7 @@ def tree(root, **files):
     ("files", "shots", "message"),
     [
         ({"train_a": 1, "train_b": 0, "val_a": 1, "val_b": 1}, 0, "train/b: holds no image"),
-        ({"train_a": 1, "train_b": 1, "val_a": 1}, 0, "must hold the same classes; only train/ has b"),
+        ({"train_a": 1, "train_b": 1, "val_c": 1, "val_a": 1}, 0, "val/ has classes that train/ lacks: c"),
         ({"train_a": 3, "val_a": 1}, 0, "has one class, a; a network learns to tell several apart"),
         ({"train_a": 1, "train_b": 2, "val_a": 1, "val_b": 1}, 2, "shots: 2 is out of range; class a has 1 images"),
     ],
