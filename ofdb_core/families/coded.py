@@ -204,7 +204,8 @@ class LiveCodes:
 
 def sources(kind: Kind) -> tuple[Source, Source]:
     """What training may draw from: the folders of images and of codes."""
-    return Source(kind.name), Source(kind.folder, functools.partial(LiveCodes, kind), live=Drawing, suits=kind.suits)
+    opens, functions = functools.partial(LiveCodes, kind), (LiveCodes, kind.draw)
+    return Source(kind.name), Source(kind.folder, opens, live=Drawing, suits=kind.suits, functions=functions)
 
 
 def family(

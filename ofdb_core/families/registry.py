@@ -54,7 +54,7 @@ class Source:
     folder: its name in an experiment's folder, and for `data`; live: the class of parameters for samples drawn from
     its files during training; None: its files are images. opens(root, parameters, cache_bytes) returns live samples,
     opens(root, one, cache_bytes) those of images; codes: the files are systems; suits(root): whether a user's folder
-    holds such files, and can be opened likewise.
+    holds such files, and can be opened likewise; functions: those that the samples depend on (none: `opens` alone).
     """
 
     folder: str
@@ -62,6 +62,11 @@ class Source:
     live: type[Parameters] | None = None
     codes: bool = False
     suits: Callable[[Path], bool] | None = None
+    functions: tuple[Callable, ...] = ()
+
+    def code(self) -> tuple[Callable, ...]:
+        """The functions whose code the samples depend on."""
+        return self.functions or (self.opens,)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Pretrain(StageParameters, Course, Drawing):
         return (self.data,) if self.data in registry.sources() else ()
 
     def code(self) -> tuple[Callable, ...]:
-        return (self.source().opens,)
+        return self.source().code()
 
     def __post_init__(self) -> None:
         """Check, and add the defaults of `live` to it, so that a record holds all values."""

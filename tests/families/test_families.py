@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofdb_core.base import filling, manifests, parameters
+from ofdb_core.base import filling, manifests, parameters, provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import registry
 from ofdb_core.run import stages
@@ -83,6 +83,10 @@ def test_every_stage_that_writes_has_its_folders_and_every_source_is_written(fam
     assert all(bool(stage.writes) == bool(stage.write) for stage in family.stages)
     assert {source.folder for source in family.sources} <= set(folders(family))
     assert family.stages[-1].write
+
+
+def test_the_code_that_samples_depend_on_has_a_version(family):
+    assert all(len(provenance.code_version(*source.code())) == 16 for source in family.sources)
 
 
 # ---- the folders
