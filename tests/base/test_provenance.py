@@ -206,7 +206,7 @@ def test_a_finished_training_outlives_a_change_of_code_and_cheap_stages_are_made
     alter("formulas/contours.py", "The parameters of a category", "What a category is drawn by")
     assert all("skipped" in why for why in reasons()[1].values())
     alter("training/loop.py", "VOTE_STEPS, VOTE_SECONDS = 10", "VOTE_STEPS, VOTE_SECONDS = 20")
-    alter("formulas/contours.py", "error = 2 * across - along", "error = across + across - along")
+    alter("formulas/contours.py", "(across << FINE) + along - 1", "along - 1 + (across << FINE)")
     told, why = reasons()
     assert "its code changed" in why["3_render_visualatom"]
     assert re.search(

@@ -256,7 +256,8 @@ def test_names_mean_one_thing_in_all_notebooks():
     comments = [stages.stages()[name].parameters.comments()["search_seed"] for name in searching]
     assert all(comment.startswith("Of the one stream of candidates") for comment in comments)
     points = {name for name, stage in stages.stages().items() if "points" in stage.parameters.kinds()}
-    assert points == {"0_explore_ifs", "2_render_2d", "3_render_1p-frac", "3_render_fractaldb"}  # dots of a picture
+    served = {f"3_render_{name}" for name in ("1p-frac", "fractaldb", "noise", "scattered")}
+    assert points == {"0_explore_ifs", "2_render_2d", *served}  # dots of a picture
 
 
 def test_a_path_of_a_parameter_file_starts_at_the_project_and_one_of_the_command_here(params, monkeypatch, tmp_path):
