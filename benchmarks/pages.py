@@ -127,9 +127,30 @@ def frozen_table():
     return "\n".join([*lines, "", f"After {most:,} samples; {one['machine']}, {one['commit'][:7]}."])
 
 
+def control_table():
+    """The same of a control at an equal budget: the dots of the fractals scattered, from results/frozen/scattered.csv."""
+    every = {name: tables.read(RESULTS / "frozen" / f"{name}.csv") for name in ("small", "scattered")}
+    seen, reading = (
+        max(row["samples"] for row in every["scattered"] if row["samples"] != ""),
+        "tokens of the middle block",
+    )
+    lines = ["| images, a class to train on | judge | fractals | the same dots, scattered |", "|---|---|---|---|"]
+    for data, judge in dict.fromkeys((row["data"], row["judge"]) for row in every["scattered"]):
+        key = data, judge, "tokens of the middle block", seen
+        found = [
+            [row for row in rows if (row["data"], row["judge"], row["reading"], row["samples"]) == key]
+            for rows in every.values()
+        ]
+        cells = " | ".join(intervals.mean_of([row["accuracy"] for row in rows]) for rows in found)
+        lines.append(f"| {data}, {found[0][0]['shots']}; {found[0][0]['test_images']} to test | {judge} | {cells} |")
+    one = every["scattered"][0]
+    return "\n".join([*lines, "", f"After {seen:,} samples each; {one['machine']}, {one['commit'][:7]}."])
+
+
 TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("README.md", QUICKSTART_MARKS, quickstart_table),
     ("docs/evidence.md", ("<!-- frozen -->", "<!-- end frozen -->"), frozen_table),
+    ("docs/evidence.md", ("<!-- control -->", "<!-- end control -->"), control_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
     ("docs/samples.md", SAMPLE_MARKS, sample_table),
