@@ -128,12 +128,9 @@ def frozen_table():
 
 
 def control_table():
-    """The same of a control at an equal budget: the dots of the fractals scattered, from results/frozen/scattered.csv."""
+    """The same of a control at an equal budget, the fractals' dots scattered, from results/frozen/scattered.csv."""
     every = {name: tables.read(RESULTS / "frozen" / f"{name}.csv") for name in ("small", "scattered")}
-    seen, reading = (
-        max(row["samples"] for row in every["scattered"] if row["samples"] != ""),
-        "tokens of the middle block",
-    )
+    seen = max(row["samples"] for row in every["scattered"] if row["samples"] != "")
     lines = ["| images, a class to train on | judge | fractals | the same dots, scattered |", "|---|---|---|---|"]
     for data, judge in dict.fromkeys((row["data"], row["judge"]) for row in every["scattered"]):
         key = data, judge, "tokens of the middle block", seen
