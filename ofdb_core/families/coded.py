@@ -112,15 +112,13 @@ class Kind:
         except ValueError:
             return False
 
-    def codes(self, parameters: Any) -> Codes:
-        """The codes of a stage's categories: the user's, or drawn by the seed."""
-        if parameters.codes:
-            return self.load(parameters.codes, parameters.categories)
-        return [(f"{i:05d}", self.sample(parameters, i)) for i in range(parameters.categories)]
+    def drawn(self, parameters: Any) -> Iterator[tuple[str, Any]]:
+        """The codes that the seed draws for a stage's categories, one after another."""
+        return ((f"{i:05d}", self.sample(parameters, i)) for i in range(parameters.categories))
 
     def code_of(self, parameters: Any, category: int) -> Any:
         """The code of a category: of the user's folder, by its place there, or drawn by the seed."""
-        return self.codes(parameters)[category][1] if parameters.codes else self.sample(parameters, category)
+        return self.load(parameters.codes)[category][1] if parameters.codes else self.sample(parameters, category)
 
     def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image of a category."""
@@ -143,15 +141,18 @@ class Kind:
                 yield image_name(name, instance), functools.partial(make, name, code, instance)
 
     def write(self, parameters: Any) -> Manifest:
-        """Fill <out>/<name>-codes and <out>/<name>; return the manifest of the images."""
-        codes, out = self.codes(parameters), Path(parameters.out)
-        about = {**parameters.identity(), **({"codes": digest(codes)} if parameters.codes else {})}
-        drawn = {name: value for name, value in about.items() if name not in ("instances", "image_size")}
-        files = ((f"{name}.json", functools.partial(as_bytes, code)) for name, code in codes)
-        Folder(out / self.folder).fill(header(drawn, self.sample, as_bytes), files, total=len(codes), workers=1)
-        head, total = header(about, self.sample, self.stored or self.draw), len(codes) * parameters.instances
+        """Fill <out>/<name>-codes, and from these codes <out>/<name>; return the manifest of the images."""
+        own = self.load(parameters.codes, parameters.categories) if parameters.codes else []
+        total, out = len(own) or parameters.categories, Path(parameters.out)
+        about = {**parameters.identity(), **({"codes": digest(own)} if own else {})}
+        of_codes = {name: value for name, value in about.items() if name not in ("instances", "image_size")}
+        files = ((f"{name}.json", functools.partial(as_bytes, code)) for name, code in own or self.drawn(parameters))
+        Folder(out / self.folder).fill(header(of_codes, self.sample, as_bytes), files, total=total, workers=1)
+        head, codes = header(about, self.sample, self.stored or self.draw), self.load(out / self.folder)
         images = (self.stored or self._images)(parameters, codes)
-        return Folder(out / self.name).fill(head, images, total=total, workers=parameters.workers)
+        return Folder(out / self.name).fill(
+            head, images, total=total * parameters.instances, workers=parameters.workers
+        )
 
 
 def image_name(name: str, instance: int) -> str:

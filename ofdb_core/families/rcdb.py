@@ -23,7 +23,7 @@ from ofdb_core.data import png
 from ofdb_core.families import coded
 from ofdb_core.families.registry import golden
 from ofdb_core.formulas import contours
-from ofdb_core.formulas.contours import ANY, GRAYS, SOME, Growth, line_by_line, start, trace
+from ofdb_core.formulas.contours import ANY, SOME, Growth, line_by_line, start, trace
 from ofdb_core.formulas.ifs import number_of
 from ofdb_core.formulas.streams import GOLDEN, Mersenne, units
 
@@ -148,7 +148,7 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
     size, seed = parameters.image_size, parameters.seed
 
     def encoded(code: Contours, strokes: Any) -> bytes:
-        return png.encode(draw(code, *strokes, size=size), GRAYS)
+        return png.of(draw(code, *strokes, size=size))
 
     def make(name: str, code: Any, instance: int) -> bytes:
         stream = Mersenne([seed, number_of(name), instance])
@@ -183,11 +183,15 @@ class Kind(coded.Kind):
         shift = [round(2 * at) - contours.RELEASED for at in centre]
         return Contours.of({**values, "oval": oval, "shift": shift})
 
-    def codes(self, parameters: Any) -> coded.Codes:
+    def drawn(self, parameters: Any) -> Iterator[tuple[str, Contours]]:
         """As in any family; with one_stream, in the order of the stream."""
         if not parameters.one_stream:
-            return super().codes(parameters)
-        return [(name, code) for name, code, images in one_stream(parameters) if all(images)]
+            yield from super().drawn(parameters)
+            return
+        for name, code, images in one_stream(parameters):
+            yield name, code
+            for _ in images:  # the next category is behind them in the stream
+                pass
 
     def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image (size, size) uint8 of a category; with one_stream, as without."""

@@ -114,13 +114,16 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
 class Kind(coded.Kind):
     """VisualAtom's codes; their stored images are the original's."""
 
-    def codes(self, parameters: Any) -> coded.Codes:
+    def drawn(self, parameters: Any) -> Iterator[tuple[str, Atom]]:
         """As in any family; with one_stream, in the order of the stream."""
         if not parameters.one_stream:
-            return super().codes(parameters)
+            yield from super().drawn(parameters)
+            return
         how: dict[str, Any] = {"seed": parameters.seed, "ranges": contours.SETTINGS[parameters.settings]}
-        drawn = in_one_stream(range(parameters.categories), parameters.instances, **how)
-        return [(name, atom) for name, atom, images in drawn if all(len(strokes) for strokes in images)]
+        for name, atom, images in in_one_stream(range(parameters.categories), parameters.instances, **how):
+            yield name, atom
+            for _ in images:  # the next atom is behind them in the stream
+                pass
 
     def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image (size, size) uint8 of a category; with one_stream, as without."""
