@@ -23,7 +23,8 @@ from ofdb_core.data import png
 from ofdb_core.families import coded
 from ofdb_core.families.registry import golden
 from ofdb_core.formulas import contours
-from ofdb_core.formulas.contours import ANY, SOME, Growth, line_by_line, start, trace
+from ofdb_core.formulas.contours import ANY, SOME, line_by_line, start, trace
+from ofdb_core.formulas.growth import Growth, instance
 from ofdb_core.formulas.ifs import number_of
 from ofdb_core.formulas.streams import GOLDEN, Mersenne, units
 
@@ -121,7 +122,7 @@ def live(code: Contours, key: int, size: int) -> np.ndarray:
     right, down = np.floor((2 * SHIFT + 1) * u[3:5]) - SHIFT
     radii, away = (radius * oval[0], radius * oval[1]), code.noise + code.width
     growth = Growth(code.vertices, code.lines, radii, (right, down), away, 2 * code.noise)
-    return contours.instance(growth, key, size, WHITE)
+    return instance(growth, key, size, WHITE)
 
 
 def sample(parameters: Render, category: int) -> Contours:

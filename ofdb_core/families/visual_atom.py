@@ -19,10 +19,10 @@ from ofdb_core.base.manifests import Manifest
 from ofdb_core.base.values import Range
 from ofdb_core.data import png
 from ofdb_core.families import coded
-from ofdb_core.formulas import contours
+from ofdb_core.formulas import contours, growth
 from ofdb_core.formulas.contours import ORIGINAL, Atom, Ranges, Strokes
 from ofdb_core.formulas.ifs import number_of
-from ofdb_core.formulas.streams import Mersenne
+from ofdb_core.formulas.streams import GOLDEN, Mersenne, units
 
 
 class Render(coded.Render):
@@ -97,6 +97,17 @@ def files_in_one_stream(*arguments: Any, size: int = 512, **how: Any) -> Makers:
             yield image_name(name, atom.vertices, instance), functools.partial(make, atom, strokes)
 
 
+def live(atom: Atom, key: int, size: int = contours.RELEASED) -> np.ndarray:
+    """An instance (size, size) uint8 of an atom; the centre is new, too."""
+    low, high = ORIGINAL.shift
+    right, down = np.floor(low + (high - low + 1) * units(np.uint64(key) ^ GOLDEN, 2)).tolist()
+    radii, waves = (atom.radius * atom.oval[0], atom.radius * atom.oval[1]), (atom.waves[0], atom.waves[1])
+    away, strength = atom.noise + atom.width, atom.noise
+    return growth.instance(
+        growth.Growth(atom.vertices, atom.lines, radii, (right, down), away, strength, waves), key, size
+    )
+
+
 def sample(parameters: Render, category: int) -> Atom:
     """The atom of a category, which has a stream of its own."""
     return contours.category(category, seed=parameters.seed, ranges=contours.SETTINGS[parameters.settings])
@@ -151,7 +162,7 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "the first two images are the original's", [hashlib.sha256(data).hexdigest() for data in pixels] == known
 
 
-KIND = Kind("visualatom", Atom, sample, contours.live, stored)
+KIND = Kind("visualatom", Atom, sample, live, stored)
 FAMILY = coded.family(KIND, "VisualAtom", Render, goldens)
 
 

@@ -8,10 +8,8 @@ An atom's stream belongs to (seed, category), an image's to (seed, category, ins
 made alone. In the original one stream runs through all categories.
 """
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -20,7 +18,7 @@ from ofdb_core.base import values
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Length, Range
 from ofdb_core.formulas.jit import kernel
-from ofdb_core.formulas.streams import GOLDEN, Mersenne, doubles, split_mix, units, words
+from ofdb_core.formulas.streams import Mersenne, doubles, words
 
 # The low four bits of Perlin's permutation of 0..255 (Improving Noise, SIGGRAPH 2002): all that noise on a line needs.
 PERMUTATION = (
@@ -156,7 +154,7 @@ def perlin(x: np.float32) -> np.float32:
 
 
 @kernel
-def _outline(corners: np.ndarray, gray: np.uint8, flat: np.ndarray, width: int) -> None:
+def outline(corners: np.ndarray, gray: np.uint8, flat: np.ndarray, width: int) -> None:
     """Draw the closed polygon (2, n) int64; flat: the pixels of an image row by row, `width` in each row.
 
     Both ends of a line count. Its pixels are Pillow's, which follow Bresenham: one for each step along the longer axis;
@@ -195,7 +193,7 @@ def draw_polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None
     for axis in range(2):
         for i in range(polygon.shape[1]):
             corners[axis, i] = np.int64(polygon[axis, i])
-    _outline(corners, gray, image.reshape(-1), image.shape[1])
+    outline(corners, gray, image.reshape(-1), image.shape[1])
 
 
 @kernel
@@ -250,95 +248,6 @@ def start(
     turn = np.array([[math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]])
     bent = np.array([[0.5 * math.sin(angle * periods) for angle in angles] for periods in waves])
     return turn, bent, turn * radius * np.array(oval)[:, None]
-
-
-@kernel
-def quantised() -> np.ndarray:
-    """(65536,) float32: Perlin's noise at even steps through its period, a value for each sixteen random bits."""
-    noise = np.empty(1 << 16, np.float32)
-    for i in range(len(noise)):
-        noise[i] = perlin(np.float32((i + 0.5) / 256))
-    return noise
-
-
-noise_levels = functools.cache(quantised)
-
-
-@kernel
-def _instance(
-    key: np.uint64,
-    lines: int,
-    moves: np.ndarray,
-    polygon: np.ndarray,
-    scale: float,
-    levels: np.ndarray,
-    image: np.ndarray,
-) -> None:
-    """Draw the lines of `instance`; the words of `split_mix`, four numbers each, choose the noise among the levels."""
-    corners, before, after = np.empty(polygon.shape, np.int64), polygon.reshape(-1), moves[0].reshape(-1)
-    loose, count, pixels, flat = moves[1].reshape(-1), polygon.size, image.reshape(-1), corners.reshape(-1)
-    words = np.empty((count + 4) // 4, np.uint64)
-    digits = words.view(np.uint16)
-    for line in range(lines):
-        for i in range(len(words)):
-            words[i] = split_mix(key, line * len(words) + i)
-        for i in range(count):
-            before[i] += after[i] - loose[i] * levels[digits[i]]
-        for i in range(count):
-            flat[i] = np.int64(before[i] * np.float32(scale))
-        _outline(corners, np.uint8(digits[count]), pixels, image.shape[1])
-
-
-@kernel
-def _moves(vertices: int, noise: float, strength: float, waves: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine of each vertex's angle, (2, n) float32, and how far a line moves without noise, and by noise."""
-    turn, moves = np.empty((2, vertices), np.float32), np.empty((2, 2, vertices), np.float32)
-    for i in range(vertices):
-        angle = 2 * math.pi / vertices * i
-        turn[0, i], turn[1, i] = math.cos(angle), math.sin(angle)
-        wave = 0.5 * (math.sin(angle * waves[0]) + math.sin(angle * waves[1]))
-        for axis in range(2):
-            moves[0, axis, i], moves[1, axis, i] = turn[axis, i] * (noise + wave), turn[axis, i] * strength
-    return turn, moves
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How contours grow from an ellipse: what `instance` draws, in pixels of an image of RELEASED pixels.
-
-    radii: of the ellipse, x and y; shift: half pixels from the middle to its centre; away: by which a line lies farther
-    out than the one before, without noise; strength: of the noise; waves: periods of two sine waves.
-    """
-
-    vertices: int
-    lines: int
-    radii: tuple[float, float]
-    shift: tuple[float, float]
-    away: float
-    strength: float
-    waves: tuple[int, int] = (0, 0)
-
-
-def instance(growth: Growth, key: int, size: int = RELEASED, ground: int = 0) -> np.ndarray:
-    """An image (size, size) uint8 of contours, scaled from RELEASED pixels, with the noise of 64 random bits.
-
-    As `trace`, but in single precision and with 65,536 levels of noise: other pixels, the same distribution.
-    """
-    turn, moves = _moves(growth.vertices, float(growth.away), float(growth.strength), growth.waves)
-    centre = (RELEASED + np.array(growth.shift, np.float32)) / 2
-    polygon = turn * np.array(growth.radii, np.float32)[:, None] + centre[:, None]
-    image = np.full((size, size), ground, np.uint8)
-    _instance(np.uint64(key), growth.lines, moves, polygon, size / RELEASED, noise_levels(), image)
-    return image
-
-
-def live(atom: Atom, key: int, size: int = RELEASED) -> np.ndarray:
-    """An `instance` (size, size) uint8 of an atom; the centre is new, too."""
-    low, high = ORIGINAL.shift
-    right, down = np.floor(low + (high - low + 1) * units(np.uint64(key) ^ GOLDEN, 2)).tolist()
-    radii, waves = (atom.radius * atom.oval[0], atom.radius * atom.oval[1]), (atom.waves[0], atom.waves[1])
-    away, strength = atom.noise + atom.width, atom.noise
-    return instance(Growth(atom.vertices, atom.lines, radii, (right, down), away, strength, waves), key, size)
 
 
 def category(number: int, *, seed: int, ranges: Ranges = ORIGINAL) -> Atom:

@@ -18,7 +18,7 @@ from ofdb_core.base import manifests
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import png
 from ofdb_core.families import coded, visual_atom
-from ofdb_core.formulas import contours
+from ofdb_core.formulas import contours, growth
 from ofdb_core.formulas.contours import PUBLISHED, Atom, Ranges, Strokes
 from ofdb_core.formulas.streams import Mersenne
 
@@ -257,16 +257,16 @@ def test_what_is_no_code_is_refused_by_the_name_of_its_file(tmp_path, text, told
 
 def test_live_images_differ_by_key_and_are_scaled_from_the_released_size():
     atom = contours.category(1, seed=0, ranges=PUBLISHED)
-    one, same, other = (contours.live(atom, key) for key in (5, 5, 2**64 - 1))
+    one, same, other = (visual_atom.live(atom, key) for key in (5, 5, 2**64 - 1))
     assert (one == same).all()
     assert (one != other).any()
-    half = contours.live(atom, 5, 256)
+    half = visual_atom.live(atom, 5, 256)
     lit = [np.argwhere(image).mean(axis=0) / len(image) for image in (one, half)]
     assert np.allclose(*lit, atol=0.02)
 
 
 def test_the_noise_of_live_images_has_the_distribution_of_the_originals():
-    levels = np.sort(contours.noise_levels())
+    levels = np.sort(growth.noise_levels())
     drawn = [contours.perlin(np.float32(10_000 * u)) for u in np.random.default_rng(0).random(4000)]
     below = np.searchsorted(levels, np.sort(drawn)) / len(levels)
     assert np.abs(below - np.linspace(0, 1, len(below))).max() < 0.03  # Kolmogorov and Smirnov: 0.03 at p = 0.0015
@@ -276,7 +276,7 @@ def test_live_atoms_are_as_large_and_as_bright_as_stored_ones():
     shares, stored = [], []
     for number in range(40):
         it = contours.category(number, seed=0, ranges=PUBLISHED)
-        shares.append(np.mean([(contours.live(it, 100 * number + k) > 0).mean() for k in range(8)]))
+        shares.append(np.mean([(visual_atom.live(it, 100 * number + k) > 0).mean() for k in range(8)]))
         images = [contours.draw(it, contours.strokes(it, Mersenne([number, k]), PUBLISHED)) for k in range(8)]
         stored.append(np.mean([(image > 0).mean() for image in images]))
     assert np.corrcoef(shares, stored)[0, 1] > 0.95
