@@ -252,23 +252,24 @@ def fit(
         raise ValueError(
             f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
         )
-    print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
-    tracking.begin(training.accelerator, recipe, title, anew=training.step == 0)
     device, workers = training.accelerator.device, recipe.loader_workers
-    stream = prefetch(source, recipe.steps, start=training.step, workers=workers, device=device)
-    training.ready()
-    bar = progress.bar(title, training.step, recipe.steps, shown=training.accelerator.is_main_process)
-    try:
-        with signals.Stop() as stop, generators_kept(), bar:
-            _train(training, stream, stop, bar, store)
-    except ValueError as error:
-        kept = store.files()[-1:] if store else []
-        raise ValueError(f"{error} (the last good state: {kept[0] if kept else 'none was saved'})") from error
-    finally:
-        stream.close()
-        training.close()
-        if recipe.tracker != "none" and training.accelerator.is_main_process:
-            print(f"{title}: {tracking.told(recipe)}")
+    with signals.Stop() as stop:  # from here on, whoever asks to stop finds a state saved
+        print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
+        tracking.begin(training.accelerator, recipe, title, anew=training.step == 0)
+        stream = prefetch(source, recipe.steps, start=training.step, workers=workers, device=device)
+        training.ready()
+        bar = progress.bar(title, training.step, recipe.steps, shown=training.accelerator.is_main_process)
+        try:
+            with generators_kept(), bar:
+                _train(training, stream, stop, bar, store)
+        except ValueError as error:
+            kept = store.files()[-1:] if store else []
+            raise ValueError(f"{error} (the last good state: {kept[0] if kept else 'none was saved'})") from error
+        finally:
+            stream.close()
+            training.close()
+            if recipe.tracker != "none" and training.accelerator.is_main_process:
+                print(f"{title}: {tracking.told(recipe)}")
     return training.log.rows
 
 
