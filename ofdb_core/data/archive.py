@@ -38,6 +38,11 @@ def is_archive(path: str | Path) -> bool:
     return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
 
 
+def named(path: Path) -> str:
+    """The name of an archive's folder: its own without the ending."""
+    return path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))]
+
+
 def unpacked(path: str | Path, root: str | Path) -> Path:
     """The folder <root>/<name of the archive> with the archive's files, as a Path.
 
@@ -50,7 +55,7 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
     path, root = Path(path), Path(root)
     if not is_archive(path):
         raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
-    target = Folder(root / path.name[: -len(next(end for end in ENDINGS if path.name.lower().endswith(end)))])
+    target = Folder(root / named(path))
     head = header({"archive": folder.fingerprint(path)}, unpacked, license=None)
     if target.is_kept(head):
         return target.root

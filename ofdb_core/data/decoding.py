@@ -6,10 +6,11 @@ What is transparent is laid on a ground. Gray values of more than 8 bits are sca
 
 import contextlib
 import functools
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -36,6 +37,18 @@ TURNS = {  # EXIF's orientation -> what turns the picture upright
 }
 
 
+class Packed(Protocol):
+    """An image file inside another file, as in a shard."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read_bytes(self) -> bytes: ...
+
+
+File = str | Path | Packed
+
+
 @functools.cache
 def extensions() -> tuple[str, ...]:
     """The endings of image files, such as ".png", of all formats that Pillow decodes by itself (not .pdf, .mpg)."""
@@ -43,13 +56,18 @@ def extensions() -> tuple[str, ...]:
     return tuple(ending for ending, name in known.items() if name in Image.OPEN and name not in NO_PIXELS)
 
 
-def decode(path: str | Path, *, ground: Ground = "white", upright: bool = True) -> np.ndarray:
+def _stream(path: File) -> str | Path | io.BytesIO:
+    """What Pillow opens."""
+    return path if isinstance(path, str | Path) else io.BytesIO(path.read_bytes())
+
+
+def decode(path: File, *, ground: Ground = "white", upright: bool = True) -> np.ndarray:
     """The pixels of an image file, uint8: (H, W) if its RGB is gray throughout, else (H, W, 3).
 
     ground: what is behind transparent pixels; upright: turn the picture by the orientation in its EXIF block.
     """
     try:
-        with Image.open(path) as opened:
+        with Image.open(_stream(path)) as opened:
             opened.load()
             picture = _upright(opened) if upright else opened
             if whites := WHITES.get(picture.mode[:4]):  # I;16 has variants, such as I;16B
@@ -61,21 +79,16 @@ def decode(path: str | Path, *, ground: Ground = "white", upright: bool = True) 
     return np.ascontiguousarray(pixels[..., 0]) if gray else pixels
 
 
-def damage(path: str | Path) -> str | None:
+def damage(path: File) -> str | None:
     """What is wrong with an image file, in words, by its first bytes and its last; None if nothing is.
 
     Nothing is decoded, unless the end of the file is not where its format has it: it may be cut off.
     """
     try:
-        file = os.open(path, os.O_RDONLY)  # a million files are looked at in a minute
-        try:
-            size = os.fstat(file).st_size
-            first, last = os.pread(file, 8, 0), os.pread(file, LAST, max(0, size - LAST))
-        finally:
-            os.close(file)
+        size, first, last = _ends(path)
         end = next((end for start, end in ENDS.items() if first.startswith(start)), None)
         if end is None:
-            Image.open(path).close()
+            Image.open(_stream(path)).close()
         elif end not in last:
             decode(path)
         return None
@@ -83,6 +96,19 @@ def damage(path: str | Path) -> str | None:
         return "no picture" if size else "empty"
     except Exception as error:  # as in `decode`
         return str(error.__cause__ or error)
+
+
+def _ends(path: File) -> tuple[int, bytes, bytes]:
+    """The size of a file, and its first and last bytes."""
+    if not isinstance(path, str | Path):
+        data = path.read_bytes()
+        return len(data), data[:8], data[-LAST:]
+    file = os.open(path, os.O_RDONLY)  # a million files are looked at in a minute
+    try:
+        size = os.fstat(file).st_size
+        return size, os.pread(file, 8, 0), os.pread(file, LAST, max(0, size - LAST))
+    finally:
+        os.close(file)
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -101,9 +127,9 @@ def _opaque(picture: Image.Image, ground: Ground) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layer.size, ground), layer)
 
 
-def is_transparent(path: str | Path) -> bool:
+def is_transparent(path: File) -> bool:
     """Whether a pixel of an image file is transparent, or half so."""
-    with Image.open(path) as picture:
+    with Image.open(_stream(path)) as picture:
         if not picture.has_transparency_data or picture.mode[:4] in WHITES:
             return picture.has_transparency_data
         return picture.convert("RGBA").getchannel("A").getextrema() != (255, 255)

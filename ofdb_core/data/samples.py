@@ -17,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ofdb_core.base import threads
-from ofdb_core.data.decoding import Ground, damage, decode, extensions, is_transparent, unread
+from ofdb_core.data import shards
+from ofdb_core.data.decoding import File, Ground, damage, decode, extensions, is_transparent, unread
 
 GB = 2**30  # bytes
 FEW = 3  # classes that a sentence names
@@ -191,14 +192,14 @@ def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[P
 class Images:
     """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
 
-    items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n paths; labels: (n,) int64 in 0..C - 1; classes: C
+    items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n files; labels: (n,) int64 in 0..C - 1; classes: C
     names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at; ground: see
     `decode`.
     """
 
     def __init__(
         self,
-        items: np.ndarray | list[Path],
+        items: np.ndarray | Sequence[File],
         labels: np.ndarray | list[int],
         classes: Iterable[object],
         *,
@@ -224,9 +225,11 @@ class Images:
     def from_folder(
         cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white", classes: Sequence[str] = ()
     ) -> Self:
-        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`."""
-        found = class_files(root, "image", extensions(), classes)
-        return cls(*found, cache_bytes=cache_bytes, root=unwrapped(root), ground=ground)
+        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`; or of shards."""
+        if found := shards.paths(Path(root)):
+            return cls(*shards.images(found), cache_bytes=cache_bytes, root=Path(root), ground=ground)
+        files = class_files(root, "image", extensions(), classes)
+        return cls(*files, cache_bytes=cache_bytes, root=unwrapped(root), ground=ground)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -234,7 +237,11 @@ class Images:
     def name(self, i: int) -> str:
         """The file of image i, relative to the folder of the class folders; in an array, its number."""
         item = self.items[i]
-        return str(i) if isinstance(item, np.ndarray) else item.relative_to(self.root or item.parent).as_posix()
+        if isinstance(item, np.ndarray):
+            return str(i)
+        if isinstance(item, str | Path):
+            return Path(item).relative_to(self.root or Path(item).parent).as_posix()
+        return item.name
 
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """Image i, uint8, (H, W) if it is gray, else (H, W, 3); key is not used."""

@@ -64,6 +64,8 @@ OVERRIDES = click.option(
 NOTEBOOKS = click.argument("names", nargs=-1, metavar="[NOTEBOOK ...]", shell_complete=completion.notebook)
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # for words of another program
 
+FORMS = ("tar", "tar.gz", "zip", "webdataset", "parquet", "codes")  # of `packing`
+
 Overrides = tuple[tuple[str, str], ...]
 
 
@@ -164,6 +166,37 @@ def verify(folder: str) -> int:
     from ofdb_core.run import verify
 
     return 1 if verify.check(folder) else 0
+
+
+@command.command()
+@click.argument("folder", **PATH)
+@click.option("--as", "form", required=True, type=click.Choice(FORMS), help="The form.")
+@click.option("--out", **PATH, help="The file, or for shards and Parquet the folder (default: beside the folder).")
+def pack(folder: str, form: str, out: str | None) -> None:
+    """Put a folder of images into a form that travels.
+
+    codes: what makes it again, in a few hundred kilobytes.
+    """
+    from ofdb_core.data import packing
+
+    with _refusals():
+        print(f"{packing.pack(folder, form, out)} is written")
+
+
+@command.command()
+@click.argument("archive", **FILE)
+@click.option("--out", default=".", **PATH, help="Where its folder goes (default: here).")
+def unpack(archive: str, out: str) -> int:
+    """Unpack an archive, and compare what it holds with its manifests."""
+    from ofdb_core.base.folder import Folder
+    from ofdb_core.data import packing
+    from ofdb_core.run import verify
+
+    with _refusals():
+        root = packing.unpack(archive, out)
+    for line in packing.recipes(root):
+        print(f"made again by: {line}")
+    return 1 if any(Folder.below(root)) and verify.check(root) else 0
 
 
 @command.command()

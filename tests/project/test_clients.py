@@ -17,13 +17,18 @@ import torchvision
 from PIL import Image
 
 from ofdb_core.base import provenance
-from ofdb_core.data import croissant, ply, samples, tables
+from ofdb_core.data import croissant, packing, ply, samples, tables
+from ofdb_core.data import shards as shards_in
 from ofdb_core.families import registry
 from tests.helpers import tiny
 
 pytestmark = pytest.mark.slow
 
 FAMILIES = {"2d": {}, "2d-color": {"draw": "patch_color"}, "3d": {}, "visualatom": {"image_size": 512}, "1p-frac": {}}
+COLUMNS = {
+    "parquet": ("image", "label"),
+    "webdataset": ("png", "cls"),
+}  # form -> image and label, as `datasets` has them
 SEEN = {"mean": [0.1] * 3, "std": [0.3] * 3, "interpolation": "bilinear", "crop_pct": 0.8}  # unlike timm's own
 
 
@@ -72,6 +77,19 @@ def test_datasets_of_hugging_face_read_the_images(images, tmp_path, monkeypatch,
     for row, (pixels, label) in zip(read.with_format(form), wanted, strict=True):
         assert names[int(row["label"])] == label
         assert same(row["image"], pixels)
+
+
+@pytest.mark.parametrize("form", ["parquet", "webdataset"])
+def test_datasets_of_hugging_face_read_what_is_packed(images, tmp_path, monkeypatch, form):
+    datasets = client("datasets")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    root, wanted = images
+    packed = packing.pack(root, form, tmp_path / "packed")
+    shards = [str(path) for path in shards_in.paths(packed)]
+    read = datasets.load_dataset(form, data_files=shards, cache_dir=str(tmp_path), split="train")
+    classes, column, label = sorted({name for _, name in wanted}), *COLUMNS[form]
+    found = [(classes[int(row[label])], np.asarray(row[column].convert("RGB")).tobytes()) for row in read]
+    assert sorted(found) == sorted((name, pixels.tobytes()) for pixels, name in wanted)
 
 
 def test_croissant_is_iterated(images):
