@@ -32,6 +32,7 @@ QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", 
 OTHERS = {"use_fsdp": "FSDP", "use_deepspeed": "DEEPSPEED", "use_megatron_lm": "MEGATRON_LM", "tpu": "XLA"}
 OTHERS |= {"use_parallelism_config": ""}  # option -> its name in a file of `accelerate config`, of what is refused
 SCRIPT = "the training"  # stands for the script while the options are checked
+ASKED = "OFDB_PROCESSES"  # environment variable: the number of processes that the options ask for
 PATIENCE = "600"  # seconds in which processes that are asked to stop save their state; torch gives them 30
 
 
@@ -85,6 +86,11 @@ def check(options: str) -> argparse.Namespace:
             raise ValueError("--multi_gpu needs --num_processes 2 or more")
         if found.num_processes is None:
             found.num_processes = torch.cuda.device_count() or 1
+        if found.cpu and found.num_machines == 1 and found.num_processes > 1:
+            raise ValueError(
+                f"with --cpu accelerate starts one process; --multi_gpu --num_processes {found.num_processes} starts "
+                "as many as that, on CPUs where there is no GPU"
+            )
         whole(1, 2**16, num_machines=found.num_machines, num_processes=found.num_processes)
         whole(0, found.num_machines - 1, machine_rank=found.machine_rank or 0)
         whole(0, 2**16 - 1, main_process_port=found.main_process_port or 0)
@@ -145,7 +151,8 @@ def run(script: Path, options: str) -> None:
     import torch
 
     words = [sys.executable, "-m", "ofdb_core.run.launch", *QUIET, *shlex.split(options), str(script)]
-    cpu = {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
+    known = {ASKED: str(check(options).num_processes)}
+    known |= {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
     started: list[subprocess.Popen] = []
 
     def stop() -> None:
@@ -155,7 +162,7 @@ def run(script: Path, options: str) -> None:
 
     with signals.Stop(stop) as stopped:
         try:
-            started.append(subprocess.Popen(words, env={**os.environ, **cpu}, start_new_session=True))
+            started.append(subprocess.Popen(words, env={**os.environ, **known}, start_new_session=True))
             if stopped.asked:  # before there was anything to stop
                 stop()
             status = started[0].wait()
@@ -178,7 +185,9 @@ def _leave() -> None:
 def begin() -> None:
     """Call this first in every process: only the main one prints, and an error names its process."""
     signals.die_with_parent()
-    process = int(os.environ.get("RANK", 0))
+    process, count = int(os.environ.get("RANK", 0)), os.environ.get("WORLD_SIZE", "1")
+    if (asked := os.environ.get(ASKED, count)) != count:
+        sys.exit(f"--launch asks for {asked} processes, and accelerate started {count}; see `accelerate launch --help`")
     if process:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
@@ -191,8 +200,7 @@ def begin() -> None:
             os._exit(signals.TO_BE_CONTINUED)
         atexit.unregister(_leave)  # the others may wait for this one, or be gone
         text = "".join(traceback.format_exception(kind, error, trace))
-        of = os.environ.get("WORLD_SIZE", 1)
-        print(f"process {process} of {of} failed:\n{text}", file=sys.__stderr__, flush=True)
+        print(f"process {process} of {count} failed:\n{text}", file=sys.__stderr__, flush=True)
 
     sys.excepthook = tell
 

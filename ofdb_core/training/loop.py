@@ -32,6 +32,7 @@ from ofdb_core.training import drop_path, networks, optimizer, precision, proces
 from ofdb_core.training.recipe import Recipe
 from ofdb_core.training.states import State, Store
 
+ENOUGH = 32  # images a step for each GPU; with fewer, starting its kernels takes longer than their work
 FRESH = ("optimizer", "scaler")  # what a finished training does not leave
 VOTE_STEPS, VOTE_SECONDS = 10, 2.0  # between two votes of several processes, at most
 
@@ -255,6 +256,8 @@ def fit(
     device, workers = training.accelerator.device, recipe.loader_workers
     with signals.Stop() as stop:  # from here on, whoever asks to stop finds a state saved
         print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
+        if sentence := starving(recipe.batch_size, processes.state().num_processes, device.type):
+            print(f"{title}: CAUTION: {sentence}")
         tracking.begin(training.accelerator, recipe, title, anew=training.step == 0)
         stream = prefetch(source, recipe.steps, start=training.step, workers=workers, device=device)
         training.ready()
@@ -271,6 +274,16 @@ def fit(
             if recipe.tracker != "none" and training.accelerator.is_main_process:
                 print(f"{title}: {tracking.told(recipe)}")
     return training.log.rows
+
+
+def starving(batch_size: int, devices: int, kind: str) -> str | None:
+    """Why GPUs will wait for work most of the time, if their shares of a batch are so small; kind: cpu, cuda ..."""
+    if kind == "cpu" or devices == 1 or (share := batch_size // devices) >= ENOUGH:
+        return None
+    return (
+        f"each of {devices} GPUs gets {share} images a step, too few to keep it busy; {batch_size // ENOUGH or 1} of "
+        "them would be about as fast (--launch), and a larger batch is another recipe"
+    )
 
 
 def _train(training: _Training, stream: Iterator[Batch], stop: signals.Stop, bar: tqdm, store: Store | None) -> None:

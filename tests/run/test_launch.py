@@ -155,6 +155,14 @@ def test_a_process_that_fails_ends_the_run_with_its_own_error(data, tmp_path, ca
     assert "RuntimeError: mine" in error
 
 
+def test_a_process_stops_where_accelerate_started_fewer_than_asked_for(monkeypatch):
+    monkeypatch.setattr(signals, "die_with_parent", lambda: None)
+    monkeypatch.setenv(launch.ASKED, "2")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(SystemExit, match="asks for 2 processes, and accelerate started 1"):
+        launch.begin()
+
+
 def test_options_that_only_accelerate_understands_it_refuses_in_its_own_words(data, tmp_path, capfd):
     options, message = "--multi_gpu --num_processes 2 --tee x", "x does not match"
     launch.check(options)

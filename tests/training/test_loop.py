@@ -286,3 +286,9 @@ def test_a_loss_that_is_not_finite_names_the_last_good_state(tmp_path):
     source = Broken(tiny.shades(), settings, seed=0)
     with pytest.raises(ValueError, match=r"loss is nan at step 6 .*last good state: .*000000004-.*pt"):
         loop.fit(network(), source, settings, seed=0, store=store(tmp_path, settings))
+
+
+def test_a_batch_that_leaves_gpus_idle_is_said():
+    assert "each of 16 GPUs gets 16 images a step" in loop.starving(256, 16, "cuda")
+    assert "8 of them would be about as fast" in loop.starving(256, 16, "cuda")
+    assert [loop.starving(*how) for how in ((256, 8, "cuda"), (16, 1, "cuda"), (8, 2, "cpu"))] == [None] * 3
