@@ -28,7 +28,8 @@ def measure(root):
     recipe = samples._recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain)
     with tempfile.TemporaryDirectory() as work:
         places = {form: root if form == "folder" else packing.pack(root, form, Path(work) / form) for form in FORMS}
-        opened, seconds = {}, {form: [] for form in FORMS}
+        opened = {}
+        seconds: dict[str, list[float]] = {form: [] for form in FORMS}
         for form, place in places.items():
             began = time.perf_counter()
             images = Images.from_folder(place, cache_bytes=0)

@@ -56,7 +56,8 @@ def subjects(cell):
 
 def judge(sweep, data_sets):
     """Judge what the table lacks of the finished cells of a sweep, and write the table after each."""
-    path, sets = RESULTS / "study" / f"{sweep.parents[1].name}.csv", {}
+    path = RESULTS / "study" / f"{sweep.parents[1].name}.csv"
+    sets: dict[str, list] = {}
     rows = tables.read(path) if path.is_file() else []
     about = {"commit": provenance.commit(), "machine": provenance.machine()}
     for cell in sorted(sweep.glob("cells/*/pretrain")):
@@ -75,7 +76,7 @@ def judge(sweep, data_sets):
 
 def panels(rows, named="logistic regression"):
     """Data set -> group -> accuracies by a judge."""
-    found = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         if row["judge"] == named:
             found.setdefault(row["data"], {}).setdefault(row["group"], []).append(row["accuracy"])

@@ -7,16 +7,18 @@ listed files are kept if their hashes still match; the others are made again.
 
 import functools
 import hashlib
+import itertools
 import json
+import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ofdb_core.base import files, manifests, threads
+from ofdb_core.base import cluster, files, manifests, threads
 from ofdb_core.base.files import sha256, write_whole
 from ofdb_core.base.manifests import MANIFEST, PART, Header, Manifest
 
@@ -25,7 +27,24 @@ if TYPE_CHECKING:
 
 ALTERED = "-"  # in PART, instead of the hash: a listed file that has changed since it was written
 
+PIECE = 256  # files that a worker of a cluster makes at a time, at most
+PIECES = 64  # of a small folder, so that all workers have something to do
+
 Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functions that make their bytes
+
+
+def written(root: Path, makers: Mapping[str, Callable[[], bytes]], ours: Collection[str]) -> dict[str, str]:
+    """Name -> hash of files, which are made and written into a folder; ours: those that may be overwritten."""
+    from ofdb_core.base.folder import Folder
+
+    hashes = {}
+    for name, maker in makers.items():
+        data, path = maker(), files.inside(root, name)
+        hashes[name] = hashlib.sha256(data).hexdigest()
+        if name not in ours and path.exists() and path.stat().st_size and not files.holds(path, hashes[name]):
+            Folder(root).refuse({name})
+        write_whole(path, data)
+    return hashes
 
 
 class Filling:
@@ -70,8 +89,13 @@ class Filling:
             parent.rmdir()
 
     def make(self, makers: Makers, *, total: int, workers: int) -> None:
-        """Make, in threads, the files that no earlier run has left."""
+        """Make the files that no earlier run has left; see `Folder.fill`."""
         with tqdm(total=total, desc=self.folder.root.name, unit="file") as bar:
+            if workers != 1 and cluster.address():
+                for hashes in self._pieces(makers, size=max(1, min(PIECE, total // PIECES))):
+                    self._done |= hashes
+                    bar.update(len(hashes))
+                return
 
             def make(name: str, maker: Callable[[], bytes]) -> None:
                 if name in self._kept:
@@ -80,8 +104,33 @@ class Filling:
                     self.put(name, maker())
                 bar.update()
 
-            for _ in threads.results((functools.partial(make, *named) for named in makers), workers):
+            for _ in threads.results(
+                (functools.partial(make, *named) for named in makers), workers or os.cpu_count() or 1
+            ):
                 pass
+
+    def _pieces(self, makers: Makers, size: int) -> Iterator[dict[str, str]]:
+        """Name -> hash of the files, as workers of a cluster make them and write them into this folder."""
+        kept = list[dict[str, str]]()
+
+        def pieces() -> Iterator[tuple[str, tuple[Any, ...]]]:
+            makes = iter(makers)
+            while piece := dict(itertools.islice(makes, size)):
+                kept.append({name: self._kept[name] for name in piece.keys() & self._kept.keys()})
+                if new := {name: maker for name, maker in piece.items() if name not in self._kept}:
+                    ours = [name for name in new if name in self._listed]
+                    self._note(dict.fromkeys(new, ALTERED))  # so whatever a dying worker leaves is known as ours
+                    yield f"{min(new)} to {max(new)}", (self.folder.root.resolve(), new, ours)
+
+        for _, hashes in cluster.pieces(written, pieces()):
+            self._note(hashes)
+            yield hashes
+        yield from kept
+
+    def _note(self, hashes: Mapping[str, str]) -> None:
+        with self._one_by_one:
+            self._lines.writelines(f"{hashed} {name}\n" for name, hashed in hashes.items())
+            self._lines.flush()
 
     def put(self, name: str, data: bytes | Path) -> None:
         """List a file, then write it; data given as a path is moved here."""
@@ -89,9 +138,7 @@ class Filling:
         hashed = sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
         if name not in self._listed and path.exists() and path.stat().st_size and not files.holds(path, hashed):
             self.folder.refuse({name})  # a power cut may leave an empty file, or a file without its line
-        with self._one_by_one:
-            self._lines.write(f"{hashed} {name}\n")
-            self._lines.flush()
+        self._note({name: hashed})
         if isinstance(data, Path):
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(data, path)

@@ -234,12 +234,12 @@ class Folder:
             )
 
     def fill(self, head: Header, makers: Makers, *, total: int, workers: int = 0) -> Manifest:
-        """Make the files of the folder, in threads; return the manifest.
+        """Make the files of the folder, in threads or on a cluster (see `cluster`); return the manifest.
 
         total: the number of makers, for the progress bar; workers: threads (0: one a core), each of which holds the
-        bytes of one file. Files of an interrupted run with the same head are kept if their hashes match; files made
-        from another head are removed first. A complete and current folder is kept. While another process fills the
-        folder, this one waits.
+        bytes of one file; with 1, as where files are read one after another, no cluster is used. Files of an
+        interrupted run with the same head are kept if their hashes match; files made from another head are removed
+        first. A complete and current folder is kept. While another process fills the folder, this one waits.
         """
         values.whole(workers=workers)
         if self.is_kept(head):
@@ -249,7 +249,7 @@ class Folder:
             if self.is_kept(head):
                 return self.manifest()
             with contextlib.closing(Filling(self, head)) as filling:
-                filling.make(makers, total=total, workers=workers or os.cpu_count() or 1)
+                filling.make(makers, total=total, workers=workers)
                 return filling.finish()
 
     def is_kept(self, head: Header) -> bool:

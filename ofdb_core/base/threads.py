@@ -80,6 +80,12 @@ class Once(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make, self._made, self._one = make, list[T](), threading.Lock()
 
+    def __getstate__(self) -> Callable[[], T]:
+        return self._make  # for another process, which makes it anew
+
+    def __setstate__(self, make: Callable[[], T]) -> None:
+        self.__init__(make)  # type: ignore[misc]
+
     def __call__(self) -> T:
         with self._one:
             if not self._made:

@@ -17,6 +17,7 @@ import numpy as np
 from ofdb_core.base.folder import Folder, Makers
 from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.threads import Once
 from ofdb_core.base.values import MOST, SEEDS, Factor, Length, Range, Workers
 from ofdb_core.data import ply, png
 from ofdb_core.families import live_views
@@ -135,16 +136,16 @@ def view_files(models: Iterable[tuple[int, Path]], parameters: Render) -> Makers
     """
     seed, axes = parameters.seed, parameters.axes
     order, stream = camera.indices(axes=axes, views=parameters.views), streams.Mersenne([seed])
-    cloud = functools.lru_cache(maxsize=16)(load_points)  # threads work on few models at a time, each of many views
 
-    def make(path: Path, index: tuple[int, ...], jitter: tuple[float, ...]) -> bytes:
-        return png.encode(camera.view(cloud(path), index, jitter, **parameters.viewing()), camera.PALETTE)
+    def make(cloud: Once[np.ndarray], index: tuple[int, ...], jitter: tuple[float, ...]) -> bytes:
+        return png.encode(camera.view(cloud(), index, jitter, **parameters.viewing()), camera.PALETTE)
 
     for category, path in models:
         count = axes * len(order)
         drawn = stream.uniform(-np.pi, np.pi, count) if parameters.one_stream else streams.jitter(count, seed, category)
+        cloud = Once(functools.partial(load_points, path))  # of all views of a model
         for index, jitter in zip(order, drawn.reshape(-1, axes), strict=True):
-            yield view_name(category, index), functools.partial(make, path, index, tuple(jitter))
+            yield view_name(category, index), functools.partial(make, cloud, index, tuple(jitter))
 
 
 def write_categories(parameters: Render) -> Manifest:

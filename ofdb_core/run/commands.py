@@ -61,6 +61,9 @@ OVERRIDES = click.option(
     *("-p", "overrides"), nargs=2, multiple=True, metavar="NAME VALUE", shell_complete=completion.parameter,
     help="Another value for a parameter, in every notebook that has it (notebook.NAME: in one). Repeatable.",
 )  # fmt: skip
+CLUSTER = click.option(
+    "--cluster", metavar="WHERE", help="A Dask cluster for many pieces: local:N, tcp://host:port, slurm, pbs or lsf."
+)
 NOTEBOOKS = click.argument("names", nargs=-1, metavar="[NOTEBOOK ...]", shell_complete=completion.notebook)
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # for words of another program
 
@@ -78,6 +81,20 @@ def _refusals() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
+@contextlib.contextmanager
+def _on(where: str | None) -> Iterator[None]:
+    """A cluster for what a command does, if one is asked for."""
+    if where is None:
+        yield
+        return
+    from ofdb_core.base import cluster
+
+    with _refusals():
+        cluster.check(where)
+    with cluster.started(where):
+        yield
+
+
 @click.group(cls=Words, context_settings={"help_option_names": HELP}, epilog=EPILOG, options_metavar="",
              subcommand_metavar="[EXPERIMENT [NOTEBOOK ...] [OPTIONS] | COMMAND ...]")  # fmt: skip
 def command() -> None:
@@ -92,14 +109,18 @@ def command() -> None:
 @click.option(
     "--launch", metavar="OPTIONS", help="Train in processes, by these options of accelerate launch, in one word."
 )
+@CLUSTER
 @click.pass_context
-def experiment(context: click.Context, names: tuple[str, ...], overrides: Overrides, out: str, launch: str) -> None:
+def experiment(
+    context: click.Context, names: tuple[str, ...], overrides: Overrides, out: str, launch: str, cluster: str | None
+) -> None:
     """Run an experiment, or only the notebooks that are named, as 2_render_2d."""
     name = str(context.info_name)
     experiments.require(name, experiments.found(), command.commands)
     from ofdb_core.run import experiment
 
-    experiment.run(name, names, overrides=overrides, out=out, options=launch)
+    with _on(cluster):
+        experiment.run(name, names, overrides=overrides, out=out, options=launch)
 
 
 @command.command("list")
@@ -152,11 +173,13 @@ def cost(name: str, names: tuple[str, ...], overrides: Overrides) -> None:
 @PARAMS
 @click.option("--cell", metavar="N", help="Only this cell, by its number or its folder's name.")
 @click.option("--array", **FILE, help="Write a job array for SLURM or PBS to this file, and run nothing.")
-def sweep(name: str, names: tuple[str, ...], overrides: Overrides, **how: Any) -> None:
+@CLUSTER
+def sweep(name: str, names: tuple[str, ...], overrides: Overrides, cluster: str | None, **how: Any) -> None:
     """Run an experiment for values of parameters, and seeds."""
     from ofdb_core.run import sweep
 
-    sweep.run(name, names, overrides=overrides, **how)
+    with _on(cluster):
+        sweep.run(name, names, overrides=overrides, **how)
 
 
 @command.command()

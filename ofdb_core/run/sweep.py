@@ -22,7 +22,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files, manifests, project, record, signals
+from ofdb_core.base import cluster, files, manifests, project, record, signals
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import tables
@@ -231,7 +231,7 @@ def run(
         for one in {compare.CELL.sub("", one.name): one for one in waiting}.values():  # of each, one seed
             experiment.check_possible(one.parameters, 1)
         print(f"{folder}: {len(every)} cells, {len(every) - len(waiting)} of them done before", flush=True)
-        failed = make_all(waiting, words, jobs)
+        failed = make_on_cluster(waiting, words) if cluster.address() else make_all(waiting, words, jobs)
         if made := {i: one for i, one in enumerate(every.values()) if one.name not in failed}:
             print("\n".join(write(folder, made)), flush=True)
         if failed:
@@ -255,7 +255,8 @@ def make_all(waiting: Sequence[Cell], words: Sequence[str], jobs: int) -> dict[s
             while running or (left and not stopped.asked):
                 for place in set(range(jobs)) - running.keys():
                     if left and not stopped.asked:
-                        running[place] = left[0], _started(left.pop(0), words, _share(place, jobs))
+                        cell = left.pop(0)
+                        running[place] = cell, _started(cell.out, cell.name, words, _share(place, jobs))
                         if stopped.asked:  # before the process was known
                             tell(signals.STOPS[1])
                 time.sleep(POLL)
@@ -271,12 +272,29 @@ def make_all(waiting: Sequence[Cell], words: Sequence[str], jobs: int) -> dict[s
     return failed
 
 
-def _started(cell: Cell, words: Sequence[str], share: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """The process that makes a cell."""
-    cell.out.mkdir(parents=True, exist_ok=True)
-    print(f"{cell.name}: runs; its output goes to {cell.out / LOG}", flush=True)
-    command = [sys.executable, "-c", PROCESS, *words, "--cell", cell.name]
-    with (cell.out / LOG).open("w") as log, (cell.out / ERRORS).open("w") as errors:
+def make_on_cluster(waiting: Sequence[Cell], words: Sequence[str]) -> dict[str, str]:
+    """Make cells, each in a process that a worker of the cluster starts; return why cells failed, by name."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    tasks = ((cell.name, (cell.out, cell.name, words, passed)) for cell in waiting)
+    failed = dict[str, str]()
+    for name, why in cluster.pieces(_made_there, tasks):
+        print(f"{name}: {'failed' if why else 'done'}", flush=True)
+        failed |= {name: why} if why else {}
+    return failed
+
+
+def _made_there(out: Path, name: str, words: Sequence[str], passed: Mapping[str, str]) -> str:
+    """Make a cell in a process of its own, with these environment variables; why it failed, or nothing."""
+    status = _started(out, name, words, passed).wait()
+    return (out / ERRORS).read_text(errors="replace").strip() or f"status {status}" if status else ""
+
+
+def _started(out: Path, name: str, words: Sequence[str], share: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """The process that makes a cell, in its folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    print(f"{name}: runs; its output goes to {out / LOG}", flush=True)
+    command = [sys.executable, "-c", PROCESS, *words, "--cell", name]
+    with (out / LOG).open("w") as log, (out / ERRORS).open("w") as errors:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": errors}
         return subprocess.Popen(command, env={**os.environ, **share}, start_new_session=True, **streams)
 

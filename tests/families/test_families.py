@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofdb_core.base import filling, manifests, parameters, provenance
+from ofdb_core.base import cluster, filling, manifests, parameters, provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import registry
 from ofdb_core.run import stages
-from tests.helpers import toy_family
+from tests.helpers import clients, toy_family
 
 
 @pytest.fixture(scope="module", params=[*registry.families(), "toy"])
@@ -230,3 +230,23 @@ def test_training_can_draw_samples_from_every_source(family, made, tmp_path):
                 views = [opened.pixels(len(opened) - 1, key) for _ in range(2)]
                 assert views[0].dtype == np.uint8
                 assert (views[0] == views[1]).all()
+
+
+# ---- on a cluster
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """The address of a cluster of one process."""
+    distributed = clients.client("distributed")
+    how = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    with distributed.LocalCluster(1, **how) as found:
+        yield found.scheduler_address
+
+
+@pytest.mark.slow
+def test_a_cluster_draws_what_threads_draw(family, made, tmp_path, monkeypatch, workers):
+    if family.name == "toy":
+        pytest.skip("a file that was registered by this test's process alone")
+    monkeypatch.setenv(cluster.VARIABLE, workers)
+    assert write(family, tmp_path) == files(family, made)

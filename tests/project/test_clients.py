@@ -5,7 +5,6 @@ The clients are optional (pip install -r requirements-clients.txt); .ci/run has 
 
 import glob
 import importlib
-import os
 import re
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from ofdb_core.data import croissant, packing, ply, samples, tables
 from ofdb_core.data import shards as shards_in
 from ofdb_core.families import registry
 from tests.helpers import tiny
+from tests.helpers.clients import client
 
 pytestmark = pytest.mark.slow
 
@@ -30,13 +30,6 @@ COLUMNS = {
     "webdataset": ("png", "cls"),
 }  # form -> image and label, as `datasets` has them
 SEEN = {"mean": [0.1] * 3, "std": [0.3] * 3, "interpolation": "bilinear", "crop_pct": 0.8}  # unlike timm's own
-
-
-def client(name):
-    """A module of others; a test without it is skipped, but not in .ci/run."""
-    if os.environ.get("OFDB_CLIENTS") != "required":
-        pytest.importorskip(name, reason=f"{name} is not installed: pip install -r requirements-clients.txt")
-    return importlib.import_module(name)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
