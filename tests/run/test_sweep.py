@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import manifests, parameters, provenance, record, signals
+from ofdb_core.base import cluster, manifests, parameters, provenance, record, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
 from ofdb_core.run import experiments, listing, notebook, parameter_files, reasons, stages, sweep, verify
@@ -256,6 +256,14 @@ def program(params, monkeypatch, tmp_path):
 def test_a_failed_cell_is_named_with_its_reason_and_the_others_are_finished(program, capsys):
     cells = program("print('at work'); sys.exit('it broke' if name == 'tiny_seed=1' else 0)")
     assert sweep.make_all(cells, ["sweep"], 1) == {"tiny_seed=1": "it broke"}
+    assert capsys.readouterr().out.count(": done") == 3
+    assert (cells[1].out / sweep.LOG).read_text() == "at work\n"
+
+
+def test_a_cluster_makes_the_cells_and_names_those_that_fail(program, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "pieces", lambda make, named: ((name, make(*arguments)) for name, arguments in named))
+    cells = program("print('at work'); sys.exit('it broke' if name == 'tiny_seed=1' else 0)")
+    assert sweep.make_on_cluster(cells, ["sweep"]) == {"tiny_seed=1": "it broke"}
     assert capsys.readouterr().out.count(": done") == 3
     assert (cells[1].out / sweep.LOG).read_text() == "at work\n"
 
