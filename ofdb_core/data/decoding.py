@@ -49,6 +49,8 @@ def decode(path: str | Path, *, ground: Ground = "white", upright: bool = True) 
     ground: what is behind transparent pixels; upright: turn the picture by the orientation in its EXIF block.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError("a pipe, a folder or a device")
         with Image.open(path) as opened:
             opened.load()
             picture = _upright(opened) if upright else opened
