@@ -64,12 +64,14 @@ def to_bytes(features: Features, by: str) -> bytes:
 
 def kept(path: Path, by: str) -> Features:
     """The features in FILE; none if something else computed them, or they are no features."""
+    if not path.is_file():
+        return {}
     try:
         with safe_open(path, "numpy") as file:
             if (file.metadata() or {}).get(BY) != by:
                 return {}
             rows, keys = (file.get_tensor(name) for name in ("features", "sha256"))
-    except (OSError, SafetensorError):  # there is no such file, or no whole one
+    except (OSError, SafetensorError):  # no whole file
         return {}
     right = rows.dtype == np.float32 and rows.ndim == 2 and keys.dtype == np.uint8 and keys.shape == (len(rows), 32)
     return dict(zip(map(_hex, keys), rows, strict=True)) if right and np.isfinite(rows).all() else {}

@@ -77,7 +77,7 @@ class Start:
     hashes: dict[Path, str]
 
 
-def _paths(parameters: Predict, others: Counter[str]) -> Iterator[Path]:
+def paths_of(parameters: Predict, others: Counter[str]) -> Iterator[Path]:
     """The files of the pictures, in any order; `others` counts the endings of files in folders that are none."""
     for place in map(Path, parameters.places):
         if archive.is_archive(place):
@@ -108,7 +108,7 @@ def check(parameters: Predict) -> None:
     """
     others = Counter[str]()
     if not parameters.is_own():
-        _require(next(_paths(parameters, others), None), parameters, others)
+        _require(next(paths_of(parameters, others), None), parameters, others)
     if parameters.memory:
         memory.classes_of(parameters.memory)
     if parameters.checkpoint:
@@ -128,7 +128,7 @@ def _network(checkpoint: Checkpoint, parameters: Predict) -> tuple[nn.Module, li
 def start(parameters: Predict) -> Start:
     """Find the pictures and open the checkpoint; a ValueError if one of them is missing."""
     others = Counter[str]()
-    paths = sorted({*_paths(parameters, others)})
+    paths = sorted({*paths_of(parameters, others)})
     _require(next(iter(paths), None), parameters, others)
     if others:
         print(f"data: not read, by the endings of the files: {unread(others)}")
