@@ -93,14 +93,19 @@ def holds(path: Path, hashed: str) -> bool:
     return path.is_file() and sha256(path) == hashed
 
 
+def read_bytes(path: Path, most: int = LARGEST_JSON) -> bytes:
+    """The bytes of a file; a ValueError if it is a pipe, a device or a folder, or has more than `most`."""
+    if not path.is_file() or path.stat().st_size > most:
+        raise ValueError(f"no file of at most {most:,} bytes")
+    return path.read_bytes()
+
+
 def read_json(path: Path, most: int = LARGEST_JSON) -> Any:
     """The content of a JSON file, or None if there is no file; a ValueError if it is not JSON, or has more bytes."""
     if not path.exists():
         return None
-    if not path.is_file() or path.stat().st_size > most:
-        raise ValueError(f"no file of at most {most:,} bytes")
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_bytes(path, most))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

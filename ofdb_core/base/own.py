@@ -59,7 +59,8 @@ class Own:
     def note(self, name: str, hashed: str) -> None:
         """List what a file is about to hold; what it held before stays listed, since the writing may be cut off."""
         files.inside(self.root, name).parent.mkdir(parents=True, exist_ok=True)
-        self.listed()  # or else the list is somebody else's
+        if self.listed().get(name, [])[-1:] == [hashed]:  # Unreadable, if the list is somebody else's
+            return
         if self.list.is_symlink():
             raise FileExistsError(f"{self.list}: a link, in which nothing is written; move it away")
         head = "" if self.list.exists() else HEAD

@@ -223,7 +223,10 @@ class Run:
         for name in names:
             if outdated:
                 self.entry["outdated"] = name
-            self.entry["writes"][name] = Folder(self.folder / name).digest()
+            results = Folder(self.folder / name)
+            self.entry["writes"][name] = results.digest()
+            if (manifest := results.beside(manifests.MANIFEST)).parent == self.folder:  # or else of a linked folder
+                Own(self.folder).note(manifest.name, files.sha256(manifest))
 
     def done(self) -> None:
         """Write the entry into record.json."""

@@ -67,6 +67,8 @@ def decode(path: File, *, ground: Ground = "white", upright: bool = True) -> np.
     ground: what is behind transparent pixels; upright: turn the picture by the orientation in its EXIF block.
     """
     try:
+        if isinstance(path, str | Path) and Path(path).exists() and not Path(path).is_file():
+            raise ValueError("a pipe, a folder or a device")
         with Image.open(_stream(path)) as opened:
             opened.load()
             picture = _upright(opened) if upright else opened

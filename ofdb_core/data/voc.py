@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
-from ofdb_core.base import folder
+from ofdb_core.base import files, folder
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import header
 from ofdb_core.data.decoding import decode
@@ -22,6 +22,7 @@ CLASSES = (
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 PARTS = ("train", "val")
+LARGEST = 2**22  # bytes of an annotation, and of a list
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
@@ -40,13 +41,13 @@ def cut_out(devkit: str | Path, root: str | Path) -> None:
     devkit: the folder VOCdevkit/VOC2012. It is filled like any folder of results. A ValueError names an annotation
     that cannot be read.
     """
-    files = [
+    cuts = [
         (f"{part}/{class_name}/{photograph}_{k}.png", functools.partial(_cut, _photograph(devkit, photograph), box))
         for part in PARTS
         for photograph in _names(devkit, part)
         for k, class_name, box in objects(_annotation(devkit, photograph))
     ]
-    Folder(root).fill(header({"photographs": folder.fingerprint(devkit)}, cut_out), files, total=len(files))
+    Folder(root).fill(header({"photographs": folder.fingerprint(devkit)}, cut_out), cuts, total=len(cuts))
 
 
 def objects(annotation: str | Path) -> list[tuple[int, str, Box]]:
@@ -55,7 +56,8 @@ def objects(annotation: str | Path) -> list[tuple[int, str, Box]]:
     box: left, top, right, bottom in pixels from 0, within the photograph; right and bottom are exclusive.
     """
     try:
-        tree: Any = ElementTree.parse(annotation).getroot()  # a missing element is an error below
+        tree: Any = ElementTree.fromstring(files.read_bytes(Path(annotation), LARGEST))
+        # a missing element is an error below
         width, height = (int(tree.find("size").findtext(name)) for name in ("width", "height"))
         kept = []
         for k, thing in enumerate(tree.findall("object")):
@@ -67,7 +69,7 @@ def objects(annotation: str | Path) -> list[tuple[int, str, Box]]:
                 raise ValueError(f"{class_name!r} is none of the classes")
             if thing.findtext("difficult", "0") == "0" and box[0] < box[2] and box[1] < box[3]:
                 kept.append((k, class_name, box))
-    except (ElementTree.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, OSError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{annotation}: not an annotation ({error}); delete it and run again") from error
     return kept
 
@@ -77,7 +79,7 @@ def _list(devkit: str | Path, part: str) -> Path:
 
 
 def _names(devkit: str | Path, part: str) -> list[str]:
-    return _list(devkit, part).read_text(encoding="utf-8").split()
+    return files.read_bytes(_list(devkit, part), LARGEST).decode().split()
 
 
 def _photograph(devkit: str | Path, name: str) -> Path:

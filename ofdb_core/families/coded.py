@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from ofdb_core.base import files
 from ofdb_core.base.folder import Folder, Makers
 from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import Parameters, StageParameters
@@ -84,10 +85,8 @@ class Kind:
     def read(self, path: Path) -> Parameters:
         """The code of a file; a ValueError names the file and what is wrong."""
         try:
-            if (size := path.stat().st_size) > MOST_BYTES:
-                raise ValueError(f"{size:,} bytes; a code has at most {MOST_BYTES:,}")
-            return self.parse(path.read_bytes(), path)
-        except (ValueError, RecursionError, OSError) as error:
+            return self.parse(files.read_bytes(path, MOST_BYTES), path)
+        except (ValueError, RecursionError, OSError, OverflowError) as error:
             raise ValueError(f"{path}: no code of {self.name}: {error}") from error
 
     def parse(self, data: bytes, path: Path) -> Parameters:

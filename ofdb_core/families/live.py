@@ -8,7 +8,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -60,7 +60,12 @@ class Patched(Parameters):
 
 
 class Varied(Parameters):
-    """Parameters of samples whose systems vary: 3 ms an image, 0.7 ms a view."""
+    """Parameters of samples whose systems vary: 3 ms an image, 0.7 ms a view.
+
+    steps: of `weight_rows`.
+    """
+
+    steps: ClassVar[int] = 2
 
     delta: Share = 0.0
     """A factor on each coefficient, from 1 - this to 1 + this (1p-frac: 0.1)."""
@@ -148,7 +153,7 @@ class Shapes:
     ) -> None:
         self._systems, self._make, self._delta = dict(systems), make, drawing.delta
         d = next(iter(self._systems.values())).d
-        self._weights = [weight, *(weight_rows(drawing.weights, d) if drawing.weights else [])]
+        self._weights = [weight, *(weight_rows(drawing.weights, d, drawing.steps) if drawing.weights else [])]
         self._kept: Cache[tuple[int, int]] = Cache(self._of_row, cache_bytes)
         lacking = self._begin(label)
         self.numbers = [number for number in self._systems if number not in lacking]

@@ -7,7 +7,7 @@ squares of random patches (see `live`).
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -57,6 +57,10 @@ class ViewsDrawing(live.Patched):
 class SystemsDrawing(ViewsDrawing, live.Varied):
     """Parameters of views of models that are made from systems of space."""
 
+    steps: ClassVar[int] = 6
+
+    weights: Annotated[float, Range(0, 0.16)] = 0.0
+    """Spread of MV-FractalDB's rows of weights (0.1), one drawn in place of weight; 0: none."""
     seed: Annotated[int, Range(0, SEEDS)] | None = None
     """Of the stored models and views that systems stand for; null: as released (0)."""
 

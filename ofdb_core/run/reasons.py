@@ -1,10 +1,9 @@
 """Reasons to run a stage: it has not run, or its inputs, its code or its outputs have changed."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ofdb_core.base import manifests, provenance, record
+from ofdb_core.base import files, manifests, provenance, record
 from ofdb_core.base.folder import Altered, Folder, told
 from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
@@ -24,7 +23,7 @@ def reasons(stage: str, checked: NotebookParameters, out: Path) -> Iterator[str]
     if entry is None or not notebook.exists():
         yield "it has not run yet"
         return
-    if not _is_saved(notebook):
+    if not is_saved(notebook):
         yield f"{notebook.name} was not saved to its end"
     wanted, had = manifests.portable(checked.identity(), out), {**checked.defaults(), **entry["parameters"]}
     if changed := [name for name in wanted if wanted[name] != had.get(name)]:
@@ -58,9 +57,9 @@ def _changed(out: Path, stage: str, name: str, digest: str) -> str | None:
         return str(error)
 
 
-def _is_saved(notebook: Path) -> bool:
+def is_saved(notebook: Path) -> bool:
     """Whether a notebook was saved after its last cell: not cut off by a full disk or a killed process."""
     try:
-        return bool(json.loads(notebook.read_bytes())["metadata"]["papermill"]["end_time"])
+        return bool(files.read_json(notebook)["metadata"]["papermill"]["end_time"])
     except (ValueError, KeyError, TypeError):
         return False

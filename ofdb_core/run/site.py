@@ -91,7 +91,7 @@ def _lay_out(root: Path, run: Path, entries: dict[str, record.Entry], categories
         page.write_text(page.read_text(encoding="utf-8").replace("../README.md", "../index.md"), encoding="utf-8")
     ran = [stage for stage in entries if (run / f"{stage}.ipynb").is_file()]
     for stage in ran:
-        _write_notebook(run / f"{stage}.ipynb", root / "notebooks" / f"{stage}.ipynb")
+        copy_notebook(run / f"{stage}.ipynb", root / "notebooks" / f"{stage}.ipynb")
     wings = _wings()
     for wing in wings:
         files.write_whole(root / "reference" / f"{wing}.md", _reference(wing))
@@ -145,11 +145,15 @@ def _wings() -> list[str]:
     return next(contract["layers"] for contract in contracts if contract["type"] == "layers")
 
 
-def _write_notebook(path: Path, target: Path) -> None:
+def copy_notebook(path: Path, target: Path) -> None:
     """Copy an executed notebook with only its pictures and words: no widget, HTML, directive or path from here."""
     import nbformat
 
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = nbformat.reads(files.read_bytes(path).decode(), as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # what nbformat stumbles over has any error
+        raise UsageError(f"{path}: no notebook as it ran ({type(error).__name__}); run it again") from error
     notebook.metadata = {"kernelspec": {"name": "python3"}, "language_info": {"name": "python"}}  # no order to run it
     for cell in notebook.cells:
         cell.metadata = {"tags": cell.metadata.get("tags", [])}

@@ -1,13 +1,15 @@
 """Prediction: the classes that any checkpoint sees in pictures without labels.
 
 It writes to <out>/predictions: predictions.csv, a row a file, with its likeliest classes and their probabilities. A
-file that cannot be read has the reason in its row.
+file that cannot be read has the reason in its row. The judge is the checkpoint's head or, if a memory is given, the
+vote of the nearest pictures there, which the row names: see `memory`.
 """
 
 import itertools
+import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,20 @@ from accelerate.utils import gather_object
 from torch import nn
 
 from ofdb_core.base import files, folder
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import header
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.decoding import Ground, decode, extensions, unread
+from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
-from ofdb_core.stages import evaluate
+from ofdb_core.stages import evaluate, memory
 from ofdb_core.stages.recipes import Predict
 from ofdb_core.training import evaluation, processes, weights
+from ofdb_core.training.pretrained import Checkpoint, NoHead
 from ofdb_core.training.recipe import Inference
 
 PLACES = ("", *(f"_{place}" for place in range(2, 6)))  # endings of columns: of the likeliest class, and of four more
-NAMES = ("file", *(f"class{place}" for place in PLACES), "problem")  # columns of text
+NAMES = ("file", *(f"{column}{place}" for column in ("class", "nearest") for place in PLACES), "problem")  # of text
 
 
 class Pictures:
@@ -57,9 +62,10 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Start:
-    """What a prediction starts from: pictures, network, names of its classes and hashes.
+    """What a prediction starts from: pictures, network, names of the classes and hashes.
 
-    inference: the parameters, with the checkpoint's values in place of None.
+    inference: the parameters, with the checkpoint's values in place of None; remembered: the pictures of the memory, if
+    that is the judge; hashes: then of each file, there and of the pictures.
     """
 
     pictures: Pictures
@@ -67,9 +73,11 @@ class Start:
     classes: list[str]
     inference: Inference
     fingerprint: list[str]
+    remembered: Images | None
+    hashes: dict[Path, str]
 
 
-def _paths(parameters: Predict, others: Counter[str]) -> Iterator[Path]:
+def paths_of(parameters: Predict, others: Counter[str]) -> Iterator[Path]:
     """The files of the pictures, in any order; `others` counts the endings of files in folders that are none."""
     for place in map(Path, parameters.places):
         if archive.is_archive(place):
@@ -100,26 +108,44 @@ def check(parameters: Predict) -> None:
     """
     others = Counter[str]()
     if not parameters.is_own():
-        _require(next(_paths(parameters, others), None), parameters, others)
+        _require(next(paths_of(parameters, others), None), parameters, others)
+    if parameters.memory:
+        memory.classes_of(parameters.memory)
     if parameters.checkpoint:
-        evaluate.opened(parameters)[0].network()
+        _network(evaluate.opened(parameters)[0], parameters)
+
+
+def _network(checkpoint: Checkpoint, parameters: Predict) -> tuple[nn.Module, list[str]]:
+    """The network, and a line for each weight not taken unchanged; a memory needs no head."""
+    try:
+        return checkpoint.network()
+    except NoHead:
+        if not parameters.memory:
+            raise
+        return checkpoint.network(["none"])
 
 
 def start(parameters: Predict) -> Start:
     """Find the pictures and open the checkpoint; a ValueError if one of them is missing."""
     others = Counter[str]()
-    paths = sorted({*_paths(parameters, others)})
+    paths = sorted({*paths_of(parameters, others)})
     _require(next(iter(paths), None), parameters, others)
     if others:
         print(f"data: not read, by the endings of the files: {unread(others)}")
     checkpoint, inference = evaluate.opened(parameters)
-    model, lines = checkpoint.network()
+    model, lines = _network(checkpoint, parameters)
     for line in lines:
         print(line)
-    names = checkpoint.facts.get("classes") or _published(checkpoint.path, model)
-    places = parameters.places
-    hashes = processes.shared(lambda: [weights.fingerprint(checkpoint.path), *map(folder.fingerprint, places)])
-    return Start(Pictures(paths, inference.ground), model, names, inference, hashes)
+    places, remembered, hashes = parameters.places, None, dict[Path, str]()
+    if parameters.memory:
+        remembered = memory.opened(parameters.memory, inference.ground)
+        hashes = memory.hashes(sorted({*remembered.items, *paths}))
+        names, places = remembered.classes, [*places, parameters.memory]
+    else:
+        names = checkpoint.facts.get("classes") or _published(checkpoint.path, model)
+    found = processes.shared(lambda: [weights.fingerprint(checkpoint.path), *map(folder.fingerprint, places)])
+    fingerprint = [*found, *hashes.values()]
+    return Start(Pictures(paths, inference.ground), model, names, inference, fingerprint, remembered, hashes)
 
 
 def _published(path: str, model: Any) -> list[str]:
@@ -132,25 +158,95 @@ def predict(parameters: Predict, given: Start) -> list[Row]:
     """Predict in <out>/predictions; return the rows of predictions.csv, in the order of the pictures."""
     root, states = (Path(parameters.out) / name for name in ("predictions", "checkpoints/predictions"))
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
-    head = header(identity, _rows, license=None)
-    processes.fill_once(root, head, lambda: ({"predictions.csv": tables.to_text(_rows(given))}, {}), states=states)
+    head = header(identity, _by_head, _by_memory, license=None)
+    by = json.dumps([given.fingerprint[0], given.inference.identity(), head["code"]])
+
+    def make() -> processes.Contents:
+        return _by_memory(given, parameters.neighbours, root, by) if parameters.memory else _by_head(given)
+
+    processes.fill_once(root, head, lambda: (make(), {}), states=states)
     return tables.read(root / "predictions.csv", text=NAMES)
 
 
-def _rows(given: Start) -> list[Row]:
-    """A row for each picture; where one cannot be read, all but file and problem are empty."""
-    pictures, model = given.pictures, given.model.to(processes.state().device)
-    found = evaluation.likeliest(model, pictures, given.inference, len(PLACES))
-    problems = {i: problem for each in gather_object([pictures.problems]) for i, problem in each.items()}
+def _by_head(given: Start) -> processes.Contents:
+    """The table of what the head names."""
+    model = given.model.to(processes.state().device)
+    found = evaluation.likeliest(model, given.pictures, given.inference, len(PLACES))
+    return {"predictions.csv": tables.to_text(_rows(given, _problems(given.pictures), *found))}
+
+
+def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.Contents:
+    """The table of what the memory's nearest name, and the features; those that `root` keeps are not computed again."""
+    images, hashes, pictures = given.remembered, given.hashes, given.pictures
+    assert images is not None
+    earlier = {} if Folder(root).verify() else memory.kept(root / memory.FILE, by)
+    new = {hashed: path for path, hashed in hashes.items() if hashed not in earlier}
+    print(f"{len(images)} pictures remembered, {len(pictures)} asked; features to compute: {len(new)}")
+    features, problems = {**earlier}, dict[str, str]()
+    if new:
+        fresh = Pictures([*new.values()], given.inference.ground)
+        rows = evaluation.features(given.model.to(processes.state().device), fresh, given.inference)
+        features |= dict(zip(new, rows, strict=True))
+        problems = {hashes[fresh.paths[i]]: problem for i, problem in _problems(fresh).items()}
+    if lost := [problems[hashes[path]] for path in images.items if hashes[path] in problems]:
+        raise ValueError(f"memory: {lost[0]}")
+    known, asked = (np.stack([features[hashes[path]] for path in paths]) for paths in (images.items, pictures.paths))
+    votes = memory.votes(images, known, asked, neighbours)
+    unread = {i: problems[hashes[path]] for i, path in enumerate(pictures.paths) if hashes[path] in problems}
+    table = _rows(given, unread, votes.labels, votes.shares, votes)
+    kept = {hashed: features[hashed] for hashed in sorted({*hashes.values()} - problems.keys())}
+    return {"predictions.csv": tables.to_text(table), memory.FILE: memory.to_bytes(kept, by)}
+
+
+def _problems(pictures: Pictures) -> dict[int, str]:
+    """Number -> why a picture cannot be read, of all processes."""
+    return {i: problem for each in gather_object([pictures.problems]) for i, problem in each.items()}
+
+
+def _rows(
+    given: Start, problems: dict[int, str], labels: np.ndarray, shares: np.ndarray, votes: memory.Votes | None = None
+) -> list[Row]:
+    """A row for each picture; where one cannot be read, all but file and problem are empty.
+
+    labels (n, k) and shares (n, k): its classes, likeliest first, and their probabilities.
+    """
+    pictures, rows = given.pictures, []
     if len(problems) == len(pictures):
         raise ValueError(f"data: none of {len(pictures)} pictures can be read; {problems[0]}")
-    rows = []
-    for i, (name, labels, shares) in enumerate(zip(pictures.names, *found, strict=True)):
-        seen = [] if i in problems else zip(labels.tolist(), shares.astype(float).tolist(), strict=True)
+    named = [[given.classes[label] for label in row] for row in labels.tolist()]
+    groups = [("class", named, "probability", shares)]
+    if votes and given.remembered:
+        nearest = [[*map(given.remembered.name, row)] for row in votes.nearest.tolist()]
+        groups.append(("nearest", nearest, "similarity", votes.similarity))
+    for i, name in enumerate(pictures.names):
         row: Row = {"file": name}
-        for place, guess in itertools.zip_longest(PLACES, seen):
-            label, share = guess or (None, None)
-            row[f"class{place}"] = None if label is None else given.classes[label]
-            row[f"probability{place}"] = None if share is None else round(share, 4)
+        for text, texts, number, numbers in groups:
+            seen = [] if i in problems else [*zip(texts[i], numbers[i].astype(float).tolist(), strict=True)]
+            for place, (one, value) in zip(PLACES, itertools.chain(seen, itertools.repeat((None, None))), strict=False):
+                row[f"{text}{place}"] = one
+                row[f"{number}{place}"] = None if value is None else round(value, 4)
         rows.append({**row, "problem": problems.get(i)})
     return rows
+
+
+def likened(given: Start, rows: Sequence[Row], chosen: Sequence[int]) -> tuple[list[np.ndarray], list[str]]:
+    """For a sheet of 1 + len(PLACES) columns: each chosen picture and its nearest in the memory, with their titles.
+
+    Where the memory has fewer, the rest of a row is blank.
+    """
+    images = given.remembered
+    assert images is not None
+    numbers = {images.name(i): i for i in range(len(images))}
+    pictures, titles, blank = [], [], np.full((1, 1, 3), 255, np.uint8)
+    for i in chosen:
+        pictures.append(given.pictures.pixels(i))
+        titles.append(f"{rows[i]['class'][:14]}?")
+        for place in PLACES:
+            name = rows[i][f"nearest{place}"]
+            pictures.append(images.pixels(numbers[name]) if name else blank)
+            titles.append(
+                f"{images.classes[images.labels[numbers[name]]][:14]} {rows[i][f'similarity{place}']:.2f}"
+                if name
+                else ""
+            )
+    return pictures, titles

@@ -286,6 +286,13 @@ class Predict(_Looking):
 
     data: Place | list[Place] = "images"  # type: ignore[assignment]
     """Pictures: a folder, however deep, an archive, a file, or a list of these; or images of this run."""
+    memory: Folder | None = None
+    """A folder of <class>/<picture> to edit: the nearest there name others; null: the head does."""
+    neighbours: Count = 5
+    """Pictures of the memory that vote."""
+
+    def reads(self) -> tuple[str, ...]:
+        return (*super().reads(), *([self.memory] if self.memory else []))
 
     @property
     def places(self) -> list[str]:

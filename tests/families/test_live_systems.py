@@ -5,8 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from ofdb_core.base import parameters
 from ofdb_core.data import samples
-from ofdb_core.families import fractal_3d
+from ofdb_core.families import fractal_3d, live_views, multi_view
 from ofdb_core.formulas import ifs, point_cloud
 from tests.helpers import tiny
 
@@ -83,6 +84,16 @@ def test_the_coefficients_of_a_model_vary(space, values):
     assert len(set(seen)) > 10
     assert seen == [again.pixels(0, seed).tobytes() for seed in range(20)]
     assert (found.pixels(0) == of(space, **FROM_SYSTEMS).pixels(0)).all()
+
+
+def test_the_rows_of_weights_are_those_of_mv_fractaldb(space):
+    found = of(space, **FROM_SYSTEMS, weights=0.1, **tiny.STILL)
+    rows = multi_view.Render().weights()
+    assert (np.array(found._models._weights[1:]) == rows).all()
+    model = live_views.model(found._models._systems[0], rows[7], points=400, seed=0, category=0)
+    assert (found._models.array(0, 7 + 5 * len(rows)) == model).all()
+    with pytest.raises(parameters.ParameterError, match=r"live\.weights: 0\.4 is out of range"):
+        of(space, **FROM_SYSTEMS, weights=0.4)
 
 
 def test_an_instance_without_a_model_is_the_stored_one(space, monkeypatch):

@@ -52,7 +52,7 @@ def other_tensor(data: bytes, rng: Random) -> bytes:
     """A file of torch.save with other values: types, forms, numbers, places."""
     try:
         content = torch.load(io.BytesIO(data), weights_only=True)
-        model = content["model"]
+        model = content["model"]  # as every valid file here has it
         name = rng.choice(sorted(name for name in model if isinstance(model[name], torch.Tensor)))
     except Exception:  # another mutation was here before, or this is no such file
         return data

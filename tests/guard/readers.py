@@ -27,7 +27,7 @@ from ofdb_core.show import report
 from ofdb_core.training import states
 from tests.helpers import tiny
 
-from . import formats
+from . import formats, theirs
 from .mutations import BYTES, VICTIM, Files, Mutation, altered_json
 
 
@@ -257,5 +257,31 @@ READERS = {
             odd=True,
         ),
         Reader("image folder", formats.pictures, formats.read_pictures, mend=formats.one_picture, odd=True),
+        Reader("picture of any mode", theirs.moded, theirs.read_moded, mend=theirs.one_moded, odd=True),
+        Reader(
+            "pictures and memory", theirs.asked, theirs.read_asked, (*BYTES, *[theirs.altered_header] * 4), odd=True
+        ),
+        Reader("code", theirs.codes, theirs.read_codes, (*BYTES, *[theirs.altered_code] * 4), odd=True),
+        Reader(
+            "VOC annotation", theirs.annotations, theirs.read_annotations, (*BYTES, theirs.altered_number), odd=True
+        ),
+        Reader(
+            "executed notebook",
+            theirs.notebook,
+            theirs.read_notebook,
+            (*BYTES, *[altered_json] * 4),
+            writes=True,
+            odd=True,
+        ),
+        Reader("others' checkpoint", theirs.networks, theirs.read_networks, (*BYTES, formats.other_tensor), odd=True),
+        Reader(
+            "config.json",
+            theirs.configured,
+            theirs.read_configured,
+            (*BYTES, *[theirs.altered_config] * 8),
+            mend=theirs.of_config,
+            odd=True,
+        ),
+        Reader("--out folder", theirs.own_files, theirs.write_own, writes=True, also=CANNOT_WRITE, odd=True),
     )
 }

@@ -66,6 +66,9 @@ def test_my_own_systems_my_own_images_and_what_is_taken_along(place):
     rows = tables.read(place / "runs" / "named" / "predictions" / "predictions.csv")
     assert np.mean([row["class"] in row["file"] for row in rows]) > 0.9
     assert len(rows) == 32
+    run(place, *blocks("Name my pictures by examples, without training", "bash"))
+    rows = tables.read(place / "runs" / "memory" / "predictions" / "predictions.csv")
+    assert np.mean([row["nearest"].split("/")[0] == row["class"] for row in rows]) > 0.9
     named = re.findall(r"^\| `(runs/[\w/.]+)", TASKS["Take the results along"], re.MULTILINE)
     assert [name for name in named if not (place / name).exists()] == ["runs/photos/trackers/"]  # only with a tracker
 

@@ -107,6 +107,13 @@ def test_pip_reads_condas_lines_as_a_file_of_requirements(tmp_path):
     assert read == [word.removeprefix("-e ") for word in last["pip"]]
 
 
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-clients.txt", "requirements-browser.txt"])
+def test_every_pin_of_a_list_has_its_hashes(name):
+    pins = re.sub(r"^#.*\n", "", (PROJECT / name).read_text(), flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    assert len(pins) > 1
+    assert all(re.fullmatch(r"\S+==\S+( ;[^#]*?)?( +--hash=sha256:[0-9a-f]{64})+", pin) for pin in pins)
+
+
 def test_containers_name_files_that_exist():
     docker = (PROJECT / "Dockerfile").read_text()
     copied = re.findall(r"^COPY (?:--chown=ofdb )?(\S+) ", docker, re.MULTILINE)
@@ -123,7 +130,10 @@ def test_containers_name_files_that_exist():
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
-def test_a_workflow_says_what_it_may_do(path):
+def test_a_workflow_says_what_it_may_do_and_takes_actions_by_digest(path):
+    used = re.findall(r"uses: (.*)", path.read_text())
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used)
     asked = yaml.safe_load(path.read_text())["permissions"]
     assert asked.pop("contents") == "read"
     assert asked == ({"pages": "write", "id-token": "write"} if path.name == "site.yml" else {})

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -144,3 +145,92 @@ def test_files_are_named_from_the_current_folder(pictures, tmp_path, monkeypatch
     (made,) = parameter_files.checked("predict", ["6_predict"], how, tmp_path).values()
     assert made.data == [str(pictures / "flat.PNG"), str(pictures / "deep")]
     assert {*made.reads()} == {made.checkpoint, *made.data}
+
+
+@pytest.fixture
+def memory(pretrained, tmp_path):
+    """Pictures of two shades under two names, one of them deep, and an empty name."""
+    for name, shades in (("dark", (0, 1)), ("light", (6, 7)), ("none", ())):
+        (tmp_path / "memory" / name / "deep").mkdir(parents=True)
+        for shade in shades:
+            shutil.copy(pretrained / "images" / f"{shade:05d}" / "x.png", tmp_path / "memory" / name / f"{shade}.png")
+    (tmp_path / "memory" / "light" / "7.png").rename(tmp_path / "memory" / "light" / "deep" / "7.png")
+    return tmp_path / "memory"
+
+
+def computed(asked, capsys):
+    """The rows of a prediction by a memory, and the number of features that it computed."""
+    rows = predicted(asked)
+    return rows, int(capsys.readouterr().out.rpartition("features to compute: ")[2].split()[0])
+
+
+def test_the_nearest_of_a_memory_name_pictures_and_it_is_edited_as_a_folder(
+    pretrained, pictures, memory, tmp_path, capsys
+):
+    (pictures / "extra.png").write_bytes((memory / "dark" / "0.png").read_bytes())
+    settings = asked(pretrained / "pretrain", tmp_path / "out", pictures, memory=str(memory), neighbours=2)
+    rows, count = computed(settings, capsys)
+    named = {row["file"]: row for row in rows}
+    assert count == 4 + 2  # cut.png and 00004: three of the five pictures are in the memory, too
+    assert "cut.png: cannot be read as an image" in named["cut.png"]["problem"]
+    assert {named["cut.png"][column] for column in ("class", "nearest", "similarity")} == {""}
+    assert (named["extra.png"]["class"], named["extra.png"]["nearest"]) == ("dark", "dark/0.png")
+    assert (named["flat.PNG"]["class"], named["flat.PNG"]["nearest"]) == ("light", "light/6.png")
+    assert named["flat.PNG"]["similarity"] == pytest.approx(1, abs=1e-4)
+    assert named["flat.PNG"]["nearest_2"] != ""
+    assert named["flat.PNG"]["nearest_3"] == ""  # two vote
+    assert predict.likened(predict.start(settings), rows, [1])[1][0] == f"{rows[1]['class']}?"
+
+    (memory / "light").rename(memory / "bright")
+    (memory / "dark" / "1.png").unlink()
+    shutil.move(pictures / "linked" / "x.png", memory / "none" / "new.png")
+    rows, count = computed(settings, capsys)
+    assert count == 1  # cut.png, which has none
+    named = {row["file"]: row for row in rows}
+    assert (named["flat.PNG"]["class"], named["flat.PNG"]["nearest"]) == ("bright", "bright/6.png")
+    assert named["deep/er/x.png"]["nearest"] != "dark/1.png"
+    predicted(settings)
+    assert "made before and unchanged, kept" in capsys.readouterr().out
+
+
+def test_features_of_another_checkpoint_or_of_no_proof_are_computed_again(
+    pretrained, pictures, memory, tmp_path, capsys
+):
+    (pictures / "cut.png").unlink()
+    settings = asked(pretrained / "pretrain", tmp_path / "out", pictures, memory=str(memory))
+    rows, count = computed(settings, capsys)
+    file = tmp_path / "out" / "predictions" / "features.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + b"\0\0\0\0")
+    assert computed(settings, capsys) == (rows, count)
+    other = asked(pretrained / "pretrain", tmp_path / "out", pictures, memory=str(memory), input_size=20)
+    assert computed(other, capsys)[1] == count
+
+
+def test_a_memory_needs_no_head_but_pictures(pretrained, pictures, memory, tmp_path, capsys):
+    weights = tiny.network(classes=2).state_dict()
+    torch.save(
+        {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}, tmp_path / "bare.pth"
+    )
+    how = {"model": "vit_tiny_patch16_224", "model_options": tiny.VIT, "input_size": 16}
+    settings = asked(tmp_path / "bare.pth", tmp_path / "out", pictures, memory=str(memory), **how)
+    assert computed(settings, capsys)[0][-1]["class"] in ("dark", "light")
+    (memory / "dark" / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"(?s)1 of 5 files cannot be read.*dark/bad\.png: no picture"):
+        predicted(settings)
+    shutil.rmtree(memory)
+    with pytest.raises(ValueError, match=r"memory: .*no such folder"):
+        predict.check(settings)
+    memory.mkdir()
+    with pytest.raises(ValueError, match=r"memory: .*has no class folders"):
+        predict.check(settings)
+
+
+@pytest.mark.parametrize("judge", ["head", "memory"])
+def test_pipes_devices_and_broken_links_are_rows_too(judge, pretrained, pictures, memory, tmp_path):
+    (pictures / "lost.png").symlink_to("nowhere")
+    (pictures / "zero.png").symlink_to("/dev/zero")
+    os.mkfifo(pictures / "pipe.png")
+    how = {"memory": str(memory)} if judge == "memory" else {}
+    rows = predicted(asked(pretrained / "pretrain", tmp_path / "out", pictures, **how))
+    unread = {row["file"] for row in rows if "cannot be read as an image" in row["problem"]}
+    assert unread == {"cut.png", "lost.png", "pipe.png", "zero.png"}
