@@ -34,7 +34,7 @@ class Loader:
             raise ValueError(f"device: {device} cannot be used here ({error})") from error
         given = pretrain.start(recipe)
         self.recipe, self.classes, self._device = given.recipe, given.samples.classes, device
-        self._source = Batches(given.samples, given.recipe, seed=recipe.seed)
+        self._source = Batches(given.samples, given.recipe, seed=recipe.seed, pictures=given.pictures)
 
     def __len__(self) -> int:
         return self.recipe.steps or 0

@@ -25,7 +25,7 @@ from ofdb_core.base.values import (
 )
 from ofdb_core.data import archive, real_images
 from ofdb_core.families import registry
-from ofdb_core.families.registry import Drawing
+from ofdb_core.families.registry import Drawing, MixingPictures
 from ofdb_core.formulas.system_files import is_file_of_systems
 from ofdb_core.training import places
 from ofdb_core.training.recipe import Course, Precision
@@ -33,7 +33,7 @@ from ofdb_core.training.recipe import Course, Precision
 PRE_TRAINED, SHIPPED, FROM_SCRATCH = STARTS = ("pre-trained", "shipped", "from scratch")
 
 
-class Pretrain(StageParameters, Course, Drawing):
+class Pretrain(StageParameters, Course, MixingPictures, Drawing):
     """Parameters of notebook 4_pretrain; the defaults are the published recipe for ViT-Tiny on 1,000 categories.
 
     (Nakamura et al., ICCV 2023, and their released pre-training command, at its nominal length.)
@@ -62,10 +62,11 @@ class Pretrain(StageParameters, Course, Drawing):
         return tuple(registry.sources())
 
     def inputs(self) -> tuple[str, ...]:
-        return (self.data,) if self.data in registry.sources() else ()
+        own = (self.data,) if self.data in registry.sources() else ()
+        return tuple(dict.fromkeys((*own, *self.mixed_with())))
 
     def code(self) -> tuple[Callable, ...]:
-        return self.source().code()
+        return (*self.source().code(), *self.mixing_code(self.out))
 
     def __post_init__(self) -> None:
         """Check, and add the defaults of `live` to it, so that a record holds all values."""
@@ -154,7 +155,7 @@ def _refusal(data: str) -> Iterator[str]:
         yield str(error)
 
 
-class Finetune(_Start, StageParameters, Course):
+class Finetune(_Start, StageParameters, Course, MixingPictures):
     """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
 
     renamed = {"knn": "baselines"}
@@ -206,6 +207,12 @@ class Finetune(_Start, StageParameters, Course):
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
         return real_images.NAMES
+
+    def inputs(self) -> tuple[str, ...]:
+        return (*super().inputs(), *self.mixed_with())
+
+    def code(self) -> tuple[Callable, ...]:
+        return self.mixing_code(self.out)
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
