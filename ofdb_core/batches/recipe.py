@@ -8,6 +8,12 @@ from ofdb_core.base.values import Count, Length, NotNegative, Positive, Range, S
 from ofdb_core.batches import policy
 from ofdb_core.data.decoding import Ground
 
+CORRUPTIONS = (  # of ImageNet-C: see `corruptions`
+    *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+)
+STRENGTHS = (1, 2, 3, 4, 5)
+
 
 class View(Parameters):
     """A network's view of an image: its size, its channels and their scale."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ofdb_core.batches import chain, mixing, pixmix, timm_chain
+from ofdb_core.batches.corruptions import Corruption, corrupted
 from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
 from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 from ofdb_core.data.samples import Samples
@@ -144,13 +145,25 @@ class Batches:
 
 
 class Plain:
-    """The un-augmented images in order, as a batch source; process, processes: as in `Batches`."""
+    """The un-augmented images in order, as a batch source; process, processes: as in `Batches`.
+
+    corruption: what the pictures suffer once they have the size that the network sees.
+    """
 
     parts = 1
     parallel = True
 
-    def __init__(self, images: Samples, recipe: PlainRecipe, *, process: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        images: Samples,
+        recipe: PlainRecipe,
+        *,
+        process: int = 0,
+        processes: int = 1,
+        corruption: Corruption | None = None,
+    ) -> None:
         self.images, self.size = images, recipe.device_batch or recipe.batch_size
+        self._corruption = corruption
         self._seen = timm_chain.evaluation(recipe)
         self.finish = ToNetwork(recipe)
         self._ids = range(process, len(images), processes)
@@ -166,12 +179,16 @@ class Plain:
         """The raw batch of a step: the pictures."""
         ids = self.ids(step)
         return RawBatch(
-            _stacked([self._seen(self.images.pixels(i)) for i in ids]),
+            _stacked([self._picture(i) for i in ids]),
             torch.from_numpy(self.images.labels[ids]),
             torch.zeros(len(ids), 4, dtype=torch.int32),
             torch.zeros(len(ids), dtype=torch.int32),
             *map(torch.from_numpy, mixing.unmixed(len(ids))),
         )
+
+    def _picture(self, i: int) -> np.ndarray:
+        seen = self._seen(self.images.pixels(i))
+        return corrupted(seen, self._corruption, i) if self._corruption else seen
 
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and labels (B,) int64."""

@@ -23,6 +23,7 @@ from ofdb_core.base.values import (
     Whole,
     Workers,
 )
+from ofdb_core.batches.recipe import CORRUPTIONS
 from ofdb_core.data import archive, real_images
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
@@ -277,6 +278,15 @@ class Evaluate(_Looking):
     """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
     knn: Whole = 0
     """Neighbours among the training images that vote; 0: not asked."""
+    corruptions: Literal["all"] | Annotated[list[Literal[CORRUPTIONS]], Length(0, 15, once=True)] = []  # type: ignore[valid-type]
+    """Of ImageNet-C, which the images suffer one after another, at five strengths; all: all fifteen."""
+    corruptions_seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of what the corruptions draw."""
+
+    @property
+    def corrupted_by(self) -> tuple[str, ...]:
+        """The names of the corruptions."""
+        return CORRUPTIONS if self.corruptions == "all" else tuple(self.corruptions)
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
