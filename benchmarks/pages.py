@@ -144,12 +144,35 @@ def control_table():
     return "\n".join([*lines, "", f"After {seen:,} samples each; {one['machine']}, {one['commit'][:7]}."])
 
 
+def robustness_table():
+    """What the study of mixing pictures found, for docs/robustness.md, from results/study/mixing.csv."""
+    path = RESULTS / "study" / "mixing.csv"
+    rows = tables.read(path) if path.is_file() else []
+    columns = ("clean_error", "corrupted_rms", "corrupted_ece")
+    heads = ("data, mixed with", "mean corruption error", "minus plain", "clean error", "RMS calibration error", "ECE")
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for data, variant in dict.fromkeys((row["data"], row["variant"]) for row in rows):
+        of = [row for row in rows if (row["data"], row["variant"]) == (data, variant)]
+        plain = {row["repeat"]: row for row in rows if (row["data"], row["variant"]) == (data, "plain")}
+        gaps = [
+            row["corrupted_error"] - plain[row["repeat"]]["corrupted_error"] for row in of if row["repeat"] in plain
+        ]
+        cells = [f"{data}, {'nothing' if variant == 'plain' else variant}"]
+        cells += [intervals.mean_of([row["corrupted_error"] for row in of])]
+        cells += ["" if variant == "plain" or not gaps else intervals.points(gaps)]
+        cells += [intervals.mean_of([row[column] for row in of]) for column in columns]
+        lines.append(f"| {' | '.join(cells)} |")
+    said = [f"{rows[0]['test_images']} test images, {rows[0]['steps']} steps. {_measured_on(rows)}"] if rows else []
+    return "\n".join([*lines, "", *said])
+
+
 TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("README.md", QUICKSTART_MARKS, quickstart_table),
     ("docs/evidence.md", ("<!-- frozen -->", "<!-- end frozen -->"), frozen_table),
     ("docs/evidence.md", ("<!-- control -->", "<!-- end control -->"), control_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
+    ("docs/robustness.md", ("<!-- study -->", "<!-- end study -->"), robustness_table),
     ("docs/samples.md", SAMPLE_MARKS, sample_table),
     *(("docs/full-size.md", marks, made) for marks, made in published.tables_by_marks()),
 )

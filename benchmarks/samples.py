@@ -50,10 +50,13 @@ def _by_timm(images, recipe, batches):
     return (time.perf_counter() - began) / (batches * recipe.batch_size)
 
 
-def measure(images, recipe, samples, *, finished=True):
-    """n samples of a recipe's batches; finished: normalised and mixed, else the bytes that go to a GPU."""
+def measure(images, recipe, samples, *, finished=True, pictures=None):
+    """n samples of a recipe's batches; finished: normalised and mixed, else the bytes that go to a GPU.
+
+    pictures: those of PixMix, which the baseline does without.
+    """
     torch.set_num_threads(1)
-    source = Batches(images, recipe, seed=0)
+    source = Batches(images, recipe, seed=0, pictures=pictures)
     steps = max(1, samples // recipe.batch_size)
     for i in range(len(images)):
         images.pixels(i)  # decoded, or its table made
@@ -103,14 +106,20 @@ def live_3d(samples):
     return _live(prepared.models(1000), samples, data="models")
 
 
-def rgb(side):
-    """512 samples of photographs' size and kind: noise in colour, side x side, by the recipe of fine-tuning."""
+def rgb(side, *, pixmix=False):
+    """512 samples of photographs' size and kind: noise in colour, side x side, by the recipe of fine-tuning.
+
+    pixmix: each is mixed with fractals that are drawn from their systems for it alone.
+    """
     pixels = np.random.default_rng(0).integers(0, 256, (64, side // 8, side // 8, 3), dtype=np.uint8)
     large = np.stack(
         [np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in pixels]
     )
-    recipe = _recipe("finetune/cifar10", "5_finetune", recipes.Finetune)
-    return measure(Images(large, np.arange(64) % 10, range(10)), recipe, 512)
+    live = {"size": 252, "patches": "pattern"}  # before its crop to 224 pixels
+    mixed = {"mix_pictures": "pixmix", "pixmix_data": str(prepared.categories(100)), "pixmix_live": live}
+    recipe = _recipe("finetune/cifar10", "5_finetune", recipes.Finetune, **(mixed if pixmix else {}))
+    images = Images(large, np.arange(64) % 10, range(10))
+    return measure(images, recipe, 512, pictures=recipe.mixing_pictures(recipe.out))
 
 
 def memory(workers):
@@ -146,5 +155,6 @@ CASES: dict[str, tuple[Callable[..., prepared.Measured], list[int]]] = {
     "sample_live_1p-frac": (live_1p, [4000]),
     "sample_live_1p-frac_both": (functools.partial(live_1p, patches="both"), [4000]),
     "sample_rgb": (rgb, [32, 500]),
+    "sample_rgb_pixmix": (functools.partial(rgb, pixmix=True), [32, 500]),
     "sample_memory": (memory, [8]),
 }

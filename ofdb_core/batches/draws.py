@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ofdb_core.batches import operations
 from ofdb_core.batches.rand_augment import STEPS, RandAugment, Rule, rand_augment
 from ofdb_core.batches.recipe import Augmentation
 from ofdb_core.formulas.jit import kernel
@@ -161,3 +162,98 @@ def drawn(chances: Chances, height: int, width: int, size: int, key: np.uint64) 
         _operations(state, chances.rand_augment, chances.bicubic),
         _erased(state, size, chances.erasing),
     )
+
+
+class Mixes(NamedTuple):
+    """The ranges of PixMix's draws: the most rounds, beta, the severity, and the number of `OPERATIONS` in use."""
+
+    rounds: int
+    beta: float
+    severity: float
+    operations: int
+
+
+class Pixmixed(NamedTuple):
+    """PixMix's draws for one sample.
+
+    picture: the number of the mixing picture; instance: 64 random bits that draw it; corner: three shares of the room
+    that its crop has, to the right and down in a square, and along its longer side; rows: (1 + n, 5) float64, each an
+    operation of a copy (PICTURE: the mixing picture), its argument, whether it multiplies, and the exponents or
+    factors a and b. The first row is the start, which is mixed with nothing.
+    """
+
+    picture: int
+    instance: np.uint64
+    corner: tuple[float, float, float]
+    rows: np.ndarray
+
+
+PICTURE = -1
+OPERATIONS = np.array(
+    [
+        *(operations.AUTO_CONTRAST, operations.EQUALIZE, operations.POSTERIZE, operations.ROTATE, operations.SOLARIZE),
+        *(operations.SHEAR_X, operations.SHEAR_Y, operations.TRANSLATE_X, operations.TRANSLATE_Y),
+        *(operations.COLOR, operations.CONTRAST, operations.BRIGHTNESS, operations.SHARPNESS),
+    ]
+)
+OVERLAPPING = 4  # the last ones, which overlap with corruptions of ImageNet-C
+
+
+@kernel
+def _level(state: np.ndarray, severity: float) -> float:
+    """The strength of one of PixMix's operations, as a share of the strongest."""
+    return _uniform(state, 0.1, severity) / 10.0
+
+
+@kernel
+def _operation(state: np.ndarray, mixes: Mixes, size: int) -> tuple[int, float]:
+    """One of PixMix's operations and its argument as `operations` has it; a shift is in pixels."""
+    operation = OPERATIONS[_below(state, mixes.operations)]
+    if operation in (operations.AUTO_CONTRAST, operations.EQUALIZE):
+        return operation, 0.0
+    level = _level(state, mixes.severity)
+    if operation == operations.POSTERIZE:
+        return operation, 4.0 - np.floor(level * 4)
+    if operation == operations.SOLARIZE:
+        return operation, 256.0 - np.floor(level * 256)
+    if operation in (operations.COLOR, operations.CONTRAST, operations.BRIGHTNESS, operations.SHARPNESS):
+        return operation, level * 1.8 + 0.1
+    if operation == operations.ROTATE:
+        argument = np.floor(level * 30)
+    elif operation in (operations.SHEAR_X, operations.SHEAR_Y):
+        argument = level * 0.3
+    else:
+        argument = np.floor(level * (size / 3))
+    return operation, -argument if _random(state) > 0.5 else argument
+
+
+@kernel
+def _weights(state: np.ndarray, beta: float) -> tuple[float, float]:
+    """PixMix's a and b: shares of the sample and of the other picture, or more than the sample and less than nothing.
+
+    Beta(beta, 1) is the root of a uniform number, and Beta(1, beta) is one less such a root.
+    """
+    if _random(state) < 0.5:
+        return _random(state) ** (1.0 / beta), 1.0 - _random(state) ** (1.0 / beta)
+    return 2.0 - _random(state) ** (1.0 / beta), _random(state) ** (1.0 / beta) - 1.0
+
+
+@kernel
+def pixmixed(mixes: Mixes, pictures: int, size: int, key: np.uint64) -> Pixmixed:
+    """PixMix's draws for a sample (size, size) and a number of mixing pictures, by 64 random bits."""
+    state = np.array([key], np.uint64)
+    picture, instance = _below(state, pictures), split_mix(state[0], 0)
+    state[0] += GOLDEN
+    corner = _random(state), _random(state), _random(state)
+    operation, argument = operations.NOTHING, 0.0
+    if _random(state) < 0.5:
+        operation, argument = _operation(state, mixes, size)
+    rows = np.zeros((1 + _below(state, mixes.rounds + 1), 5))
+    rows[0, 0], rows[0, 1] = operation, argument
+    for i in range(1, len(rows)):
+        rows[i, 0] = PICTURE
+        if _random(state) < 0.5:
+            rows[i, 0], rows[i, 1] = _operation(state, mixes, size)
+        rows[i, 2] = _random(state) < 0.5
+        rows[i, 3], rows[i, 4] = _weights(state, mixes.beta)
+    return Pixmixed(picture, instance, corner, rows)

@@ -4,9 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
-from ofdb_core.base.values import Count, Length, NotNegative, Range, Share, Whole, Workers
+from ofdb_core.base.values import Count, Length, NotNegative, Positive, Range, Share, Whole, Workers
 from ofdb_core.batches import policy
 from ofdb_core.data.decoding import Ground
+
+CORRUPTIONS = (  # of ImageNet-C: see `corruptions`
+    *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+)
+STRENGTHS = (1, 2, 3, 4, 5)
 
 
 class View(Parameters):
@@ -93,11 +99,26 @@ class Mixing(Parameters):
         return self.mix_probability > 0 and (self.mixup > 0 or self.cutmix > 0)
 
 
+class MixedPictures(Parameters):
+    """PixMix (Hendrycks et al., CVPR 2022): samples are mixed with other pictures: `batches/pixmix.py`."""
+
+    mix_pictures: Literal["none", "pixmix"] = "none"
+    """pixmix: samples are mixed with pictures of pixmix_data, after their augmentation."""
+    pixmix_rounds: Annotated[int, Range(0, 64)] = 4
+    """Mixings of a sample, at most; their number is drawn from 0 on."""
+    pixmix_beta: Positive = 3.0
+    """A higher one leaves more of the sample in each mixing; the original: 3 on CIFAR, 4 on ImageNet."""
+    pixmix_severity: Annotated[float, Range(0.1, 10)] = 3.0
+    """Of the operations on a sample's copies; the original: 3 on CIFAR, 1 on ImageNet."""
+    pixmix_all: bool = False
+    """Also operations that overlap with corruptions of ImageNet-C: colour, contrast, brightness, sharpness."""
+
+
 class PlainRecipe(Loading, View):
     """All that an un-augmented batch depends on, beside the images."""
 
 
-class BatchRecipe(PlainRecipe, Augmentation, Mixing):
+class BatchRecipe(PlainRecipe, Augmentation, Mixing, MixedPictures):
     """All that a training batch depends on, beside images, seed and step."""
 
     def conflicts(self) -> Iterator[str]:

@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from ofdb_core.batches import chain, mixing, timm_chain
+from ofdb_core.batches import chain, mixing, pixmix, timm_chain
+from ofdb_core.batches.corruptions import Corruption, corrupted
 from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
 from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 from ofdb_core.data.samples import Samples
@@ -72,11 +73,19 @@ class Batches:
     """The training batches of images by a recipe, as a batch source.
 
     seed: of order, augmentation and mixing; process, processes: this process's number, and the number of all; each has
-    an equal share of every batch. The share comes in `parts` equal parts, one after another.
+    an equal share of every batch. The share comes in `parts` equal parts, one after another. pictures: to mix the
+    images with, if the recipe asks for it.
     """
 
     def __init__(
-        self, images: Samples, recipe: BatchRecipe, *, seed: int, process: int = 0, processes: int = 1
+        self,
+        images: Samples,
+        recipe: BatchRecipe,
+        *,
+        seed: int,
+        process: int = 0,
+        processes: int = 1,
+        pictures: Samples | None = None,
     ) -> None:
         self.images, self.recipe, self.seed = images, recipe, seed
         self.parts = parts(recipe, processes)
@@ -84,6 +93,9 @@ class Batches:
         self._first = process * self.parts
         self._chain = timm_chain.TimmChain(recipe) if recipe.pipeline == "timm" else chain.Chain(recipe)
         self.parallel = self._chain.parallel
+        if (pictures is None) != (recipe.mix_pictures == "none"):
+            raise ValueError(f"pictures: {pictures} does not suit mix_pictures: {recipe.mix_pictures}")
+        self._pixmix = pixmix.PixMix(recipe, pictures, recipe.channels) if pictures is not None else None
         self.finish = ToNetwork(recipe, (len(images.classes), recipe.label_smoothing))
 
     def places(self, part: int = 0) -> slice:
@@ -124,7 +136,8 @@ class Batches:
         pixels, size = self.images.pixels(i, instance), self.recipe.input_size
         gray = self.recipe.channels == 1 or (pixels.ndim == 2 and self._chain.keeps_gray)
         picture = np.empty((size, size) if gray else (size, size, 3), np.uint8)
-        return picture, self._chain(pixels, key, picture)
+        erased = self._chain(pixels, key, picture)
+        return self._pixmix(picture, key) if self._pixmix else picture, erased
 
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and soft targets (B, classes) float32."""
@@ -132,13 +145,25 @@ class Batches:
 
 
 class Plain:
-    """The un-augmented images in order, as a batch source; process, processes: as in `Batches`."""
+    """The un-augmented images in order, as a batch source; process, processes: as in `Batches`.
+
+    corruption: what the pictures suffer once they have the size that the network sees.
+    """
 
     parts = 1
     parallel = True
 
-    def __init__(self, images: Samples, recipe: PlainRecipe, *, process: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        images: Samples,
+        recipe: PlainRecipe,
+        *,
+        process: int = 0,
+        processes: int = 1,
+        corruption: Corruption | None = None,
+    ) -> None:
         self.images, self.size = images, recipe.device_batch or recipe.batch_size
+        self._corruption = corruption
         self._seen = timm_chain.evaluation(recipe)
         self.finish = ToNetwork(recipe)
         self._ids = range(process, len(images), processes)
@@ -154,12 +179,16 @@ class Plain:
         """The raw batch of a step: the pictures."""
         ids = self.ids(step)
         return RawBatch(
-            _stacked([self._seen(self.images.pixels(i)) for i in ids]),
+            _stacked([self._picture(i) for i in ids]),
             torch.from_numpy(self.images.labels[ids]),
             torch.zeros(len(ids), 4, dtype=torch.int32),
             torch.zeros(len(ids), dtype=torch.int32),
             *map(torch.from_numpy, mixing.unmixed(len(ids))),
         )
+
+    def _picture(self, i: int) -> np.ndarray:
+        seen = self._seen(self.images.pixels(i))
+        return corrupted(seen, self._corruption, i) if self._corruption else seen
 
     def batch(self, step: int, part: int = 0) -> Batch:
         """Images (B, C, S, S) float32, normalised, and labels (B,) int64."""

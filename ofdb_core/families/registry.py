@@ -12,7 +12,7 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +22,8 @@ import numpy as np
 
 from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
-from ofdb_core.base.values import NotNegative, nearest
+from ofdb_core.base.values import NotNegative, Place, nearest
+from ofdb_core.batches.recipe import MixedPictures
 from ofdb_core.data.decoding import Ground
 from ofdb_core.data.samples import GB, Images, OneOf, Samples, look_at, open_images, require_readable
 
@@ -260,6 +261,68 @@ class Drawing(Parameters):
             look_at(images)
             return OneOf(images) if self.samples == "one" else images
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
+
+
+class MixingPictures(MixedPictures):
+    """The pictures that PixMix mixes samples with."""
+
+    pixmix_data: Place | None = None
+    """Pictures to mix with: this experiment's images, categories ...; or a folder of pictures, codes or systems."""
+    pixmix_live: dict = {}
+    """Parameters of mixing pictures that are drawn while training, as {"size": 64}."""
+
+    @classmethod
+    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type[Parameters]]:
+        if name != "pixmix_live":
+            return super().entries(name, values)
+        able = sources() if values is None else {"": sources().get(values.get("pixmix_data") or "")}
+        return [source.live for source in able.values() if source and source.live]
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        mixes, data = self.mix_pictures != "none", self.pixmix_data
+        if mixes != (data is not None):
+            yield f"mix_pictures, pixmix_data: {self.mix_pictures} and {data} given; pixmix needs data, none has none"
+        elif data in sources():
+            yield from self._misfits(sources()[data])
+        elif data is not None and not Path(data).exists():
+            yield f"pixmix_data: {data!r} is no folder, and none of {', '.join(sources())}"
+
+    def _misfits(self, source: Source) -> Iterator[str]:
+        drawn = [other for other in sources().values() if other.live]
+        if source.live:
+            found = _misfits_of(self.pixmix_live, str(self.pixmix_data), source.live, drawn)
+            yield from (f"pixmix_{problem}" for problem in found)
+        elif self.pixmix_live:
+            yield f"pixmix_live: {self.pixmix_live} needs a pixmix_data that is drawn while training: {_named(drawn)}"
+
+    def mixed_with(self) -> tuple[str, ...]:
+        """The folder of this experiment that holds the mixing pictures, if one does."""
+        return (self.pixmix_data,) if self.pixmix_data in sources() else ()
+
+    def mixing_source(self, out: str) -> tuple[Source, Path] | None:
+        """The source of the mixing pictures and its folder or file, if samples are mixed; out: the experiment's."""
+        if self.pixmix_data is None:
+            return None
+        root = Path(out) / self.pixmix_data
+        return source_of(self.pixmix_data, root), root
+
+    def mixing_code(self, out: str) -> tuple[Callable, ...]:
+        """The functions whose code the mixing pictures depend on."""
+        found = self.mixing_source(out)
+        return found[0].code() if found else ()
+
+    def mixing_pictures(self, out: str) -> Samples | None:
+        """The mixing pictures, if samples are mixed; a ValueError if they cannot be drawn."""
+        if not (found := self.mixing_source(out)):
+            return None
+        source, root = found
+        if problems := list(self._misfits(source)):
+            raise ParameterError(problems)
+        pictures = source.opens(root, source.live.of(self.pixmix_live) if source.live else False, GB)
+        if isinstance(pictures, Images):
+            require_readable(pictures)
+        return pictures
 
 
 def _misfits_of(values: dict[str, Any], data: str, live: type[Parameters], every: list[Source]) -> Iterator[str]:

@@ -18,6 +18,9 @@ def in_words(recipe: BatchRecipe) -> str:
     lines += [f"{share:.0%} of the images are {change}" for change, share in shares.items() if share]
     if recipe.auto_augment:
         lines.append(f"`{recipe.auto_augment}` may turn, shear, move, posterise or brighten an image")
+    if recipe.mix_pictures != "none":
+        rounds = f"up to {recipe.pixmix_rounds} times with other pictures or with altered copies of itself"
+        lines.append(f"PixMix mixes each image {rounds}")
     return "\n".join(f"- {line}" for line in [*lines, _mixing(recipe)])
 
 

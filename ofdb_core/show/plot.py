@@ -292,3 +292,36 @@ def confusion(matrices: Mapping[str, np.ndarray], *, classes: Sequence[str], tit
                     colour = "white" if share[row, column] > 0.5 else "black"
                     axis.text(column, row, str(count), ha="center", va="center", fontsize=6, color=colour)
     return figure
+
+
+@_as_written
+def strengths(shares: Mapping[str, Sequence[float]], *, xlabel: str, title: str) -> Figure:
+    """A table of shares in 0..1, as percentages. shares: name of a row -> (5,), one for each strength."""
+    values = 100 * np.array(list(shares.values()))
+    figure, axes = _axes(1, 1, (4.6, 1.2 + 0.3 * len(shares)), title)
+    axis = axes[0, 0]
+    axis.imshow(values, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    axis.set_xticks(range(values.shape[1]), range(1, values.shape[1] + 1))
+    axis.set_yticks(range(len(shares)), list(shares), fontsize=8)
+    axis.set_xlabel(xlabel)
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value > 50 else "black"
+        axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=8, color=colour)
+    return figure
+
+
+@_as_written
+def reliability(curves: Runs, *, title: str) -> Figure:
+    """How often a network is right, by its confidence. curves: name -> rows of `evaluation.reliability`."""
+    figure, axes = _axes(2, 1, (4.4, 2.6), title)
+    axes[0, 0].plot([0, 100], [0, 100], color=FAINT, linestyle="--", label="calibrated")
+    for i, (name, rows) in enumerate(curves.items()):
+        known = [row for row in rows if row["images"]]
+        x = [100 * row["confidence"] for row in known]
+        axes[0, 0].plot(x, [100 * row["accuracy"] for row in known], marker="o", markersize=4, label=name, **_look(i))
+        total = sum(row["images"] for row in known)
+        axes[1, 0].plot(x, [100 * row["images"] / total for row in known], marker="o", markersize=4, **_look(i))
+    axes[0, 0].set(ylabel="right (%)", xlim=(0, 100), ylim=(0, 102))
+    axes[1, 0].set(xlabel="confidence (%)", ylabel="share of the images (%)", xlim=(0, 100), ylim=(0, None))
+    _legend(axes[0, 0], fontsize=8)
+    return figure

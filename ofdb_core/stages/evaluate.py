@@ -2,11 +2,13 @@
 
 It writes to <out>/evaluation: predictions.csv (file, class and predicted class, by the head, with its probability, and,
 if asked for, by the nearest neighbours), probabilities.npz (of all classes, by the head), confusion.csv and classes.csv
-(accuracy of each class).
+(accuracy of each class). With corruptions also corruptions.csv (accuracy and calibration of the head under each, and
+without) and reliability.csv (how often it is right, by its confidence).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -23,6 +25,7 @@ from ofdb_core.training.pretrained import Checkpoint, NoHead
 from ofdb_core.training.recipe import Inference
 
 NAMES = ("by", "file", "class", "predicted")  # columns of names
+NO_HEAD = "corruptions: the head is asked, and it does not know the classes of {!r}"
 NO_NEIGHBOURS = "knn: {!r} has no training images to learn the neighbours from; set it to 0"
 
 
@@ -94,7 +97,7 @@ def _network(parameters: Evaluate, checkpoint: Checkpoint, classes: list[str]) -
     try:
         model, lines = checkpoint.network()
     except NoHead:
-        if parameters.knn:
+        if parameters.knn and not parameters.corruptions:
             return (*checkpoint.network(classes), False)
         raise
     known, outputs, problem = checkpoint.facts.get("classes"), model.num_classes, ""
@@ -107,6 +110,8 @@ def _network(parameters: Evaluate, checkpoint: Checkpoint, classes: list[str]) -
             f"data: {parameters.data!r} has {problem}. Name the folders as the head's classes, fine-tune it first, or "
             "ask its features' neighbours (-p knn 20)"
         )
+    if problem and parameters.corruptions:
+        raise ValueError(NO_HEAD.format(parameters.data))
     return model, lines, not problem
 
 
@@ -132,9 +137,14 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     """
     root = Path(parameters.out) / "evaluation"
     identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
-    head = header(identity, _predictions, _files, license=None)
+    head = header(identity, _predictions, _files, *([_corrupted] if parameters.corruptions else []), license=None)
     states = Path(parameters.out) / "checkpoints" / "evaluation"
-    processes.fill_once(root, head, lambda: (_files(_predictions(parameters, given), given.images), {}), states=states)
+
+    def made() -> tuple[processes.Contents, dict[str, Any]]:
+        files = _files(_predictions(parameters, given), given.images)
+        return files | (_corrupted(parameters, given) if parameters.corruptions else {}), {}
+
+    processes.fill_once(root, head, made, states=states)
     return tuple(tables.read(root / f"{name}.csv", text=NAMES) for name in ("predictions", "classes"))  # type: ignore[return-value]
 
 
@@ -150,6 +160,14 @@ def _predictions(parameters: Evaluate, given: Start) -> dict[str, Guesses]:
         neighbours = (given.neighbours, images, given.inference, parameters.knn)
         guesses["neighbours"] = Guesses(evaluation.nearest_neighbours(model, *neighbours))
     return guesses
+
+
+def _corrupted(parameters: Evaluate, given: Start) -> processes.Contents:
+    """The tables of the head under corruptions."""
+    model = given.model.to(processes.state().device)
+    how = (parameters.corrupted_by, parameters.corruptions_seed)
+    rows, curves = evaluation.under_corruption(model, given.images, given.inference, *how)
+    return {"corruptions.csv": tables.to_text(rows), "reliability.csv": tables.to_text(curves)}
 
 
 def _files(guesses: dict[str, Guesses], images: Images) -> processes.Contents:

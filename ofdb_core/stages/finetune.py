@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ofdb_core.base import signals
+from ofdb_core.base import folder, signals
 from ofdb_core.base.manifests import Header, header
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
-from ofdb_core.data.samples import Images
+from ofdb_core.data.samples import Images, Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Finetune
 from ofdb_core.training import (
@@ -52,7 +52,8 @@ NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictio
 class Start:
     """What a comparison starts from: images to train on and to test on, the checkpoint, and the hashes of both.
 
-    recipe: the parameters, with the values of the checkpoint's network in place of None.
+    recipe: the parameters, with the values of the checkpoint's network in place of None; pictures: those that PixMix
+    mixes images with, whose hash is the last one.
     """
 
     train: Images
@@ -60,6 +61,7 @@ class Start:
     checkpoint: Checkpoint
     fingerprint: list[str]
     recipe: Finetune
+    pictures: Samples | None = None
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,19 @@ def start(parameters: Finetune) -> Start:
     opened = checkpoint_of(parameters)
     paths = [opened.path, *([shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
 
+    mixing = parameters.mixing_source(parameters.out)
+
     def hashed() -> list[str]:
         own, *beside = map(weights.fingerprint, paths)
-        return [own, real_images.fingerprint(parameters.data), *beside]
+        return [
+            own,
+            real_images.fingerprint(parameters.data),
+            *beside,
+            *([folder.fingerprint(mixing[1])] if mixing else []),
+        ]
 
-    hashes = processes.shared(hashed)
-    return Start(train, test, opened, hashes, parameters.seeing(vars(opened.shape)))
+    hashes, pictures = processes.shared(hashed), parameters.mixing_pictures(parameters.out)
+    return Start(train, test, opened, hashes, parameters.seeing(vars(opened.shape)), pictures)
 
 
 def compare(parameters: Finetune, given: Start) -> list[Row]:
@@ -174,7 +183,7 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     """
     root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
     identity = {**given.recipe.makes(), "source": given.fingerprint}
-    head = header(identity, train_all, license=None)  # the images have their own
+    head = header(identity, train_all, *parameters.code(), license=None)  # the images have their own
     compare_all = functools.partial(train_all, given.recipe, given, states, head)
     processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
     return tables.read(root / "results.csv")
@@ -265,7 +274,7 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Traine
     recipe = replace(recipe.of_samples(len(few)), learning_rate=trial.rate)
     model = _network(recipe, trial, given)
     watch = evaluation.Best(test, recipe, 0 if trial.chooses else recipe.evaluate_every)
-    source = Batches(few, recipe, seed=seed, **processes.share())
+    source = Batches(few, recipe, seed=seed, pictures=given.pictures, **processes.share())
     log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
     best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
     last = watch.rows[-1]["accuracy"]
@@ -304,7 +313,7 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
     model, row = trained.model, trained.row
     facts = weights.facts(given.checkpoint.shape, recipe, given.test.classes)
     own, data, *beside = given.fingerprint
-    hashes = {PRE_TRAINED: own, **({SHIPPED: beside[0]} if beside else {})}
+    hashes = {PRE_TRAINED: own, **({SHIPPED: beside[0]} if SHIPPED in recipe.starts else {})}
     start = {"start": trial.start, "starting weights": hashes.get(trial.start)}
     results = {
         "test accuracy of model.safetensors": row["accuracy"],

@@ -1,7 +1,9 @@
-"""Augmented batches with their targets, for your own training loop.
+"""Augmented batches with their targets, and a transform that mixes pictures with fractals, for your own training loop.
 
     for images, targets in loader.batches("photos", epochs=3, batch_size=32, input_size=64):
         ...
+
+    transforms.Compose([transforms.RandomResizedCrop(64), loader.pixmix("systems"), transforms.ToTensor()])
 
 Parameters that you leave out are as published: the defaults of `recipes.Pretrain`. It works in any folder.
 """
@@ -10,11 +12,15 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 from ofdb_core.batches.finish import Batch
+from ofdb_core.batches.pixmix import PixMix
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
+from ofdb_core.families.registry import MixingPictures
 from ofdb_core.stages import pretrain
 from ofdb_core.stages.recipes import Pretrain
 
@@ -34,7 +40,7 @@ class Loader:
             raise ValueError(f"device: {device} cannot be used here ({error})") from error
         given = pretrain.start(recipe)
         self.recipe, self.classes, self._device = given.recipe, given.samples.classes, device
-        self._source = Batches(given.samples, given.recipe, seed=recipe.seed)
+        self._source = Batches(given.samples, given.recipe, seed=recipe.seed, pictures=given.pictures)
 
     def __len__(self) -> int:
         return self.recipe.steps or 0
@@ -51,3 +57,34 @@ def batches(data: str | os.PathLike[str], *, device: str | torch.device = "cpu",
     """
     wanted = Pretrain.layered({**Pretrain.defaults(), "warmup_steps": 0}, {**values, "data": os.fspath(data)})
     return Loader(Pretrain.of(Pretrain.located(wanted)), device)
+
+
+class PixMixed:
+    """A transform that mixes square pictures with others by PixMix: of Pillow's, or arrays (S, S) or (S, S, 3) uint8.
+
+    It draws from torch's generator, which a DataLoader seeds in each of its workers. It comes before ToTensor.
+    """
+
+    def __init__(self, recipe: MixingPictures) -> None:
+        pictures = recipe.mixing_pictures(out="")
+        assert pictures is not None  # the recipe mixes
+        self._mix = PixMix(recipe, pictures)
+
+    def __call__(self, picture: Any) -> Any:
+        given = picture
+        if isinstance(picture, Image.Image):
+            given = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+        if given.dtype != np.uint8 or given.ndim not in (2, 3) or given.shape[0] != given.shape[1]:
+            raise ValueError(f"picture: {given.dtype} {given.shape} given; allowed is uint8 (S, S) or (S, S, 3)")
+        mixed = self._mix(given, int(torch.randint(2**63 - 1, ())))
+        return mixed if given is picture else Image.fromarray(mixed)
+
+
+def pixmix(data: str | os.PathLike[str], **values: Any) -> PixMixed:
+    """The transform that mixes pictures with those of a folder: pictures in class folders, codes, or systems.
+
+    values: rounds, beta, severity and all, as pixmix_rounds ... of a recipe, and live, the parameters of pictures that
+    are drawn anew each time. A value that cannot be used is a ValueError that names it.
+    """
+    named = {f"pixmix_{name}": value for name, value in values.items()}
+    return PixMixed(MixingPictures.of({"mix_pictures": "pixmix", "pixmix_data": os.path.realpath(data), **named}))

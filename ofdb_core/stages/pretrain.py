@@ -28,11 +28,16 @@ from ofdb_core.training.states import CONTINUES, State, about_of
 
 @dataclass(frozen=True)
 class Start:
-    """What a pre-training starts from: its samples, the fingerprint of their files, and the recipe in steps."""
+    """What a pre-training starts from: its samples, the fingerprint of their files, and the recipe in steps.
+
+    pictures: those that PixMix mixes samples with, if it does; mixing: the fingerprint of their files.
+    """
 
     samples: Samples
     fingerprint: str
     recipe: Pretrain
+    pictures: Samples | None = None
+    mixing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,10 @@ def start(parameters: Pretrain) -> Start:
     if len(samples.classes) < 2:
         raise ValueError(f"data: {place} has one class, {samples.classes[0]}; a network learns to tell several apart")
     hashed = processes.shared(lambda: folder.fingerprint(place))
-    return Start(samples, hashed, parameters.of_samples(len(samples)))
+    mixing = parameters.mixing_source(parameters.out)
+    mixing_hash = processes.shared(lambda: folder.fingerprint(mixing[1])) if mixing else None
+    pictures = parameters.mixing_pictures(parameters.out)
+    return Start(samples, hashed, parameters.of_samples(len(samples)), pictures, mixing_hash)
 
 
 def pretrain(parameters: Pretrain, given: Start) -> Outcome:
@@ -95,7 +103,7 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     own = LICENSE if parameters.data in registry.sources() else None  # None: a user's images have their own
     identity = processes.shared(lambda: _identity(parameters, given, Folder(root), states))
     head = header(identity, _train, *parameters.code(), license=own)
-    train = functools.partial(_train, given.samples, given.recipe, states, head)
+    train = functools.partial(_train, given, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
     log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
     made = Folder(root).manifest()
@@ -105,7 +113,8 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
 
 def _identity(parameters: Pretrain, given: Start, results: Folder, states: Path) -> dict[str, Any]:
     """What the training is made from: recipe, samples, and the digest of the finished one that it continues, if any."""
-    identity = {**parameters.makes(), "source": given.fingerprint}
+    mixing = {"pictures": given.mixing} if given.mixing else {}
+    identity = {**parameters.makes(), "source": given.fingerprint, **mixing}
 
     def made(parts: dict[str, Any]) -> bool:
         return results.made_by(parts, parameters.defaults()) is not None
@@ -139,12 +148,13 @@ def _finished(results: Folder, recipe: Pretrain) -> State:
     return {"step": last, "model": tensors, "ema": tensors, "log": past}
 
 
-def _train(samples: Samples, recipe: Pretrain, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
+def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
     """The files of the folder, by name, and notes on speed."""
+    samples, recipe = given.samples, given.recipe
     store = processes.open_store(states, head, recipe)
     shape = _shape(recipe)
     model = networks.build(shape, len(samples.classes), drop_path=recipe.drop_path, seed=recipe.seed)
-    source = Batches(samples, recipe, seed=recipe.seed, **processes.share())
+    source = Batches(samples, recipe, seed=recipe.seed, pictures=given.pictures, **processes.share())
     facts = weights.facts(shape, recipe, samples.classes)
     watch = Milestones(Path(recipe.out) / "milestones", recipe.milestones, facts)
     root, continued = Path(recipe.out) / "pretrain", head["parameters"].get(CONTINUES)

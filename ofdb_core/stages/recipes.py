@@ -23,9 +23,10 @@ from ofdb_core.base.values import (
     Whole,
     Workers,
 )
+from ofdb_core.batches.recipe import CORRUPTIONS
 from ofdb_core.data import archive, real_images
 from ofdb_core.families import registry
-from ofdb_core.families.registry import Drawing
+from ofdb_core.families.registry import Drawing, MixingPictures
 from ofdb_core.formulas.system_files import is_file_of_systems
 from ofdb_core.training import places
 from ofdb_core.training.recipe import Course, Precision
@@ -33,7 +34,7 @@ from ofdb_core.training.recipe import Course, Precision
 PRE_TRAINED, SHIPPED, FROM_SCRATCH = STARTS = ("pre-trained", "shipped", "from scratch")
 
 
-class Pretrain(StageParameters, Course, Drawing):
+class Pretrain(StageParameters, Course, MixingPictures, Drawing):
     """Parameters of notebook 4_pretrain; the defaults are the published recipe for ViT-Tiny on 1,000 categories.
 
     (Nakamura et al., ICCV 2023, and their released pre-training command, at its nominal length.)
@@ -62,10 +63,11 @@ class Pretrain(StageParameters, Course, Drawing):
         return tuple(registry.sources())
 
     def inputs(self) -> tuple[str, ...]:
-        return (self.data,) if self.data in registry.sources() else ()
+        own = (self.data,) if self.data in registry.sources() else ()
+        return tuple(dict.fromkeys((*own, *self.mixed_with())))
 
     def code(self) -> tuple[Callable, ...]:
-        return self.source().code()
+        return (*self.source().code(), *self.mixing_code(self.out))
 
     def __post_init__(self) -> None:
         """Check, and add the defaults of `live` to it, so that a record holds all values."""
@@ -154,7 +156,7 @@ def _refusal(data: str) -> Iterator[str]:
         yield str(error)
 
 
-class Finetune(_Start, StageParameters, Course):
+class Finetune(_Start, StageParameters, Course, MixingPictures):
     """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
 
     renamed = {"knn": "baselines"}
@@ -206,6 +208,12 @@ class Finetune(_Start, StageParameters, Course):
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
         return real_images.NAMES
+
+    def inputs(self) -> tuple[str, ...]:
+        return (*super().inputs(), *self.mixed_with())
+
+    def code(self) -> tuple[Callable, ...]:
+        return self.mixing_code(self.out)
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -270,6 +278,15 @@ class Evaluate(_Looking):
     """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
     knn: Whole = 0
     """Neighbours among the training images that vote; 0: not asked."""
+    corruptions: Literal["all"] | Annotated[list[Literal[CORRUPTIONS]], Length(0, 15, once=True)] = []  # type: ignore[valid-type]
+    """Of ImageNet-C, which the images suffer one after another, at five strengths; all: all fifteen."""
+    corruptions_seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of what the corruptions draw."""
+
+    @property
+    def corrupted_by(self) -> tuple[str, ...]:
+        """The names of the corruptions."""
+        return CORRUPTIONS if self.corruptions == "all" else tuple(self.corruptions)
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:

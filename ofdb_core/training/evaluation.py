@@ -13,8 +13,11 @@ import torch
 from accelerate.utils import gather_object
 from numpy.typing import ArrayLike
 from torch import nn
+from tqdm import tqdm
 
+from ofdb_core.batches.corruptions import Corruption
 from ofdb_core.batches.prefetch import prefetch
+from ofdb_core.batches.recipe import STRENGTHS
 from ofdb_core.batches.source import Plain
 from ofdb_core.data.samples import Images, Samples
 from ofdb_core.data.tables import Row
@@ -24,9 +27,12 @@ from ofdb_core.training.recipe import Inference, Recipe
 Read = Callable[[Any, torch.Tensor], torch.Tensor]  # (network, batch) -> (B, ...)
 
 
-def _outputs(model: nn.Module, images: Samples, recipe: Inference, function: Read) -> np.ndarray:
+def _outputs(
+    model: nn.Module, images: Samples, recipe: Inference, function: Read, corruption: Corruption | None = None
+) -> np.ndarray:
     """The outputs (n, ...) of function(model, batch) -> (B, ...) for all images, un-augmented and in order."""
-    device, source = next(model.parameters()).device, Plain(images, recipe, **processes.share())
+    device = next(model.parameters()).device
+    source = Plain(images, recipe, corruption=corruption, **processes.share())
     was_training, outputs = model.training, []
     model.eval()
     with torch.inference_mode(), precision.autocast(recipe.precision, device):
@@ -49,15 +55,15 @@ class Guesses:
     probabilities: np.ndarray | None = None
 
 
-def guess(model: nn.Module, images: Samples, recipe: Inference) -> Guesses:
-    """The `Guesses` of the un-augmented images, in order."""
+def guess(model: nn.Module, images: Samples, recipe: Inference, corruption: Corruption | None = None) -> Guesses:
+    """The `Guesses` of the un-augmented images, in order; corruption: what they suffer before."""
 
     def likeliest(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         outputs = model.forward(batch).float()
         found = outputs.argmax(dim=1, keepdim=True)  # a float32 is exact up to 2^24
         return torch.cat([found.float(), outputs.softmax(dim=1)], dim=1)
 
-    found = _outputs(model, images, recipe, likeliest)
+    found = _outputs(model, images, recipe, likeliest, corruption)
     return Guesses(found[:, 0].astype(np.int64), found[:, 1:])
 
 
@@ -155,6 +161,81 @@ def by_image(guesses: Guesses, images: Images) -> list[Row]:
         }
         for i, (label, predicted, share) in enumerate(known)
     ]
+
+
+BINS = 15  # of confidence, as in Guo et al. (ICML 2017)
+EACH = 100  # images of a bin of the RMS calibration error, as in PixMix
+
+
+def reliability(guesses: Guesses, labels: np.ndarray) -> list[Row]:
+    """A row for each of the `BINS` of confidence: from, to, images, and the mean confidence and accuracy of these."""
+    sure, hits = _confidence(guesses, labels)
+    places = np.minimum((sure * BINS).astype(int), BINS - 1)
+    rows = []
+    for number in range(BINS):
+        within = places == number
+        means = (
+            {"confidence": float(sure[within].mean()), "accuracy": float(hits[within].mean())} if within.any() else {}
+        )
+        bounds = {"from": number / BINS, "to": (number + 1) / BINS, "images": int(within.sum())}
+        rows.append({**bounds, "confidence": None, "accuracy": None, **means})
+    return rows
+
+
+def calibration(guesses: Guesses, labels: np.ndarray) -> Row:
+    """Expected calibration error (ece), over the `BINS`, and RMS calibration error (rms), over bins of `EACH` images.
+
+    The second is PixMix's, with the last bin, of the surest images, which the published code leaves out.
+    """
+    sure, hits = _confidence(guesses, labels)
+    known = [row for row in reliability(guesses, labels) if row["images"]]
+    ece = sum(row["images"] * abs(row["confidence"] - row["accuracy"]) for row in known) / len(labels)
+    order = np.argsort(sure, kind="stable")
+    ends = np.arange(EACH, EACH * max(1, len(order) // EACH), EACH)
+    parts = np.split(order, ends)
+    squares = [len(part) * (sure[part].mean() - hits[part].mean()) ** 2 for part in parts]
+    return {"rms": float(np.sqrt(sum(squares) / len(labels))), "ece": float(ece)}
+
+
+def _confidence(guesses: Guesses, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of the named class, and whether it is right, for each image."""
+    shares = guesses.probabilities
+    if shares is None:
+        raise ValueError("guesses: no probabilities; calibration needs them")
+    return shares[np.arange(len(labels)), guesses.classes].astype(float), guesses.classes == labels
+
+
+def under_corruption(
+    model: nn.Module, images: Samples, recipe: Inference, names: Sequence[str], seed: int = 0
+) -> tuple[list[Row], list[Row]]:
+    """Accuracy and calibration of a network on images as they are and under corruptions, at each strength.
+
+    Rows with corruption ("none" first), strength, images, accuracy, rms and ece; and the rows of `reliability`, with
+    `pictures`: clean, or corrupted, for all corruptions together. An image's corruption depends on seed and place.
+    """
+    rows, every = [], list[Guesses]()
+    order = [None, *(Corruption(name, strength, seed) for name in names for strength in STRENGTHS)]
+    for how in tqdm(order, "corruptions", unit="corruption", delay=2):
+        guessed = guess(model, images, recipe, how)
+        every.append(guessed)
+        what = {"corruption": how.name if how else "none", "strength": how.strength if how else 0}
+        reached = accuracy(guessed.classes, images.labels)
+        rows.append({**what, "images": len(images), "accuracy": reached, **calibration(guessed, images.labels)})
+    clean, *corrupted = every
+    classes, shares = (
+        np.concatenate([getattr(one, name) for one in corrupted]) for name in ("classes", "probabilities")
+    )
+    together = Guesses(classes, shares), np.tile(images.labels, len(corrupted))
+    curves = {"clean": reliability(clean, images.labels), "corrupted": reliability(*together)}
+    return rows, [{"pictures": name, **row} for name, curve in curves.items() for row in curve]
+
+
+def mean_corruption(rows: Sequence[Row], column: str = "accuracy") -> float:
+    """The mean of a column of `under_corruption` over corruptions and strengths; the mean corruption error is 1 - it.
+
+    It is not divided by AlexNet's errors, which exist for ImageNet alone.
+    """
+    return float(np.mean([row[column] for row in rows if row["strength"]]))
 
 
 def confusion(guesses: Guesses, images: Images) -> list[Row]:

@@ -7,9 +7,11 @@ import pytest
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
+from ofdb_core.base.parameters import ParameterError
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Source, Stage
 from ofdb_core.run import stages
+from ofdb_core.stages.recipes import Pretrain
 from tests.helpers import tiny, toy_family
 
 TOY = toy_family.FAMILY
@@ -151,3 +153,39 @@ def test_a_file_from_elsewhere_that_is_no_family_is_refused(tmp_path, monkeypatc
     monkeypatch.setenv(registry.FAMILIES_VARIABLE, str(path))
     with pytest.raises(ValueError, match=f"OFDB_FAMILIES: {path}{message}"):
         registry._found.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mix_pictures": "pixmix"}, "pixmix and None given; pixmix needs data, none has none"),
+        ({"pixmix_data": "noise"}, "none and noise given"),
+        (
+            {"mix_pictures": "pixmix", "pixmix_data": "nowhere"},
+            "pixmix_data: 'nowhere' is no folder, and none of images",
+        ),
+        (
+            {"mix_pictures": "pixmix", "pixmix_data": "noise", "pixmix_live": {"size": 64}},
+            "needs a pixmix_data that is drawn while training: categories",
+        ),
+        (
+            {"mix_pictures": "pixmix", "pixmix_data": "noise-codes", "pixmix_live": {"sizes": 64}},
+            r"pixmix_live.sizes: no parameter of data: noise-codes \(did you mean size\?\)",
+        ),
+        (
+            {"mix_pictures": "pixmix", "pixmix_data": "noise-codes", "pixmix_live": {"size": 2}},
+            "pixmix_live.size: 2 is out of range",
+        ),
+    ],
+)
+def test_mixing_pictures_must_be_ones_that_can_be_drawn(values, message):
+    with pytest.raises(ParameterError, match=message):
+        registry.MixingPictures.of(values)
+
+
+def test_an_entry_of_the_mixing_pictures_is_a_parameter_of_their_source():
+    assert Pretrain.kind("pixmix_live.size") == Pretrain.kind("live.size") is not None
+    chosen = {"pixmix_data": "noise-codes", "data": "categories"}
+    (source,) = Pretrain.entries("pixmix_live", chosen)
+    assert source is registry.sources()["noise-codes"].live
+    assert Pretrain.entries("live", chosen) == [registry.sources()["categories"].live]

@@ -81,6 +81,17 @@ def test_a_loop_of_my_own(place):
     assert done.stdout.decode().splitlines() == ["torch.Size([8, 3, 64, 64]) torch.Size([8, 2])"] * 2
 
 
+def test_fractals_are_mixed_into_a_loop_of_my_own(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    if not (place / "plants").exists():
+        run(place, blocks("Make a data set of my own systems", "bash")[0].partition("./run_all.sh")[0])
+    (code,) = blocks("Mix fractals into a training loop of my own", "python")
+    assert len([line for line in code.splitlines() if line]) <= 10
+    exec(code, {})
+    shapes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("torch")]
+    assert shapes == ["torch.Size([8, 3, 64, 64]) torch.Size([8])"] * 2
+
+
 def test_a_view_is_kept_by_the_call_on_the_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(blocks("Take the results along", "python")[0], {})

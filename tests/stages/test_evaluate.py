@@ -7,7 +7,9 @@ from PIL import Image
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
+from ofdb_core.batches.recipe import CORRUPTIONS
 from ofdb_core.data import tables
+from ofdb_core.show import outcomes
 from ofdb_core.stages import evaluate
 from tests.helpers import tiny
 
@@ -167,3 +169,40 @@ def test_the_authors_files_need_the_name_of_their_network(tmp_path):
 def test_what_is_not_there_is_refused_before_anything_runs(tmp_path, values, message):
     with pytest.raises(parameters.ParameterError, match=message):
         asked(tmp_path, **values)
+
+
+def test_under_corruption_a_table_tells_accuracy_and_calibration(pretrained, tmp_path):
+    how = {"checkpoint": str(pretrained / "pretrain"), "data": str(pretrained / "images")}
+    names = ["contrast", "gaussian_noise"]
+    for workers, out in ((0, tmp_path / "a"), (2, tmp_path / "b")):
+        tiny.evaluated(asked(out, **how, corruptions=names, loader_workers=workers))
+    for table in ("corruptions", "reliability"):
+        texts = [(tmp_path / out / "evaluation" / f"{table}.csv").read_bytes() for out in "ab"]
+        assert texts[0] == texts[1]
+    rows = tables.read(tmp_path / "a" / "evaluation" / "corruptions.csv")
+    assert [(row["corruption"], row["strength"]) for row in rows] == [
+        ("none", 0),
+        *((name, strength) for name in names for strength in range(1, 6)),
+    ]
+    predictions = tables.read(tmp_path / "a" / "evaluation" / "predictions.csv", text=evaluate.NAMES)
+    right = np.mean([row["class"] == row["predicted"] for row in predictions])
+    assert rows[0]["accuracy"] == pytest.approx(right)
+    assert outcomes.metrics(tmp_path / "a")["evaluation, under corruption"] == pytest.approx(
+        np.mean([row["accuracy"] for row in rows[1:]])
+    )
+    curves = tables.read(tmp_path / "a" / "evaluation" / "reliability.csv")
+    counts = {name: sum(row["images"] for row in curves if row["pictures"] == name) for name in ("clean", "corrupted")}
+    assert counts == {"clean": 8, "corrupted": 80}
+    again = tiny.evaluated(asked(tmp_path / "c", **how, corruptions=names[1:], corruptions_seed=1))
+    assert again
+    other = tables.read(tmp_path / "c" / "evaluation" / "corruptions.csv")
+    assert other[1:] != rows[6:]  # drawn anew
+
+
+def test_all_is_every_corruption_and_needs_a_head_that_knows_the_classes(pretrained, tmp_path):
+    assert asked(tmp_path, corruptions="all").corrupted_by == CORRUPTIONS
+    with pytest.raises(parameters.ParameterError, match="corruptions: 'rain' is not allowed; allowed is one of all"):
+        asked(tmp_path, corruptions="rain")
+    how = {"checkpoint": str(pretrained / "pretrain"), "data": "digits", "knn": 5}
+    with pytest.raises(ValueError, match="the head is asked, and it does not know the classes of 'digits'"):
+        evaluate.check(asked(tmp_path, **how, corruptions=["fog"]))

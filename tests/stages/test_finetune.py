@@ -11,6 +11,7 @@ from ofdb_core.base import provenance, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
+from ofdb_core.families import registry
 from ofdb_core.stages import comparison, finetune, recipes
 from ofdb_core.training import baselines, evaluation, loop, networks
 from tests.helpers import tiny
@@ -448,3 +449,22 @@ def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_ke
         assert ready.norm.weight.equal(kept.norm.weight)
         fresh = networks.build(given.checkpoint.shape, 8, seed=0)
         assert ready.head.weight.equal(fresh.head.weight) != same
+
+
+def test_fine_tuning_mixes_pictures_from_a_folder_or_a_run(settings, tmp_path):
+    few = {"starts": [recipes.FROM_SCRATCH], "repeats": 1, "baselines": False, "keep_weights": False}
+    folder = tiny.folder_of_shades(tmp_path / "pictures")
+    mixed = settings(**few, mix_pictures="pixmix", pixmix_data=folder)
+    given = finetune.start(mixed)
+    assert len(given.pictures) == 8
+    assert given.fingerprint[:-1] == finetune.start(settings(**few)).fingerprint
+    batch = Batches(given.train, given.recipe, seed=0, pictures=given.pictures).batch(0)[0]
+    plain = Batches(given.train, settings(**few), seed=0).batch(0)[0]
+    assert not np.array_equal(batch, plain)
+    assert len(compare(mixed)) == 1
+    noise = registry.families()["noise"]
+    noise.stages[-1].write(noise.example(out=mixed.out, categories=3, image_size=32, points=50))
+    drawn = settings(**few, mix_pictures="pixmix", pixmix_data="noise-codes", pixmix_live={"size": 32})
+    assert drawn.inputs() == ("noise-codes",)
+    assert finetune.start(drawn).pictures.pixels(0, 5).shape == (32, 32)
+    assert drawn.code() == registry.sources()["noise-codes"].code()

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 
 from ofdb_core import loader
@@ -88,3 +89,35 @@ def test_live_samples_have_their_parameters_in_one_mapping(tmp_path):
         loader.batches(tmp_path, live_patches="pattern", **how)
     with pytest.raises(ValueError, match=r"live\.patchs: no parameter of data: .* \(did you mean patches\?\)"):
         loader.batches(tmp_path, live={"patchs": "pattern"}, **how)
+
+
+def test_a_transform_mixes_pictures_by_torchs_generator(data):
+    mix, picture = loader.pixmix(data, beta=4, severity=1), Image.fromarray(np.full((20, 20), 90, np.uint8))
+    torch.manual_seed(0)
+    found = [mix(picture) for _ in range(20)]
+    torch.manual_seed(0)
+    assert [np.array_equal(mix(np.asarray(picture)), one) for one in found] == [True] * 20
+    assert len({one.tobytes() for one in found}) > 5
+    assert mix(Image.new("RGBA", (20, 20))).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"round": 4}, r"pixmix_round: unknown parameter \(did you mean pixmix_rounds\?\)"),
+        ({"beta": 0}, "pixmix_beta: 0 is out of range"),
+        ({"live": {"size": 9}}, "pixmix_live: {'size': 9} needs a pixmix_data that is drawn while training"),
+    ],
+)
+def test_a_transform_refuses_values_by_their_names(data, values, message):
+    with pytest.raises(ValueError, match=message):
+        loader.pixmix(data, **values)
+
+
+def test_a_transform_needs_square_pictures_of_bytes(data):
+    mix = loader.pixmix(data)
+    for picture in (Image.new("L", (20, 30)), np.zeros((20, 20))):
+        with pytest.raises(ValueError, match=r"picture: .* given; allowed is uint8 \(S, S\) or \(S, S, 3\)"):
+            mix(picture)
+    with pytest.raises(ValueError, match=r"nowhere' is no folder, and none of"):
+        loader.pixmix(f"{data}/nowhere")

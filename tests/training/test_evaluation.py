@@ -92,3 +92,58 @@ def test_evaluation_leaves_the_mode_of_the_network_alone():
         model = network().train(training)
         evaluation.predict(model, samples.Images(np.zeros((2, 8, 8), np.uint8), [0, 1], "ab"), tiny.pretrain())
         assert model.training is training
+
+
+def of(confidences, hits):
+    """Guesses between two classes with these probabilities of the named one, and labels that make hits of some."""
+    sure, right = np.asarray(confidences, np.float32), np.asarray(hits, bool)
+    return evaluation.Guesses(np.zeros(len(sure), int), np.stack([sure, 1 - sure], axis=1)), (~right).astype(int)
+
+
+def published_rms(confidence, correct, every):
+    """PixMix's RMS calibration error by its published rule, with or without the last bin, which that leaves out."""
+    order = np.argsort(confidence, kind="stable")
+    confidence, correct = confidence[order], correct[order]
+    bounds = [[i * 100, (i + 1) * 100] for i in range(len(confidence) // 100)]
+    bounds[-1][1] = len(confidence)
+    total = 0.0
+    for low, high in bounds if every else bounds[:-1]:
+        total += (high - low) / len(confidence) * (confidence[low:high].mean() - correct[low:high].mean()) ** 2
+    return np.sqrt(total)
+
+
+def test_a_network_that_is_as_sure_as_right_is_calibrated():
+    for confidence, right, apart in ((0.75, 3, 0.0), (0.75, 2, 0.25), (0.75, 4, 0.25)):
+        guesses, labels = of([confidence] * 40, ([True] * right + [False] * (4 - right)) * 10)
+        assert evaluation.calibration(guesses, labels) == pytest.approx({"rms": apart, "ece": apart}, abs=1e-6)
+
+
+def test_the_rms_calibration_error_is_pixmixs_with_the_surest_images():
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 730)
+    hits = rng.random(730) < sure**2
+    guesses, labels = of(sure, hits)
+    found, kept = evaluation.calibration(guesses, labels)["rms"], guesses.probabilities[:, 0].astype(float)
+    assert found == pytest.approx(published_rms(kept, hits, every=True))
+    assert found != pytest.approx(published_rms(kept, hits, every=False))
+
+
+def test_the_expected_calibration_error_is_the_mean_gap_of_fifteen_bins():
+    rng = np.random.default_rng(1)
+    sure = rng.uniform(0.5, 1, 500)
+    hits = rng.random(500) < 0.6
+    guesses, labels = of(sure, hits)
+    bins = (guesses.probabilities[:, 0].astype(float) * 15).astype(int)
+    gaps = [(bins == i).mean() * abs(sure[bins == i].mean() - hits[bins == i].mean()) for i in {*bins.tolist()}]
+    assert evaluation.calibration(guesses, labels)["ece"] == pytest.approx(sum(gaps), abs=1e-6)
+    rows = evaluation.reliability(guesses, labels)
+    assert len(rows) == 15
+    assert sum(row["images"] for row in rows) == 500
+    assert rows[0] == {"from": 0.0, "to": 1 / 15, "images": 0, "confidence": None, "accuracy": None}
+
+
+def test_a_network_that_is_always_sure_is_in_the_last_bin():
+    guesses, labels = of([1.0] * 5, [True] * 4 + [False])
+    assert evaluation.reliability(guesses, labels)[-1]["accuracy"] == pytest.approx(0.8)
+    with pytest.raises(ValueError, match="no probabilities"):
+        evaluation.calibration(evaluation.Guesses(np.zeros(3, int)), np.zeros(3, int))
