@@ -109,16 +109,14 @@ def grays(points: np.ndarray, region: np.ndarray, mask: int, size: int) -> np.nd
         row, column = (points[i, 0] - region[0, 0]) * spans[0], (points[i, 1] - region[0, 1]) * spans[1]
         if -2 < row < size + 1 and -2 < column < size + 1:
             dots[int(row) + MARGIN, int(column) + MARGIN] += 1  # int cuts towards zero
-    hits, most = np.zeros((size, size), np.int64), 0
+    hits: np.ndarray = np.zeros((size, size), np.int64)
     for cell in range(9):
         if mask & (256 >> cell):
             down, right = cell // 3, cell % 3
             for row in range(size):
                 for column in range(size):
                     hits[row, column] += dots[row + 2 - down, column + 2 - right]
-    for hit in hits.flat:
-        most = max(most, hit)
-    return hits / max(most, 1)
+    return hits / max(hits.max(), 1)
 
 
 @kernel
@@ -236,6 +234,35 @@ def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
                 value = middle * rows[row, column, c] + side * (rows[row, left, c] + rows[row, right, c])
                 out[row, column, c] = np.uint8(value + 0.5)
     return out
+
+
+@kernel
+def resized(image: np.ndarray, side: int) -> np.ndarray:
+    """An image (n, n, 3) uint8 as (side, side, 3), bilinear between the centres of pixels, as OpenCV's INTER_LINEAR."""
+    out, last, step = np.empty((side, side, 3), np.uint8), len(image) - 1, len(image) / side
+    for row in range(side):
+        y = min(max((row + 0.5) * step - 0.5, 0.0), float(last))
+        top, down = int(y), y - int(y)
+        for column in range(side):
+            x = min(max((column + 0.5) * step - 0.5, 0.0), float(last))
+            left, across = int(x), x - int(x)
+            for c in range(3):
+                upper = image[top, left, c] * (1 - across) + image[top, min(left + 1, last), c] * across
+                below = min(top + 1, last)
+                lower = image[below, left, c] * (1 - across) + image[below, min(left + 1, last), c] * across
+                out[row, column, c] = np.uint8(upper * (1 - down) + lower * down + 0.5)
+    return out
+
+
+@kernel
+def pasted(image: np.ndarray, patch: np.ndarray, x: int, y: int) -> None:
+    """Write a patch (s, s, 3), but for its black pixels, into an image (n, n, 3), its corner at column x, row y."""
+    for row in range(max(0, -y), min(len(patch), len(image) - y)):
+        for column in range(max(0, -x), min(len(patch), len(image) - x)):
+            pixel = patch[row, column]
+            if pixel[0] or pixel[1] or pixel[2]:
+                for c in range(3):
+                    image[y + row, x + column, c] = pixel[c]
 
 
 def turned(picture: np.ndarray, u: np.ndarray) -> np.ndarray:

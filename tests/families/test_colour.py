@@ -5,11 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from ofdb_core.base.parameters import ParameterError
-from ofdb_core.families import coded, registry
-from ofdb_core.families.colour import FAMILY, KIND, System, draw, sample
+from ofdb_core.data.samples import has_sets
+from ofdb_core.families import registry
+from ofdb_core.families.colour import FAMILY, KIND, Drawing, System, draw, live, members, sample, scene
 from ofdb_core.formulas import colour, ifs
 from ofdb_core.formulas.streams import units
 
@@ -127,8 +129,8 @@ def test_systems_of_any_csv_file_are_codes(tmp_path):
     fern.write_bytes(ifs.csv(SOME.system()))
     ((name, code),) = KIND.load(tmp_path)
     assert (name, code) == ("fern", SOME)
-    live = registry.sources()["colour-codes"]
-    samples = live.opens(tmp_path, coded.Drawing(size=40), 0)
+    source = registry.sources()["colour-codes"]
+    samples = source.opens(tmp_path, Drawing(size=40), 0)
     assert samples.pixels(0, 5).shape == (40, 40, 3)
     in_space = tmp_path / "space.csv"
     in_space.write_text(",".join(["0.1"] * 12 + ["1"]))
@@ -140,3 +142,72 @@ def test_systems_of_any_csv_file_are_codes(tmp_path):
 def test_rows_that_are_no_system_are_refused(rows):
     with pytest.raises(ParameterError, match="maps"):
         System(maps=rows)
+
+
+# ---- several fractals in a picture
+
+
+SCENES = {"size": 40, "fractals": [1, 5]}
+
+
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory):
+    root = tmp_path_factory.mktemp("codes")
+    for i in range(6):
+        (root / f"{i:05d}.csv").write_bytes(ifs.csv(sample(FAMILY.example(), i).system()))
+    return root
+
+
+def test_a_sample_shows_its_category_and_others(codes):
+    samples = live(codes, Drawing(**SCENES), 0)
+    shown = [samples.shown(2, key) for key in range(300)]
+    assert all(2 in numbers for numbers in shown)
+    assert {len(numbers) for numbers in shown} == {1, 2, 3, 4, 5}
+    assert {number for numbers in shown for number in numbers} == set(range(6))
+    assert {numbers.index(2) for numbers in shown if len(numbers) == 5} == set(range(5))
+    assert samples.pixels(2, 7).shape == (40, 40, 3)
+    np.testing.assert_array_equal(samples.pixels(2), samples.pixels(2))
+
+
+def test_one_fractal_is_no_set(codes):
+    assert has_sets(live(codes, Drawing(**SCENES), 0))
+    assert not has_sets(live(codes, Drawing(), 0))
+
+
+def test_fractals_lie_in_their_boxes():
+    key = 4
+    boxes = members(1, 6, key, 100, [3, 3])
+    assert all(15 <= side <= 60 and -side / 2 <= x < 100 and -side / 2 <= y < 100 for _, x, y, side in boxes)
+    some = [(sample(FAMILY.example(), box[0]), box) for box in boxes]
+    empty, whole = scene([], key, 100), scene(some, key, 100)
+    inside = np.zeros((100, 100), bool)
+    for _, x, y, side in boxes:
+        inside[max(0, y - 1) : y + side + 1, max(0, x - 1) : x + side + 1] = True  # a blur reaches a pixel farther
+    different = (empty != whole).any(axis=2)
+    assert different.any()
+    assert not (different & ~inside).any()
+
+
+def test_labels_are_files_beside_the_images(tmp_path):
+    parameters = FAMILY.example(out=str(tmp_path), fractals=[2, 4], categories=3, instances=2, image_size=32)
+    FAMILY.stages[0].write(parameters)
+    files = sorted(path.name for path in (tmp_path / "colour" / "00001").iterdir())
+    assert files == [f"00001_000{i}.{ending}" for i in range(2) for ending in ("png", "txt")]
+    for path in (tmp_path / "colour").glob("*/*.txt"):
+        rows = [line.split() for line in path.read_text().splitlines()]
+        assert 2 <= len(rows) <= 4
+        assert int(path.parent.name) in {int(row[0]) for row in rows}
+        numbers = np.array([[float(word) for word in row[1:]] for row in rows])
+        assert (numbers[:, :2] - numbers[:, 2:] / 2).min() >= -1e-6
+        assert (numbers[:, :2] + numbers[:, 2:] / 2).max() <= 1 + 1e-6
+    first = np.asarray(Image.open(tmp_path / "colour" / "00001" / "00001_0000.png"))
+    np.testing.assert_array_equal(first, FAMILY.picture(parameters, 1))
+
+
+def test_a_scaled_fractal_keeps_its_corners_and_means():
+    image = colour.ground(30, KEY, units(KEY, 7))
+    np.testing.assert_array_equal(colour.resized(image, 30), image)
+    double = colour.resized(image, 60)
+    np.testing.assert_array_equal(double[[0, 0, -1, -1], [0, -1, 0, -1]], image[[0, 0, -1, -1], [0, -1, 0, -1]])
+    means = image.reshape(15, 2, 15, 2, 3).mean(axis=(1, 3))
+    assert np.abs(colour.resized(image, 15) - means).max() <= 0.5
