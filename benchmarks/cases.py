@@ -17,11 +17,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from benchmarks import plain, prepared, samples
 from benchmarks.prepared import KEPT, RELEASE, Measured, timed
 from ofdb_core.base.folder import Folder
+from ofdb_core.batches import atoms
 from ofdb_core.families import fractal_2d, fractal_3d, fractaldb, registry, visual_atom
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
 from ofdb_core.run import stages
@@ -198,6 +200,27 @@ def render_visualatom(images):
     return Measured(seconds, count, "image", slow, megabytes)
 
 
+def atoms_torch(images):
+    """n live atoms at 224 px by torch, in batches of 32, on a GPU if there is one; the baseline is the kernel."""
+    device, codes = "cuda" if torch.cuda.is_available() else "cpu", _atoms(LIVE)
+    torch.set_num_threads(1)
+
+    def batch(first):
+        keys = range(first, first + 32)
+        grown = [visual_atom.grown(codes[key % LIVE], key) for key in keys]
+        return atoms.Atoms(grown, 224, device).images(keys).cpu().numpy()
+
+    slow, theirs = timed(lambda: np.stack([visual_atom.live(codes[key], key, 224) for key in range(32)]))
+    _same(batch(0), theirs)
+    seconds, _ = timed(lambda: [batch(first) for first in range(0, images, 32)])
+    return Measured(seconds, images, "sample", slow / 32)
+
+
+def _atoms(count):
+    """The first published atoms."""
+    return [visual_atom.sample(visual_atom.FAMILY.example(), category) for category in range(count)]
+
+
 def _set(family, out, images):
     """The parameters of n categories of a family's published set, with one instance of each."""
     one = {"instances": 1} if "instances" in family.stages[-1].parameters.kinds() else {}
@@ -257,6 +280,7 @@ CASES: dict[str, tuple[Callable[..., Measured], list[int]]] = {
     "instance_2d": (functools.partial(instance_2d, patches="both"), [10_000]),
     "instance_2d_varied": (functools.partial(instance_2d, patches="both", delta=0.1), [1000]),
     "render_visualatom": (render_visualatom, [1000]),
+    "atoms_torch": (atoms_torch, [320]),
     **samples.CASES,
 }
 for _name, _family in registry.families().items():  # those of a family, unless there is a case with a baseline above

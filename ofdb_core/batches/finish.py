@@ -22,9 +22,9 @@ Batch = tuple[torch.Tensor, torch.Tensor]  # images and targets
 class RawBatch(NamedTuple):
     """A batch of B samples before it is normalised, erased and mixed.
 
-    pictures: uint8, (B, S, S, 1) if all are gray, else (B, S, S, 3); labels: (B,) int64; erased: (B, 4) int32, top,
-    left, height and width of the erased box; keys: (B,) int32, of the noise in it; boxes, shares and weights: see
-    `mixing.Mixed`.
+    pictures: uint8, (B, S, S, 1) if all are gray, else (B, S, S, 3); labels: (B,) int64, or (B, C) float32 for sets of
+    labels, 1 for each that a sample has; erased: (B, 4) int32, top, left, height and width of the erased box; keys:
+    (B,) int32, of the noise in it; boxes, shares and weights: see `mixing.Mixed`.
     """
 
     pictures: torch.Tensor
@@ -154,7 +154,8 @@ class ToNetwork:
     def by_kernel(self, raw: RawBatch) -> torch.Tensor:
         count, size = raw.pictures.shape[:2]
         images = np.empty((count, len(self._values), size, size), np.float32)  # in huge pages, unlike torch's arrays
-        arrays = RawBatch._make(tensor.numpy() for tensor in raw)
+        unlabelled = raw._replace(labels=torch.zeros(0, dtype=torch.int64))  # one type for numba, sets or not
+        arrays = RawBatch._make(tensor.numpy() for tensor in unlabelled)
         _finish(arrays, self._values.numpy(), self._same, _quantiles(), images)
         return torch.from_numpy(images)
 

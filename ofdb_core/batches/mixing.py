@@ -69,6 +69,11 @@ def _box(size: int, share: float, centre: np.ndarray) -> np.ndarray:
 
 
 def soft_targets(labels: torch.Tensor, classes: int, smoothing: float) -> torch.Tensor:
-    """Labels (B,) as probabilities (B, C) float32: 1 - smoothing for the label, and smoothing shared by all classes."""
+    """Labels (B,) as probabilities (B, C) float32: 1 - smoothing for the label, and smoothing shared by all classes.
+
+    The same for sets of labels (B, C) float32, of 0 and 1.
+    """
+    if labels.ndim == 2:
+        return labels * (1 - smoothing) + smoothing / classes
     targets = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
     return targets.scatter_add_(1, labels[:, None], torch.full_like(targets[:, :1], 1.0 - smoothing))

@@ -16,7 +16,7 @@ from ofdb_core.batches import chain, mixing, pixmix, timm_chain
 from ofdb_core.batches.corruptions import Corruption, corrupted
 from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
 from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
-from ofdb_core.data.samples import Samples
+from ofdb_core.data.samples import Samples, has_sets, sets
 
 ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; drop path has one more
 
@@ -125,11 +125,14 @@ class Batches:
         mixed = mixing.draw(self.recipe, size, self.recipe.input_size, [self.seed, MIX, step]).part(places)
         return RawBatch(
             _stacked([picture for picture, _ in samples]),
-            torch.from_numpy(self.images.labels[ids]),
+            torch.from_numpy(self._labels(ids.tolist(), keys[:, 0].tolist())),
             torch.from_numpy(np.stack([erased for _, erased in samples])),
             torch.from_numpy(keys[:, 2].astype(np.uint32).view(np.int32)),
             *map(torch.from_numpy, mixed),
         )
+
+    def _labels(self, ids: list[int], keys: list[int]) -> np.ndarray:
+        return sets(self.images, ids, keys) if has_sets(self.images) else self.images.labels[ids]
 
     def _one(self, i: int, instance: int, key: int) -> tuple[np.ndarray, np.ndarray]:
         """An augmented picture of sample i, and its box to erase."""

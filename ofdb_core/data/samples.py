@@ -89,6 +89,20 @@ class Samples(Protocol):
         """
 
 
+def has_sets(samples: Samples) -> bool:
+    """Whether a sample shows several classes: it has a method shown(i, key) that lists their numbers."""
+    return hasattr(samples, "shown")
+
+
+def sets(samples: Any, ids: Iterable[int], keys: Iterable[int | None] = itertools.repeat(None)) -> np.ndarray:
+    """(n, C) float32: 1 for each class that a sample of these numbers shows, drawn by its key."""
+    shown = [samples.shown(i, key) for i, key in zip(ids, keys, strict=False)]
+    marks = np.zeros((len(shown), len(samples.classes)), np.float32)
+    for row, classes in zip(marks, shown, strict=True):
+        row[classes] = 1
+    return marks
+
+
 class Cache(Generic[Key]):
     """Arrays that load(key) makes on first use, kept while `budget` bytes last; threads may share it.
 

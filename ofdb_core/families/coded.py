@@ -119,6 +119,10 @@ class Kind:
         """The code of a category: of the user's folder, by its place there, or drawn by the seed."""
         return self.load(parameters.codes)[category][1] if parameters.codes else self.sample(parameters, category)
 
+    def each(self, parameters: Any) -> int:
+        """The number of files of an instance."""
+        return 1
+
     def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image of a category."""
         key = key_of(parameters.seed, category, 0)
@@ -150,7 +154,7 @@ class Kind:
         head, codes = header(about, self.sample, self.stored or self.draw), self.load(out / self.folder)
         images = (self.stored or self._images)(parameters, codes)
         return Folder(out / self.name).fill(
-            head, images, total=total * parameters.instances, workers=parameters.workers
+            head, images, total=total * parameters.instances * self.each(parameters), workers=parameters.workers
         )
 
 

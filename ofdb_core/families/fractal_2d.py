@@ -32,6 +32,8 @@ class Rule(Parameters):
 
     search_seed: Annotated[int, Range(0, values.SEEDS)] = 1
     """Of the one stream of candidates; 1 is the published one."""
+    method: search.Method = "uniform"
+    """How a candidate is drawn: its coefficients uniform, or its singular values, so that each map contracts."""
     filling_rate: Share = 0.2
     """Share of the picture that a candidate must light to be a category (FractalDB: 0.2)."""
     search_points: Points = 100_000
@@ -46,7 +48,8 @@ class Rule(Parameters):
 
     def rule(self) -> dict[str, Any]:
         """The arguments of `search.candidates_2d` for the categories."""
-        return {"seed": self.search_seed, "points": self.search_points, "filling_rate": self.filling_rate}
+        how = {} if self.method == "uniform" else {"method": self.method}
+        return {"seed": self.search_seed, "points": self.search_points, "filling_rate": self.filling_rate, **how}
 
     def unpublished(self) -> str:
         """Why the categories are not the published ones, in words; empty if they are."""

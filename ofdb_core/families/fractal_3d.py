@@ -60,6 +60,8 @@ class Render(Viewed):
     """How many to find; a longer search begins with the categories of a shorter one."""
     search_seed: Annotated[int, Range(0, SEEDS)] = 1
     """Of the one stream of candidates."""
+    method: search.Method = "uniform"
+    """How a candidate is drawn: its coefficients uniform, or its singular values, so that each map contracts."""
     search_points: Annotated[int, Range(3, MOST)] = 10_000
     """Of each candidate's orbit, with its start (3D-OFDB: 10,000)."""
     variance: Annotated[float, Range(0, 0.9)] = 0.05
@@ -82,7 +84,8 @@ class Render(Viewed):
 
     def search(self) -> dict[str, Any]:
         """The arguments of `search.candidates_3d` for the categories."""
-        return {"seed": self.search_seed, "points": self.search_points, "variance": self.variance}
+        how = {} if self.method == "uniform" else {"method": self.method}
+        return {"seed": self.search_seed, "points": self.search_points, "variance": self.variance, **how}
 
 
 def model_name(category: int) -> str:

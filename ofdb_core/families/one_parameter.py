@@ -14,7 +14,6 @@ categories.
 import functools
 import math
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -27,7 +26,7 @@ from ofdb_core.base.values import SEEDS, Place, Points, Range, Share, Workers
 from ofdb_core.data import png
 from ofdb_core.families import fractal_2d, live
 from ofdb_core.families.registry import Family, Source, Stage, golden
-from ofdb_core.formulas import chaos_game, ifs, raster
+from ofdb_core.formulas import chaos_game, ifs, raster, singular
 from ofdb_core.formulas.ifs import IFS
 from ofdb_core.formulas.streams import Mersenne, shared_choices
 
@@ -78,25 +77,9 @@ class Render(StageParameters):
 
 def system(seed: int, sigma: float) -> IFS:
     """The base system of NumPy's `default_rng(seed)`, in the original's order of draws and of arithmetic."""
-    rng = np.random.default_rng(seed)
-    signs = np.sign(rng.random((2 * MAPS, 1, 2)) - 0.5)
-    angles = rng.uniform(-np.pi, np.pi, 2 * MAPS)
-    rows = [[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]
-    orthogonal: np.ndarray = np.array(rows).transpose(2, 0, 1) * signs
-    values = singular_values(rng, rng.uniform(sigma - SPREAD, sigma + SPREAD))
-    pairs = zip((orthogonal[:MAPS] * values[:, None]).tolist(), orthogonal[MAPS:].tolist(), strict=True)
-    A = np.array([_product(left, right) for left, right in pairs])
+    A, t = singular.maps(np.random.default_rng(seed), MAPS, sigma - SPREAD, sigma + SPREAD)
     area = np.array([_determinant(*map_) for map_ in A.tolist()])
-    return IFS(A, rng.uniform(-1, 1, (MAPS, 2)), area / area.sum())
-
-
-def _product(left: list[list[float]], right: list[list[float]]) -> list[list[float]]:
-    """The product of two 2 x 2 matrices as OpenBLAS computes it: the second term is added in one fused operation."""
-    columns = list(zip(*right, strict=True))
-    return [
-        [float(Fraction(row[1]) * Fraction(column[1]) + Fraction(row[0] * column[0])) for column in columns]
-        for row in left
-    ]
+    return IFS(A, t, area / area.sum())
 
 
 def _determinant(upper: list[float], lower: list[float]) -> float:
@@ -105,21 +88,6 @@ def _determinant(upper: list[float], lower: list[float]) -> float:
         upper, lower = lower, upper
     pivot = lower[1] - lower[0] * (1.0 / upper[0]) * upper[1]
     return math.exp(math.log(abs(upper[0])) + math.log(abs(pivot)))
-
-
-def singular_values(rng: np.random.Generator, alpha: float) -> np.ndarray:
-    """(maps, 2) float64: the larger and the smaller of each map; the sum of larger + 2 smaller is alpha."""
-    values = np.empty((MAPS, 2))
-    p, q = alpha, alpha - 3 * MAPS + 3
-    for i in range(MAPS - 1):
-        first = rng.uniform(max(0, q / 3), min(1, p))
-        q, p = q - first, p - first
-        second = rng.uniform(max(0, q / 2), min(first, p / 2))
-        q, p = q - 2 * second + 3, p - 2 * second
-        values[i] = first, second
-    second = rng.uniform(max(0, (p - 1) / 2), p / 3)
-    values[-1] = p - 2 * second, second
-    return values
 
 
 def perturbed(base: IFS, delta: float, stream: Mersenne) -> IFS:

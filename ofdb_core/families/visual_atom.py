@@ -97,15 +97,18 @@ def files_in_one_stream(*arguments: Any, size: int = 512, **how: Any) -> Makers:
             yield image_name(name, atom.vertices, instance), functools.partial(make, atom, strokes)
 
 
-def live(atom: Atom, key: int, size: int = contours.RELEASED) -> np.ndarray:
-    """An instance (size, size) uint8 of an atom; the centre is new, too."""
+def grown(atom: Atom, key: int) -> growth.Growth:
+    """How the contours of an instance of an atom grow; the centre is new, too."""
     low, high = ORIGINAL.shift
     right, down = np.floor(low + (high - low + 1) * units(np.uint64(key) ^ GOLDEN, 2)).tolist()
     radii, waves = (atom.radius * atom.oval[0], atom.radius * atom.oval[1]), (atom.waves[0], atom.waves[1])
     away, strength = atom.noise + atom.width, atom.noise
-    return growth.instance(
-        growth.Growth(atom.vertices, atom.lines, radii, (right, down), away, strength, waves), key, size
-    )
+    return growth.Growth(atom.vertices, atom.lines, radii, (right, down), away, strength, waves)
+
+
+def live(atom: Atom, key: int, size: int = contours.RELEASED) -> np.ndarray:
+    """An instance (size, size) uint8 of an atom: many at once, on any device, are `batches.atoms`."""
+    return growth.instance(grown(atom, key), key, size)
 
 
 def sample(parameters: Render, category: int) -> Atom:

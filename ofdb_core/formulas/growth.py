@@ -81,14 +81,19 @@ class Growth:
     waves: tuple[int, int] = (0, 0)
 
 
+def start(growth: Growth) -> tuple[np.ndarray, np.ndarray]:
+    """The ellipse (2, n) float32, and how far a line moves without noise, and by noise: (2, 2, n) float32."""
+    turn, moves = _moves(growth.vertices, float(growth.away), float(growth.strength), growth.waves)
+    centre = (RELEASED + np.array(growth.shift, np.float32)) / 2
+    return turn * np.array(growth.radii, np.float32)[:, None] + centre[:, None], moves
+
+
 def instance(growth: Growth, key: int, size: int = RELEASED, ground: int = 0) -> np.ndarray:
     """An image (size, size) uint8 of contours, scaled from RELEASED pixels, with the noise of 64 random bits.
 
     As `trace`, but in single precision and with 65,536 levels of noise: other pixels, the same distribution.
     """
-    turn, moves = _moves(growth.vertices, float(growth.away), float(growth.strength), growth.waves)
-    centre = (RELEASED + np.array(growth.shift, np.float32)) / 2
-    polygon = turn * np.array(growth.radii, np.float32)[:, None] + centre[:, None]
+    polygon, moves = start(growth)
     image = np.full((size, size), ground, np.uint8)
     _instance(np.uint64(key), growth.lines, moves, polygon, size / RELEASED, noise_levels(), image)
     return image

@@ -1,6 +1,7 @@
 """Random systems become categories: candidates are drawn one after another and kept when they pass a test.
 
-In 2D the test is the filling rate (FractalDB, Kataoka et al., ACCV 2020, section 3.2), in 3D the variance of the points
+A candidate has uniform coefficients, as in the originals, or is drawn by its singular values (see `singular`). In 2D
+the test is the filling rate (FractalDB, Kataoka et al., ACCV 2020, section 3.2), in 3D the variance of the points
 (PC-FractalDB, Yamada et al., CVPR 2022). One stream of random numbers runs through the whole search, as in the
 original, so a longer search begins with the shorter one. Candidates are drawn in order and judged side by side.
 """
@@ -12,12 +13,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 
 from ofdb_core.base import threads, values
-from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, streams
+from ofdb_core.formulas import chaos_game, ifs, point_cloud, raster, singular, streams
 
+Method = Literal["uniform", "singular-values"]  # how a candidate is drawn
 PUBLISHED_AT_ONCE = 32  # categories that the first request searches
 
 
@@ -38,6 +41,7 @@ def candidates(
     passes: Callable[[float], bool],
     *,
     seed: int,
+    method: Method = "uniform",
     workers: int = 0,
 ) -> Iterator[Candidate]:
     """Every candidate of a search, without end.
@@ -46,8 +50,11 @@ def candidates(
     of that score; workers: threads, 0 for one a core. The result does not depend on workers.
     """
     values.whole(high=values.SEEDS, seed=seed)
+    values.require(Method, method=method)
     values.whole(workers=workers)
     stream, numbers, turn, arrays = streams.Mersenne(seed), itertools.count(), threading.Lock(), threading.local()
+    uniform = functools.partial(ifs.sample, stream, d)
+    sample = uniform if method == "uniform" else functools.partial(singular.sample, np.random.default_rng(seed), d)
 
     def pair() -> tuple[int, list[tuple[ifs.IFS, float]]]:
         """Draw the next two candidates when it is this thread's turn, and judge them in this thread's arrays."""
@@ -56,7 +63,7 @@ def candidates(
         with turn:
             number, systems = next(numbers), []
             for row in arrays.u:
-                systems.append(ifs.sample(stream, d))
+                systems.append(sample())
                 stream.random(draws, out=row)
         orbits = chaos_game.orbits(systems, arrays.u, arrays.points)
         return number, [(system, score(points)) for system, points in zip(systems, orbits, strict=True)]
@@ -84,23 +91,23 @@ def check_rule(points: int, filling_rate: float) -> None:
 
 
 def candidates_2d(
-    *, seed: int = 1, points: int = 100_000, filling_rate: float = 0.2, workers: int = 0
+    *, seed: int = 1, points: int = 100_000, filling_rate: float = 0.2, **how: Any
 ) -> Iterator[Candidate]:
     """The candidates of a 2D search, judged by filling rate (score: a share of 512 x 512 pixels, 0..1).
 
-    With the defaults, the accepted ones are the published FractalDB-1k, byte for byte.
+    how: method and workers, see `candidates`. With the defaults, the accepted ones are the published FractalDB-1k, byte
+    for byte.
     """
     check_rule(points, filling_rate)
-    return candidates(2, points, raster.filling_rate, lambda rate: rate >= filling_rate, seed=seed, workers=workers)
+    return candidates(2, points, raster.filling_rate, lambda rate: rate >= filling_rate, seed=seed, **how)
 
 
-def candidates_3d(
-    *, seed: int = 1, points: int = 10_000, variance: float = 0.05, workers: int = 0
-) -> Iterator[Candidate]:
+def candidates_3d(*, seed: int = 1, points: int = 10_000, variance: float = 0.05, **how: Any) -> Iterator[Candidate]:
     """The candidates of a 3D search, judged by `point_cloud.variance` (score: of the axis that varies least).
 
-    points: of an orbit with its start, which the score leaves out. A system whose orbit is not finite has the score NaN
-    and never passes. With the defaults, the accepted ones are those of 3D-OFDB's released code with seed 1.
+    points: of an orbit with its start, which the score leaves out; how: as for `candidates_2d`. A system whose orbit is
+    not finite has the score NaN and never passes. With the defaults, the accepted ones are those of 3D-OFDB's released
+    code with seed 1.
     """
     if points < 3:
         raise ValueError(f"points: {points!r} is out of range; an orbit has at least 2 points after its start")
@@ -110,7 +117,7 @@ def candidates_3d(
     def score(orbit: np.ndarray) -> float:
         return point_cloud.variance(orbit[1:])
 
-    return candidates(3, points, score, lambda spread: spread > variance, seed=seed, workers=workers)
+    return candidates(3, points, score, lambda spread: spread > variance, seed=seed, **how)
 
 
 @functools.lru_cache(maxsize=2)

@@ -17,11 +17,21 @@ from ofdb_core.base.manifests import LICENSE, Header, header
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
-from ofdb_core.data.samples import Samples
+from ofdb_core.data.samples import Samples, has_sets
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
-from ofdb_core.training import evaluation, loop, model_card, networks, processes, progress, timm_config, weights
+from ofdb_core.training import (
+    evaluation,
+    loop,
+    model_card,
+    networks,
+    objective,
+    processes,
+    progress,
+    timm_config,
+    weights,
+)
 from ofdb_core.training.milestones import Milestones
 from ofdb_core.training.states import CONTINUES, State, about_of
 
@@ -163,8 +173,12 @@ def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents
     log = loop.fit(model, source, recipe, **how, finished=finished)
     predicted = evaluation.predict(model, samples, recipe)
     pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
-    accuracy = evaluation.accuracy(predicted, samples.labels)
+    accuracy = float(objective.right(predicted, samples).mean())
     results = {"accuracy on its own categories": accuracy, "last loss": log[-1]["loss"]}
+    if has_sets(samples):
+        precision = objective.mean_average_precision(evaluation.scores(model, samples, recipe), samples)
+        results["mean average precision on its own categories"] = precision
+        print(f"mean average precision on its own categories: {precision:.3f}")
     cost = {**processes.hardware(), **progress.speed(log)}
     data = {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]}
     made = {**recipe.makes(), **({CONTINUES: continued} if continued else {})}

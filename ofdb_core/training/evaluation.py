@@ -87,6 +87,11 @@ def predict(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
     return guess(model, images, recipe).classes
 
 
+def scores(model: nn.Module, images: Samples, recipe: Inference) -> np.ndarray:
+    """The network's outputs (n, C) float32 for the un-augmented images, in order."""
+    return _outputs(model, images, recipe, lambda model, batch: model(batch).float())
+
+
 def pooled(model: Any, batch: torch.Tensor) -> torch.Tensor:
     """The input (B, D) of a network's head."""
     return model.forward_head(model.forward_features(batch), pre_logits=True).float()

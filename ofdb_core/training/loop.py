@@ -20,15 +20,15 @@ from accelerate.state import AcceleratorState
 from timm.utils import ModelEmaV3
 from torch import nn
 from torch.autograd.profiler import record_function
-from torch.nn import functional
 from tqdm import tqdm
 
 from ofdb_core.base import signals
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batch, Batches
 from ofdb_core.batches.timm_chain import generators_kept
+from ofdb_core.data.samples import has_sets
 from ofdb_core.data.tables import Row
-from ofdb_core.training import drop_path, networks, optimizer, precision, processes, progress, tracking
+from ofdb_core.training import drop_path, networks, objective, optimizer, precision, processes, progress, tracking
 from ofdb_core.training.recipe import Recipe
 from ofdb_core.training.states import State, Store
 
@@ -132,7 +132,7 @@ class _Training:
             self.network.compile()
         self.log = progress.Log(source, self.accelerator)
         self.agree = _Vote(self.accelerator)
-        self.step = 0
+        self.of_sets, self.step = has_sets(source.images), 0
 
     def parts(self) -> dict[str, Any]:
         """The objects whose state is saved, by their names in a state."""
@@ -193,7 +193,7 @@ class _Training:
             last = part == parts - 1
             with contextlib.nullcontext() if last else accelerator.no_sync(self.network):
                 with record_function("forward"):
-                    loss = functional.cross_entropy(self.network(images), targets) / parts
+                    loss = objective.loss(self.network(images), targets, self.of_sets) / parts
                 with record_function("backward"):
                     accelerator.backward(loss)
             total = total + loss.detach()

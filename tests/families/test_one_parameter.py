@@ -12,7 +12,7 @@ from ofdb_core.base import parameters
 from ofdb_core.data import samples
 from ofdb_core.families import fractal_2d, one_parameter
 from ofdb_core.families.one_parameter import Render
-from ofdb_core.formulas import ifs, raster
+from ofdb_core.formulas import ifs, raster, singular
 from ofdb_core.formulas.streams import Mersenne
 from tests.helpers import tiny
 
@@ -26,7 +26,7 @@ def plain_system(seed, sigma):
     signs = np.sign(rng.random((4, 2, 1)) - 0.5)
     turns = [[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in rng.uniform(-np.pi, np.pi, 4)]
     W = np.array(turns) @ (np.eye(2)[None] * signs)
-    values = one_parameter.singular_values(rng, rng.uniform(sigma - 0.1, sigma + 0.1))
+    values = singular.values(rng, 2, rng.uniform(sigma - 0.1, sigma + 0.1))
     A = (W[:2] * values[:, None, :]) @ W[2:]
     areas = np.array([abs(np.linalg.det(map_)) for map_ in A])
     return np.column_stack([A.reshape(2, 4), rng.uniform(-1, 1, (2, 2)), areas / areas.sum()])

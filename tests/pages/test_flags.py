@@ -29,7 +29,7 @@ ROWS = list(parts())
 values = parameter_files.values
 
 
-OURS = ("noise", "scattered", "dead-leaves", "moire", "perlin")  # families without an original's program
+OURS = ("noise", "scattered", "dead-leaves", "moire", "perlin", "pairs")  # families without an original's program
 
 
 def test_every_family_and_both_trainings_have_a_table():
