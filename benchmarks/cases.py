@@ -201,7 +201,7 @@ def render_visualatom(images):
 def _set(family, out, images):
     """The parameters of n categories of a family's published set, with one instance of each."""
     one = {"instances": 1} if "instances" in family.stages[-1].parameters.kinds() else {}
-    return family.example(out=str(out), categories=images, **one)
+    return family.example(**{"out": str(out), family.stages[-1].counts: images, **one})
 
 
 def write_family(family, images):
@@ -228,7 +228,7 @@ def live_family(family, source, samples):
 
 def _prepare(stage, out, categories):
     """Fill the folders that the last stage reads, by their defaults."""
-    stage.write(stage.parameters.of({"out": str(out), "categories": categories}))
+    stage.write(stage.parameters.of({"out": str(out), stage.counts: categories}))
 
 
 def verify_family(family, images):

@@ -78,7 +78,7 @@ def costs(checked: Checked, asked: Collection[str], *, draw: bool = True) -> Ite
         for name, parameters in checked.items():
             cost = Cost(0.0)
             if draw and stages[name].write and (name in asked or read & {*stages[name].writes}):
-                cost = _of_a_family(stages[name], parameters, Path(folder), _categories(checked, parameters))
+                cost = _of_a_family(stages[name], parameters, Path(folder), _amount(stages[name], checked, parameters))
             elif name in asked and isinstance(parameters, Pretrain | Finetune):
                 cost = _of_a_training(parameters, checked)
             if name in asked:
@@ -95,8 +95,13 @@ def _categories(checked: Checked, parameters: NotebookParameters) -> int:
     return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
 
 
+def _amount(stage: Stage, checked: Checked, parameters: NotebookParameters) -> int:
+    """How much a stage writes: the number of its categories, or what it counts instead."""
+    return int(getattr(parameters, stage.counts, 0)) or _categories(checked, parameters)
+
+
 def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, total: int) -> Cost:
-    """The cost of writing `total` categories, by writing a few and then some into a folder."""
+    """The cost of writing `total` of what the stage counts, by writing a few and then some into a folder."""
     assert stage.write
     for name in parameters.inputs():  # inputs that the experiment has and no stage before has written
         results = Folder(Path(parameters.out) / name)
@@ -105,7 +110,7 @@ def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, tot
                 (folder / path.name).symlink_to(path)
     spent, sizes, counts = [], [], [min(count, total) for count in (FEW, SOME)]
     for count in counts:
-        few: dict[str, Any] = {"categories": count} if hasattr(parameters, "categories") else {}
+        few: dict[str, Any] = {stage.counts: count} if hasattr(parameters, stage.counts) else {}
         began = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             stage.write(replace(parameters, out=str(folder), **few))
@@ -113,7 +118,7 @@ def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, tot
         sizes.append(sum(files.bytes_of(folder / name) for name in stage.writes))
     each = max(spent[1] - spent[0], 0.0) / max(counts[1] - counts[0], 1)
     kept = sizes[1] * total // counts[1]
-    return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} categories")
+    return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} {stage.counts}")
 
 
 def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:

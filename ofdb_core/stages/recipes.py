@@ -76,7 +76,9 @@ class Pretrain(StageParameters, Course, Drawing):
     def problems_of_data(self) -> list[str]:
         """Why samples cannot be drawn from the data in this way; none: they can."""
         try:
-            return list(self.misfits(self.data, self.source()))
+            if (source := self.source()).masks:
+                return [f"data: {self.data} has masks, and no label for an image"]
+            return list(self.misfits(self.data, source))
         except (ValueError, OSError) as error:  # files of the user's that cannot be read
             return [f"data: {error}"]
 
@@ -258,9 +260,10 @@ class _Looking(_Start):
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        if self.is_own() and registry.sources()[self.data].live:
-            stored = ", ".join(name for name, other in registry.sources().items() if not other.live)
-            yield f"data: {self.data} holds no images; those that can be evaluated are {stored}"
+        known = registry.sources()
+        if self.is_own() and (known[self.data].live or known[self.data].masks):
+            stored = ", ".join(name for name, other in known.items() if not other.live and not other.masks)
+            yield f"data: {self.data} holds no images of one class each; those that can be evaluated are {stored}"
 
 
 class Evaluate(_Looking):
