@@ -88,6 +88,20 @@ def read_mask(path: str | Path) -> np.ndarray:
     return mask
 
 
+class First(Scenes):
+    """The first scenes of others, at most `count`."""
+
+    def __init__(self, others: Scenes, count: int) -> None:
+        self._others, self._count, self.classes = others, min(count, len(others)), others.classes
+
+    def __len__(self) -> int:
+        return self._count
+
+    def pair(self, i: int, key: int | None = None) -> Pair:
+        """As the others' `pair`."""
+        return self._others.pair(range(self._count)[i], key)
+
+
 class Lit(Scenes):
     """Labelled pictures as scenes: the pixels of another colour than the ground are of the picture's class.
 
@@ -146,8 +160,8 @@ class Pairs(Scenes):
             )
         names = sorted(pictures)
         found = [masks[name] for name in names]
-        how = {"cache_bytes": cache_bytes, "ground": ground}
-        return cls([pictures[name] for name in names], found, classes or _classes(Path(root), found), **how)
+        named = classes or _classes(Path(root), found)
+        return cls([pictures[name] for name in names], found, named, cache_bytes=cache_bytes, ground=ground)
 
     def __len__(self) -> int:
         return len(self.pictures)

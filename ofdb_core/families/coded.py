@@ -217,7 +217,11 @@ def sources(kind: Kind) -> tuple[Source, Source]:
 
 
 def family(
-    kind: Kind, title: str, parameters: type[Render], goldens: Callable[[], Iterator[tuple[str, bool]]], **small: Any
+    kind: Kind,
+    title: str,
+    parameters: type[StageParameters],
+    goldens: Callable[[], Iterator[tuple[str, bool]]],
+    **small: Any,
 ) -> Family:
     """The registration of a family of codes; small: values for a run of a second."""
     writes, small = (kind.folder, kind.name), {"categories": 5, "image_size": 48, **small}

@@ -174,7 +174,8 @@ def draw_live(codes: coded.Codes, key: int, size: int, objects: int, mask: Mask)
     for number, (choice, *centre) in enumerate(u.tolist()):
         label = 1 + int(choice * len(codes))
         code = codes[label - 1][1]
-        corners = growth.draw(_growth(code, centre), split_mix(np.uint64(key) ^ FIRST, number), canvas.lines, label)
+        own = int(split_mix(np.uint64(key) ^ FIRST, number))
+        corners = growth.draw(_growth(code, centre), own, canvas.lines, label)
         canvas.fill(label, code.lines, *corners)
     return canvas.scene()
 
@@ -207,12 +208,16 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
 
     for i, name in enumerate(names):
         if parameters.one_stream:
-            scene: Callable[[], scenes.Pair] = functools.partial(tuple, draw(parameters, codes, through))
+            scene: Callable[[], scenes.Pair] = functools.partial(_drawn, draw(parameters, codes, through))
         else:
             scene = Once(functools.partial(_scene, parameters, codes, i))
         for which, file in enumerate(scenes.file_names(name)):
             yield file, functools.partial(encoded, scene, which)
     yield from scenes.lists(names, classes(codes))
+
+
+def _drawn(scene: scenes.Pair) -> scenes.Pair:
+    return scene
 
 
 def _scene(parameters: Render, codes: coded.Codes, i: int) -> scenes.Pair:
@@ -239,7 +244,7 @@ class LiveScenes(scenes.Scenes):
 
     def pair(self, i: int, key: int | None = None) -> scenes.Pair:
         """A scene; without a key that of number i."""
-        return draw_live(self._codes, split_mix(FIRST, i) if key is None else key, *self._how)
+        return draw_live(self._codes, int(split_mix(FIRST, i)) if key is None else key, *self._how)
 
 
 class Kind(coded.Kind):

@@ -27,7 +27,7 @@ from ofdb_core.run import ledger
 from ofdb_core.run import stages as known
 from ofdb_core.stages import finetune
 from ofdb_core.stages.recipes import Finetune, Pretrain
-from ofdb_core.training import networks, optimizer, precision, processes
+from ofdb_core.training import networks, optimizer, precision, processes, segmentation
 
 FEW, SOME = 4, 16  # categories that a family's stage writes: two counts, whose difference leaves out the start-up time
 STEPS, SECONDS, WARM_UP = 20, 1.0, 2  # of a training: steps at most, their time, and steps that are not counted
@@ -126,7 +126,10 @@ def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:
     before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
     work = _pretraining(parameters, checked) if isinstance(parameters, Pretrain) else _tuning(parameters, before)
     shape = networks.Shape(work.model, work.options, work.recipe.input_size or 0, work.recipe.channels or 0)
-    network = networks.build(shape, work.classes, seed=0)
+    if isinstance(parameters, Pretrain) and parameters.task == "segmentation":
+        network: torch.nn.Module = segmentation.build(shape, 1 + work.classes, width=parameters.decoder, seed=0)
+    else:
+        network = networks.build(shape, work.classes, seed=0)
     image, size = _seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
     many = 1 if isinstance(parameters, Pretrain) else 2 * len(work.steps) * parameters.keep_weights
     where = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
@@ -142,7 +145,7 @@ def _pretraining(parameters: Pretrain, checked: Checked) -> _Work:
     """A pre-training: on the user's own data if they are no archive, else on a sample of each category."""
     count = classes = _categories(checked, parameters) or UNKNOWN
     if parameters.data not in registry.sources() and not archive.is_archive(parameters.data):
-        samples = parameters.opened(parameters.data, Path(parameters.data))
+        samples = parameters.samples_in(Path(parameters.data))
         count, classes = len(samples), len(samples.classes)
     recipe = parameters.of_samples(count)
     return _Work(recipe, recipe.model, recipe.model_options, classes, [recipe.steps or 0], count)
@@ -172,11 +175,11 @@ def _seconds_an_image(network: torch.nn.Module, recipe: Pretrain | Finetune) -> 
     device, times = processes.state().device, [time.perf_counter()]
     size = min(recipe.batch_size, BATCH) if device.type == "cpu" else recipe.batch_size
     pixels = torch.rand(size, recipe.channels or 3, *[recipe.input_size or 0] * 2, device=device)
-    targets = torch.zeros(size, dtype=torch.int64, device=device)
     learner = optimizer.build(network.to(device), recipe)[0]
     while len(times) <= STEPS and (len(times) < 3 or times[-1] - times[0] < SECONDS):
         with precision.autocast(recipe.precision, device):
-            loss = functional.cross_entropy(network(pixels), targets)
+            outputs = network(pixels)  # of images, or of their pixels
+            loss = functional.cross_entropy(outputs, torch.zeros_like(outputs[:, 0], dtype=torch.int64))
         loss.backward()
         learner.step()
         learner.zero_grad()
