@@ -24,6 +24,7 @@ from benchmarks import plain, prepared, samples
 from benchmarks.prepared import KEPT, RELEASE, Measured, timed
 from ofdb_core.base.folder import Folder
 from ofdb_core.batches import atoms
+from ofdb_core.data.scenes import Scenes
 from ofdb_core.families import fractal_2d, fractal_3d, fractaldb, registry, visual_atom
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
 from ofdb_core.run import stages
@@ -159,10 +160,11 @@ def view_3d(views):
 def _live(data, root, count, **live):
     """The samples of a folder, and seconds to draw `count` of them, by these parameters of live samples."""
     found = registry.Drawing(samples="live", live=live).opened(data, root)
+    one = found.pair if isinstance(found, Scenes) else found.pixels
 
     def draw():
         for i in range(count):
-            found.pixels(i % len(found), i)
+            one(i % len(found), i)
 
     return found, timed(draw)[0]
 
@@ -224,7 +226,7 @@ def _atoms(count):
 def _set(family, out, images):
     """The parameters of n categories of a family's published set, with one instance of each."""
     one = {"instances": 1} if "instances" in family.stages[-1].parameters.kinds() else {}
-    return family.example(out=str(out), categories=images, **one)
+    return family.example(**{"out": str(out), family.stages[-1].counts: images, **one})
 
 
 def write_family(family, images):
@@ -251,7 +253,7 @@ def live_family(family, source, samples):
 
 def _prepare(stage, out, categories):
     """Fill the folders that the last stage reads, by their defaults."""
-    stage.write(stage.parameters.of({"out": str(out), "categories": categories}))
+    stage.write(stage.parameters.of({"out": str(out), stage.counts: categories}))
 
 
 def verify_family(family, images):

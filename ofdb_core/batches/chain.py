@@ -9,7 +9,7 @@ import numpy as np
 
 from ofdb_core.batches import draws, operations
 from ofdb_core.batches.recipe import Augmentation
-from ofdb_core.batches.resample import resized_crop
+from ofdb_core.batches.resample import nearest_crop, resized_crop
 from ofdb_core.formulas.jit import copy, kernel
 
 
@@ -36,6 +36,17 @@ class Chain:
         source = np.ascontiguousarray(pixels).view()
         source.flags.writeable = False  # one type for numba, whether the pixels were writeable or not
         return _augment(self.chances, self._fill, _with_channels(source), np.uint64(key), _with_channels(out))
+
+    def of_mask(self, mask: np.ndarray, key: int, size: int) -> np.ndarray:
+        """The part (size, size) of a mask (H, W) int16 that the view of its picture shows, for the same random bits."""
+        out = np.empty((size, size), np.int16)
+        return _of_mask(self.chances, np.ascontiguousarray(mask), np.uint64(key), out)
+
+
+@kernel
+def _of_mask(chances: draws.Chances, mask: np.ndarray, key: np.uint64, out: np.ndarray) -> np.ndarray:
+    drawn = draws.drawn(chances, mask.shape[0], mask.shape[1], len(out), key)
+    return nearest_crop(mask, drawn.crop, drawn.flips, out)
 
 
 def _with_channels(pixels: np.ndarray) -> np.ndarray:

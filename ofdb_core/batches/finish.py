@@ -23,8 +23,8 @@ class RawBatch(NamedTuple):
     """A batch of B samples before it is normalised, erased and mixed.
 
     pictures: uint8, (B, S, S, 1) if all are gray, else (B, S, S, 3); labels: (B,) int64, or (B, C) float32 for sets of
-    labels, 1 for each that a sample has; erased: (B, 4) int32, top, left, height and width of the erased box; keys:
-    (B,) int32, of the noise in it; boxes, shares and weights: see `mixing.Mixed`.
+    labels, 1 for each that a sample has, or masks (B, S, S) int16; erased: (B, 4) int32, top, left, height and width of
+    the erased box; keys: (B,) int32, of the noise in it; boxes, shares and weights: see `mixing.Mixed`.
     """
 
     pictures: torch.Tensor
@@ -143,19 +143,20 @@ class ToNetwork:
     def __call__(self, raw: RawBatch) -> Batch:
         """Images (B, C, S, S) float32 and targets on the device of the raw batch.
 
-        Targets are soft, (B, classes) float32, and mixed as the images; without `soft` they are the labels (B,) int64.
+        Targets are soft, (B, classes) float32, and mixed as the images; without `soft` they are the labels (B,) int64,
+        or the masks (B, S, S) int64.
         """
         images = self.by_kernel(raw) if raw.pictures.device.type == "cpu" else self.by_torch(raw)
         if self._soft is None:
-            return images, raw.labels
+            return images, raw.labels.long()
         targets, own = soft_targets(raw.labels, *self._soft), raw.weights[:, None]
         return images, targets * own + targets[_partners(len(targets))] * (1 - own)
 
     def by_kernel(self, raw: RawBatch) -> torch.Tensor:
         count, size = raw.pictures.shape[:2]
         images = np.empty((count, len(self._values), size, size), np.float32)  # in huge pages, unlike torch's arrays
-        unlabelled = raw._replace(labels=torch.zeros(0, dtype=torch.int64))  # one type for numba, sets or not
-        arrays = RawBatch._make(tensor.numpy() for tensor in unlabelled)
+        unused = torch.zeros(0, dtype=torch.int64)  # one type for numba, whatever the labels are
+        arrays = RawBatch._make(tensor.numpy() for tensor in raw._replace(labels=unused))
         _finish(arrays, self._values.numpy(), self._same, _quantiles(), images)
         return torch.from_numpy(images)
 

@@ -121,6 +121,17 @@ class PlainRecipe(Loading, View):
 class BatchRecipe(PlainRecipe, Augmentation, Mixing, MixedPictures):
     """All that a training batch depends on, beside images, seed and step."""
 
+    def misfits_of_masks(self) -> list[str]:
+        """Sentences about values that do not suit masks, which crops, flips and resizing alone can follow."""
+        free: dict[str, float | str | None] = {"label_smoothing": 0.0, "auto_augment": None, "erasing": 0.0}
+        free |= {"mix_probability": 0.0} if self.mixes() else {}
+        free["pipeline"] = "ofdb"
+        wrong = {name: wanted for name, wanted in free.items() if getattr(self, name) != wanted}
+        return [
+            f"{name}: {getattr(self, name)} does not suit masks; give {'null' if wanted is None else wanted}"
+            for name, wanted in wrong.items()
+        ]
+
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         if self.mixes() and self.mix_groups > 1 and self.batch_size % (2 * self.mix_groups):

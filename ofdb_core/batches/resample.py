@@ -137,3 +137,24 @@ def resized_crop(
 def vertical_first(height: int, width: int, size: int) -> bool:
     """Whether the vertical pass comes first: if the height shrinks more than twice as much as the width."""
     return size < height and height - size > 2 * (width - size)
+
+
+@kernel
+def nearest_crop(
+    mask: np.ndarray, box: tuple[int, int, int, int], flips: tuple[bool, bool], out: np.ndarray
+) -> np.ndarray:
+    """Fill `out` (S, S) with the box (top, left, height, width) of a mask (H, W), resized and then flipped; return it.
+
+    Each pixel has the class at its centre, as torch's nearest-exact; so the mask lies on the picture of `resized_crop`.
+    flips: as there.
+    """
+    top, left, height, width = box
+    (hflip, vflip), size = flips, len(out)
+    columns = np.empty(size, np.int64)
+    for x in range(size):
+        columns[size - 1 - x if hflip else x] = left + (2 * x + 1) * width // (2 * size)
+    for y in range(size):
+        row, target = mask[top + (2 * y + 1) * height // (2 * size)], out[size - 1 - y if vflip else y]
+        for x in range(size):
+            target[x] = row[columns[x]]
+    return out

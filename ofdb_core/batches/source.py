@@ -7,16 +7,19 @@ for its draws; the first draws an instance if there are several (see `samples`).
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 
+from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches import chain, mixing, pixmix, timm_chain
 from ofdb_core.batches.corruptions import Corruption, corrupted
 from ofdb_core.batches.finish import Batch, RawBatch, ToNetwork
 from ofdb_core.batches.recipe import BatchRecipe, PlainRecipe
 from ofdb_core.data.samples import Samples, has_sets, sets
+from ofdb_core.data.scenes import Scenes
 
 ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; drop path has one more
 
@@ -61,7 +64,7 @@ def parts(recipe: BatchRecipe, processes: int = 1) -> int:
     raise ValueError(f"batch_size: {size} cannot be cut into equal parts{most} for {processes} processes{even}")
 
 
-def _stacked(pictures: list[np.ndarray]) -> torch.Tensor:
+def _stacked(pictures: Sequence[np.ndarray]) -> torch.Tensor:
     """Pictures (S, S) or (S, S, 3) as one tensor (B, S, S, 1), or (B, S, S, 3) if one has colour."""
     if all(picture.ndim == 2 for picture in pictures):
         return torch.from_numpy(np.stack(pictures)[..., None])
@@ -70,7 +73,7 @@ def _stacked(pictures: list[np.ndarray]) -> torch.Tensor:
 
 
 class Batches:
-    """The training batches of images by a recipe, as a batch source.
+    """The training batches of images by a recipe, as a batch source; of `Scenes`, each sample has its mask.
 
     seed: of order, augmentation and mixing; process, processes: this process's number, and the number of all; each has
     an equal share of every batch. The share comes in `parts` equal parts, one after another. pictures: to mix the
@@ -96,7 +99,10 @@ class Batches:
         if (pictures is None) != (recipe.mix_pictures == "none"):
             raise ValueError(f"pictures: {pictures} does not suit mix_pictures: {recipe.mix_pictures}")
         self._pixmix = pixmix.PixMix(recipe, pictures, recipe.channels) if pictures is not None else None
-        self.finish = ToNetwork(recipe, (len(images.classes), recipe.label_smoothing))
+        self._masks = images if isinstance(images, Scenes) else None
+        if self._masks and (problems := recipe.misfits_of_masks()):
+            raise ParameterError(problems)
+        self.finish = ToNetwork(recipe, None if self._masks else (len(images.classes), recipe.label_smoothing))
 
     def places(self, part: int = 0) -> slice:
         """The positions of a part's samples in the whole batch, as a slice."""
@@ -121,35 +127,43 @@ class Batches:
         ids, places, size = self.ids(step, part), self.places(part), self.recipe.batch_size
         words = np.random.SeedSequence([self.seed, SAMPLE, step]).generate_state(3 * size, np.uint64)
         keys = words.reshape(size, 3)[places]
-        samples = [self._one(*words) for words in zip(ids, keys[:, 0].tolist(), keys[:, 1].tolist(), strict=True)]
+        draws = zip(ids, keys[:, 0].tolist(), keys[:, 1].tolist(), strict=True)
+        pictures, boxes, labels = zip(*(self._one(*words) for words in draws), strict=True)
         mixed = mixing.draw(self.recipe, size, self.recipe.input_size, [self.seed, MIX, step]).part(places)
         return RawBatch(
-            _stacked([picture for picture, _ in samples]),
-            torch.from_numpy(self._labels(ids.tolist(), keys[:, 0].tolist())),
-            torch.from_numpy(np.stack([erased for _, erased in samples])),
+            _stacked(pictures),
+            torch.from_numpy(self._labels(ids.tolist(), keys[:, 0].tolist(), labels)),
+            torch.from_numpy(np.stack(boxes)),
             torch.from_numpy(keys[:, 2].astype(np.uint32).view(np.int32)),
             *map(torch.from_numpy, mixed),
         )
 
-    def _labels(self, ids: list[int], keys: list[int]) -> np.ndarray:
-        return sets(self.images, ids, keys) if has_sets(self.images) else self.images.labels[ids]
+    def _labels(self, ids: list[int], keys: list[int], labels: Sequence[np.ndarray]) -> np.ndarray:
+        """The labels of the samples, or their masks, or the sets of labels that an instance has."""
+        return sets(self.images, ids, keys) if has_sets(self.images) else np.stack(labels)
 
-    def _one(self, i: int, instance: int, key: int) -> tuple[np.ndarray, np.ndarray]:
-        """An augmented picture of sample i, and its box to erase."""
-        pixels, size = self.images.pixels(i, instance), self.recipe.input_size
+    def _one(self, i: int, instance: int, key: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """An augmented picture of sample i, its box to erase, and its label, or the part of its mask in the picture."""
+        size = self.recipe.input_size
+        if self._masks and isinstance(self._chain, chain.Chain):
+            pixels, mask = self._masks.pair(i, instance)
+            label = self._chain.of_mask(mask, key, size)
+        else:
+            pixels, label = self.images.pixels(i, instance), self.images.labels[i]
         gray = self.recipe.channels == 1 or (pixels.ndim == 2 and self._chain.keeps_gray)
         picture = np.empty((size, size) if gray else (size, size, 3), np.uint8)
         erased = self._chain(pixels, key, picture)
-        return self._pixmix(picture, key) if self._pixmix else picture, erased
+        return self._pixmix(picture, key) if self._pixmix else picture, erased, label
 
     def batch(self, step: int, part: int = 0) -> Batch:
-        """Images (B, C, S, S) float32, normalised, and soft targets (B, classes) float32."""
+        """Images (B, C, S, S) float32, normalised, and soft targets (B, classes) float32, or masks (B, S, S) int64."""
         return self.finish(self.raw_batch(step, part))
 
 
 class Plain:
     """The un-augmented images in order, as a batch source; process, processes: as in `Batches`.
 
+    The picture of a scene is squeezed into the network's square, not cut: every pixel of its mask is to be judged.
     corruption: what the pictures suffer once they have the size that the network sees.
     """
 
@@ -167,7 +181,7 @@ class Plain:
     ) -> None:
         self.images, self.size = images, recipe.device_batch or recipe.batch_size
         self._corruption = corruption
-        self._seen = timm_chain.evaluation(recipe)
+        self._seen = (timm_chain.squeezed if isinstance(images, Scenes) else timm_chain.evaluation)(recipe)
         self.finish = ToNetwork(recipe)
         self._ids = range(process, len(images), processes)
 

@@ -75,6 +75,18 @@ def evaluation(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
     return seen
 
 
+def squeezed(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
+    """As `evaluation`, without a cut: both sides are resized to S, whatever their ratio."""
+    filtered = Image.Resampling.BILINEAR if recipe.interpolation == "bilinear" else Image.Resampling.BICUBIC
+
+    def seen(pixels: np.ndarray) -> np.ndarray:
+        picture = Image.fromarray(pixels)
+        shown = picture.convert("L") if recipe.channels == 1 else picture
+        return np.asarray(shown.resize((recipe.input_size, recipe.input_size), filtered))
+
+    return seen
+
+
 @contextlib.contextmanager
 def generators_kept() -> Iterator[None]:
     """Restore the global generators afterwards: timm's transforms draw from them, and the caller must not notice."""

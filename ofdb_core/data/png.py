@@ -1,4 +1,7 @@
-"""PNG files that hold the pixels themselves, gray or RGB: every decoder, converting or not, gives the same pixels."""
+"""PNG files that hold the pixels themselves, gray or RGB: every decoder, converting or not, gives the same pixels.
+
+Masks are the exception: their indices are what counts, and the colours of their palette are for the eye.
+"""
 
 import io
 import struct
@@ -14,6 +17,14 @@ def encode(image: np.ndarray, palette: np.ndarray) -> bytes:
     """Indices (H, W) uint8 looked up in a palette (n, 3) uint8, as a PNG file's bytes: gray if the palette is."""
     gray = (palette == palette[:, :1]).all()
     return of((palette[:, 0] if gray else palette)[image])
+
+
+def indexed(mask: np.ndarray, colours: bytes) -> bytes:
+    """Indices (H, W) uint8 as a PNG file's bytes that keep them; colours: red, green and blue of each, for viewers."""
+    picture, data = Image.fromarray(mask), io.BytesIO()
+    picture.putpalette(colours)
+    picture.save(data, "PNG", bits=8, compress_level=1)
+    return data.getvalue()
 
 
 def of(pixels: np.ndarray) -> bytes:

@@ -77,8 +77,10 @@ def _others(entries: Iterable[os.DirEntry[str]], endings: tuple[str, ...]) -> Co
 class Samples(Protocol):
     """Labelled pictures: labels (n,) int64, and the names of the classes."""
 
-    labels: np.ndarray
     classes: list[str]
+
+    @property
+    def labels(self) -> np.ndarray: ...
 
     def __len__(self) -> int: ...
 

@@ -66,7 +66,7 @@ class Kind:
     name: of its folder of images; numbers: the class of a code. sample(parameters of the stage, category) -> its code;
     draw(code, key, size) -> (size, size) or (size, size, 3) uint8, the instance that 64 random bits, the key, stand
     for: an image of `released` pixels, or scaled from it. stored(parameters, codes) -> names and makers of the stored
-    images, where these follow another rule than `draw`.
+    images, where these follow another rule than `draw`; ground: see `registry.Source`.
     """
 
     name: str
@@ -75,7 +75,9 @@ class Kind:
     draw: Callable[[Any, int, int], np.ndarray]
     stored: Callable[[Any, Codes], Makers] | None = None
     released: int = 512
+    ground: int | None = 0
     endings: ClassVar[tuple[str, ...]] = ("json",)
+    of_images: ClassVar[tuple[str, ...]] = ("instances", "image_size")  # parameters on which no code depends
 
     @property
     def folder(self) -> str:
@@ -119,10 +121,6 @@ class Kind:
         """The code of a category: of the user's folder, by its place there, or drawn by the seed."""
         return self.load(parameters.codes)[category][1] if parameters.codes else self.sample(parameters, category)
 
-    def each(self, parameters: Any) -> int:
-        """The number of files of an instance."""
-        return 1
-
     def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image of a category."""
         key = key_of(parameters.seed, category, 0)
@@ -148,14 +146,18 @@ class Kind:
         own = self.load(parameters.codes, parameters.categories) if parameters.codes else []
         total, out = len(own) or parameters.categories, Path(parameters.out)
         about = {**parameters.identity(), **({"codes": digest(own)} if own else {})}
-        of_codes = {name: value for name, value in about.items() if name not in ("instances", "image_size")}
+        of_codes = {name: value for name, value in about.items() if name not in self.of_images}
         files = ((f"{name}.json", functools.partial(as_bytes, code)) for name, code in own or self.drawn(parameters))
         Folder(out / self.folder).fill(header(of_codes, self.sample, as_bytes), files, total=total, workers=1)
         head, codes = header(about, self.sample, self.stored or self.draw), self.load(out / self.folder)
         images = (self.stored or self._images)(parameters, codes)
         return Folder(out / self.name).fill(
-            head, images, total=total * parameters.instances * self.each(parameters), workers=parameters.workers
+            head, images, total=self.files(parameters, total), workers=parameters.workers
         )
+
+    def files(self, parameters: Any, categories: int) -> int:
+        """The number of files in the folder of images."""
+        return categories * parameters.instances
 
 
 def image_name(name: str, instance: int) -> str:
@@ -209,11 +211,16 @@ class LiveCodes:
 def sources(kind: Kind) -> tuple[Source, Source]:
     """What training may draw from: the folders of images and of codes."""
     opens, functions = functools.partial(LiveCodes, kind), (LiveCodes, kind.draw)
-    return Source(kind.name), Source(kind.folder, opens, live=Drawing, suits=kind.suits, functions=functions)
+    live = Source(kind.folder, opens, live=Drawing, suits=kind.suits, functions=functions, ground=kind.ground)
+    return Source(kind.name, ground=kind.ground), live
 
 
 def family(
-    kind: Kind, title: str, parameters: type[Render], goldens: Callable[[], Iterator[tuple[str, bool]]], **small: Any
+    kind: Kind,
+    title: str,
+    parameters: type[StageParameters],
+    goldens: Callable[[], Iterator[tuple[str, bool]]],
+    **small: Any,
 ) -> Family:
     """The registration of a family of codes; small: values for a run of a second."""
     writes, small = (kind.folder, kind.name), {"categories": 5, "image_size": 48, **small}

@@ -100,9 +100,9 @@ class Kind(coded.Kind):
         boxes = members(category, parameters.categories, key, parameters.image_size, parameters.fractals)
         return scene([(code_of(box[0]), box) for box in boxes], key, parameters.image_size)
 
-    def each(self, parameters: Render) -> int:
-        """An image, and of several fractals a file of labels."""
-        return 2 if parameters.several() else 1
+    def files(self, parameters: Render, categories: int) -> int:
+        """An image of each instance, and of several fractals a file of labels beside it."""
+        return super().files(parameters, categories) * (2 if parameters.several() else 1)
 
     def _images(self, parameters: Render, codes: coded.Codes) -> Makers:
         """As in any family; of several fractals, each image has a text file beside it: see `labels`."""

@@ -112,5 +112,5 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "leaves have the grays of their code", bool(code.grays[0] <= image.min() < image.max() <= code.grays[1])
 
 
-KIND = coded.Kind("dead-leaves", Leaves, sample, draw, released=256)
+KIND = coded.Kind("dead-leaves", Leaves, sample, draw, released=256, ground=None)
 FAMILY = coded.family(KIND, "Dead leaves", Render, goldens)

@@ -77,4 +77,4 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "gratings are brightest in their centre", bool(image[32, 32] == image.max() == 255)
 
 
-FAMILY = coded.family(coded.Kind("moire", Gratings, sample, draw, released=256), "Moire", Render, goldens)
+FAMILY = coded.family(coded.Kind("moire", Gratings, sample, draw, released=256, ground=None), "Moire", Render, goldens)

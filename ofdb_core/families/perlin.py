@@ -97,4 +97,6 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "noise runs from black to white", bool(image.min() == 0 and image.max() == 255)
 
 
-FAMILY = coded.family(coded.Kind("perlin", Noise, sample, draw, released=256), "Perlin noise", Render, goldens)
+FAMILY = coded.family(
+    coded.Kind("perlin", Noise, sample, draw, released=256, ground=None), "Perlin noise", Render, goldens
+)

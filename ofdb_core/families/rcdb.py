@@ -38,7 +38,7 @@ ROWS = {  # of the authors' param/*.csv
     "width": "line_width",
     "radius": "Center_rad",
 }
-AXES = ("Oval_rate_x", "Oval_rate_y", "start_pos_w", "start_pos_h")
+OVAL, CENTRE = ("Oval_rate_x", "Oval_rate_y"), ("start_pos_w", "start_pos_h")
 
 
 class Render(coded.Render):
@@ -166,6 +166,16 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
             yield coded.image_name(name, instance), functools.partial(make, name, own, instance)
 
 
+def authors_rows(data: bytes, *further: str) -> tuple[dict[str, Any], list[float]]:
+    """The values in one of the authors' param/*.csv: those of a contour by name, and those of further rows."""
+    rows = dict(row for row in csv.reader(data.decode().splitlines()) if len(row) == 2)
+    if missing := [name for name in (*ROWS.values(), *OVAL, *further) if name not in rows]:
+        raise ValueError(f"no row {missing[0]}")
+    kinds = {"noise": float, "width": float}
+    values = {name: kinds.get(name, int)(rows[row]) for name, row in ROWS.items()}
+    return {**values, "oval": [float(rows[name]) for name in OVAL]}, [float(rows[name]) for name in further]
+
+
 class Kind(coded.Kind):
     """RCDB's codes, the authors' own among them."""
 
@@ -175,14 +185,9 @@ class Kind(coded.Kind):
         """As in any family; a CSV file is one of the authors' param/*.csv, for images of 512 pixels."""
         if path.suffix != ".csv":
             return super().parse(data, path)
-        rows = dict(row for row in csv.reader(data.decode().splitlines()) if len(row) == 2)
-        if missing := [name for name in (*ROWS.values(), *AXES) if name not in rows]:
-            raise ValueError(f"no row {missing[0]}")
-        kinds = {"noise": float, "width": float}
-        values: dict[str, Any] = {name: kinds.get(name, int)(rows[row]) for name, row in ROWS.items()}
-        oval, centre = ([float(rows[name]) for name in AXES[i : i + 2]] for i in (0, 2))
+        values, centre = authors_rows(data, *CENTRE)
         shift = [round(2 * at) - contours.RELEASED for at in centre]
-        return Contours.of({**values, "oval": oval, "shift": shift})
+        return Contours.of({**values, "shift": shift})
 
     def drawn(self, parameters: Any) -> Iterator[tuple[str, Contours]]:
         """As in any family; with one_stream, in the order of the stream."""
@@ -216,5 +221,5 @@ def goldens() -> Iterator[tuple[str, bool]]:
             yield golden(f"image {i % 2} of category {i // 2}", pixels, sha256)
 
 
-KIND = Kind("rcdb", Contours, sample, live, stored)
+KIND = Kind("rcdb", Contours, sample, live, stored, ground=WHITE)
 FAMILY = coded.family(KIND, "RCDB", Render, goldens, image_size=512)  # a small image may show nothing

@@ -24,8 +24,10 @@ from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
 from ofdb_core.base.values import NotNegative, Place, nearest
 from ofdb_core.batches.recipe import MixedPictures
-from ofdb_core.data.decoding import Ground
-from ofdb_core.data.samples import GB, Images, OneOf, Samples, look_at, open_images, require_readable
+from ofdb_core.data import scenes
+from ofdb_core.data.decoding import Ground, extensions
+from ofdb_core.data.samples import GB, Images, OneOf, Samples, class_files, look_at, open_images, require_readable
+from ofdb_core.data.scenes import Scenes
 
 FAMILIES_VARIABLE = "OFDB_FAMILIES"
 
@@ -36,7 +38,7 @@ class Stage:
 
     write(parameters) fills the folders below `parameters.out` (None: the notebook itself or another wing does); small:
     values for a run of a second; check: 'module:function', called with the parameters before anything runs; pages:
-    files that it writes beside its folders.
+    files that it writes beside its folders; counts: the parameter that says how much is written.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Stage:
     small: dict[str, Any] = field(default_factory=dict)
     check: str | None = None
     pages: tuple[str, ...] = ()
+    counts: str = "categories"
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,27 @@ class Source:
     folder: its name in an experiment's folder, and for `data`; live: the class of parameters for samples drawn from
     its files during training; None: its files are images. opens(root, parameters, cache_bytes) returns live samples,
     opens(root, one, cache_bytes) those of images; codes: the files are systems; suits(root): whether a user's folder
-    holds such files, and can be opened likewise; functions: those that the samples depend on (none: `opens` alone).
+    holds such files, and can be opened likewise; functions: those that the samples depend on (none: `opens` alone);
+    masks: what is opened are `scenes.Scenes`; ground: the gray of pixels that show nothing, from which masks of other
+    samples follow (None: every pixel shows something).
     """
 
     folder: str
-    opens: Callable[[Path, Any, int], Samples] = open_images
+    opens: Callable[[Path, Any, int], Any] = open_images
     live: type[Parameters] | None = None
     codes: bool = False
     suits: Callable[[Path], bool] | None = None
     functions: tuple[Callable, ...] = ()
+    masks: bool = False
+    ground: int | None = 0
 
     def code(self) -> tuple[Callable, ...]:
         """The functions whose code the samples depend on."""
         return self.functions or (self.opens,)
+
+    def files(self, root: Path) -> tuple[list[Path], list[int], list[str]]:
+        """Paths, labels and class names of the images in the folder, to look at; of scenes, see `scenes.listed`."""
+        return scenes.listed(root) if self.masks else class_files(root, "image", extensions())
 
 
 @dataclass(frozen=True)
@@ -193,7 +204,7 @@ def source_of(data: str, root: Path) -> Source:
     for source in sources().values():
         if source.suits and root.exists() and source.suits(root):
             return source
-    return Source(root.name)
+    return Source(root.name, masks=scenes.are_in(root), ground=None)
 
 
 def _named(sources: Iterable[Source]) -> str:
@@ -261,6 +272,18 @@ class Drawing(Parameters):
             look_at(images)
             return OneOf(images) if self.samples == "one" else images
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
+
+    def opened_scenes(self, data: str, root: Path, ground: Ground = "white") -> Scenes:
+        """As `opened`, with masks: stored or drawn ones, or those of pictures that have a ground."""
+        source = source_of(data, root)
+        if source.masks and data not in sources():
+            return scenes.Pairs.from_folder(root, cache_bytes=self.cache_bytes, ground=ground)
+        opened = self.opened(data, root, ground)
+        if isinstance(opened, Scenes):
+            return opened
+        if source.ground is None:
+            raise ParameterError([f"data: {data} has no masks, and no ground from which they follow"])
+        return scenes.Lit(opened, source.ground)
 
 
 class MixingPictures(MixedPictures):

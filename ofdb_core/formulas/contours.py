@@ -154,7 +154,7 @@ def perlin(x: np.float32) -> np.float32:
 
 
 @kernel
-def outline(corners: np.ndarray, gray: np.uint8, flat: np.ndarray, width: int) -> None:
+def outline(corners: np.ndarray, gray: np.unsignedinteger, flat: np.ndarray, width: int) -> None:
     """Draw the closed polygon (2, n) int64; flat: the pixels of an image row by row, `width` in each row.
 
     Both ends of a line count. Its pixels are Pillow's, which follow Bresenham: one for each step along the longer axis;
@@ -187,7 +187,7 @@ def outline(corners: np.ndarray, gray: np.uint8, flat: np.ndarray, width: int) -
 
 
 @kernel
-def draw_polygon(polygon: np.ndarray, gray: np.uint8, image: np.ndarray) -> None:
+def draw_polygon(polygon: np.ndarray, gray: np.unsignedinteger, image: np.ndarray) -> None:
     """Draw the closed polygon (2, n) float64; coordinates are cut towards zero."""
     corners = np.empty(polygon.shape, np.int64)
     for axis in range(2):

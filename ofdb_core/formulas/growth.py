@@ -34,13 +34,17 @@ def _instance(
     polygon: np.ndarray,
     scale: float,
     levels: np.ndarray,
+    label: int,
     image: np.ndarray,
-) -> None:
-    """Draw the lines of `instance`; the words of `split_mix`, four numbers each, choose the noise among the levels."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the lines of `instance`; the words of `split_mix`, four numbers each, choose the noise among the levels.
+
+    Return the corners of the first line and of the last.
+    """
     corners, before, after = np.empty(polygon.shape, np.int64), polygon.reshape(-1), moves[0].reshape(-1)
     loose, count, pixels, flat = moves[1].reshape(-1), polygon.size, image.reshape(-1), corners.reshape(-1)
     words = np.empty((count + 4) // 4, np.uint64)
-    digits = words.view(np.uint16)
+    digits, first = words.view(np.uint16), corners
     for line in range(lines):
         for i in range(len(words)):
             words[i] = split_mix(key, line * len(words) + i)
@@ -48,7 +52,10 @@ def _instance(
             before[i] += after[i] - loose[i] * levels[digits[i]]
         for i in range(count):
             flat[i] = np.int64(before[i] * np.float32(scale))
-        outline(corners, np.uint8(digits[count]), pixels, image.shape[1])
+        outline(corners, np.uint16(label << 8 | digits[count] & 255), pixels, image.shape[1])
+        if line == 0:
+            first = corners.copy()
+    return first, corners
 
 
 @kernel
@@ -93,7 +100,15 @@ def instance(growth: Growth, key: int, size: int = RELEASED, ground: int = 0) ->
 
     As `trace`, but in single precision and with 65,536 levels of noise: other pixels, the same distribution.
     """
-    polygon, moves = start(growth)
     image = np.full((size, size), ground, np.uint8)
-    _instance(np.uint64(key), growth.lines, moves, polygon, size / RELEASED, noise_levels(), image)
+    draw(growth, key, image)
     return image
+
+
+def draw(growth: Growth, key: int, image: np.ndarray, label: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw an instance on an image (size, size); return the corners (2, vertices) int64 of the first and last line.
+
+    image: uint8 for the grays alone; or uint16, whose upper bytes become the label.
+    """
+    polygon, moves = start(growth)
+    return _instance(np.uint64(key), growth.lines, moves, polygon, len(image) / RELEASED, noise_levels(), label, image)

@@ -234,7 +234,7 @@ def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
 def _describe(stage: str, out: Path) -> None:
     """Write the description of the data sets that a stage has filled."""
     for name in stages.stages()[stage].writes:
-        if (source := registry.sources().get(name)) and not source.live:
+        if (source := registry.sources().get(name)) and not source.live and not source.masks:
             croissant.write(out / name, registry.family_of(stage).title)
 
 

@@ -27,7 +27,7 @@ from ofdb_core.run import ledger
 from ofdb_core.run import stages as known
 from ofdb_core.stages import finetune
 from ofdb_core.stages.recipes import Finetune, Pretrain
-from ofdb_core.training import networks, optimizer, precision, processes
+from ofdb_core.training import networks, optimizer, precision, processes, segmentation
 
 FEW, SOME = 4, 16  # categories that a family's stage writes: two counts, whose difference leaves out the start-up time
 STEPS, SECONDS, WARM_UP = 20, 1.0, 2  # of a training: steps at most, their time, and steps that are not counted
@@ -78,7 +78,7 @@ def costs(checked: Checked, asked: Collection[str], *, draw: bool = True) -> Ite
         for name, parameters in checked.items():
             cost = Cost(0.0)
             if draw and stages[name].write and (name in asked or read & {*stages[name].writes}):
-                cost = _of_a_family(stages[name], parameters, Path(folder), _categories(checked, parameters))
+                cost = _of_a_family(stages[name], parameters, Path(folder), _amount(stages[name], checked, parameters))
             elif name in asked and isinstance(parameters, Pretrain | Finetune):
                 cost = _of_a_training(parameters, checked)
             if name in asked:
@@ -95,8 +95,13 @@ def _categories(checked: Checked, parameters: NotebookParameters) -> int:
     return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
 
 
+def _amount(stage: Stage, checked: Checked, parameters: NotebookParameters) -> int:
+    """How much a stage writes: the number of its categories, or what it counts instead."""
+    return int(getattr(parameters, stage.counts, 0)) or _categories(checked, parameters)
+
+
 def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, total: int) -> Cost:
-    """The cost of writing `total` categories, by writing a few and then some into a folder."""
+    """The cost of writing `total` of what the stage counts, by writing a few and then some into a folder."""
     assert stage.write
     for name in parameters.inputs():  # inputs that the experiment has and no stage before has written
         results = Folder(Path(parameters.out) / name)
@@ -105,7 +110,7 @@ def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, tot
                 (folder / path.name).symlink_to(path)
     spent, sizes, counts = [], [], [min(count, total) for count in (FEW, SOME)]
     for count in counts:
-        few: dict[str, Any] = {"categories": count} if hasattr(parameters, "categories") else {}
+        few: dict[str, Any] = {stage.counts: count} if hasattr(parameters, stage.counts) else {}
         began = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             stage.write(replace(parameters, out=str(folder), **few))
@@ -113,7 +118,7 @@ def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, tot
         sizes.append(sum(files.bytes_of(folder / name) for name in stage.writes))
     each = max(spent[1] - spent[0], 0.0) / max(counts[1] - counts[0], 1)
     kept = sizes[1] * total // counts[1]
-    return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} categories")
+    return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} {stage.counts}")
 
 
 def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:
@@ -121,7 +126,10 @@ def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:
     before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
     work = _pretraining(parameters, checked) if isinstance(parameters, Pretrain) else _tuning(parameters, before)
     shape = networks.Shape(work.model, work.options, work.recipe.input_size or 0, work.recipe.channels or 0)
-    network = networks.build(shape, work.classes, seed=0)
+    if isinstance(parameters, Pretrain) and parameters.task == "segmentation":
+        network: torch.nn.Module = segmentation.build(shape, 1 + work.classes, width=parameters.decoder, seed=0)
+    else:
+        network = networks.build(shape, work.classes, seed=0)
     image, size = _seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
     many = 1 if isinstance(parameters, Pretrain) else 2 * len(work.steps) * parameters.keep_weights
     where = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
@@ -137,7 +145,7 @@ def _pretraining(parameters: Pretrain, checked: Checked) -> _Work:
     """A pre-training: on the user's own data if they are no archive, else on a sample of each category."""
     count = classes = _categories(checked, parameters) or UNKNOWN
     if parameters.data not in registry.sources() and not archive.is_archive(parameters.data):
-        samples = parameters.opened(parameters.data, Path(parameters.data))
+        samples = parameters.samples_in(Path(parameters.data))
         count, classes = len(samples), len(samples.classes)
     recipe = parameters.of_samples(count)
     return _Work(recipe, recipe.model, recipe.model_options, classes, [recipe.steps or 0], count)
@@ -167,11 +175,11 @@ def _seconds_an_image(network: torch.nn.Module, recipe: Pretrain | Finetune) -> 
     device, times = processes.state().device, [time.perf_counter()]
     size = min(recipe.batch_size, BATCH) if device.type == "cpu" else recipe.batch_size
     pixels = torch.rand(size, recipe.channels or 3, *[recipe.input_size or 0] * 2, device=device)
-    targets = torch.zeros(size, dtype=torch.int64, device=device)
     learner = optimizer.build(network.to(device), recipe)[0]
     while len(times) <= STEPS and (len(times) < 3 or times[-1] - times[0] < SECONDS):
         with precision.autocast(recipe.precision, device):
-            loss = functional.cross_entropy(network(pixels), targets)
+            outputs = network(pixels)  # of images, or of their pixels
+            loss = functional.cross_entropy(outputs, torch.zeros_like(outputs[:, 0], dtype=torch.int64))
         loss.backward()
         learner.step()
         learner.zero_grad()

@@ -1,6 +1,27 @@
-"""A recipe's augmentation in words, so that a notebook's remark matches what ran."""
+"""A recipe's augmentation in words and in pictures, so that a notebook's remark matches what ran."""
 
-from ofdb_core.batches.recipe import BatchRecipe
+from collections.abc import Sequence
+
+import numpy as np
+
+from ofdb_core.batches.finish import Batch, to_pixels
+from ofdb_core.batches.recipe import BatchRecipe, View
+from ofdb_core.data import scenes
+
+
+def shown(batch: Batch, view: View, classes: Sequence[str]) -> tuple[list[np.ndarray], list[str]]:
+    """The pictures of a batch, and a title for each: its category, or the two that were mixed in it.
+
+    A picture that has a mask is followed by it, in colours, and the title is the number of classes in it.
+    """
+    pictures, targets = list(to_pixels(batch[0], view)), batch[1].numpy()
+    if targets.ndim == 2:
+        return pictures, [" + ".join(classes[c] for c in np.argsort(-row)[:2] if row[c] > 0.2) for row in targets]
+    colours = np.frombuffer(scenes.palette(), np.uint8).reshape(256, 3)
+    masks = [colours[np.where(mask == scenes.NO_CLASS, scenes.IN_FILES, mask % 256)] for mask in targets]
+    titles = [f"{len(np.unique(mask))} classes" for mask in targets]
+    both, above = zip(pictures, masks, strict=True), zip([""] * len(titles), titles, strict=True)
+    return [one for pair in both for one in pair], [title for pair in above for title in pair]
 
 
 def in_words(recipe: BatchRecipe) -> str:

@@ -65,10 +65,11 @@ def collection(
     parameters: those of the images, for properties that depend on them; side: pixels of a tile; pictures: the most
     tiles of a category, one for each image.
     """
-    root = out / next(source.folder for source in family.sources if not source.live)
+    stored = next(source for source in family.sources if not source.live)
+    root = out / stored.folder
     if not Folder(root).is_complete():
         return None
-    paths, labels, classes = samples.class_files(root, "image", samples.extensions())
+    paths, labels, classes = stored.files(root)
     members: list[list[Path]] = [[] for _ in classes]
     for path, label in zip(paths, labels, strict=True):
         members[label].append(path)

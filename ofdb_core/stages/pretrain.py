@@ -2,6 +2,9 @@
 
 It writes to <out>/pretrain: model.safetensors (the last weights, as the original uses them, or the averaged ones), its
 config.json for timm and transformers, its model card, log.csv and predictions.csv (of the un-augmented samples).
+
+With task: segmentation it learns the class of each pixel. Then model.safetensors is the network without a head, for any
+fine-tuning; beside it are segmenter.safetensors (with the decoder), evaluations.csv and classes.csv.
 """
 
 import functools
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Folder
@@ -18,6 +22,7 @@ from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples, has_sets
+from ofdb_core.data.scenes import Scenes
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
@@ -29,6 +34,7 @@ from ofdb_core.training import (
     objective,
     processes,
     progress,
+    segmentation,
     timm_config,
     weights,
 )
@@ -54,22 +60,27 @@ class Start:
 class Outcome:
     """The result: the log's rows, predictions (n,) int64 of the samples, the speed, and the code that made it.
 
-    outdated: whether that is earlier code.
+    reached: what `Pretrain.measure` says; of a segmentation there are no predictions, but evaluations on the way;
+    outdated: whether it is of earlier code.
     """
 
     log: list[Row]
     predicted: np.ndarray
+    reached: float
+    evaluations: list[Row]
     speed: dict[str, float]
     code: str
     outdated: bool
 
     def in_words(self) -> dict[str, str | int]:
         """Speed and code, as name -> value for a reader."""
+        on_the_way = ", ".join(f"{row['mean_iou']:.1%}" for row in self.evaluations)
         return {
             "processes": int(self.speed["processes"]),
             "training time": f"{self.speed['seconds']:,.0f} s",
             "images a second": f"{self.speed['images_per_second']:,.0f}",
             "share of time waiting for data": f"{self.speed['data_share']:.1%}",
+            **({"mean IoU on the way": on_the_way} if on_the_way else {}),
             "trained by code": self.code,
         }
 
@@ -93,7 +104,7 @@ def start(parameters: Pretrain) -> Start:
     if archive.is_archive(place):
         with processes.state().main_process_first():
             place = archive.unpacked(place, parameters.data_root or real_images.default_root())
-    samples = parameters.opened(parameters.data, place, parameters.ground)
+    samples = parameters.samples_in(place)
     if len(samples.classes) < 2:
         raise ValueError(f"data: {place} has one class, {samples.classes[0]}; a network learns to tell several apart")
     hashed = processes.shared(lambda: folder.fingerprint(place))
@@ -115,10 +126,16 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     head = header(identity, _train, *parameters.code(), license=own)
     train = functools.partial(_train, given, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
-    log, predicted = tables.read(root / "log.csv"), tables.read(root / "predictions.csv")
-    made = Folder(root).manifest()
+    log, made = tables.read(root / "log.csv"), Folder(root).manifest()
+    predicted, evaluations = np.empty(0, np.int64), list[Row]()
+    if parameters.task == "segmentation":
+        evaluations = tables.read(root / "evaluations.csv")
+        reached = evaluations[-1]["mean_iou"]
+    else:
+        predicted = np.array([row["predicted"] for row in tables.read(root / "predictions.csv")])
+        reached = float(objective.right(predicted, given.samples).mean())
     outdated = made["code"] != head["code"]
-    return Outcome(log, np.array([row["predicted"] for row in predicted]), made["notes"], made["code"], outdated)
+    return Outcome(log, predicted, reached, evaluations, made["notes"], made["code"], outdated)
 
 
 def _identity(parameters: Pretrain, given: Start, results: Folder, states: Path) -> dict[str, Any]:
@@ -142,7 +159,8 @@ def _identity(parameters: Pretrain, given: Start, results: Folder, states: Path)
 
 def _finished(results: Folder, recipe: Pretrain) -> State:
     """The state that a finished training has left: weights and log; a ValueError if no step is left to train."""
-    path, speed = results.root / "model.safetensors", results.manifest()["notes"]
+    whole = "segmenter.safetensors" if recipe.task == "segmentation" else "model.safetensors"
+    path, speed = results.root / whole, results.manifest()["notes"]
     log = tables.read(results.root / "log.csv")
     last = log[-1]["step"]
     if last >= recipe.steps:
@@ -163,18 +181,33 @@ def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents
     samples, recipe = given.samples, given.recipe
     store = processes.open_store(states, head, recipe)
     shape = _shape(recipe)
-    model = networks.build(shape, len(samples.classes), drop_path=recipe.drop_path, seed=recipe.seed)
-    source = Batches(samples, recipe, seed=recipe.seed, pictures=given.pictures, **processes.share())
-    facts = weights.facts(shape, recipe, samples.classes)
+    facts = weights.facts(shape, recipe, [] if isinstance(samples, Scenes) else samples.classes)
+    watch: Milestones | segmentation.Scores
     watch = Milestones(Path(recipe.out) / "milestones", recipe.milestones, facts)
+    start: dict[str, Any] = {"drop_path": recipe.drop_path, "seed": recipe.seed}
+    if isinstance(samples, Scenes):
+        model: nn.Module = segmentation.build(shape, len(samples.classes), width=recipe.decoder, **start)
+        watch = segmentation.Scores(samples, recipe, watch)
+    else:
+        model = networks.build(shape, len(samples.classes), **start)
+    source = Batches(samples, recipe, seed=recipe.seed, pictures=given.pictures, **processes.share())
     root, continued = Path(recipe.out) / "pretrain", head["parameters"].get(CONTINUES)
     finished = _finished(Folder(root), recipe) if continued and not store.files() else None
     how: dict[str, Any] = {"seed": recipe.seed, "title": "pre-training", "store": store, "watch": watch}
     log = loop.fit(model, source, recipe, **how, finished=finished)
-    predicted = evaluation.predict(model, samples, recipe)
-    pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
-    accuracy = float(objective.right(predicted, samples).mean())
-    results = {"accuracy on its own categories": accuracy, "last loss": log[-1]["loss"]}
+    if isinstance(watch, segmentation.Scores):
+        judged: processes.Contents = {
+            "segmenter.safetensors": weights.to_bytes(model, {**facts, "masks": samples.classes}),
+            "evaluations.csv": tables.to_text(watch.rows),
+            "classes.csv": tables.to_text(segmentation.by_class(watch.areas, samples.classes)),
+        }
+        reached, model = watch.rows[-1]["mean_iou"], model.trunk  # type: ignore[assignment]
+    else:
+        predicted = evaluation.predict(model, samples, recipe)
+        pairs = zip(samples.labels.tolist(), predicted.tolist(), strict=True)
+        reached = float(objective.right(predicted, samples).mean())
+        judged = {"predictions.csv": tables.to_text([{"label": label, "predicted": guess} for label, guess in pairs])}
+    results = {recipe.measure(): reached, "last loss": log[-1]["loss"]}
     if has_sets(samples):
         precision = objective.mean_average_precision(evaluation.scores(model, samples, recipe), samples)
         results["mean average precision on its own categories"] = precision
@@ -188,6 +221,6 @@ def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents
         "config.json": timm_config.text(model, facts),
         "README.md": model_card.text(facts, results=results, cost=cost, **about),
         "log.csv": tables.to_text(progress.logged(log)),
-        "predictions.csv": tables.to_text([{"label": label, "predicted": guess} for label, guess in pairs]),
+        **judged,
     }
     return files, cost

@@ -25,6 +25,7 @@ from ofdb_core.base.values import (
 )
 from ofdb_core.batches.recipe import CORRUPTIONS
 from ofdb_core.data import archive, real_images
+from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
 from ofdb_core.formulas.system_files import is_file_of_systems
@@ -53,6 +54,10 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
     """Any timm model."""
     model_options: Options = {}
     """Further arguments for timm, as {"depth": 4, "patch_size": 8}."""
+    task: Literal["classification", "segmentation"] = "classification"
+    """What is learned: a class for an image, or for each pixel, from masks."""
+    decoder: Annotated[int, Range(8, 4096)] = 256
+    """Channels of UPerNet's decoder, with task: segmentation."""
     milestones: Annotated[list[int], Length(0, 1000, once=True), Range(1, MOST)] = []
     """Steps after which the weights are kept for good, as milestones/step_0080000.safetensors."""
     required_gain: NotNegative = 10.0
@@ -78,9 +83,28 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
     def problems_of_data(self) -> list[str]:
         """Why samples cannot be drawn from the data in this way; none: they can."""
         try:
-            return list(self.misfits(self.data, self.source()))
+            return [*self._misfits_of_task(source := self.source()), *self.misfits(self.data, source)]
         except (ValueError, OSError) as error:  # files of the user's that cannot be read
             return [f"data: {error}"]
+
+    def _misfits_of_task(self, source: registry.Source) -> Iterator[str]:
+        if self.task == "classification" and source.masks:
+            yield f"data: {self.data} has masks, and no label for an image; give task: segmentation"
+        if self.task == "segmentation" and not source.masks and source.ground is None:
+            yield f"data: {self.data} has no masks, and no ground from which they follow"
+        if self.task == "segmentation" and source.masks and self.samples == "one":
+            yield "samples: one does not suit masks: a scene is of no category"
+
+    def samples_in(self, place: Path) -> Samples:
+        """The samples in a folder that `data` names; for segmentation they are `Scenes`."""
+        opened = self.opened_scenes if self.task == "segmentation" else self.opened
+        return opened(self.data, place, self.ground)
+
+    def measure(self) -> str:
+        """What is measured of the trained network, on what it learned from."""
+        return {"classification": "accuracy on its own categories", "segmentation": "mean IoU of its own scenes"}[
+            self.task
+        ]
 
     def source(self) -> registry.Source:
         """The source of the samples: one that `data` names, or one that suits the folder."""
@@ -92,7 +116,7 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
         return f"samples: {self.samples}{f', {draws}' if draws else ''}"
 
     def required_accuracy(self, classes: int) -> float:
-        """The accuracy on its own categories that a training must reach: `required_gain` times chance.
+        """The `measure` that a training must reach: `required_gain` times chance, which for IoU is an upper bound.
 
         With few classes that may be too much: then half the way from chance to 1 is enough.
         """
@@ -103,6 +127,10 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
         yield from super().conflicts()
         if self.steps and (late := [step for step in self.milestones if step > self.steps]):
             yield f"milestones: {late[0]} is after the last of {self.steps} steps"
+        if self.task == "segmentation":
+            yield from self.misfits_of_masks()
+            if self.layer_decay != 1:
+                yield f"layer_decay: {self.layer_decay} does not suit masks; give 1.0"
         if self.data in registry.sources():
             yield from self.problems_of_data()
         elif not (Path(self.data).is_dir() or archive.is_archive(self.data) or is_file_of_systems(self.data)):
@@ -266,9 +294,10 @@ class _Looking(_Start):
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        if self.is_own() and registry.sources()[self.data].live:
-            stored = ", ".join(name for name, other in registry.sources().items() if not other.live)
-            yield f"data: {self.data} holds no images; those that can be evaluated are {stored}"
+        known = registry.sources()
+        if self.is_own() and (known[self.data].live or known[self.data].masks):
+            stored = ", ".join(name for name, other in known.items() if not other.live and not other.masks)
+            yield f"data: {self.data} holds no images of one class each; those that can be evaluated are {stored}"
 
 
 class Evaluate(_Looking):

@@ -40,7 +40,7 @@ def text(
 {_header(facts, data["name"], results, license, base_model)}
 ---
 
-# {name}, {len(classes)} classes
+# {name}, {f"{len(classes)} classes" if classes else "without a head"}
 
 A network of OFDB Lab. It takes images of {size} x {size} pixels with {channels} channel{"s" * (channels > 1)}, scaled
 to 0..1, less the mean {facts["mean"][:channels]} and over the standard deviation {facts["std"][:channels]}.

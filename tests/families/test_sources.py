@@ -11,10 +11,14 @@ from ofdb_core.base import parameters
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import samples
-from ofdb_core.families import coded, registry
+from ofdb_core.families import coded, registry, segrcdb
 from tests.helpers import tiny
 
 EVERY = {source.folder: family for family in registry.families().values() for source in family.sources}
+FOR_MASKS = {
+    **{"task": "segmentation", "pipeline": "ofdb", "mix_probability": 0.0, "label_smoothing": 0.0},
+    **{"auto_augment": None, "erasing": 0.0},
+}
 LIVE = {"patches": "both", "views": 4, "delta": 0.05, "weights": 0.1}  # of these, what a source takes
 
 
@@ -31,8 +35,9 @@ def opened(request, tmp_path_factory):
         live = {"samples": "live", "live": {entry: value for entry, value in LIVE.items() if entry in known}}
 
     def open_samples(**values):
-        recipe = tiny.pretrain(data=name, **live, **values)
-        return recipe.opened(name, root), recipe
+        masks = FOR_MASKS if source.masks else {}
+        recipe = tiny.pretrain(data=name, **live, **{**values, **masks})
+        return recipe.samples_in(root), recipe
 
     return open_samples
 
@@ -64,14 +69,17 @@ def test_what_is_kept_in_memory_is_as_much_as_is_allowed_and_changes_nothing(ope
     every = [list(prefetch(source, 4)) for source in sources]
     assert same(*every)
     held, bare = (len(pickle.dumps(source.images)) for source in sources)
-    assert held > bare or isinstance(sources[0].images, coded.LiveCodes)  # which keeps no pictures
+    drawn = isinstance(sources[0].images, coded.LiveCodes | segrcdb.LiveScenes)
+    assert held > bare or drawn  # which keeps no pictures
     assert bare == len(pickle.dumps(opened(cache_gb=0.0)[0]))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", registry.sources())
 def test_a_source_without_images_is_refused_where_images_are_evaluated(name):
-    if registry.sources()[name].live:
-        with pytest.raises(parameters.ParameterError, match=f"data: {name} holds no images; those .* are images, "):
+    if registry.sources()[name].live or registry.sources()[name].masks:
+        with pytest.raises(
+            parameters.ParameterError, match=f"data: {name} holds no images of one class each; those .* are images, "
+        ):
             tiny.of("6_evaluate", data=name)
     else:
         assert tiny.of("6_evaluate", data=name).inputs() == ("pretrain", name)

@@ -16,7 +16,7 @@ import torchvision
 from PIL import Image
 
 from ofdb_core.base import provenance
-from ofdb_core.data import croissant, packing, ply, samples, tables
+from ofdb_core.data import croissant, packing, ply, samples, scenes, tables
 from ofdb_core.data import shards as shards_in
 from ofdb_core.families import registry
 from tests.helpers import tiny
@@ -57,6 +57,19 @@ def same(shown, pixels):
         shown = np.moveaxis(shown, 0, -1)
     shown = shown if shown.ndim == 3 else shown[..., None]
     return shown.dtype == np.uint8 and (shown == pixels).all()
+
+
+def test_datasets_of_hugging_face_read_pictures_with_their_masks(tmp_path):
+    datasets, family = client("datasets"), registry.families()["segrcdb"]
+    family.stages[-1].write(family.example(**{**family.stages[-1].small, "out": str(tmp_path)}))
+    root = tmp_path / "segrcdb"
+    read = datasets.load_dataset("imagefolder", data_dir=str(root), cache_dir=str(tmp_path / "kept"), split="train")
+    opened = scenes.Pairs.from_folder(root)
+    assert len(read) == len(opened) == 4
+    for i, row in enumerate(read):
+        picture, mask = opened.pair(i)
+        assert (np.asarray(row["image"]) == picture).all()
+        assert (np.asarray(row["mask"]) == mask).all()
 
 
 @pytest.mark.parametrize("form", ["numpy", "torch", None])

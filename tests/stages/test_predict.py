@@ -101,7 +101,7 @@ def test_timms_published_heads_name_imagenets_classes():
         ({"data": ["/nowhere/a.png", "/nowhere/b.png"]}, "(?s)a.png': no such.*b.png': no such"),
         ({"data": []}, "data: the list is empty"),
         ({"data": "images", "checkpoint": "/nowhere/x.pth"}, "checkpoint: '/nowhere/x.pth' is neither"),
-        ({"data": "models"}, "data: models holds no images; those that can be evaluated are"),
+        ({"data": "models"}, "data: models holds no images of one class each; those that can be evaluated are"),
     ],
 )
 def test_what_is_not_there_is_refused_before_anything_runs(tmp_path, given, message):

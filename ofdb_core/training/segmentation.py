@@ -1,0 +1,172 @@
+"""Segmentation: a class for each pixel, by a timm network and a decoder, and how well its areas lie on the masks'.
+
+The decoder is UPerNet's (Xiao et al., ECCV 2018) of segmentation-models-pytorch. It takes feature maps of four depths:
+of a pyramid, as ResNet or Swin, the last four; of a network whose maps have one size, as ViT, four in equal steps.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from torch import nn
+from torch.nn import functional
+
+from ofdb_core.batches.prefetch import prefetch
+from ofdb_core.batches.source import Plain
+from ofdb_core.data.scenes import NO_CLASS, First, Scenes
+from ofdb_core.data.tables import Row
+from ofdb_core.training import loop, networks, precision, processes
+from ofdb_core.training.milestones import Milestones
+from ofdb_core.training.recipe import Inference, Recipe
+
+DEPTHS = 4
+EVALUATIONS = 10  # of a training
+EVALUATED = 500  # scenes, at most, on which a training is evaluated
+
+
+class Segmenter(nn.Module):
+    """A network for masks: images (B, channels, S, S) float32 become scores (B, classes, S, S).
+
+    trunk: a timm network without a head; width: channels of the decoder.
+    """
+
+    pretrained_cfg = {"classifier": ["decoder", "head"]}  # what is no trunk, by the name that timm has for it
+
+    def __init__(self, trunk: nn.Module, classes: int, width: int) -> None:
+        from segmentation_models_pytorch.decoders.upernet.decoder import UPerNetDecoder  # it takes a second to import
+
+        super().__init__()
+        self.trunk: Any = trunk
+        self._depths = _depths(trunk)
+        channels = [_info(trunk)[i]["num_chs"] for i in self._depths]
+        self.decoder = UPerNetDecoder([0, 0, *channels], encoder_depth=DEPTHS + 1, decoder_channels=width)
+        self.head = nn.Conv2d(width, classes, 1)
+        for weights in self.head.parameters():
+            nn.init.normal_(weights, std=0.01)  # so that the first loss is the logarithm of the number of classes
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.trunk.forward_intermediates(images, indices=self._depths, norm=True, intermediates_only=True)
+        scores = self.head(self.decoder([None, None, *maps]))  # UPerNet leaves out the two largest maps
+        return functional.interpolate(scores, images.shape[-2:], mode="bilinear")
+
+    def no_weight_decay(self) -> set[str]:
+        """The trunk's own, by their names here."""
+        return {f"trunk.{name}" for name in getattr(self.trunk, "no_weight_decay", set)()}
+
+    def set_grad_checkpointing(self, enable: bool) -> None:
+        """As timm's, of the trunk."""
+        self.trunk.set_grad_checkpointing(enable)
+
+
+def _info(trunk: Any) -> list[dict[str, Any]]:
+    return trunk.feature_info if isinstance(trunk.feature_info, list) else trunk.feature_info.info
+
+
+def _depths(trunk: nn.Module) -> list[int]:
+    """The numbers of the feature maps that the decoder takes."""
+    info = _info(trunk)
+    count, sizes = len(info), {each["reduction"] for each in info}
+    if count < DEPTHS:
+        raise ValueError(f"has {count} feature maps; the decoder takes {DEPTHS}")
+    return [count * (i + 1) // DEPTHS - 1 for i in range(DEPTHS)] if len(sizes) == 1 else [*range(count)][-DEPTHS:]
+
+
+def build(shape: networks.Shape, classes: int, *, width: int, drop_path: float = 0.0, seed: int) -> Segmenter:
+    """A segmenter with weights drawn from the seed; a ValueError if a network gives no feature maps.
+
+    What no pixel depends on, as a norm after the last map, does not learn.
+    """
+    trunk = networks.build(shape, 0, drop_path=drop_path, seed=seed)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = Segmenter(trunk, classes, width).eval()
+        model(torch.zeros(1, shape.channels, shape.input_size, shape.input_size)).sum().backward()
+    except (AttributeError, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"model: {shape.model} cannot be trained on masks ({error}); try a ViT, Swin or ResNet"
+        ) from error
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+    model.zero_grad(set_to_none=True)
+    return model.train()
+
+
+def areas(model: nn.Module, scenes: Scenes, recipe: Inference) -> np.ndarray:
+    """The pixels (3, classes) int64 of each class in all scenes: rightly found, in the masks, and found.
+
+    A network sees the whole picture as a square; what it finds is stretched to the mask. Pixels of no class are left
+    out. Several processes share the scenes, and each gets the sum.
+    """
+    device, source = next(model.parameters()).device, Plain(scenes, recipe, **processes.share())
+    was_training, counts = model.training, np.zeros((3, len(scenes.classes)), np.int64)
+    model.eval()
+    with torch.inference_mode(), precision.autocast(recipe.precision, device):
+        batches = prefetch(source, len(source), workers=recipe.loader_workers, device=device)
+        for step, (batch, _) in enumerate(batches):
+            found = model(batch).argmax(dim=1).cpu().numpy()
+            for i, square in zip(source.ids(step).tolist(), found, strict=True):
+                mask = scenes.pair(i)[1]
+                counts += _areas(stretched(square, mask.shape), mask, len(scenes.classes))
+    model.train(was_training)
+    return sum(gather_object([counts]))
+
+
+def _areas(found: np.ndarray, mask: np.ndarray, classes: int) -> np.ndarray:
+    known = mask != NO_CLASS
+    true, guessed = mask[known], found[known]
+    return np.stack([np.bincount(pixels, minlength=classes) for pixels in (true[true == guessed], true, guessed)])
+
+
+def stretched(square: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Classes (S, S) as (H, W), each pixel from the nearest."""
+    rows, columns = ((2 * np.arange(side) + 1) * len(square) // (2 * side) for side in shape)
+    return square[rows[:, None], columns]
+
+
+def by_class(counts: np.ndarray, classes: list[str]) -> list[Row]:
+    """Rows with class, pixels (in the masks) and iou: intersection over union of `areas`, None where both are empty."""
+    right, true, found = counts
+    union = true + found - right
+    pairs = zip(classes, true.tolist(), right.tolist(), union.tolist(), strict=True)
+    return [{"class": name, "pixels": n, "iou": both / of if of else None} for name, n, both, of in pairs]
+
+
+def scores(counts: np.ndarray, classes: list[str]) -> Row:
+    """mean_iou, of the classes that are in the masks or were found, and pixel_accuracy."""
+    known = [row["iou"] for row in by_class(counts, classes) if row["iou"] is not None]
+    return {"mean_iou": float(np.mean(known)), "pixel_accuracy": float(counts[0].sum() / counts[1].sum())}
+
+
+class Scores(loop.Watch):
+    """Evaluates a segmenter while it trains, ten times, the last time at the end, on at most `EVALUATED` scenes.
+
+    rows: step, mean_iou and pixel_accuracy of each evaluation; areas: of the last; milestones: written meanwhile, of
+    the trunk.
+    """
+
+    def __init__(self, scenes: Scenes, recipe: Recipe, milestones: Milestones | None = None) -> None:
+        self.scenes, self.recipe, self.milestones = First(scenes, EVALUATED), recipe, milestones
+        self.rows: list[Row] = []
+        self.areas = np.zeros((3, len(scenes.classes)), np.int64)
+
+    def _own(self, step: int) -> bool:
+        return step == self.recipe.steps or step % max(1, self.recipe.steps // EVALUATIONS) == 0
+
+    def due(self, step: int) -> bool:
+        """Whether the network is evaluated, or written, after this step."""
+        return self._own(step) or bool(self.milestones and self.milestones.due(step))
+
+    def __call__(self, model: nn.Module, step: int) -> None:
+        if self.milestones and self.milestones.due(step):
+            self.milestones(model.trunk, step)  # type: ignore[arg-type]
+        if self._own(step):
+            self.areas = areas(model, self.scenes, self.recipe)
+            self.rows.append({"step": step, **scores(self.areas, self.scenes.classes)})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "areas": torch.as_tensor(self.areas)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows, self.areas = list(state["rows"]), state["areas"].numpy()
