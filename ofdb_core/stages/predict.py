@@ -179,6 +179,7 @@ def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.
     """The table of what the memory's nearest name, and the features; those that `root` keeps are not computed again."""
     images, hashes, pictures = given.remembered, given.hashes, given.pictures
     assert images is not None
+    files = [item for item in images.items if isinstance(item, Path)]  # all: a memory is a folder
     earlier = {} if Folder(root).verify() else memory.kept(root / memory.FILE, by)
     new = {hashed: path for path, hashed in hashes.items() if hashed not in earlier}
     print(f"{len(images)} pictures remembered, {len(pictures)} asked; features to compute: {len(new)}")
@@ -188,9 +189,9 @@ def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.
         rows = evaluation.features(given.model.to(processes.state().device), fresh, given.inference)
         features |= dict(zip(new, rows, strict=True))
         problems = {hashes[fresh.paths[i]]: problem for i, problem in _problems(fresh).items()}
-    if lost := [problems[hashes[path]] for path in images.items if hashes[path] in problems]:
+    if lost := [problems[hashes[path]] for path in files if hashes[path] in problems]:
         raise ValueError(f"memory: {lost[0]}")
-    known, asked = (np.stack([features[hashes[path]] for path in paths]) for paths in (images.items, pictures.paths))
+    known, asked = (np.stack([features[hashes[path]] for path in paths]) for paths in (files, pictures.paths))
     votes = memory.votes(images, known, asked, neighbours)
     unread = {i: problems[hashes[path]] for i, path in enumerate(pictures.paths) if hashes[path] in problems}
     table = _rows(given, unread, votes.labels, votes.shares, votes)

@@ -99,7 +99,8 @@ def areas(model: nn.Module, scenes: Scenes, recipe: Inference) -> np.ndarray:
     A network sees the whole picture as a square; what it finds is stretched to the mask. Pixels of no class are left
     out. Several processes share the scenes, and each gets the sum.
     """
-    device, source = next(model.parameters()).device, Plain(scenes, recipe, **processes.share())
+    share: dict[str, Any] = processes.share()
+    device, source = next(model.parameters()).device, Plain(scenes, recipe, **share)
     was_training, counts = model.training, np.zeros((3, len(scenes.classes)), np.int64)
     model.eval()
     with torch.inference_mode(), precision.autocast(recipe.precision, device):
