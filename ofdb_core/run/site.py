@@ -166,7 +166,8 @@ def copy_notebook(path: Path, target: Path) -> None:
             del data[kind]
         data["text/plain"] = words
     nowhere = str(path.parent.resolve())
-    files.write_whole(target, nbformat.writes(notebook).replace(nowhere, path.parent.resolve().name))
+    text = nbformat.writes(notebook).replace(nowhere, path.parent.resolve().name)
+    files.write_whole(target, text.encode(errors="replace"))  # JSON can hold half a character
 
 
 def _gallery(categories: int) -> str:

@@ -29,7 +29,7 @@ from .readers import READERS
 RESULTS, PAGE = provenance.PROJECT / "results" / "guard.csv", provenance.PROJECT / "docs" / "trust.md"
 MARKS = ("<!-- figures -->", "<!-- end figures -->")
 KILLS = {f"kill: {name}": name for name in kills.SUBJECTS}
-STARTS = 120  # seconds for a process to start and to end
+STARTS = 300  # seconds for a process to start and to end
 
 
 def _seeds(first: int, tries: int | None, seconds: float) -> Iterator[int]:
