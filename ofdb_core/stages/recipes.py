@@ -72,7 +72,7 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
         return tuple(dict.fromkeys((*own, *self.mixed_with())))
 
     def code(self) -> tuple[Callable, ...]:
-        return (*self.source().code(), *self.mixing_code(self.out))
+        return (*self.source().code(), *self.mixing_code())
 
     def __post_init__(self) -> None:
         """Check, and add the defaults of `live` to it, so that a record holds all values."""
@@ -241,7 +241,7 @@ class Finetune(_Start, StageParameters, Course, MixingPictures):
         return (*super().inputs(), *self.mixed_with())
 
     def code(self) -> tuple[Callable, ...]:
-        return self.mixing_code(self.out)
+        return self.mixing_code()
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
