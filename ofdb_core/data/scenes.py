@@ -195,7 +195,8 @@ def are_in(root: str | Path) -> bool:
 
 def _by_name(folder: Path) -> dict[str, Path]:
     """The image files of a folder by their names without endings; a ValueError if there are none, or two of a name."""
-    found = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in extensions() and path.name[0] != "."]
+    files = (path for path in sorted(folder.glob("[!.]*")) if path.is_file())
+    found = [path for path in files if path.suffix.lower() in extensions()]
     if not found:
         raise ValueError(f"{folder}: holds no image files")
     if len(by_name := {path.stem: path for path in found}) < len(found):
@@ -206,6 +207,15 @@ def _by_name(folder: Path) -> dict[str, Path]:
 def _classes(root: Path, masks: Sequence[Path]) -> list[str]:
     """The names of the classes in classes.txt, or else numbers."""
     if (path := root / CLASSES).is_file():
-        return path.read_text(encoding="utf-8").splitlines()
+        try:
+            names = path.read_text(encoding="utf-8").splitlines()
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"{path}: cannot be read ({error}); it names the classes of the masks, a line each"
+            ) from error
+        if not names:
+            raise ValueError(f"{path}: is empty; it names the classes of the masks, a line each")
+        return names
     tasks = (functools.partial(read_mask, path) for path in masks)
-    return [str(k) for k in range(1 + max(int(mask.max()) for mask in threads.results(tasks, os.cpu_count() or 1)))]
+    last = max(int(mask.max()) for mask in threads.results(tasks, os.cpu_count() or 1))
+    return [str(k) for k in range(1 + max(last, 0))]

@@ -97,7 +97,7 @@ def _categories(checked: Checked, parameters: NotebookParameters) -> int:
 
 def _amount(stage: Stage, checked: Checked, parameters: NotebookParameters) -> int:
     """How much a stage writes: the number of its categories, or what it counts instead."""
-    return int(getattr(parameters, stage.counts, 0)) or _categories(checked, parameters)
+    return int(getattr(parameters, stage.counts, None) or 0) or _categories(checked, parameters)
 
 
 def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, total: int) -> Cost:

@@ -54,6 +54,9 @@ def test_classes_are_named_by_the_call_the_file_or_their_numbers(tmp_path):
     (tmp_path / "classes.txt").write_text("ground\ncat\ndog\n")
     assert scenes.Pairs.from_folder(tmp_path).classes == ["ground", "cat", "dog"]
     assert scenes.Pairs.from_folder(tmp_path, classes=["x", "y", "z"]).classes == ["x", "y", "z"]
+    (tmp_path / "classes.txt").write_text("")
+    with pytest.raises(ValueError, match=r"classes.txt: is empty; it names the classes"):
+        scenes.Pairs.from_folder(tmp_path)
     (tmp_path / "classes.txt").write_text("ground\ncat\n")
     with pytest.raises(ValueError, match=r"a.png: has class 2; the last of 2 is cat"):
         scenes.Pairs.from_folder(tmp_path).pair(0)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ofdb_core.data import archive, samples
+from ofdb_core.data import archive, png, samples, scenes
 from ofdb_core.training import weights
 from tests.helpers import tiny
 
@@ -172,6 +172,24 @@ def one_picture(files: Files, rng: Random) -> Files:
     """The hostile one, which is the only one that differs from what is valid."""
     hostile = {name: data for name, data in files.items() if data != pictures()[name]}
     return hostile or {name: files[name] for name in [rng.choice(sorted(files))]}
+
+
+def scenes_of_masks() -> Files:
+    """A folder of two scenes of 4 x 6 pixels."""
+    mask = np.array([[0, 1, 2, 255, 0, 0]] * 4, np.uint8)
+    made = {name: data() for name, data in scenes.lists("ab", ["ground", "cat", "dog"])}
+    for name in "ab":
+        picture, label = scenes.file_names(name)
+        made |= {picture: png.of(np.full((4, 6), 7, np.uint8)), label: png.indexed(mask, scenes.palette())}
+    return made
+
+
+def read_scenes(inside: Path) -> None:
+    opened = scenes.Pairs.from_folder(inside)
+    for i in range(len(opened)):
+        picture, mask = opened.pair(i)
+        assert picture.shape[:2] == mask.shape
+        assert mask.max() < len(opened.classes)
 
 
 def read_pictures(inside: Path) -> None:

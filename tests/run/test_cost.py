@@ -213,3 +213,12 @@ def test_a_length_in_epochs_is_measured_too(tmp_path, monkeypatch):
     values = {"checkpoint": "timm:test_vit", "data": "digits", "input_size": "32"}
     every = checked("finetune/small", tmp_path, **values)
     assert costs_of(every, "5_finetune")["5_finetune"].seconds > 0
+
+
+def test_scenes_are_counted_by_images_and_a_training_on_masks_has_a_cost(tmp_path, monkeypatch):
+    monkeypatch.setattr(forecast, "SECONDS", 0)
+    small = {"categories": "5", "image_size": "32", "objects": "2", "input_size": "32", "decoder": "8"}
+    small |= {"batch_size": "2", "device_batch": "0", "model_options": '{"patch_size": 8, "embed_dim": 12, "depth": 4}'}
+    found = costs_of(checked("segrcdb", tmp_path, **small), "3_render_segrcdb", "4_pretrain")
+    assert found["3_render_segrcdb"].measured.endswith(" of 20,000 images")
+    assert min(cost.seconds for cost in found.values()) > 0

@@ -1,7 +1,9 @@
 """What augmentation does, in words: as the recipe says, and nothing else."""
 
 import pytest
+import torch
 
+from ofdb_core.data import scenes
 from ofdb_core.show import augmentation
 from tests.helpers import tiny
 
@@ -41,3 +43,14 @@ def test_each_operation_of_a_recipe_is_named(values, line):
 )
 def test_mixing_is_named_as_it_is_drawn(values, line):
     assert line in augmentation.in_words(tiny.of("4_pretrain", **values)).splitlines()[-1]
+
+
+def test_a_picture_with_a_mask_is_followed_by_it_in_colours():
+    recipe = tiny.rules()
+    masks = torch.tensor([[[0, 1]], [[2, scenes.NO_CLASS]]])
+    pictures, titles = augmentation.shown((torch.zeros(2, 3, 1, 2), masks), recipe, ["ground", "a", "b"])
+    assert titles == ["", "2 classes", "", "2 classes"]
+    assert pictures[1].tolist() == [[[0, 0, 0], [128, 0, 0]]]
+    assert pictures[3].tolist() == [[[0, 128, 0], [224, 224, 192]]]
+    targets = torch.tensor([[0.1, 0.9, 0.0], [0.0, 0.6, 0.4]])
+    assert augmentation.shown((torch.zeros(2, 3, 1, 2), targets), recipe, ["x", "a", "b"])[1] == ["a", "a + b"]
