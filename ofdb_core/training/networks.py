@@ -56,6 +56,10 @@ def _create(shape: Shape, classes: int, drop_path: float = 0.0) -> tuple[nn.Modu
     """A timm model and its arguments; one that the model does not take is left out if that changes nothing."""
     name, options = shape.model, shape.options
     config(name)
+    if "features_only" in options:
+        raise ValueError(
+            "model_options: features_only makes no network with a head; docs/data.md says how timm does it"
+        )
     if reserved := [option for option in options if option in RESERVED]:
         raise ValueError(f"model_options: {reserved[0]} is not allowed; it is set by other parameters")
     accepted = {"num_classes": classes, "img_size": shape.input_size, "in_chans": shape.channels, **options}
@@ -64,7 +68,15 @@ def _create(shape: Shape, classes: int, drop_path: float = 0.0) -> tuple[nn.Modu
     while True:
         try:
             return timm.create_model(name, **accepted), accepted
-        except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
+        except (
+            TypeError,
+            ValueError,
+            AssertionError,
+            AttributeError,
+            ArithmeticError,
+            LookupError,
+            RuntimeError,
+        ) as error:
             unknown = re.search(r"unexpected keyword argument(?:\(s\): \[| )'(\w+)'", str(error))
             if unknown is None or unknown[1] not in accepted:
                 message = f"model_options: {options} with input_size {shape.input_size} do not make a {name}"

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -178,7 +179,7 @@ def of_config(files: Files, rng: Random) -> Files:
 
 
 def read_configured(inside: Path) -> None:
-    how = {"model": "vit_tiny_patch16_224", "options": tiny.VIT}
+    how: dict[str, Any] = {"model": "vit_tiny_patch16_224", "options": tiny.VIT}
     read = (inside / "timm" / "config.json").is_file()  # without it the network is guessed, which takes longer
     Checkpoint.open(str(inside / "timm"), **({} if read else how)).network()
     Checkpoint.open(str(inside / "theirs"), **how).network()
@@ -192,7 +193,7 @@ def moded() -> Files:
     palette = gray.convert("P")
     turned = Image.Exif()
     turned[0x0112] = 6
-    pictures = {
+    pictures: dict[str, tuple[Image.Image, dict[str, Any]]] = {
         "la.png": (gray.convert("LA"), {}),
         "rgba.png": (gray.convert("RGBA"), {}),
         "rgba.webp": (gray.convert("RGBA"), {"lossless": True}),
@@ -256,7 +257,7 @@ def altered_header(data: bytes, rng: Random) -> bytes:
     try:
         entries = json.loads(data[8:end])
         entry = entries[rng.choice(["features", "sha256"])]
-        other = {
+        other: dict[str, list[Any]] = {
             "shape": [[], [0], [2**40], [1, 2, 3]],
             "dtype": ["F64", "I64", "BOOL"],
             "data_offsets": [[0, 2**60], [4, 0]],
