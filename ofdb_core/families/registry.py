@@ -12,7 +12,7 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -272,26 +272,27 @@ class MixingPictures(MixedPictures):
     """Parameters of mixing pictures that are drawn while training, as {"size": 64}."""
 
     @classmethod
-    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type[Parameters]]:
+    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> list[type[Parameters]]:
         if name != "pixmix_live":
-            return super().entries(name, values)
+            return [*super().entries(name, values)]
         able = sources() if values is None else {"": sources().get(values.get("pixmix_data") or "")}
         return [source.live for source in able.values() if source and source.live]
 
+    def __post_init__(self) -> None:
+        """Check, and add the defaults of `pixmix_live` to it, so that a record holds all values."""
+        super().__post_init__()
+        if (source := self.mixing_source()) and source.live:
+            object.__setattr__(self, "pixmix_live", source.live.of(self.pixmix_live).values())
+
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        mixes, data = self.mix_pictures != "none", self.pixmix_data
-        if mixes != (data is not None):
+        data, drawn = self.pixmix_data, [other for other in sources().values() if other.live]
+        if (self.mix_pictures != "none") != (data is not None):
             yield f"mix_pictures, pixmix_data: {self.mix_pictures} and {data} given; pixmix needs data, none has none"
-        elif data in sources():
-            yield from self._misfits(sources()[data])
-        elif data is not None and not Path(data).exists():
+        elif data is not None and data not in sources() and not Path(data).exists():
             yield f"pixmix_data: {data!r} is no folder, and none of {', '.join(sources())}"
-
-    def _misfits(self, source: Source) -> Iterator[str]:
-        drawn = [other for other in sources().values() if other.live]
-        if source.live:
-            found = _misfits_of(self.pixmix_live, str(self.pixmix_data), source.live, drawn)
+        elif (source := self.mixing_source()) and source.live:
+            found = _misfits_of(self.pixmix_live, str(data), source.live, drawn)
             yield from (f"pixmix_{problem}" for problem in found)
         elif self.pixmix_live:
             yield f"pixmix_live: {self.pixmix_live} needs a pixmix_data that is drawn while training: {_named(drawn)}"
@@ -300,26 +301,22 @@ class MixingPictures(MixedPictures):
         """The folder of this experiment that holds the mixing pictures, if one does."""
         return (self.pixmix_data,) if self.pixmix_data in sources() else ()
 
-    def mixing_source(self, out: str) -> tuple[Source, Path] | None:
-        """The source of the mixing pictures and its folder or file, if samples are mixed; out: the experiment's."""
-        if self.pixmix_data is None:
-            return None
-        root = Path(out) / self.pixmix_data
-        return source_of(self.pixmix_data, root), root
+    def mixing_source(self) -> Source | None:
+        """The source of the mixing pictures, if samples are mixed."""
+        return None if self.pixmix_data is None else source_of(self.pixmix_data, Path(self.pixmix_data))
 
-    def mixing_code(self, out: str) -> tuple[Callable, ...]:
+    def mixing_code(self) -> tuple[Callable, ...]:
         """The functions whose code the mixing pictures depend on."""
-        found = self.mixing_source(out)
-        return found[0].code() if found else ()
+        source = self.mixing_source()
+        return source.code() if source else ()
 
     def mixing_pictures(self, out: str) -> Samples | None:
-        """The mixing pictures, if samples are mixed; a ValueError if they cannot be drawn."""
-        if not (found := self.mixing_source(out)):
+        """The mixing pictures, if samples are mixed; out: the experiment's folder."""
+        source = self.mixing_source()
+        if source is None or self.pixmix_data is None:
             return None
-        source, root = found
-        if problems := list(self._misfits(source)):
-            raise ParameterError(problems)
-        pictures = source.opens(root, source.live.of(self.pixmix_live) if source.live else False, GB)
+        drawing = source.live.of(self.pixmix_live) if source.live else False
+        pictures = source.opens(Path(out) / self.pixmix_data, drawing, GB)
         if isinstance(pictures, Images):
             require_readable(pictures)
         return pictures

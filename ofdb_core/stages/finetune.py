@@ -158,7 +158,7 @@ def start(parameters: Finetune) -> Start:
     opened = checkpoint_of(parameters)
     paths = [opened.path, *([shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
 
-    mixing = parameters.mixing_source(parameters.out)
+    mixing = parameters.pixmix_data and Path(parameters.out) / parameters.pixmix_data
 
     def hashed() -> list[str]:
         own, *beside = map(weights.fingerprint, paths)
@@ -166,7 +166,7 @@ def start(parameters: Finetune) -> Start:
             own,
             real_images.fingerprint(parameters.data),
             *beside,
-            *([folder.fingerprint(mixing[1])] if mixing else []),
+            *([folder.fingerprint(mixing)] if mixing else []),
         ]
 
     hashes, pictures = processes.shared(hashed), parameters.mixing_pictures(parameters.out)

@@ -87,8 +87,8 @@ def start(parameters: Pretrain) -> Start:
     if len(samples.classes) < 2:
         raise ValueError(f"data: {place} has one class, {samples.classes[0]}; a network learns to tell several apart")
     hashed = processes.shared(lambda: folder.fingerprint(place))
-    mixing = parameters.mixing_source(parameters.out)
-    mixing_hash = processes.shared(lambda: folder.fingerprint(mixing[1])) if mixing else None
+    mixing = parameters.pixmix_data and Path(parameters.out) / parameters.pixmix_data
+    mixing_hash = processes.shared(lambda: folder.fingerprint(mixing)) if mixing else None
     pictures = parameters.mixing_pictures(parameters.out)
     return Start(samples, hashed, parameters.of_samples(len(samples)), pictures, mixing_hash)
 

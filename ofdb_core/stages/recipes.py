@@ -67,7 +67,7 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
         return tuple(dict.fromkeys((*own, *self.mixed_with())))
 
     def code(self) -> tuple[Callable, ...]:
-        return (*self.source().code(), *self.mixing_code(self.out))
+        return (*self.source().code(), *self.mixing_code())
 
     def __post_init__(self) -> None:
         """Check, and add the defaults of `live` to it, so that a record holds all values."""
@@ -156,7 +156,7 @@ def _refusal(data: str) -> Iterator[str]:
         yield str(error)
 
 
-class Finetune(_Start, StageParameters, Course, MixingPictures):
+class Finetune(_Start, StageParameters, MixingPictures, Course):
     """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
 
     renamed = {"knn": "baselines"}
@@ -213,7 +213,7 @@ class Finetune(_Start, StageParameters, Course, MixingPictures):
         return (*super().inputs(), *self.mixed_with())
 
     def code(self) -> tuple[Callable, ...]:
-        return self.mixing_code(self.out)
+        return self.mixing_code()
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
