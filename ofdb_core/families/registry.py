@@ -12,7 +12,7 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -295,9 +295,9 @@ class MixingPictures(MixedPictures):
     """Parameters of mixing pictures that are drawn while training, as {"size": 64}."""
 
     @classmethod
-    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type[Parameters]]:
+    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> list[type[Parameters]]:
         if name != "pixmix_live":
-            return super().entries(name, values)
+            return [*super().entries(name, values)]
         able = sources() if values is None else {"": sources().get(values.get("pixmix_data") or "")}
         return [source.live for source in able.values() if source and source.live]
 

@@ -184,7 +184,7 @@ def _refusal(data: str) -> Iterator[str]:
         yield str(error)
 
 
-class Finetune(_Start, StageParameters, Course, MixingPictures):
+class Finetune(_Start, StageParameters, MixingPictures, Course):
     """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
 
     renamed = {"knn": "baselines"}
