@@ -33,16 +33,22 @@ PIECES = 64  # of a small folder, so that all workers have something to do
 Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functions that make their bytes
 
 
+def refuse(root: Path, names: Collection[str]) -> None:
+    """Raise FileExistsError if there are names: files in a folder that are not this project's."""
+    if names:
+        raise FileExistsError(
+            f"{root}: holds {min(names)}, which is not this project's; move it away or choose another folder"
+        )
+
+
 def written(root: Path, makers: Mapping[str, Callable[[], bytes]], ours: Collection[str]) -> dict[str, str]:
     """Name -> hash of files, which are made and written into a folder; ours: those that may be overwritten."""
-    from ofdb_core.base.folder import Folder
-
     hashes = {}
     for name, maker in makers.items():
         data, path = maker(), files.inside(root, name)
         hashes[name] = hashlib.sha256(data).hexdigest()
         if name not in ours and path.exists() and path.stat().st_size and not files.holds(path, hashes[name]):
-            Folder(root).refuse({name})
+            refuse(root, {name})
         write_whole(path, data)
     return hashes
 
@@ -137,7 +143,7 @@ class Filling:
         path = self._path(name)
         hashed = sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
         if name not in self._listed and path.exists() and path.stat().st_size and not files.holds(path, hashed):
-            self.folder.refuse({name})  # a power cut may leave an empty file, or a file without its line
+            refuse(self.folder.root, {name})  # a power cut may leave an empty file, or a file without its line
         self._note({name: hashed})
         if isinstance(data, Path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +157,7 @@ class Filling:
         for name in self._kept.keys() - self._done.keys():
             self._remove(name)
         self.close()
-        self.folder.refuse(self.folder.names() - self._done.keys())
+        refuse(self.folder.root, self.folder.names() - self._done.keys())
         root, parameters = self.folder.root.resolve(), manifests.portable(self.head["parameters"])
         about: Any = {"name": f"{root.parent.name}/{root.name}", **manifests.dated(), **self.head}
         manifest: Manifest = about | {"parameters": parameters, "files": dict(sorted(self._done.items()))}

@@ -19,7 +19,7 @@ from typing import Any
 
 from ofdb_core.base import files, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
-from ofdb_core.base.filling import Filling, Makers
+from ofdb_core.base.filling import Filling, Makers, refuse
 from ofdb_core.base.manifests import LOCK, MANIFEST, PART, SEEN, Header, Manifest, check_header, portable, same
 
 TABLES = (".csv", ".ifs", ".flame", ".json")  # whose bytes count, since another coefficient may leave a size unchanged
@@ -224,14 +224,7 @@ class Folder:
         An unfinished folder is not checked here: foreign files are refused once all its own are made.
         """
         if self.root.is_dir() and not self.beside(PART).exists():
-            self.refuse(self.names() - self.listed()[1].keys())
-
-    def refuse(self, names: set[str]) -> None:
-        """Raise FileExistsError if there are names: files that are not this project's."""
-        if names:
-            raise FileExistsError(
-                f"{self.root}: holds {min(names)}, which is not this project's; move it away or choose another folder"
-            )
+            refuse(self.root, self.names() - self.listed()[1].keys())
 
     def fill(self, head: Header, makers: Makers, *, total: int, workers: int = 0) -> Manifest:
         """Make the files of the folder, in threads or on a cluster (see `cluster`); return the manifest.

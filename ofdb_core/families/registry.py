@@ -225,7 +225,7 @@ class Drawing(Parameters):
     """Memory, for each device, for decoded images, tables or models; what is beyond is made anew."""
 
     @classmethod
-    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type[Parameters]]:
+    def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> list[type[Parameters]]:
         able = sources() if values is None else {values.get("data"): sources().get(values.get("data", ""))}
         return [source.live for source in able.values() if source and source.live and name == "live"]
 

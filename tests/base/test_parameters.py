@@ -6,6 +6,7 @@ from ofdb_core.stages import recipes
 from tests.helpers import tiny
 
 SEARCH = {"out": "o", "search_seed": 1, "categories": 5, "filling_rate": 0.2, "search_points": 100_000, "workers": 0}
+SEARCH |= {"method": "uniform"}
 RENDER = {"out": "o", "seed": 1, "categories": None, "image_size": 32, "points": 100, "weight": 0.2, "workers": 0}
 RENDER |= {"draw": "patch_gray", "systems": None}
 
