@@ -144,6 +144,25 @@ def control_table():
     return "\n".join([*lines, "", f"After {seen:,} samples each; {one['machine']}, {one['commit'][:7]}."])
 
 
+def study_table():
+    """What frozen features of the study's pre-trainings tell, for docs/evidence.md, from results/study/study.csv."""
+    path = RESULTS / "study" / "study.csv"
+    rows = [row for row in (tables.read(path) if path.is_file() else []) if row["judge"] == "logistic regression"]
+    sets = list(dict.fromkeys(row["data"] for row in rows))
+    lines = [f"| pre-trained on | {' | '.join(sets)} | {sets[0]}, minus pattern |", f"|---|{'---|' * len(sets)}---|"]
+
+    def of(group, data):
+        return {row["seed"]: row["accuracy"] for row in rows if (row["group"], row["data"]) == (group, data)}
+
+    first = of("pattern", sets[0])
+    for group in dict.fromkeys(row["group"] for row in rows):
+        cells = [intervals.mean_of([*of(group, data).values()]) for data in sets]
+        gaps = [value - first[seed] for seed, value in of(group, sets[0]).items() if seed in first]
+        paired = intervals.points(gaps) if len(gaps) > 1 and group != "pattern" else ""
+        lines.append(f"| {group} | {' | '.join(cells)} | {paired} |")
+    return "\n".join([*lines, "", _measured_on(rows)])
+
+
 def robustness_table():
     """What the study of mixing pictures found, for docs/robustness.md, from results/study/mixing.csv."""
     path = RESULTS / "study" / "mixing.csv"
@@ -170,6 +189,7 @@ TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("README.md", QUICKSTART_MARKS, quickstart_table),
     ("docs/evidence.md", ("<!-- frozen -->", "<!-- end frozen -->"), frozen_table),
     ("docs/evidence.md", ("<!-- control -->", "<!-- end control -->"), control_table),
+    ("docs/evidence.md", ("<!-- study -->", "<!-- end study -->"), study_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
     ("docs/robustness.md", ("<!-- study -->", "<!-- end study -->"), robustness_table),

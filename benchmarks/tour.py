@@ -29,9 +29,9 @@ IN_STRIP = {  # family -> the category that is shown
     "visualatom": 9,
     "1p-frac": 0,
     "rcdb": 5,
+    "colour": 2,
     "dead-leaves": 3,
     "moire": 1,
-    "perlin": 2,
 }
 LOOK = {"quality": 70, "method": 6}  # of WebP
 HEADINGS = {
