@@ -225,8 +225,8 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "colours are those of bytes in OpenCV", all(colour.rgb(*hsv) == rgb for hsv, rgb in known.items())
 
 
-KIND = Kind("colour", System, sample, draw, released=224)
+KIND = Kind("colour", System, sample, draw, released=224, ground=None)
 FUNCTIONS = live, coded.LiveCodes, draw, scene
-LIVE = Source(KIND.folder, live, live=Drawing, suits=KIND.suits, functions=FUNCTIONS)
+LIVE = Source(KIND.folder, live, live=Drawing, suits=KIND.suits, functions=FUNCTIONS, ground=None)
 _FAMILY = coded.family(KIND, "Fractals in colour", Render, goldens)
-FAMILY = dataclasses.replace(_FAMILY, sources=(Source(KIND.name), LIVE))
+FAMILY = dataclasses.replace(_FAMILY, sources=(Source(KIND.name, ground=None), LIVE))
