@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def check_saved(path):
         assert "Warning" not in str([out.get("text") for out in outputs]), source
         assert "Traceback" not in str([out.get("text") for out in outputs]), source
         drawn = [out for out in outputs if {"image/png", "image/svg+xml"} & out.get("data", {}).keys()]
-        assert drawn or "run.figure(" not in source, source
+        assert drawn or not re.search(r"^run\.figure\(", source, re.M), source  # those that hang on an if may be none
         pictures += len([out for out in drawn if WIDGET not in out["data"]])
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     return pictures
