@@ -243,7 +243,7 @@ def test_a_folder_of_some_codes_names_their_classes(tmp_path):
         ("{", "Expecting"),
         ("[1]", "not a mapping"),
         ('{"vertices": 3}', "lines: missing"),
-        ("9" * 70_000, "70,000 bytes"),
+        ("9" * 70_000, "no file of at most 65,536 bytes"),
         ("[" * 30_000, "recursion"),
     ],
 )
