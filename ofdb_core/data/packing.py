@@ -67,11 +67,11 @@ def unpack(path: str | Path, out: str | Path) -> Path:
 
 def recipes(root: Path) -> list[str]:
     """The commands that make again what was packed as codes: for each notebook with parameters beside its inputs."""
-    found = [path for path in sorted(root.glob("*.yaml")) if (project.NOTEBOOKS / f"{path.stem}.ipynb").is_file()]
-    words = [["papermill", project.NOTEBOOKS / f"{path.stem}.ipynb", path.with_suffix(".ipynb")] for path in found]
+    found = [(path, project.NOTEBOOKS / f"{path.stem}.ipynb") for path in sorted(root.resolve().glob("*.yaml"))]
     return [
-        shlex.join(map(str, [*own, "-f", path, "-p", "out", root.resolve()]))
-        for own, path in zip(words, found, strict=True)
+        shlex.join(map(str, ["papermill", notebook, path.with_suffix(".ipynb"), "-f", path, "-p", "out", path.parent]))
+        for path, notebook in found
+        if notebook.is_file()
     ]
 
 

@@ -29,7 +29,8 @@ from ofdb_core.formulas.ifs import number_of
 from ofdb_core.formulas.streams import GOLDEN, Mersenne, units
 
 WHITE = 255
-MEAN, MOST = 100, 200  # vertices of a contour
+MEAN = 100  # vertices of a contour, without a bound
+MOST, LINES, RADIUS = 200, 200, 100  # of a category: vertices of a contour, contours, and pixels
 SHIFT = 400  # half pixels from the middle to a centre, at most
 ROWS = {  # of the authors' param/*.csv
     "vertices": "Vertex",
@@ -55,37 +56,47 @@ class Render(coded.Render):
         yield from coded.two_origins(self.codes, self.one_stream)
 
 
-class Contours(Parameters):
-    """The code of a category."""
+class Outline(Parameters):
+    """Contours that grow from an ellipse; SegRCDB's code of a category."""
 
     vertices: Annotated[int, SOME]
     """Points of each contour."""
     lines: Annotated[int, SOME]
-    """Contours of an image."""
+    """Contours of an image, or of an object in a scene."""
     noise: Annotated[float, ANY]
     """Pixels by which a contour lies farther out than the one before, about."""
     width: Annotated[float, ANY]
     """Pixels that are added to the noise."""
     radius: Annotated[int, ANY]
-    """Pixels, of the ellipse that the contours of the first instance start from."""
+    """Pixels, of the ellipse that the contours start from (RCDB: those of the first instance)."""
     oval: Annotated[list[float], Length(2, 2), ANY]
     """Factors of the radius for x and y."""
+
+
+class Centre(Parameters):
+    """Where the contours of the first instance lie."""
+
     shift: Annotated[list[int], Length(2, 2), Range(-9_999, 9_999)]
     """Half pixels from the middle to the centre of the first instance, x and y."""
 
 
+class Contours(Outline, Centre):
+    """The code of a category, whose files have the values in this order."""
+
+
+def outline(stream: Mersenne, most: int, lines: int, radius: int) -> dict[str, Any]:
+    """The next values of an `Outline`, as the originals draw them; most (vertices), lines, radius: upper bounds."""
+    vertices = 0
+    while not 2 < vertices <= most:
+        vertices = int(-math.log(1.0 - float(stream.random(1)[0])) * MEAN)
+    found: dict[str, Any] = {"vertices": vertices, "lines": stream.randint(1, lines)}
+    found |= {name: float(stream.uniform(0.0, end, 1)[0]) for name, end in (("noise", 4.0), ("width", 0.1))}
+    return {**found, "radius": stream.randint(0, radius), "oval": stream.uniform(1.0, 2.0, 2).tolist()}
+
+
 def drawn(stream: Mersenne) -> Contours:
     """The next category of a stream, as the original draws it."""
-    vertices = 0
-    while not 2 < vertices <= MOST:
-        vertices = int(-math.log(1.0 - float(stream.random(1)[0])) * MEAN)
-    lines = stream.randint(1, 200)
-    noise, width = (float(stream.uniform(0.0, most, 1)[0]) for most in (4.0, 0.1))
-    radius = stream.randint(0, 100)
-    oval = stream.uniform(1.0, 2.0, 2).tolist()
-    return Contours(
-        vertices=vertices, lines=lines, noise=noise, width=width, radius=radius, oval=oval, shift=_shift(stream)
-    )
+    return Contours(**outline(stream, MOST, LINES, RADIUS), shift=_shift(stream))
 
 
 def _shift(stream: Mersenne) -> list[int]:
@@ -95,7 +106,7 @@ def _shift(stream: Mersenne) -> list[int]:
 
 def elsewhere(code: Contours, stream: Mersenne) -> Contours:
     """The code with the oval, radius and centre of the next instance, as the original draws them."""
-    oval, radius = stream.uniform(1.0, 2.0, 2).tolist(), stream.randint(0, 100)
+    oval, radius = stream.uniform(1.0, 2.0, 2).tolist(), stream.randint(0, RADIUS)
     return Contours.of({**code.values(), "oval": oval, "radius": radius, "shift": _shift(stream)})
 
 

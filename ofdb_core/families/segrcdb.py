@@ -23,16 +23,16 @@ from PIL import Image, ImageDraw
 from ofdb_core.base.folder import Makers
 from ofdb_core.base.parameters import Parameters, StageParameters
 from ofdb_core.base.threads import Once
-from ofdb_core.base.values import SEEDS, Count, Length, Place, Range, Workers
+from ofdb_core.base.values import SEEDS, Count, Place, Range, Workers
 from ofdb_core.data import png, scenes
 from ofdb_core.families import coded
-from ofdb_core.families.rcdb import authors_rows
+from ofdb_core.families.rcdb import Outline, authors_rows, outline
 from ofdb_core.families.registry import Source, golden
 from ofdb_core.formulas import contours, growth
-from ofdb_core.formulas.contours import ANY, SOME, start, trace
+from ofdb_core.formulas.contours import start, trace
 from ofdb_core.formulas.streams import FIRST, GOLDEN, Mersenne, split_mix, units
 
-MEAN, MOST = 100, 500  # vertices of a contour
+MOST, LINES, RADIUS = 500, 50, 50  # of a category: vertices of a contour, contours, and pixels
 SHIFT = 512  # half pixels from the middle to a centre, at most
 SCENES = 1  # the scenes' streams, beside those of the categories
 Mask = Literal["lines", "ring", "filled"]
@@ -86,32 +86,9 @@ class Drawing(Parameters):
         return f"scenes of {self.objects} objects, masks: {self.mask}"
 
 
-class Contours(Parameters):
-    """The code of a category."""
-
-    vertices: Annotated[int, SOME]
-    """Points of each contour."""
-    lines: Annotated[int, SOME]
-    """Contours of an object."""
-    noise: Annotated[float, ANY]
-    """Pixels by which a contour lies farther out than the one before, about."""
-    width: Annotated[float, ANY]
-    """Pixels that are added to the noise."""
-    radius: Annotated[int, ANY]
-    """Pixels, of the ellipse that the contours start from."""
-    oval: Annotated[list[float], Length(2, 2), ANY]
-    """Factors of the radius for x and y."""
-
-
-def drawn(stream: Mersenne) -> Contours:
+def drawn(stream: Mersenne) -> Outline:
     """The next category of a stream, as the original draws it."""
-    vertices = 0
-    while not 2 < vertices <= MOST:
-        vertices = int(-math.log(1.0 - float(stream.random(1)[0])) * MEAN)
-    lines = stream.randint(1, 50)
-    noise, width = (float(stream.uniform(0.0, most, 1)[0]) for most in (4.0, 0.1))
-    radius, oval = stream.randint(0, 50), stream.uniform(1.0, 2.0, 2).tolist()
-    return Contours(vertices=vertices, lines=lines, noise=noise, width=width, radius=radius, oval=oval)
+    return Outline(**outline(stream, MOST, LINES, RADIUS))
 
 
 class Canvas:
@@ -146,7 +123,7 @@ def _start(vertices: int, radius: int, x: float, y: float) -> tuple[np.ndarray, 
     return start(vertices, radius, (x, y))
 
 
-def place(code: Contours, label: int, strokes: contours.Strokes, canvas: Canvas) -> None:
+def place(code: Outline, label: int, strokes: contours.Strokes, canvas: Canvas) -> None:
     """Draw an object, with the original's pixels."""
     turn, waves, ellipse = _start(code.vertices, code.radius, *code.oval)
     line = ellipse + ((len(canvas.lines) + strokes.shift) / 2)[:, None]
@@ -180,19 +157,19 @@ def draw_live(codes: coded.Codes, key: int, size: int, objects: int, mask: Mask)
     return canvas.scene()
 
 
-def _growth(code: Contours, centre: list[float]) -> growth.Growth:
+def _growth(code: Outline, centre: list[float]) -> growth.Growth:
     """How an object grows; centre: down and right, in [0, 1)."""
     down, right = (math.floor((2 * SHIFT + 1) * u) - SHIFT for u in centre)
     radii = (code.radius * code.oval[0], code.radius * code.oval[1])
     return growth.Growth(code.vertices, code.lines, radii, (right, down), code.noise + code.width, 2 * code.noise)
 
 
-def live(code: Contours, key: int, size: int) -> np.ndarray:
+def live(code: Outline, key: int, size: int) -> np.ndarray:
     """One object (size, size) uint8, with a centre and noise of its own."""
     return growth.instance(_growth(code, units(np.uint64(key) ^ GOLDEN, 2).tolist()), key, size)
 
 
-def sample(parameters: Render, category: int) -> Contours:
+def sample(parameters: Render, category: int) -> Outline:
     """The code of a category, which has a stream of its own."""
     return drawn(Mersenne([parameters.seed, category]))
 
@@ -255,9 +232,9 @@ class Kind(coded.Kind):
 
     def parse(self, data: bytes, path: Path) -> Parameters:
         """As in any family; a CSV file is one of the authors' param/*.csv."""
-        return super().parse(data, path) if path.suffix != ".csv" else Contours.of(authors_rows(data)[0])
+        return super().parse(data, path) if path.suffix != ".csv" else Outline.of(authors_rows(data)[0])
 
-    def drawn(self, parameters: Any) -> Iterator[tuple[str, Contours]]:
+    def drawn(self, parameters: Any) -> Iterator[tuple[str, Outline]]:
         """As in any family; with one_stream, in the order of the stream."""
         stream = Mersenne([parameters.seed])
         for i in range(parameters.categories):
@@ -279,7 +256,7 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield golden("mask 0 (M1)", mask.astype(np.uint8).tobytes(), mask_hash)
 
 
-KIND = Kind("segrcdb", Contours, sample, live, stored)
+KIND = Kind("segrcdb", Outline, sample, live, stored)
 _FAMILY = coded.family(KIND, "SegRCDB", Render, goldens, image_size=128, images=4, objects=24)
 _STORED = Source(KIND.name, lambda root, _, cache_bytes: scenes.Pairs.from_folder(root, cache_bytes=cache_bytes))
 _LIVE = Source(KIND.folder, LiveScenes, live=Drawing, suits=KIND.suits, functions=(LiveScenes, draw_live))
