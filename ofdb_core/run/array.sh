@@ -20,13 +20,9 @@ number=${SLURM_ARRAY_TASK_ID:-${PBS_ARRAY_INDEX:-${1:?the number of a cell, from
 
 cd @FOLDER@ || exit 2
 @VARIABLES@
-trap 'kill -USR1 "${cell:-$!}"' USR1 TERM # passes the warning on, also before the next line but one has run
+trap 'warned=1; kill -USR1 "${cell:-$!}"' USR1 TERM # passes the warning on, also before the next line but one has run
 @COMMAND@ --cell "$number" &
 cell=$!
-while
-    wait "$cell"
-    status=$?
-    kill -0 "$cell" 2>/dev/null
-do :; done
+while warned= && wait "$cell"; status=$?; [ $warned ]; do :; done # a warning ends `wait` with a status of its own
 [ $status = 75 ] && [ -n "${SLURM_JOB_ID:-}" ] && scontrol requeue "$SLURM_JOB_ID" # stopped, with its state saved
 exit $status
