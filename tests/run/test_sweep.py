@@ -309,7 +309,8 @@ def test_a_sweep_that_is_stopped_stops_its_cells_and_starts_no_more(program, tmp
 def test_a_job_array_runs_a_cell_for_each_task_and_passes_signals_on(params, monkeypatch, tmp_path, capsys):
     out, script = params(**CHAIN), tmp_path / "array.sh"
     program = tmp_path / "o'clock python"
-    program.write_text('#!/bin/sh\ntrap "echo warned; exit 75" USR1\necho "$OFDB_PARAMS:$@"\nsleep 60 >/dev/null & wait\n')
+    waits = 'trap "echo warned; exit 75" USR1\necho "$OFDB_PARAMS:$@"\nsleep 60 >/dev/null & wait'
+    program.write_text(f"#!/bin/sh\n{waits}\n")
     program.chmod(0o755)
     monkeypatch.setattr(sweep.sys, "executable", str(program))
     monkeypatch.setenv("OFDB_PARAMS", "my params")
