@@ -125,7 +125,7 @@ class BatchRecipe(PlainRecipe, Augmentation, Mixing, MixedPictures):
         """Sentences about values that do not suit masks, which crops, flips and resizing alone can follow."""
         free: dict[str, float | str | None] = {"label_smoothing": 0.0, "auto_augment": None, "erasing": 0.0}
         free |= {"mix_probability": 0.0} if self.mixes() else {}
-        free["pipeline"] = "ofdb"
+        free |= {"pipeline": "ofdb", "mix_pictures": "none"}
         wrong = {name: wanted for name, wanted in free.items() if getattr(self, name) != wanted}
         return [
             f"{name}: {getattr(self, name)} does not suit masks; give {'null' if wanted is None else wanted}"

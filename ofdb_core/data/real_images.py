@@ -125,15 +125,20 @@ def _cifar(data: str, root: Path) -> list[Images]:
 
 
 def _voc(root: Path) -> Path:
+    voc.cut_out(voc_devkit(root), objects := root / "voc2012-objects")
+    return objects
+
+
+def voc_devkit(root: Path) -> Path:
+    """The folder VOCdevkit/VOC2012 below root, downloaded where it is missing or incomplete."""
     from torchvision import datasets
 
     source = datasets.voc.DATASET_YEAR_DICT["2012"]
-    devkit, objects = root / source["base_dir"], root / "voc2012-objects"
+    devkit = root / source["base_dir"]
     if not voc.is_complete(devkit):
         with _download("voc2012", root, url=source["url"], filename=source["filename"], md5=source["md5"]):
             datasets.VOCDetection(root, year="2012", download=True)
-    voc.cut_out(devkit, objects)
-    return objects
+    return devkit
 
 
 @contextlib.contextmanager

@@ -362,7 +362,12 @@ def require_readable(*sets: Images) -> None:
         return f"{images.root}/{images.name(i)}" if problem else "", problem
 
     tasks = (functools.partial(look, images, i) for images in sets for i in range(len(images)))
-    found, count = threads.results(tasks, os.cpu_count() or 1), sum(map(len, sets))
+    refuse_damaged(tasks, sum(map(len, sets)))
+
+
+def refuse_damaged(looks: Iterable[Callable[[], tuple[str, str | None]]], count: int) -> None:
+    """Raise a ValueError that names every damaged file; each look says a name, and what is wrong (None: nothing)."""
+    found = threads.results(looks, os.cpu_count() or 1)
     looked = tqdm(found, "looking at the files", count, unit="file", delay=2, leave=False)
     if bad := sorted(f"  {name}: {problem}" for name, problem in looked if problem):
         more = [f"  and {len(bad) - MOST_BAD} more"] if len(bad) > MOST_BAD else []

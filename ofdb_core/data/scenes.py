@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from ofdb_core.base import threads
-from ofdb_core.data.decoding import Ground, decode, extensions
-from ofdb_core.data.samples import FEW, GB, Cache, Samples
+from ofdb_core.data.decoding import Ground, damage, decode, extensions
+from ofdb_core.data.samples import FEW, GB, Cache, Samples, refuse_damaged
 
 IMAGES, MASKS, CLASSES, METADATA = "images", "masks", "classes.txt", "metadata.csv"
 NO_CLASS, IN_FILES = -100, 255  # of a pixel that does not count: in arrays, as torch's cross entropy has it; in files
@@ -63,6 +63,12 @@ def palette() -> bytes:
     return colours.tobytes()
 
 
+def coloured(mask: np.ndarray) -> np.ndarray:
+    """A mask (H, W) as a picture (H, W, 3) uint8 in the palette's colours; a class has that of its last 8 bits."""
+    colours = np.frombuffer(palette(), np.uint8).reshape(256, 3)
+    return colours[np.where(mask == NO_CLASS, IN_FILES, mask % 256)]
+
+
 def file_names(name: str) -> tuple[str, str]:
     """The names of a scene's two files."""
     return f"{IMAGES}/{name}.png", f"{MASKS}/{name}.png"
@@ -79,13 +85,17 @@ def read_mask(path: str | Path) -> np.ndarray:
     """The classes (H, W) int16 in a file: the indices of a palette, or the values of a gray picture of 8 bits."""
     try:
         with Image.open(path) as picture:
-            if picture.mode not in ("P", "L"):
-                raise ValueError(f"mode {picture.mode}; a mask has a palette, or gray values of 8 bits")
+            _require_indices(picture)
             mask = np.array(picture).astype(np.int16)
     except Exception as error:  # every format has other errors, as in `decoding.decode`
         raise ValueError(f"{path}: cannot be read as a mask ({error}); restore or delete it and run again") from error
     mask[mask == IN_FILES] = NO_CLASS
     return mask
+
+
+def _require_indices(mask: Image.Image) -> None:
+    if mask.mode not in ("P", "L"):
+        raise ValueError(f"mode {mask.mode}; a mask has a palette, or gray values of 8 bits")
 
 
 class First(Scenes):
@@ -160,7 +170,7 @@ class Pairs(Scenes):
             )
         names = sorted(pictures)
         found = [masks[name] for name in names]
-        named = classes or _classes(Path(root), found)
+        named = classes or classes_in(Path(root)) or _numbers(found)
         return cls([pictures[name] for name in names], found, named, cache_bytes=cache_bytes, ground=ground)
 
     def __len__(self) -> int:
@@ -178,6 +188,24 @@ class Pairs(Scenes):
         if mask.max() >= len(self.classes):
             raise ValueError(f"{path}: has class {mask.max()}; the last of {len(self.classes)} is {self.classes[-1]}")
         return mask
+
+
+def require_readable(*sets: Pairs) -> None:
+    """Raise a ValueError that names every picture and mask that is damaged, or no mask; nothing is decoded."""
+
+    def look(path: Path, is_mask: bool) -> tuple[str, str | None]:
+        problem = damage(path)
+        if is_mask and not problem:
+            try:
+                with Image.open(path) as mask:
+                    _require_indices(mask)
+            except ValueError as error:
+                problem = str(error)
+        return str(path), problem
+
+    every = [(paths, kind) for pairs in sets for paths, kind in ((pairs.pictures, False), (pairs.masks, True))]
+    looks = (functools.partial(look, path, kind) for paths, kind in every for path in paths)
+    refuse_damaged(looks, sum(len(paths) for paths, _ in every))
 
 
 def listed(root: str | Path) -> tuple[list[Path], list[int], list[str]]:
@@ -204,18 +232,22 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return by_name
 
 
-def _classes(root: Path, masks: Sequence[Path]) -> list[str]:
-    """The names of the classes in classes.txt, or else numbers."""
-    if (path := root / CLASSES).is_file():
-        try:
-            names = path.read_text(encoding="utf-8").splitlines()
-        except (ValueError, OSError) as error:
-            raise ValueError(
-                f"{path}: cannot be read ({error}); it names the classes of the masks, a line each"
-            ) from error
-        if not names:
-            raise ValueError(f"{path}: is empty; it names the classes of the masks, a line each")
-        return names
+def classes_in(root: Path) -> list[str]:
+    """The names of the classes in <root>/classes.txt; none if there is no such file."""
+    path, what = root / CLASSES, "it names the classes of the masks, a line each"
+    if not path.is_file():
+        return []
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); {what}") from error
+    if not names:
+        raise ValueError(f"{path}: is empty; {what}")
+    return names
+
+
+def _numbers(masks: Sequence[Path]) -> list[str]:
+    """The numbers of the classes, up to the largest in a mask."""
     tasks = (functools.partial(read_mask, path) for path in masks)
     last = max(int(mask.max()) for mask in threads.results(tasks, os.cpu_count() or 1))
     return [str(k) for k in range(1 + max(last, 0))]

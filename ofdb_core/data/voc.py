@@ -1,7 +1,7 @@
-"""PASCAL VOC 2012 as classification: each annotated object, cut out of its photograph, is an image of its class.
+"""PASCAL VOC 2012: objects, cut out of their photographs, to classify; and photographs with masks, to segment.
 
-The challenge's own parts are used: "train" to learn from (13,609 objects), "val" to test on (13,841). Objects marked
-`difficult` are left out of both, as in the challenge's counts.
+The challenge's own parts are used: "train" to learn from (13,609 objects; 1,464 photographs with masks), "val" to test
+on (13,841; 1,449). Objects marked `difficult` are left out, as in the challenge's counts.
 """
 
 import functools
@@ -33,6 +33,12 @@ def is_complete(devkit: str | Path) -> bool:
         return False
     names = [name for part in PARTS for name in _names(devkit, part)]
     return all(path(devkit, name).is_file() for name in names for path in (_photograph, _annotation))
+
+
+def masked(devkit: str | Path, part: str) -> list[tuple[Path, Path]]:
+    """The photographs of a part that have masks, each with its mask, whose values are 0, the ground, and 1 to 20."""
+    names = files.read_bytes(Path(devkit) / "ImageSets" / "Segmentation" / f"{part}.txt", LARGEST).decode().split()
+    return [(_photograph(devkit, name), Path(devkit) / "SegmentationClass" / f"{name}.png") for name in names]
 
 
 def cut_out(devkit: str | Path, root: str | Path) -> None:

@@ -22,7 +22,7 @@ from ofdb_core.run import launch, notebook, parameter_files, stages
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.run.reasons import reason
 from ofdb_core.show import report
-from ofdb_core.stages.recipes import Finetune, Pretrain
+from ofdb_core.stages.recipes import Comparing, Pretrain
 from ofdb_core.training.recipe import Recipe
 
 WORTH = 200  # steps; a run whose trainings are all shorter gets no forecast
@@ -81,7 +81,7 @@ def price(experiment: str, only: Collection[str] = (), *, overrides: Collection[
     every, asked = (parameter_files.notebooks(experiment, names) for names in ((), only))
     checked = parameter_files.checked(experiment, every, overrides, _run_folder(project.RUNS / experiment))
     _check_inputs(checked)
-    check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Finetune)}, 1)
+    check_possible({stage: one for stage, one in checked.items() if not isinstance(one, Comparing)}, 1)
     try:  # the forecast knows the number of real images that are not here
         costs = forecast.costs(checked, asked)
         yield from forecast.table(experiment, costs, note=not overrides and asked == every)
@@ -154,7 +154,7 @@ def _check_own(todo: Iterable[str], out: Path) -> None:
 
 def announcement(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:
     """What will run and about how long it takes here, measured on a second of training if there is no GPU."""
-    trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Finetune)]
+    trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Comparing)]
     if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
         return
     if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive: its size is unknown

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,14 +20,15 @@ from torch.nn import functional
 from ofdb_core.base import files, manifests, provenance, units
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.data import archive, real_images
+from ofdb_core.data import archive, real_images, real_scenes
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
 from ofdb_core.run import ledger
 from ofdb_core.run import stages as known
 from ofdb_core.stages import finetune
-from ofdb_core.stages.recipes import Finetune, Pretrain
+from ofdb_core.stages.recipes import Finetune, Pretrain, Segment
 from ofdb_core.training import networks, optimizer, precision, processes, segmentation
+from ofdb_core.training.recipe import Course
 
 FEW, SOME = 4, 16  # categories that a family's stage writes: two counts, whose difference leaves out the start-up time
 STEPS, SECONDS, WARM_UP = 20, 1.0, 2  # of a training: steps at most, their time, and steps that are not counted
@@ -37,8 +38,10 @@ STATE = 3  # times the weights: an optimizer such as AdamW keeps two more number
 # Stand-ins for data that are not downloaded: classes, images to train on, images to test on
 REAL = {"digits": (10, 1000, 797), "cifar10": (10, 50_000, 10_000), "cifar100": (100, 50_000, 10_000)}
 REAL["voc2012"] = (20, 13_609, 13_841)
+MASKED = (20, 1464, 1449)  # VOC 2012: classes beside the ground, scenes to train on, scenes to test on
 ARCHIVE = (1000, 1_281_167, 50_000)  # an archive is not opened: as many as ImageNet-1k
 Checked = Mapping[str, NotebookParameters]  # stage -> its parameters
+Tuning = TypeVar("Tuning", Finetune, Segment)
 UNKNOWN = 1000  # categories, if no stage of the experiment and no folder says how many
 
 
@@ -58,7 +61,7 @@ class _Work(NamedTuple):
     steps: of each training; evaluated: images that are only evaluated, in all trainings together.
     """
 
-    recipe: Pretrain | Finetune
+    recipe: Course
     model: str
     options: dict[str, Any]
     classes: int
@@ -79,7 +82,7 @@ def costs(checked: Checked, asked: Collection[str], *, draw: bool = True) -> Ite
             cost = Cost(0.0)
             if draw and stages[name].write and (name in asked or read & {*stages[name].writes}):
                 cost = _of_a_family(stages[name], parameters, Path(folder), _amount(stages[name], checked, parameters))
-            elif name in asked and isinstance(parameters, Pretrain | Finetune):
+            elif name in asked and isinstance(parameters, Course):
                 cost = _of_a_training(parameters, checked)
             if name in asked:
                 yield name, replace(cost, seconds=cost.seconds + start)
@@ -121,17 +124,24 @@ def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, tot
     return Cost(spent[0] + each * (total - counts[0]), kept, measured=f"{counts[1]} of {total:,} {stage.counts}")
 
 
-def _of_a_training(parameters: Pretrain | Finetune, checked: Checked) -> Cost:
+def _of_a_training(parameters: Course, checked: Checked) -> Cost:
     """The cost of a stage that trains."""
     before = next((other for other in checked.values() if isinstance(other, Pretrain)), None)
-    work = _pretraining(parameters, checked) if isinstance(parameters, Pretrain) else _tuning(parameters, before)
+    if isinstance(parameters, Finetune):
+        work = _tuning(parameters, before)
+    elif isinstance(parameters, Segment):
+        work = _segmenting(parameters, before)
+    else:
+        assert isinstance(parameters, Pretrain)
+        work = _pretraining(parameters, checked)
     shape = networks.Shape(work.model, work.options, work.recipe.input_size or 0, work.recipe.channels or 0)
-    if isinstance(parameters, Pretrain) and parameters.task == "segmentation":
+    if isinstance(parameters, Segment) or (isinstance(parameters, Pretrain) and parameters.task == "segmentation"):
         network: torch.nn.Module = segmentation.build(shape, 1 + work.classes, width=parameters.decoder, seed=0)
     else:
         network = networks.build(shape, work.classes, seed=0)
     image, size = _seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
-    many = 1 if isinstance(parameters, Pretrain) else 2 * len(work.steps) * parameters.keep_weights
+    copies = 2 if isinstance(parameters, Finetune) else 1  # the last and the best
+    many = copies * len(work.steps) * getattr(parameters, "keep_weights", True)
     where = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
     return Cost(
         image * (sum(work.steps) * work.recipe.batch_size + FORWARD * work.evaluated),
@@ -157,11 +167,7 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     if Path(parameters.data).is_dir():
         train, test = real_images.images_of(parameters.data)
         classes, trained, tested = len(train.classes), len(train), len(test)
-    if before and not parameters.checkpoint:
-        seen = {**before.values(), "options": before.model_options}
-    else:
-        seen = vars(finetune.checkpoint_of(parameters).shape)
-    recipe = parameters.seeing({name: getattr(parameters, name) or seen[name] for name in ("input_size", "channels")})
+    seen, recipe = _seen(parameters, before)
     trials = finetune.trials(parameters, chooses=True) + finetune.trials(parameters)
     counts = [min(trial.shots * classes, trained) or trained for trial in trials]  # 0 shots: all
     steps = [recipe.of_samples(count).steps or 0 for count in counts]
@@ -170,7 +176,29 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     return _Work(in_steps, seen["model"], seen["options"], classes, steps, tested * sum(evaluations))
 
 
-def _seconds_an_image(network: torch.nn.Module, recipe: Pretrain | Finetune) -> float:
+def _segmenting(parameters: Segment, before: Pretrain | None) -> _Work:
+    """Fine-tunings on masks."""
+    classes, trained, tested = MASKED
+    if Path(parameters.data).is_dir():
+        train, test = real_scenes.scenes_of(parameters.data)
+        classes, trained, tested = len(train.classes) - 1, len(train), len(test)
+    seen, recipe = _seen(parameters, before)
+    recipe, many = recipe.of_samples(trained), parameters.repeats * len(parameters.starts)
+    evaluated = tested * many * segmentation.EVALUATIONS
+    return _Work(recipe, seen["model"], seen["options"], classes, [recipe.steps or 0] * many, evaluated)
+
+
+def _seen(parameters: Tuning, before: Pretrain | None) -> tuple[dict[str, Any], Tuning]:
+    """The facts of the network that is fine-tuned, and the recipe with its input."""
+    if before and not parameters.checkpoint:
+        seen = {**before.values(), "options": before.model_options}
+    else:
+        seen = vars(finetune.checkpoint_of(parameters).shape)
+    size = {name: getattr(parameters, name) or seen[name] for name in ("input_size", "channels")}
+    return seen, parameters.seeing(size)
+
+
+def _seconds_an_image(network: torch.nn.Module, recipe: Course) -> float:
     """Seconds for an image in a step (forward, backward, optimizer): the median of about a second's steps."""
     device, times = processes.state().device, [time.perf_counter()]
     size = min(recipe.batch_size, BATCH) if device.type == "cpu" else recipe.batch_size

@@ -17,6 +17,7 @@ from ofdb_core.stages import recipes
 LEARNING = (
     Stage("4_pretrain", recipes.Pretrain, writes=("pretrain",), check="ofdb_core.stages.pretrain:check"),
     Stage("5_finetune", recipes.Finetune, writes=("finetune",), check="ofdb_core.stages.finetune:check"),
+    Stage("5_segment", recipes.Segment, writes=("segment",), check="ofdb_core.stages.segment:check"),
     Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",), check="ofdb_core.stages.evaluate:check"),
     Stage("6_predict", recipes.Predict, writes=("predictions",), check="ofdb_core.stages.predict:check"),
     Stage("6_report", Report, pages=(report.PAGE, gallery.PAGE)),

@@ -33,7 +33,7 @@ from ofdb_core.run.notebook import NotebookError
 from ofdb_core.run.reasons import reason
 from ofdb_core.show import compare, outcomes
 from ofdb_core.show.report import Report
-from ofdb_core.stages.recipes import Finetune, Pretrain
+from ofdb_core.training.recipe import Course
 
 VARIANT, SEEDS = "variant", "seeds"  # axes that are no parameters
 LOG, ERRORS = "log.txt", "errors.txt"  # in a cell's folder: what its process prints
@@ -186,9 +186,7 @@ def cells(
 
 def _seeds(usual: Mapping[str, NotebookParameters], seeds: int | None) -> Iterator[tuple[dict[str, str], Pairs]]:
     """A seed by name, and what sets it: in pre-training and fine-tuning, whose repeats have seeds of their own."""
-    trained = {
-        stage: getattr(one, "repeats", 1) for stage, one in usual.items() if isinstance(one, Pretrain | Finetune)
-    }
+    trained = {stage: getattr(one, "repeats", 1) for stage, one in usual.items() if isinstance(one, Course)}
     if seeds is None:
         yield {}, []
     elif not trained:

@@ -17,8 +17,7 @@ def shown(batch: Batch, view: View, classes: Sequence[str]) -> tuple[list[np.nda
     pictures, targets = list(to_pixels(batch[0], view)), batch[1].numpy()
     if targets.ndim == 2:
         return pictures, [" + ".join(classes[c] for c in np.argsort(-row)[:2] if row[c] > 0.2) for row in targets]
-    colours = np.frombuffer(scenes.palette(), np.uint8).reshape(256, 3)
-    masks = [colours[np.where(mask == scenes.NO_CLASS, scenes.IN_FILES, mask % 256)] for mask in targets]
+    masks = [scenes.coloured(mask) for mask in targets]
     titles = [f"{len(np.unique(mask))} classes" for mask in targets]
     both, above = zip(pictures, masks, strict=True), zip([""] * len(titles), titles, strict=True)
     return [one for pair in both for one in pair], [title for pair in above for title in pair]

@@ -41,6 +41,9 @@ def metrics(run: Path) -> Metrics:
             for row in tables.read(path)
         ]
         found |= _means(rows, by="name", of="accuracy")
+    if (path := run / "segment" / "results.csv").is_file():
+        means = _means(tables.read(path), by="start", of="mean_iou")
+        found |= {f"mean IoU, {start}": mean for start, mean in means.items()}
     if (path := run / "evaluation" / "predictions.csv").is_file():
         rows = [{**row, "right": row["class"] == row["predicted"]} for row in tables.read(path, text=NAMES)]
         found |= {f"evaluation, by the {judge}": mean for judge, mean in _means(rows, by="by", of="right").items()}

@@ -26,6 +26,7 @@ Given = ParamSpec("Given")
 
 MOSAIC, TILE = 1500, (10, 64)  # pixels, each side: the largest mosaic; its smallest and largest tile
 
+ACCURACY = ("accuracy", "accuracy")  # a column of a table, and its name in a figure
 NUMBER = re.compile(r"(.+)=(-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")  # a group that is a value of one parameter
 LEGEND = 120  # characters in a row of a legend
 ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
@@ -191,37 +192,49 @@ def training(runs: Runs, rates: Mapping[str, Sequence[float]], *, title: str, ch
 
 
 @_as_written
-def accuracy(runs: Mapping[str, Sequence[Rows]], *, title: str, levels: Mapping[str, float] | None = None) -> Figure:
+def accuracy(
+    runs: Mapping[str, Sequence[Rows]],
+    *,
+    title: str,
+    levels: Mapping[str, float] | None = None,
+    measure: tuple[str, str] = ACCURACY,
+) -> Figure:
     """Test accuracy over steps. runs: name -> of each repeat, rows with step and accuracy, a share in 0..1.
 
-    A thin line is a repeat, a thick one their mean. levels: name -> an accuracy to compare with, a dotted line.
+    A thin line is a repeat, a thick one their mean. levels: name -> an accuracy to compare with, a dotted line;
+    measure: another column in place of accuracy, and its name.
     """
+    column, what = measure
     figure, (axis,) = _charts(1, (6.5, 3.8), title)
     for i, (name, repeats) in enumerate(runs.items()):
         steps = [row["step"] for row in repeats[0]]
-        values = 100 * np.array([[row["accuracy"] for row in rows] for rows in repeats])
+        values = 100 * np.array([[row[column] for row in rows] for rows in repeats])
         axis.plot(steps, values.T, alpha=0.4, **_look(i) | {"linewidth": 0.7})
         axis.plot(steps, values.mean(axis=0), marker="o", markersize=3, label=name, **_look(i))
     for i, (name, level) in enumerate((levels or {}).items()):
         axis.axhline(100 * level, color=INK, linestyle=(":", "-.", "--")[i % 3], linewidth=1, label=name)
-    axis.set(xlabel="step", ylabel="test accuracy (%)", ylim=(0, 105))
+    axis.set(xlabel="step", ylabel=f"test {what} (%)", ylim=(0, 105))
     _legend(figure, fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
 @_as_written
-def by_class(runs: Runs, *, title: str) -> Figure:
-    """Accuracy of each class, in the order of the first run's. runs: name -> rows with class and accuracy (0..1)."""
+def by_class(runs: Runs, *, title: str, measure: tuple[str, str] = ACCURACY) -> Figure:
+    """Accuracy of each class, in the order of the first run's. runs: name -> rows with class and accuracy (0..1).
+
+    measure: as for `accuracy`.
+    """
     figure, (axis,) = _charts(1, (8, 3), title)
-    known = {name: [row for row in rows if row["accuracy"] != ""] for name, rows in runs.items()}
+    column, what = measure
+    known = {name: [row for row in rows if row[column] != ""] for name, rows in runs.items()}
     first = next(iter(known.values()))
-    order = sorted(range(len(first)), key=lambda i: first[i]["accuracy"])
+    order = sorted(range(len(first)), key=lambda i: first[i][column])
     for i, (name, rows) in enumerate(known.items()):
         look = {**_look(i), "linestyle": "", "marker": "o", "markersize": 4}
-        axis.plot([rows[k]["accuracy"] * 100 for k in order], label=name, **look)
+        axis.plot([rows[k][column] * 100 for k in order], label=name, **look)
     names = [str(first[k]["class"]) for k in order] if len(order) <= 40 else []
     axis.set_xticks(range(len(names)), names, rotation=0 if len(names) <= 10 else 90, fontsize=8)
-    axis.set(xlabel=f"{len(order)} classes", ylabel="accuracy (%)", ylim=(0, 105))
+    axis.set(xlabel=f"{len(order)} classes", ylabel=f"{what} (%)", ylim=(0, 105))
     _legend(figure, fontsize=8, loc="outside lower center", ncols=2)
     return figure
 

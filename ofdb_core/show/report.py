@@ -13,9 +13,15 @@ from ofdb_core.families import registry
 from ofdb_core.show import gallery, pages, plot
 
 PAGE = "report.html"
-OUTCOME = "5_finetune_comparison"  # the figure that shows the outcome
+OUTCOMES = ("5_finetune_comparison", "5_segment_comparison")  # figures that show the outcome
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
-AS_RESULT = ("5_finetune", "6_evaluate", "6_predict", "4_pretrain")  # the first that ran supplies the outcome's numbers
+AS_RESULT = (
+    "5_finetune",
+    "5_segment",
+    "6_evaluate",
+    "6_predict",
+    "4_pretrain",
+)  # the first that ran supplies the outcome's numbers
 EXPLORE = (
     '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
 )
@@ -99,7 +105,7 @@ def heading(stage: str) -> str:
 def leading(names: Iterable[str]) -> list[str]:
     """The names of the figures that open the report: the outcome, and the data of each family in it."""
     names, covers = set(names), [family.cover for family in registry.families().values()]
-    return [name for name in (OUTCOME, *covers) if name in names]
+    return [name for name in (*OUTCOMES, *covers) if name in names]
 
 
 def _ran(entries: dict[str, Entry]) -> str:

@@ -23,7 +23,7 @@ from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images, Samples
 from ofdb_core.data.tables import Row
-from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Finetune
+from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Finetune, Segment
 from ofdb_core.training import (
     baselines,
     evaluation,
@@ -108,7 +108,7 @@ def trials(parameters: Finetune, *, chooses: bool = False) -> list[Trial]:
     return [Trial(start, shots, repeat, rate, chooses) for shots, repeat, start, rate in order]
 
 
-def checkpoint_of(parameters: Finetune) -> Checkpoint:
+def checkpoint_of(parameters: Finetune | Segment) -> Checkpoint:
     """The checkpoint, with the network that the parameters describe."""
     path, shape = parameters.checkpoint_path(), {"input_size": parameters.input_size, "channels": parameters.channels}
     return Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)

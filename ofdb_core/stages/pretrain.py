@@ -22,7 +22,7 @@ from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples, has_sets
-from ofdb_core.data.scenes import Scenes
+from ofdb_core.data.scenes import First, Scenes
 from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
@@ -40,6 +40,8 @@ from ofdb_core.training import (
 )
 from ofdb_core.training.milestones import Milestones
 from ofdb_core.training.states import CONTINUES, State, about_of
+
+EVALUATED = 500  # scenes, at most, on which a segmentation is evaluated
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents
     start: dict[str, Any] = {"drop_path": recipe.drop_path, "seed": recipe.seed}
     if isinstance(samples, Scenes):
         model: nn.Module = segmentation.build(shape, len(samples.classes), width=recipe.decoder, **start)
-        watch = segmentation.Scores(samples, recipe, watch)
+        watch = segmentation.Scores(First(samples, EVALUATED), recipe, watch)
     else:
         model = networks.build(shape, len(samples.classes), **start)
     source = Batches(samples, recipe, seed=recipe.seed, pictures=given.pictures, **processes.share())

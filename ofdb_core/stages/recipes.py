@@ -24,7 +24,7 @@ from ofdb_core.base.values import (
     Workers,
 )
 from ofdb_core.batches.recipe import CORRUPTIONS
-from ofdb_core.data import archive, real_images
+from ofdb_core.data import archive, real_images, real_scenes
 from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
@@ -129,8 +129,6 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
             yield f"milestones: {late[0]} is after the last of {self.steps} steps"
         if self.task == "segmentation":
             yield from self.misfits_of_masks()
-            if self.layer_decay != 1:
-                yield f"layer_decay: {self.layer_decay} does not suit masks; give 1.0"
         if self.data in registry.sources():
             yield from self.problems_of_data()
         elif not (Path(self.data).is_dir() or archive.is_archive(self.data) or is_file_of_systems(self.data)):
@@ -176,42 +174,56 @@ class _Start(NotebookParameters):
             yield f"checkpoint: {path!r} is neither a file or folder nor {known}"
 
 
-def _refusal(data: str) -> Iterator[str]:
+def _refusal(data: str, check: Callable[[str], None] = real_images.check) -> Iterator[str]:
     """The sentence that refuses data of real images, if any."""
     try:
-        real_images.check(data)
+        check(data)
     except ValueError as error:
         yield str(error)
 
 
-class Finetune(_Start, StageParameters, MixingPictures, Course):
-    """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
+class Comparing(_Start, StageParameters, Course):
+    """Trainings on real images that differ in their start, and in their seed."""
 
-    renamed = {"knn": "baselines"}
-
-    seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of the first repeat: weights of the head, choice of shots, order, augmentation."""
     starts: Annotated[list[Literal[STARTS]], Length(1, 3, once=True)] = [PRE_TRAINED, FROM_SCRATCH]  # type: ignore[valid-type]
     """What to compare; shipped: ofdb:small, if its network is the same."""
-    shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)] = [0]
-    """Images of each class to train on; 0: all of them."""
     repeats: Annotated[int, Range(1, 1000)] = 3
     """Trainings of each kind, with seeds of their own."""
     head_only: bool = False
     """A linear probe: nothing but the head learns."""
-    evaluate_every: EverySteps = 0
-    """Steps between evaluations, of which the best is reported too; 0: at the end only."""
-    baselines: bool = True
-    """Also judge raw pixels, and the features of both starts before fine-tuning, with up to 10,000 images."""
     keep_weights: bool = True
     """Of each training, the last and the best."""
     input_size: Annotated[int, Range(8, 4096)] | None = 224  # type: ignore[assignment]  # `seeing` gives a number
     """Pixels, each side, that the network sees (positions are resized); null: as the checkpoint says."""
     channels: Literal[1, 3, None] = 3  # type: ignore[assignment]
     """Of the network's input: 3, or 1 for gray; null: as the checkpoint says."""
-    steps: Steps | None = 65_104
+    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.485, 0.456, 0.406]
+    """Subtracted from each channel: ImageNet's."""
+    std: Annotated[list[float], Length(3, 3), Range(0, above=True)] = [0.229, 0.224, 0.225]
+    """Each channel is divided by it: ImageNet's."""
+    vflip: Share = 0.0
+
+    def seeing(self, shape: Mapping[str, Any]) -> Self:
+        """The recipe, where input size and channels, if None, are those of a checkpoint's network."""
+        return replace(self, **{name: shape[name] for name in ("input_size", "channels")})
+
+
+class Finetune(Comparing, MixingPictures):
+    """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
+
+    renamed = {"knn": "baselines"}
+
+    seed: Annotated[int, Range(0, SEEDS)] = 0
+    """Of the first repeat: weights of the head, choice of shots, order, augmentation."""
+    shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)] = [0]
+    """Images of each class to train on; 0: all of them."""
+    evaluate_every: EverySteps = 0
+    """Steps between evaluations, of which the best is reported too; 0: at the end only."""
+    baselines: bool = True
+    """Also judge raw pixels, and the features of both starts before fine-tuning, with up to 10,000 images."""
+    steps: Steps | None = 65_104  # type: ignore[assignment]
     """Batches; null where epochs has a value. Nominal for CIFAR: 50,000 images x 1,000 epochs / 768."""
-    warmup_steps: EverySteps | None = 651
+    warmup_steps: EverySteps | None = 651  # type: ignore[assignment]
     """Steps of the warm-up; null where warmup_epochs has a value. The original: 10 epochs."""
     batch_size: Count = 768
     """Images a step, over all devices; the original: 8 processes of 96."""
@@ -222,16 +234,7 @@ class Finetune(_Start, StageParameters, MixingPictures, Course):
     learning_rates: Annotated[list[float], Length(0, 8, once=True), Range(0, MOST, above=True)] = []
     """Peaks from which each start takes its best, on a fifth of the training images, held out; []: learning_rate."""
     weight_decay: NotNegative = 1.0e-4
-    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.485, 0.456, 0.406]
-    """Subtracted from each channel: ImageNet's."""
-    std: Annotated[list[float], Length(3, 3), Range(0, above=True)] = [0.229, 0.224, 0.225]
-    """Each channel is divided by it: ImageNet's."""
-    vflip: Share = 0.0
     erasing: Share = 0.25
-
-    def seeing(self, shape: Mapping[str, Any]) -> Self:
-        """The recipe, where input size and channels, if None, are those of a checkpoint's network."""
-        return replace(self, **{name: shape[name] for name in ("input_size", "channels")})
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
@@ -250,6 +253,53 @@ class Finetune(_Start, StageParameters, MixingPictures, Course):
             yield f"learning_rates: {min(self.learning_rates)} is below min_learning_rate, {self.min_learning_rate}"
         if self.learning_rates and 1 in self.shots:
             yield "learning_rates: of 1 image a class (shots) none can be held out"
+
+
+class Segment(Comparing):
+    """Parameters of notebook 5_segment; rates, weight decay and batch are those of UPerNet with Swin.
+
+    (Liu et al., ICCV 2021.)
+    """
+
+    data: Place = "voc2012"
+    """Folder or archive: train/ and val/, each with images/ and masks/; or voc2012."""
+    decoder: Annotated[int, Range(8, 4096)] = 256
+    """Channels of UPerNet's decoder."""
+    cache_gb: NotNegative = 1.0
+    """Memory, for each device, for decoded images and masks; what is beyond is read anew."""
+    keep_weights: bool = True
+    """Of each training, the last."""
+    steps: Steps | None = 20_000
+    """Batches; null where epochs has a value. Usual for VOC 2012; for ADE20K 160,000."""
+    warmup_steps: EverySteps | None = 1_500
+    """Steps of the warm-up; null where warmup_epochs has a value."""
+    batch_size: Count = 16
+    """Images a step, over all devices."""
+    reference_batch: Count = 16
+    """Images a step that the three learning rates are for; they are scaled from it to batch_size."""
+    learning_rate: Positive = 6.0e-5
+    """At the peak, before scaling."""
+    min_learning_rate: NotNegative = 0.0
+    """At the end, before scaling."""
+    weight_decay: NotNegative = 0.01
+    auto_augment: str | None = None
+    """A mask cannot follow it: null."""
+    erasing: Share = 0.0
+    label_smoothing: Share = 0.0
+    mix_probability: Share = 0.0
+    crop_scale: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)] = [0.25, 1.0]
+    """Area of a random crop, as a share of the image: between these. Ours: a fixed crop of UPerNet's is not here."""
+
+    no_effect: ClassVar[tuple[str, ...]] = ("cache_gb",)
+
+    @classmethod
+    def data_names(cls) -> tuple[str, ...]:
+        return real_scenes.NAMES
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        yield from self.misfits_of_masks()
+        yield from _refusal(self.data, real_scenes.check)
 
 
 class _Looking(_Start):

@@ -97,6 +97,10 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     tracker_options: Options = {}
     """More arguments of the tracker's start, as {entity: lab, name: first} of wandb."""
 
+    def misfits_of_masks(self) -> list[str]:
+        decayed = [f"layer_decay: {self.layer_decay} does not suit masks; give 1.0"] if self.layer_decay != 1 else []
+        return [*super().misfits_of_masks(), *decayed]
+
 
 class Course(Recipe):
     """A recipe whose length may be in epochs; they become steps when the number of samples is known."""

@@ -1,9 +1,12 @@
 """Segmentation: a class for each pixel, by a timm network and a decoder, and how well its areas lie on the masks'.
 
 The decoder is UPerNet's (Xiao et al., ECCV 2018) of segmentation-models-pytorch. It takes feature maps of four depths:
-of a pyramid, as ResNet or Swin, the last four; of a network whose maps have one size, as ViT, four in equal steps.
+of a pyramid, as ResNet or Swin, the last four; of a network whose maps have one size, as ViT, four in equal steps. A
+network that has but two or three maps gives these.
 """
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +17,14 @@ from torch.nn import functional
 
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Plain
-from ofdb_core.data.scenes import NO_CLASS, First, Scenes
+from ofdb_core.data.scenes import NO_CLASS, Scenes
 from ofdb_core.data.tables import Row
-from ofdb_core.training import loop, networks, precision, processes
+from ofdb_core.training import loop, networks, precision, processes, weights
 from ofdb_core.training.milestones import Milestones
 from ofdb_core.training.recipe import Inference, Recipe
 
-DEPTHS = 4
+FEWEST, DEPTHS = 2, 4  # feature maps that the decoder takes
 EVALUATIONS = 10  # of a training
-EVALUATED = 500  # scenes, at most, on which a training is evaluated
 
 
 class Segmenter(nn.Module):
@@ -40,10 +42,10 @@ class Segmenter(nn.Module):
         self.trunk: Any = trunk
         self._depths = _depths(trunk)
         channels = [_info(trunk)[i]["num_chs"] for i in self._depths]
-        self.decoder = UPerNetDecoder([0, 0, *channels], encoder_depth=DEPTHS + 1, decoder_channels=width)
+        self.decoder = UPerNetDecoder([0, 0, *channels], encoder_depth=1 + len(channels), decoder_channels=width)
         self.head = nn.Conv2d(width, classes, 1)
-        for weights in self.head.parameters():
-            nn.init.normal_(weights, std=0.01)  # so that the first loss is the logarithm of the number of classes
+        for parameter in self.head.parameters():
+            nn.init.normal_(parameter, std=0.01)  # so that the first loss is the logarithm of the number of classes
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         maps = self.trunk.forward_intermediates(images, indices=self._depths, norm=True, intermediates_only=True)
@@ -67,9 +69,10 @@ def _depths(trunk: nn.Module) -> list[int]:
     """The numbers of the feature maps that the decoder takes."""
     info = _info(trunk)
     count, sizes = len(info), {each["reduction"] for each in info}
-    if count < DEPTHS:
-        raise ValueError(f"has {count} feature maps; the decoder takes {DEPTHS}")
-    return [count * (i + 1) // DEPTHS - 1 for i in range(DEPTHS)] if len(sizes) == 1 else [*range(count)][-DEPTHS:]
+    if count < FEWEST:
+        raise ValueError(f"has {count} feature maps; the decoder takes {FEWEST} to {DEPTHS}")
+    depths = min(count, DEPTHS)
+    return [count * (i + 1) // depths - 1 for i in range(depths)] if len(sizes) == 1 else [*range(count)][-depths:]
 
 
 def build(shape: networks.Shape, classes: int, *, width: int, drop_path: float = 0.0, seed: int) -> Segmenter:
@@ -93,28 +96,52 @@ def build(shape: networks.Shape, classes: int, *, width: int, drop_path: float =
     return model.train()
 
 
-def areas(model: nn.Module, scenes: Scenes, recipe: Inference) -> np.ndarray:
-    """The pixels (3, classes) int64 of each class in all scenes: rightly found, in the masks, and found.
+def opened(path: str | Path) -> tuple[Segmenter, weights.Facts]:
+    """The network in a segmenter.safetensors, in evaluation mode, and its facts; those under "masks" name its classes.
 
-    A network sees the whole picture as a square; what it finds is stretched to the mask. Pixels of no class are left
-    out. Several processes share the scenes, and each gets the sum.
+    A ValueError if the file holds something else.
+    """
+    tensors, facts = weights.read(path), weights.facts_of(path) or {}
+    if "masks" not in facts or "head.weight" not in tensors:
+        raise ValueError(f"{path}: holds no network for masks; segmenter.safetensors does")
+    shape = networks.Shape(**{name: facts[name] for name in weights.SHAPE})
+    model = build(shape, len(facts["masks"]), width=tensors["head.weight"].shape[1], seed=0)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: not the weights of a {shape.model} with a decoder ({error})") from error
+    return model.eval(), facts
+
+
+def found(model: nn.Module, scenes: Scenes, recipe: Inference) -> Iterator[tuple[int, np.ndarray]]:
+    """Number of a scene, and the class (H, W) int64 found for each of its pixels, for this process's share of all.
+
+    A network sees the whole picture as a square; what it finds is stretched to the mask.
     """
     share: dict[str, Any] = processes.share()
     device, source = next(model.parameters()).device, Plain(scenes, recipe, **share)
-    was_training, counts = model.training, np.zeros((3, len(scenes.classes)), np.int64)
+    was_training = model.training
     model.eval()
-    with torch.inference_mode(), precision.autocast(recipe.precision, device):
-        batches = prefetch(source, len(source), workers=recipe.loader_workers, device=device)
-        for step, (batch, _) in enumerate(batches):
-            found = model(batch).argmax(dim=1).cpu().numpy()
-            for i, square in zip(source.ids(step).tolist(), found, strict=True):
-                mask = scenes.pair(i)[1]
-                counts += _areas(stretched(square, mask.shape), mask, len(scenes.classes))
+    for step, (batch, _) in enumerate(prefetch(source, len(source), workers=recipe.loader_workers, device=device)):
+        with torch.inference_mode(), precision.autocast(recipe.precision, device):
+            squares = model(batch).argmax(dim=1).cpu().numpy()
+        for i, square in zip(source.ids(step).tolist(), squares, strict=True):
+            yield i, stretched(square, scenes.pair(i)[1].shape)
     model.train(was_training)
-    return sum(gather_object([counts]))
 
 
-def _areas(found: np.ndarray, mask: np.ndarray, classes: int) -> np.ndarray:
+def areas(model: nn.Module, scenes: Scenes, recipe: Inference) -> np.ndarray:
+    """The sum of `counted` over all scenes. Several processes share the scenes, and each gets the sum."""
+    classes = len(scenes.classes)
+    own = sum((counted(mask, scenes.pair(i)[1], classes) for i, mask in found(model, scenes, recipe)), 0)
+    return sum(gather_object([own]))
+
+
+def counted(found: np.ndarray, mask: np.ndarray, classes: int) -> np.ndarray:
+    """The pixels (3, classes) int64 of each class: rightly found, in the mask, and found.
+
+    Pixels of no class are left out.
+    """
     known = mask != NO_CLASS
     true, guessed = mask[known], found[known]
     return np.stack([np.bincount(pixels, minlength=classes) for pixels in (true[true == guessed], true, guessed)])
@@ -141,14 +168,14 @@ def scores(counts: np.ndarray, classes: list[str]) -> Row:
 
 
 class Scores(loop.Watch):
-    """Evaluates a segmenter while it trains, ten times, the last time at the end, on at most `EVALUATED` scenes.
+    """Evaluates a segmenter on scenes while it trains, ten times, the last time at the end.
 
     rows: step, mean_iou and pixel_accuracy of each evaluation; areas: of the last; milestones: written meanwhile, of
     the trunk.
     """
 
     def __init__(self, scenes: Scenes, recipe: Recipe, milestones: Milestones | None = None) -> None:
-        self.scenes, self.recipe, self.milestones = First(scenes, EVALUATED), recipe, milestones
+        self.scenes, self.recipe, self.milestones = scenes, recipe, milestones
         self.rows: list[Row] = []
         self.areas = np.zeros((3, len(scenes.classes)), np.int64)
 

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import tempfile
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +12,8 @@ from PIL import Image
 
 from ofdb_core.base import record
 from ofdb_core.batches.recipe import BatchRecipe
-from ofdb_core.data import samples
+from ofdb_core.data import png, samples
+from ofdb_core.data import scenes as masks
 from ofdb_core.families import registry
 from ofdb_core.run import stages
 from ofdb_core.stages import comparison
@@ -42,6 +45,28 @@ FINETUNE = {
     "learning_rate": 0.1,
     "baselines": False,
 }
+SEGMENT = {**QUICK, "precision": "fp32", "drop_path": 0.0, "reference_batch": 16}
+
+
+def scenes(root, n, seed=0, size=32):
+    """A folder of scenes of a bright square (class 1) and a dark one (class 2) on gray, at places of their own."""
+    rng = np.random.default_rng(seed)
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for i in range(n):
+        picture, mask = np.full((size, size), 128, np.uint8), np.zeros((size, size), np.uint8)
+        for label, gray in ((1, 250), (2, 10)):
+            top, left = rng.integers(0, size - 12, 2)
+            picture[top : top + 12, left : left + 12], mask[top : top + 12, left : left + 12] = gray, label
+        Image.fromarray(picture).save(root / "images" / f"{i}.png")
+        (root / "masks" / f"{i}.png").write_bytes(png.indexed(mask, masks.palette()))
+    return str(root)
+
+
+SCENES = tempfile.TemporaryDirectory(prefix="ofdb-scenes-")  # it goes when the tests end
+for part in ("train", "val"):
+    scenes(Path(SCENES.name) / part, 4)
+SEGMENTED = {"data": SCENES.name, "checkpoint": "ofdb:small", "input_size": 24, "decoder": 8, "repeats": 1}
 
 SMALL = {stage.name: stage.small for family in registry.families().values() for stage in family.stages} | {
     "0_explore_ifs": {"points": 20_000, "filling_rate": 0.02, "image_size": 64},
@@ -51,6 +76,7 @@ SMALL = {stage.name: stage.small for family in registry.families().values() for 
     "3_render_visualatom": {"categories": 2, "image_size": 64},
     "4_pretrain": PRETRAIN,
     "5_finetune": FINETUNE,
+    "5_segment": {**SEGMENT, **SEGMENTED},
     "6_evaluate": {"data": "images", "precision": "fp32", "loader_workers": 0},
     "6_predict": {"precision": "fp32", "loader_workers": 0},
     "6_report": {"title": "A small <run>"},
@@ -71,6 +97,10 @@ def pretrain(**values):
 
 def finetune(**values):
     return of("5_finetune", **{**FINETUNE, **values})
+
+
+def segment(**values):
+    return of("5_segment", **{**SEGMENT, **values})
 
 
 def ran(out):

@@ -34,7 +34,7 @@ OURS = ("noise", "scattered", "dead-leaves", "moire", "perlin", "pairs")  # fami
 
 def test_every_family_and_both_trainings_have_a_table():
     originals = {name for name in stages.stages() if name[0] in "12345"} - {f"3_render_{family}" for family in OURS}
-    assert {stage for _, stage, _ in ROWS} == originals
+    assert {stage for _, stage, _ in ROWS} == originals - {"5_segment"}  # of the original it has no program either
 
 
 @pytest.mark.parametrize(("experiment", "stage", "cell"), ROWS)

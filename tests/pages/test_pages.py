@@ -88,8 +88,8 @@ def stand_in(tmp_path):
 
     Such words are FILE, DIR, a path, and a folder that the page names with a slash.
     """
-    (tmp_path / "DIR" / "train").mkdir(parents=True)
-    (tmp_path / "DIR" / "val").mkdir()
+    for part in ("train/images", "train/masks", "val/images", "val/masks"):
+        (tmp_path / "DIR" / part).mkdir(parents=True)
     (tmp_path / "FILE").touch()
 
     def of(page, word):

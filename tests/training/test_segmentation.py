@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import timm
 import torch
-from PIL import Image
 
-from ofdb_core.data import png, scenes, tables
+from ofdb_core.data import scenes, tables
 from ofdb_core.training import networks, segmentation
 from ofdb_core.training.pretrained import Checkpoint
 from tests.helpers import tiny
@@ -27,14 +26,16 @@ def test_any_network_with_feature_maps_scores_each_pixel(shape):
 
 
 def test_a_network_without_feature_maps_is_refused():
-    with pytest.raises(ValueError, match=r"cannot be trained on masks \(has 1 feature maps; the decoder takes 4\)"):
+    with pytest.raises(
+        ValueError, match=r"cannot be trained on masks \(has 1 feature maps; the decoder takes 2 to 4\)"
+    ):
         segmentation.build(networks.Shape(VIT.model, {**VIT.options, "depth": 1}, 32), 5, width=8, seed=0)
 
 
 def test_scores_are_those_of_a_small_example():
     mask = np.array([[0, 0, 1], [1, 2, scenes.NO_CLASS]], np.int16)
     found = np.array([[0, 1, 1], [1, 0, 2]])
-    counts = segmentation._areas(found, mask, 4)
+    counts = segmentation.counted(found, mask, 4)
     assert counts.tolist() == [[1, 2, 0, 0], [2, 2, 1, 0], [2, 3, 0, 0]]
     rows = segmentation.by_class(counts, list("abcd"))
     assert [row["iou"] for row in rows] == [1 / 3, 2 / 3, 0.0, None]
@@ -47,27 +48,12 @@ def test_what_is_found_is_stretched_to_the_mask():
     assert segmentation.stretched(square, (4, 2)).tolist() == [[0, 1], [0, 1], [2, 3], [2, 3]]
 
 
-def folder_of_scenes(root, n=8, size=32):
-    """Scenes of a bright square (class 1) and a dark one (class 2) on gray, at places of their own."""
-    rng = np.random.default_rng(0)
-    for folder in ("images", "masks"):
-        (root / folder).mkdir(parents=True)
-    for i in range(n):
-        picture, mask = np.full((size, size), 128, np.uint8), np.zeros((size, size), np.uint8)
-        for label, gray in ((1, 250), (2, 10)):
-            top, left = rng.integers(0, size - 12, 2)
-            picture[top : top + 12, left : left + 12], mask[top : top + 12, left : left + 12] = gray, label
-        Image.fromarray(picture).save(root / "images" / f"{i}.png")
-        (root / "masks" / f"{i}.png").write_bytes(png.indexed(mask, scenes.palette()))
-    return str(root)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A pre-training on scenes, and its outcome."""
     out = tmp_path_factory.mktemp("run")
     small = {"input_size": 32, "model_options": VIT.options, "decoder": 16, "batch_size": 8, "steps": 40}
-    rules = {"data": folder_of_scenes(out / "scenes"), "learning_rate": 0.004, "crop_scale": [0.5, 1.0]}
+    rules = {"data": tiny.scenes(out / "scenes", 8), "learning_rate": 0.004, "crop_scale": [0.5, 1.0]}
     settings = tiny.pretrain(out=str(out), milestones=[5], **small, **rules, **PLAIN)
     return settings, tiny.trained(settings)
 
