@@ -5,17 +5,16 @@ in the folder has, for each file, the hashes of what was written, the last one l
 instead: see `folder`.)
 """
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from ofdb_core.base import files
 
 LIST = ".written"  # of a run's folder
-HEAD = "# The files that OFDB Lab wrote here: SHA-256, or - while one is written, and name."
-AT_WORK = "-"
+HEAD = "# The files that OFDB Lab wrote here"
+COLUMNS = ": SHA-256 and name."
 LARGEST = 2**24  # bytes of a list
 
 
@@ -27,12 +26,14 @@ class Own:
 
     def listed(self) -> dict[str, list[str]]:
         """Name -> hashes of what was written there, in order; Unreadable if the list is something else."""
-        if not self.list.is_file():
+        if not os.path.lexists(self.list):
             return {}
+        if self.list.is_symlink() or not self.list.is_file():
+            raise files.Unreadable(f"{self.list}: is no plain file, so it is not read; move it away")
         with self.list.open("rb") as file:
             data = file.read(LARGEST + 1)
         head, *lines = data.decode(errors="replace").splitlines() or [""]
-        if head != HEAD or len(data) > LARGEST:
+        if not head.startswith(HEAD) or len(data) > LARGEST:
             raise files.Unreadable(f"{self.list}: is not the lab's list of its files; move it away")
         found: dict[str, list[str]] = {}
         for hashed, _, name in (line.partition(" ") for line in lines):
@@ -44,7 +45,7 @@ class Own:
         path = files.inside(self.root, name)
         if not os.path.lexists(path):
             return True
-        return path.is_file() and not path.is_symlink() and (hashes[-1:] == [AT_WORK] or files.sha256(path) in hashes)
+        return path.is_file() and not path.is_symlink() and files.sha256(path) in hashes
 
     def refuse_others(self, names: Iterable[str]) -> None:
         """Raise FileExistsError if one of the names is that of a link, or of a file that is not as the lab wrote it."""
@@ -61,9 +62,7 @@ class Own:
         files.inside(self.root, name).parent.mkdir(parents=True, exist_ok=True)
         if self.listed().get(name, [])[-1:] == [hashed]:  # Unreadable, if the list is somebody else's
             return
-        if self.list.is_symlink():
-            raise FileExistsError(f"{self.list}: a link, in which nothing is written; move it away")
-        head = "" if self.list.exists() else HEAD
+        head = "" if self.list.exists() else HEAD + COLUMNS
         with self.list.open("a", encoding="utf-8") as file:
             file.write(f"{head}\n{hashed} {name}")
 
@@ -75,17 +74,6 @@ class Own:
         files.write_whole(self.root / name, data, durable=durable)
         return self.root / name
 
-    @contextlib.contextmanager
-    def at_work(self, name: str) -> Iterator[None]:
-        """Let another program write a file: until it is done, the file is the lab's whatever it holds."""
-        self.refuse_others([name])
-        self.note(name, AT_WORK)
-        try:
-            yield
-        finally:
-            if (self.root / name).is_file():
-                self.note(name, files.sha256(self.root / name))
-
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that are as the lab wrote them, and list them no more."""
         kept = {name: hashes for name, hashes in self.listed().items() if name not in {*names}}
@@ -93,7 +81,7 @@ class Own:
             self.refuse_others([name])
             files.inside(self.root, name).unlink(missing_ok=True)
         lines = [f"{hashed} {name}" for name, hashes in kept.items() for hashed in hashes]
-        files.write_whole(self.list, "\n".join([HEAD, *lines]))
+        files.write_whole(self.list, "\n".join([HEAD + COLUMNS, *lines]))
 
     def altered(self) -> list[str]:
         """The names of files that are missing, or do not hold what was written last."""

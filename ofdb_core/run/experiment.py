@@ -216,12 +216,11 @@ def _launch(stage: str, checked: NotebookParameters, out: Path, options: str) ->
 
 def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
     """Run a stage's notebook: its own, or the one that families share."""
-    source, own = provenance.notebook_of(stage), Own(out)
+    source = provenance.notebook_of(stage)
     served = {} if source.stem == stage else {"stage": stage}
     try:
-        own.write(f"{stage}.yaml", parameter_files.to_yaml(checked.values()))
-        with own.at_work(f"{stage}.ipynb"):
-            notebook.execute(source, {**checked.changes(), **served}, out / f"{stage}.ipynb")
+        Own(out).write(f"{stage}.yaml", parameter_files.to_yaml(checked.values()))
+        notebook.execute(source, {**checked.changes(), **served}, out / f"{stage}.ipynb")
     except BrokenPipeError:  # nobody reads the output
         raise
     except OSError as error:  # not a cell's own, which is a NotebookError

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.base import files, signals
+from ofdb_core.base import signals
+from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import INJECTED, RAN
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
@@ -34,8 +35,9 @@ class _Echo:
 
 
 def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
-    """Run a notebook file with these parameters (name -> value) and leave the executed one at `result`.
+    """Run a notebook file with these parameters (name -> value) and leave the executed one, or half of it, at `result`.
 
+    It is written elsewhere first, since a file that a killed run had left half-written could not be proved to be ours.
     Raises NotebookError if a cell fails or the kernel dies; signals.Continued if a training was asked to stop and saved
     its state, or a batch system ended the run; KeyboardInterrupt if Ctrl-C interrupted anything else.
     """
@@ -77,10 +79,11 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
     usual = tempfile.gettempdir()
     place = usual if len(os.fsencode(usual)) <= SHORT else "/tmp"
     with signals.Stop(stop) as stopped, tempfile.TemporaryDirectory(prefix="ofdb-", dir=place) as sockets:
+        half = Path(sockets, result.name)
         try:
             papermill.execute_notebook(
                 str(source),
-                str(result),
+                str(half),
                 parameters=parameters,
                 kernel_name="python3",
                 kernel_manager_class=Kernel,
@@ -92,9 +95,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 on_cell_execute=begin_cell,
                 extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
             )
-            _sign(result)
         except papermill.PapermillExecutionError as error:
-            _sign(result)
             if error.ename == signals.Interrupted.__name__:
                 raise signals.Continued(f"{notebook}: {error.evalue}") from error
             if error.ename == "KeyboardInterrupt":
@@ -115,16 +116,20 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 f"{notebook}: its kernel died ({error}); often the machine ran out of memory\n"
                 f"the half-run notebook is {result}"
             ) from error
+        finally:
+            if half.is_file():
+                Own(result.parent).write(result.name, _signed(half, result))
     if stopped.asked:  # so late that the notebook came to its end
         raise interrupted()
 
 
-def _sign(result: Path) -> None:
-    """Say in an executed notebook's parameters which run they are of, so that a copy does not write there."""
+def _signed(executed: Path, result: Path) -> str:
+    """An executed notebook whose parameters say which run they are of, so that a copy does not write there."""
     import nbformat
 
-    notebook = nbformat.read(result, as_version=4)
+    notebook = nbformat.read(executed, as_version=4)
     for cell in notebook.cells:
         if cell.source.startswith(INJECTED):
             cell.source = cell.source.replace(INJECTED, INJECTED + RAN.format(os.path.realpath(result.parent)), 1)
-    files.write_whole(result, nbformat.writes(notebook))
+    notebook.metadata.papermill.output_path = str(result)
+    return nbformat.writes(notebook)

@@ -1,5 +1,8 @@
 """A file is written only where there is none, or one that the lab wrote and can prove."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from ofdb_core.base import files, own
@@ -56,25 +59,14 @@ def test_what_a_killed_process_left_is_the_labs(tmp_path, whole):
     assert mine.altered() == []
 
 
-def test_a_file_at_work_is_the_labs_whatever_it_holds(tmp_path):
+@pytest.mark.parametrize("hashed", ["-", "", "0" * 64])
+def test_a_line_in_the_list_is_no_proof_without_the_hash_of_the_file(tmp_path, hashed):
     mine = Own(tmp_path)
-
-    def execute(text, ends):
-        with mine.at_work("x.ipynb"):
-            (tmp_path / "x.ipynb").write_text(text)
-            if not ends:
-                raise KeyboardInterrupt
-
-    execute("one", ends=True)
-    with pytest.raises(KeyboardInterrupt):
-        execute("half", ends=False)
-    execute("two", ends=True)
-    mine.note("x.ipynb", own.AT_WORK)  # killed
-    (tmp_path / "x.ipynb").write_text("cut o")
-    execute("three", ends=True)
     (tmp_path / "x.ipynb").write_text("with my notes")
-    with pytest.raises(FileExistsError, match=r"x.ipynb"):
-        execute("four", ends=True)
+    mine.note("x.ipynb", hashed)
+    with pytest.raises(FileExistsError, match=r"x.ipynb: is not the lab's"):
+        mine.write("x.ipynb", "new")
+    assert (tmp_path / "x.ipynb").read_text() == "with my notes"
     assert mine.altered() == ["x.ipynb"]
 
 
@@ -84,9 +76,11 @@ def test_a_list_of_somebody_elses_is_refused(tmp_path):
         with pytest.raises(files.Unreadable, match=r"\.written: is not the lab's list"):
             Own(tmp_path).write("page.html", "x")
     (tmp_path / own.LIST).unlink()
-    (tmp_path / own.LIST).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError, match=r"\.written: a link"):
-        Own(tmp_path).write("page.html", "x")
+    for make in (lambda path: path.symlink_to(tmp_path / "elsewhere"), os.mkfifo, Path.mkdir):
+        make(tmp_path / own.LIST)
+        with pytest.raises(files.Unreadable, match=r"\.written: is no plain file"):
+            Own(tmp_path).write("page.html", "x")
+        (tmp_path / own.LIST).rename(tmp_path / f"had{len(list(tmp_path.iterdir()))}")
     assert not (tmp_path / "elsewhere").exists()
 
 

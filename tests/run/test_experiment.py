@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ofdb_core import __main__ as command
-from ofdb_core.base import own, provenance, record
+from ofdb_core.base import provenance, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.own import Own
 from ofdb_core.run import experiments, notebook, parameter_files, stages
@@ -188,6 +188,26 @@ def test_a_kernel_that_dies_before_it_answers_is_said_in_a_sentence(tmp_path, mo
         notebook.execute(tmp_path / "source.ipynb", {}, tmp_path / "result.ipynb")
 
 
+def test_the_half_run_notebook_of_a_dead_kernel_is_kept_and_one_of_the_users_stays(tmp_path, monkeypatch):
+    def dies(_, path, **__):
+        half = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("# Parameters\n")], metadata={"papermill": {}})
+        nbformat.write(half, path)
+        raise nbclient.exceptions.DeadKernelError("Kernel died")
+
+    monkeypatch.setattr("papermill.execute_notebook", dies)
+    result = tmp_path / "{run}" / "result.ipynb"  # which papermill would take for a name to fill in
+    for _ in range(2):
+        with pytest.raises(notebook.NotebookError, match=rf"half-run notebook is {re.escape(str(result))}"):
+            notebook.execute(tmp_path / "source.ipynb", {}, result)
+    half = nbformat.read(result, as_version=4)
+    assert f"as run in '{result.parent}'" in half.cells[0].source
+    assert half.metadata.papermill.output_path == str(result)
+    result.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"result.ipynb: is not the lab's"):
+        notebook.execute(tmp_path / "source.ipynb", {}, result)
+    assert result.read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_a_name_that_no_class_knows_ends_a_notebook_that_papermill_runs(tmp_path):
     done = papermill("2_render_2d", "-p", "image_sise", "64", "-p", "out", str(tmp_path / "out"), cwd=tmp_path)
@@ -244,8 +264,7 @@ def test_a_notebook_that_cannot_be_saved_ends_the_run_and_is_run_again(params, m
     out = params(**{"6_report": {}})
     tiny.ran(out)
     run("tiny", "--out", out)
-    Own(out).note("6_report.ipynb", own.AT_WORK)  # as a run that is killed leaves it
-    (out / "6_report.ipynb").write_bytes((out / "6_report.ipynb").read_bytes()[:500])
+    Own(out).write("6_report.ipynb", (out / "6_report.ipynb").read_bytes()[:500])
 
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
