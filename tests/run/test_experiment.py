@@ -284,6 +284,7 @@ def test_the_sources_of_the_notebooks_are_not_replaced(params, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_a_report_that_was_deleted_is_made_again_and_a_changed_one_is_kept(params, capfd):
     out = params(**{"6_report": {}})
     tiny.ran(out)
