@@ -14,7 +14,6 @@ from ofdb_core.data import tables
 from ofdb_core.data.tables import Row
 from ofdb_core.show import pages, plot, report
 from ofdb_core.training import intervals
-from ofdb_core.training.evaluation import mean_corruption
 
 HEADS = ("", "mean ± standard deviation", "95 % interval", "difference", "95 % interval of the difference")
 NAMES = ("class", "predicted", "by")  # columns of text in predictions
@@ -48,6 +47,8 @@ def metrics(run: Path) -> Metrics:
         rows = [{**row, "right": row["class"] == row["predicted"]} for row in tables.read(path, text=NAMES)]
         found |= {f"evaluation, by the {judge}": mean for judge, mean in _means(rows, by="by", of="right").items()}
     if (path := run / "evaluation" / "corruptions.csv").is_file():
+        from ofdb_core.training.evaluation import mean_corruption  # with torch, which no other outcome needs
+
         found["evaluation, under corruption"] = mean_corruption(tables.read(path))
     if (path := run / "pretrain" / "predictions.csv").is_file():
         found["own categories"] = float(np.mean([row["label"] == row["predicted"] for row in tables.read(path)]))

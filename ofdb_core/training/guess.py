@@ -1,5 +1,6 @@
 """Guesses the network of a weight file from names and shapes, if the file does not name it."""
 
+import functools
 from collections.abc import Mapping
 
 import torch
@@ -34,10 +35,14 @@ def model(tensors: Shapes) -> str | None:
         if found := foreign_weights.prefixes(tensors, begins):
             first = found[0]
             wanted = _sizes({name.removeprefix(first): tensors[name] for name in tensors if name.startswith(first)})
-            outlines = ((name, networks.outline(networks.Shape(name)).state_dict()) for name in names)
-            if guessed := next((name for name, outline in outlines if _sizes(outline) == wanted), None):
+            if guessed := next((name for name in names if _sizes_of(name) == wanted), None):
                 return guessed
     return None
+
+
+@functools.cache
+def _sizes_of(name: str) -> list[tuple[int, ...]]:
+    return _sizes(networks.outline(networks.Shape(name)).state_dict())
 
 
 def _sizes(tensors: Shapes) -> list[tuple[int, ...]]:

@@ -9,6 +9,7 @@ import timm
 import torch
 from timm.models import PretrainedCfg
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ofdb_core.base.values import nearest
 
@@ -91,14 +92,27 @@ def _create(shape: Shape, classes: int, drop_path: float = 0.0) -> tuple[nn.Modu
 
 def arguments(shape: Shape, classes: int) -> dict[str, Any]:
     """The arguments of timm.create_model, beside the name, for the network of `build`: name -> value."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         return _create(shape, classes)[1]
 
 
 def outline(shape: Shape, classes: int = 1, *, drop_path: float = 0.0) -> nn.Module:
     """A timm model on the meta device: its weights have names and shapes, but take no memory or time."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         return _create(shape, classes, drop_path)[0]
+
+
+class _Undrawn(TorchFunctionMode):
+    """Gives weights on the meta device no values: they keep none, but torch takes a millisecond or more to say so."""
+
+    DRAWS = frozenset({"uniform_", "normal_", "trunc_normal_", "erfinv_", "mul_", "add_", "clamp_"})
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function.__name__ in self.DRAWS and args and args[0].is_meta:
+            return args[0]
+        return function(*args, **(kwargs or {}))
 
 
 def check_model(shape: Shape, *, drop_path: float = 0.0) -> None:

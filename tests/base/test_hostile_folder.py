@@ -16,6 +16,7 @@ from test_folder import fill, head
 from ofdb_core.base import files, folder, manifests
 from ofdb_core.base.folder import Folder
 from tests.helpers.hostile import any_name, json_values
+from tests.helpers.processes import until
 
 # names as a hostile file may give them: parts that climb, links that stand in the folder, and anything at all
 
@@ -122,13 +123,16 @@ def test_folders_that_are_left_empty_go_too_however_deep(tmp_path):
 
 
 def test_two_that_fill_a_folder_take_turns(tmp_path, capsys):
-    made, began, running = [], threading.Event(), threading.Event()
+    made, began, told = [], threading.Event(), []
+
+    def says(sentence):
+        told.append(capsys.readouterr().out)
+        return sentence in "".join(told)
 
     def slow():
         began.set()
         made.append(1)
-        running.wait(60)
-        other.join(0.3)  # the other has every chance to run into this one
+        until(lambda: len(made) > 1 or says("waiting for another run"))  # the other has run into this one
         return b"1"
 
     def work():
@@ -136,17 +140,15 @@ def test_two_that_fill_a_folder_take_turns(tmp_path, capsys):
 
     one, other = (threading.Thread(target=work, daemon=True) for _ in range(2))
     one.start()
-    assert began.wait(60)
+    assert began.wait(300)
     other.start()
-    running.set()
-    one.join(60)
-    other.join(60)
+    one.join(300)
+    other.join(300)
     assert made == [1]
     assert Folder(tmp_path).verify() == []
     assert [path.name for path in tmp_path.iterdir()] == ["1.txt"]
-    told = capsys.readouterr().out
-    assert "waiting for another run" in told
-    assert "complete and unchanged, kept" in told
+    assert says("waiting for another run")
+    assert says("complete and unchanged, kept")
 
 
 @pytest.mark.parametrize("follow", [True, False])

@@ -56,16 +56,16 @@ def test_other_threads_note_nothing():
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(60)
+    thread.join(300)
     assert asked == [False]
 
 
 AT_WORK = {  # what a run may be doing when a signal comes and no `Stop` is open
-    "sleeping": "time.sleep(60)",
+    "sleeping": "time.sleep(300)",
     "waiting for threads": "queue.SimpleQueue().get()",
-    "waiting for a program": "subprocess.run(['sleep', '5'], stderr=subprocess.DEVNULL)",
+    "waiting for a program": "subprocess.run(['sleep', '300'], stderr=subprocess.DEVNULL)",
     "swallowing": "[swallow() for _ in iter(int, 1)]",
-    "after a Stop": "signals.Stop().__enter__().__exit__(); time.sleep(60)",
+    "after a Stop": "signals.Stop().__enter__().__exit__(); time.sleep(300)",
     "deleting": "[Deleted() for _ in iter(int, 1)]",
     "computing": "[len('x') for _ in iter(int, 1)]",
     "printing": "[print('x' * 99) for _ in iter(int, 1)]",
@@ -97,7 +97,7 @@ def test_outside_a_stop_it_ends_at_once_with_the_status_that_says_so(number, wor
     with started(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr.readline() == "ready\n"
         process.send_signal(number)
-        told = process.communicate(timeout=60)[1]
+        told = process.communicate(timeout=300)[1]
     assert process.returncode == (130 if number == signal.SIGINT else 75)
     assert told == "\ninterrupted; the same command continues where it stopped\n"
 

@@ -58,16 +58,15 @@ def test_no_more_results_are_held_than_there_are_threads():
 
 @pytest.mark.parametrize("gives", [threads.results, threads.in_order])
 def test_the_error_of_a_task_is_the_callers_and_ends_the_others(gives):
-    before, done = threading.active_count(), []
+    before = threading.active_count()
 
     def task(i):
         if i == 3:
             raise ValueError("task 3")
-        done.append(i)
 
     with pytest.raises(ValueError, match="task 3"):
-        list(gives((lambda i=i: task(i) for i in range(1000)), 2))
-    assert len(done) < 20
+        for _ in gives((lambda i=i: task(i) for i in itertools.count()), 2):
+            pass  # without an end, if the error did not reach it
     assert threading.active_count() == before
 
 
@@ -87,14 +86,14 @@ def test_an_interrupt_ends_it_whenever_it_comes():
             assert process.stdout.readline() == b"working\n"
             time.sleep(delay)
             process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=60)[1].rstrip().endswith(b"KeyboardInterrupt")
+            assert process.communicate(timeout=300)[1].rstrip().endswith(b"KeyboardInterrupt")
 
 
 def test_a_value_is_made_once_while_other_threads_wait():
     made, go = [], threading.Event()
 
     def make():
-        go.wait(10)
+        go.wait(300)
         made.append(None)
         return len(made)
 

@@ -259,7 +259,7 @@ def test_two_that_unpack_an_archive_take_turns(tmp_path):
         until((tmp_path / "data" / "x" / "0009.png").exists, first)
         with started(words, **how) as second, started(words, **how) as third:
             running = first, second, third
-            told = [process.communicate(timeout=120)[0] for process in running]
+            told = [process.communicate(timeout=300)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0]
     assert [text.count("unchanged, kept") for text in told] == [0, 1, 1]
     assert Folder(tmp_path / "data" / "x").verify() == []

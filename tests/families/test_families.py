@@ -144,7 +144,7 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(family, made, tm
     death = family.name, tmp_path, count
     process = multiprocessing.get_context("spawn").Process(target=write_and_die, args=death, daemon=True)
     process.start()
-    process.join(120)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
     left = times(tmp_path)
     assert len(left) == count

@@ -11,6 +11,7 @@ from ofdb_core.formulas import ifs, search
 from ofdb_core.run import experiment
 from ofdb_core.stages import pretrain
 from tests.helpers import tiny
+from tests.helpers.in_process import in_process  # noqa: F401
 
 FERN = """a,b,c,d,e,f,p
 0,0,0,0.16,0,0,0.01
@@ -200,6 +201,7 @@ def test_another_coefficient_in_a_file_of_many_is_another_folder(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_the_experiment_refuses_its_placeholder_and_takes_a_folder(own, tmp_path, capsys):
     with pytest.raises(ValueError, match="2_render_2d: data/systems: no such folder"):
         experiment.run("own-systems", ["2_render_2d"], out=tmp_path / "run")

@@ -24,6 +24,7 @@ FLAGS = [
     "--force-color-profile=srgb",
 ]
 AT_HOME = re.compile(r"^(file|data|blob|about):|^(http|ws)s?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
+PATIENCE = 120_000  # milliseconds for what a page is asked for, as the machine may be busy
 BLANK = "http://localhost/blank"  # a page of its own origin that no server gives
 LOAD = "source => import(URL.createObjectURL(new Blob([source], {type: 'text/javascript'})))"
 
@@ -96,6 +97,7 @@ def chromium():
 def opened(browser, shots, **context):
     """A `Watched` page with the network refused; context: options of Playwright's, as viewport and color_scheme."""
     made = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context})
+    made.set_default_timeout(PATIENCE)
     try:
         yield Watched(made.new_page(), shots)
     finally:

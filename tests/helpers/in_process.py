@@ -6,9 +6,12 @@ start, and to import again what the tests have long imported.
 
 import contextlib
 import io
+from pathlib import Path
 
 import papermill.engines
 import pytest
+
+from ofdb_core.families import registry
 
 
 class InProcess(papermill.engines.Engine):
@@ -32,3 +35,19 @@ class InProcess(papermill.engines.Engine):
 def in_process(monkeypatch):
     """Until the test's end, no notebook gets a kernel of its own."""
     monkeypatch.setitem(papermill.engines.papermill_engines._engines, None, InProcess)
+
+
+class OneKernelEach(InProcess):
+    """Executes a notebook in a kernel, but one that several stages share only for the first of these."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **how):
+        again = Path(nb_man.nb.metadata.papermill["output_path"]).stem in registry.served_stages()[1:]
+        engine = super() if again else papermill.engines.NBClientEngine
+        engine.execute_managed_notebook(nb_man, kernel_name, **how)
+
+
+@pytest.fixture
+def one_kernel_each(monkeypatch):
+    """Until the test's end, each file in notebooks/ gets a kernel for one stage."""
+    monkeypatch.setitem(papermill.engines.papermill_engines._engines, None, OneKernelEach)

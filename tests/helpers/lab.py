@@ -40,7 +40,7 @@ def lab(tmp_path_factory):
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=root, env={**os.environ, **env})
     address = f"http://localhost:{port}"
     try:
-        for _ in range(300):
+        for _ in range(1500):
             try:
                 urllib.request.urlopen(f"{address}/api/status", timeout=10).close()
                 break
@@ -50,13 +50,13 @@ def lab(tmp_path_factory):
         yield address, root
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(300)
 
 
 def start(page, address):
     """Load Lab, with nothing open."""
     page.goto(f"{address}/lab?reset")
-    page.wait_for_function("window.jupyterapp", timeout=60_000)
+    page.wait_for_function("window.jupyterapp")
     page.evaluate("jupyterapp.restored.then(() => null)")
 
 
@@ -64,12 +64,12 @@ def run_all(page, name):
     """Open a notebook of the project in Lab's page, run all its cells, and wait until they have run."""
     page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", f"notebooks/{name}.ipynb")
     ready = f"{OPEN}?.context?.path.endsWith('/{name}.ipynb') && {KERNEL}?.status === 'idle'"
-    page.wait_for_function(f"{ready} && {OPEN}.content.widgets.length", timeout=60_000)
+    page.wait_for_function(f"{ready} && {OPEN}.content.widgets.length")
     page.evaluate("""() => {
       window.ran = undefined;
       jupyterapp.commands.execute('notebook:run-all-cells').then(well => { window.ran = well; });
     }""")
-    page.wait_for_function(f"window.ran !== undefined && {KERNEL}.status === 'idle'", timeout=180_000)
+    page.wait_for_function(f"window.ran !== undefined && {KERNEL}.status === 'idle'", timeout=300_000)
 
 
 def save(page):

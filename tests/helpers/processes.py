@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+LIMIT = 300  # seconds: on a machine that is twenty times slower, Python and torch take minutes to start
+
 
 @contextmanager
 def started(words: Sequence[str | Path], **how: Any) -> Iterator[subprocess.Popen[Any]]:
@@ -14,12 +16,12 @@ def started(words: Sequence[str | Path], **how: Any) -> Iterator[subprocess.Pope
     with subprocess.Popen(words, **how) as process:
         try:
             yield process
-            process.wait(60)
+            process.wait(LIMIT)
         finally:
             process.kill()
 
 
-def until(true: Callable[[], object], process: subprocess.Popen[Any] | None = None, seconds: float = 120) -> None:
+def until(true: Callable[[], object], process: subprocess.Popen[Any] | None = None, seconds: float = LIMIT) -> None:
     """Wait until `true()` is; fail when that takes too long, or when the process ends first."""
     end = time.monotonic() + seconds
     while True:

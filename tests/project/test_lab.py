@@ -18,6 +18,7 @@ from ofdb_core.show import view
 from tests.helpers import lab as in_lab
 from tests.helpers import tiny
 from tests.helpers.browser import opened
+from tests.helpers.processes import until
 
 pytestmark = pytest.mark.slow
 
@@ -61,16 +62,17 @@ def turn(page, root):
     page.locator(".ofdb-turn").scroll_into_view_if_needed()
     before = in_lab.pixels(page, "view")
     in_lab.drag(page, page.locator(".ofdb-turn"), 70, 40)
-    page.wait_for_timeout(300)
-    seen = in_lab.pixels(page, "view")
-    assert (seen != before).any()
     told = root / "told.json"
-    in_lab.python(
-        page,
-        f"import json\nopen({str(told)!r}, 'w').write(json.dumps([turned.view().tolist(), list(turned.angles)]))",
-    )
-    known, angles = json.loads(told.read_text())
-    assert (seen == np.array(known)).all()
+    tell = "from pathlib import Path\nimport json\n"
+    tell += f"Path({str(told)!r}).write_text(json.dumps([turned.view().tolist(), list(turned.angles)]))"
+
+    def same():
+        in_lab.python(page, tell)
+        seen = in_lab.pixels(page, "view")
+        return (seen != before).any() and np.array_equal(seen, np.array(json.loads(told.read_text())[0]))
+
+    until(same)  # the browser tells Python what was dragged now and then
+    angles = json.loads(told.read_text())[1]
     page.get_by_role("button", name="keep this view").click()
     page.get_by_text("kept as").wait_for()
     (kept,) = (root / "runs" / "lab" / "figures").glob("view_*.png")

@@ -14,10 +14,12 @@ from ofdb_core.base import project, provenance, record
 from ofdb_core.families import registry
 from ofdb_core.run import stages
 from tests.helpers import tiny
+from tests.helpers.in_process import one_kernel_each  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.usefixtures("one_kernel_each")
 def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     out = params(**tiny.SMALL)
     command.main(["tiny", "--out", str(out)])

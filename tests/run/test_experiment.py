@@ -303,6 +303,7 @@ def test_the_sources_of_the_notebooks_are_not_replaced(params, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_a_report_that_was_deleted_is_made_again_and_a_changed_one_is_kept(params, capfd):
     out = params(**{"6_report": {}})
     tiny.ran(out)
@@ -334,8 +335,14 @@ def test_a_report_that_was_deleted_is_made_again_and_a_changed_one_is_kept(param
     assert (out / "report.html").read_text() == "with my notes"
 
 
-def test_importing_the_package_loads_nothing_heavy():
-    heavy = "('torch', 'matplotlib', 'pyvista', 'numba', 'numpy')"
-    code = f"import sys, ofdb_core; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("name", "heavy"),
+    [
+        ("ofdb_core", ["torch", "matplotlib", "pyvista", "numba", "numpy"]),
+        ("ofdb_core.run.experiment", ["torch", "timm", "papermill", "sklearn"]),  # ten seconds, which no drawing needs
+    ],
+)
+def test_importing_it_loads_nothing_heavy(name, heavy):
+    code = f"import sys, {name}; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

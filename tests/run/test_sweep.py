@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -285,15 +284,15 @@ def test_a_sweep_with_a_failed_cell_ends_with_its_reason(params, ran, monkeypatc
 def test_cells_are_made_at_once_and_share_the_cores(program, monkeypatch, tmp_path):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(sweep.os, "cpu_count", lambda: 8)
-    wait = "(root / name).write_text(os.environ['OMP_NUM_THREADS'])\nend = time.time() + 30\n"
+    wait = "(root / name).write_text(os.environ['OMP_NUM_THREADS'])\nend = time.time() + 300\n"
     wait += "while len(list(root.glob('tiny_seed*'))) < 4 and time.time() < end: time.sleep(0.01)\n"
     assert sweep.make_all(program(f"{wait}sys.exit(time.time() >= end)"), ["sweep"], 4) == {}
     assert {path.read_text() for path in tmp_path.glob("tiny_seed*")} == {"2"}
 
 
 def test_a_sweep_that_is_stopped_stops_its_cells_and_starts_no_more(program, tmp_path):
-    code = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))\n(root / name).touch()\ntime.sleep(60)"
-    cells, began = program(code), time.monotonic()
+    code = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))\n(root / name).touch()\nsignal.pause()"
+    cells = program(code)
 
     def stop():
         processes.until(lambda: list(tmp_path.glob("tiny_seed*")))
@@ -302,14 +301,13 @@ def test_a_sweep_that_is_stopped_stops_its_cells_and_starts_no_more(program, tmp
     threading.Thread(target=stop).start()
     with pytest.raises(signals.Continued, match="the same command goes on"):
         sweep.make_all(cells, ["sweep"], 1)
-    assert time.monotonic() - began < 50
     assert len(list(tmp_path.glob("tiny_seed*"))) == 1
 
 
 def test_a_job_array_runs_a_cell_for_each_task_and_passes_signals_on(params, monkeypatch, tmp_path, capsys):
     out, script = params(**CHAIN), tmp_path / "array.sh"
     program = tmp_path / "o'clock python"
-    waits = 'trap "echo warned; exit 75" USR1\necho "$OFDB_PARAMS:$@"\nsleep 60 >/dev/null & wait'
+    waits = 'trap "echo warned; exit 75" USR1\necho "$OFDB_PARAMS:$@"\nsleep 300 >/dev/null 2>&1 & wait'
     program.write_text(f"#!/bin/sh\n{waits}\n")
     program.chmod(0o755)
     monkeypatch.setattr(sweep.sys, "executable", str(program))
@@ -330,7 +328,7 @@ def test_a_job_array_runs_a_cell_for_each_task_and_passes_signals_on(params, mon
         said = process.stdout.readline()
         process.send_signal(signal.SIGUSR1)
         assert process.stdout.read() == "warned\n"
-        assert process.wait(30) == 75
+        assert process.wait(300) == 75
     words = f"-P -m ofdb_core sweep tiny -p 4_pretrain.mean [0, 0, 0],[1, 1, 1] --out {out} --cell 1\n"
     assert said == f"my params:{words}"
 

@@ -12,6 +12,7 @@ from ofdb_core.formulas import camera, ifs, search
 from ofdb_core.show import explorer, in_browser, pages
 from tests.helpers.browser import BLANK, opened
 from tests.helpers.lab import drag, drawn, pixels, python, run_all, start
+from tests.helpers.processes import until
 
 pytestmark = pytest.mark.slow
 
@@ -106,8 +107,7 @@ def test_the_focus_stays_where_it_is_whatever_is_made_anew(page):
         page.get_by_label(name).fill(value)
         page.keyboard.press("Enter")
         page.keyboard.press("Control+z")
-        page.wait_for_timeout(50)
-        assert focused().startswith(name)
+        until(lambda name=name: focused().startswith(name))
         assert page.get_by_label(name).input_value() == before
     page.get_by_label("remove the chosen map").focus()
     for _ in range(5):
@@ -281,7 +281,7 @@ def test_notebook_0_in_jupyterlab(browser, lab, tmp_path):
         start(page, address)
         run_all(page, "0_explore_ifs")
         box = page.locator(".ofdb-explorer")
-        box.wait_for(timeout=120_000)
+        box.wait_for()
         box.scroll_into_view_if_needed()
         page.wait_for_timeout(1000)
         watched.shoot("notebook-0")
@@ -289,14 +289,13 @@ def test_notebook_0_in_jupyterlab(browser, lab, tmp_path):
         drag(page, page.locator("[data-handle='3']").first, 30, 20)
         assert (pixels(page) != before).any()
         page.get_by_label("save the system as a category's file").click()
-        page.get_by_text("was saved").wait_for(timeout=20_000)
+        page.get_by_text("was saved").wait_for()
         (saved,) = root.glob("runs/own/categories/*.csv")
         assert shows(page, ifs.load(saved))
         page.get_by_label("Start from", exact=True).select_option("published")
         page.get_by_label("Number of the category").fill("3")
         page.get_by_label("Number of the category").press("Enter")
-        page.wait_for_timeout(1500)
-        assert shows(page, search.published(2, 3))
+        until(lambda: shows(page, search.published(2, 3)))
         page.get_by_label("Start from", exact=True).select_option("mine")
         page.get_by_text("run 1_search_categories first").wait_for()
         watched.shoot("published")
@@ -320,25 +319,25 @@ def test_python_and_the_browser_have_the_same_system_and_camera(browser, lab, tm
         page = watched.page
         start(page, address)
         run_all(page, path.stem)
-        page.locator("[data-ofdb=view]").wait_for(timeout=60_000)
+        page.locator("[data-ofdb=view]").wait_for()
         page.wait_for_timeout(500)
         drag(page, page.locator("[data-handle='2']").first, 20, -30)
         page.locator(".ofdb-turn").scroll_into_view_if_needed()
         drag(page, page.locator(".ofdb-turn"), 60, 45)
-        page.wait_for_timeout(500)
         watched.shoot("dragged")
-        python(
-            page,
-            f"Path({str(told)!r}).write_text(json.dumps([ifs.table(shown.system).tolist(), model.view().tolist()]))",
-        )
-        table, view = json.loads(told.read_text())
-        assert shows(page, ifs.of_table(np.array(table)))
-        assert (pixels(page, "view") == np.array(view)).all()
-        assert table != ifs.table(search.published(2, 1)).tolist()
+        tell = "json.dumps([ifs.table(shown.system).tolist(), model.view().tolist()])"
+
+        def same():
+            python(page, f"Path({str(told)!r}).write_text({tell})")
+            table, view = json.loads(told.read_text())
+            moved = table != ifs.table(search.published(2, 1)).tolist()
+            drawn = np.array_equal(pixels(page, "view"), np.array(view))
+            return moved and drawn and shows(page, ifs.of_table(np.array(table)))
+
+        until(same)  # the browser tells Python what was dragged now and then
         python(page, "shown.system = search.published(2, 5); model.angles = [0.5, -0.25, 2.0]")
-        page.wait_for_timeout(500)
-        assert shows(page, search.published(2, 5))
         points = np.random.default_rng(0).normal(scale=0.4, size=(3000, 3))
-        assert (pixels(page, "view") == camera.render(points, camera.rotation([0.5, -0.25, 2.0]))).all()
+        seen = camera.render(points, camera.rotation([0.5, -0.25, 2.0]))
+        until(lambda: shows(page, search.published(2, 5)) and np.array_equal(pixels(page, "view"), seen))
         watched.shoot("set-by-python")
         assert not watched.wrong

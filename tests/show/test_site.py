@@ -18,6 +18,7 @@ from ofdb_core.run import experiments, parameter_files, site
 from ofdb_core.show import compare, gallery, pages
 from tests.helpers.browser import browser, opened, tab  # noqa: F401
 from tests.helpers.lab import pixels
+from tests.helpers.processes import until
 
 pytestmark = pytest.mark.slow
 
@@ -218,10 +219,9 @@ def test_the_gallery_sorts_filters_scrolls_and_opens(run, tab):  # noqa: F811
     dialog.get_by_text("most like it").click()
     dialog.locator(".explore").click()
     dialog.locator("canvas[data-ofdb]").wait_for()
-    page.wait_for_timeout(300)
     name = dialog.locator("h3").inner_text().split()[-1]
     (file,) = (run / "images" / name).iterdir()
-    assert (pixels(page) == (samples.decode(file) > 0)).all()  # what is explored is the very image
+    until(lambda: np.array_equal(pixels(page), samples.decode(file) > 0))  # what is explored is the very image
     tab.shoot("gallery-explorer")
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
