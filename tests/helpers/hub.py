@@ -12,6 +12,10 @@ import re
 import threading
 import urllib.parse
 
+import pytest
+
+from ofdb_core.data import addresses
+
 LARGE = (".tar", ".parquet", ".safetensors", ".zip", ".gz")
 TOKEN = "hf_stand_in"
 
@@ -23,13 +27,13 @@ def git_hash(data):
 class Hub:
     """Its state: repositories, commits, stored objects, and what was asked of it.
 
-    repos: kind/owner/name -> {commit: {path: bytes}}; fails: words of a path -> answers of an error that remain; cut:
-    bytes after which the next answer to a GET breaks off.
+    repos: kind/owner/name -> {commit: {path: bytes}}; fails: words of a path -> the status that it is answered with;
+    cut: bytes after which the next answer to a GET breaks off.
     """
 
     def __init__(self):
         self.repos, self.private, self.objects = {}, {}, {}
-        self.asked, self.fails, self.cut, self.gated = [], {}, None, set()
+        self.asked, self.fails, self.cut = [], {}, None
 
     def head(self, repo):
         return list(self.repos[repo])[-1]
@@ -72,11 +76,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         path = urllib.parse.unquote(url.path)
         self.hub.asked.append(f"{self.command} {path}")
-        for words, left in self.hub.fails.items():
-            if words in path and left:
-                self.hub.fails[words] -= 1
-                return self.answer({"error": "busy"}, 500)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if failing := [status for words, status in self.hub.fails.items() if words in path]:
+            return self.answer({"error": "fails"}, failing[0])
         if self.command in ("GET", "HEAD"):
             return self.read(path)
         if self.headers.get("Authorization") != f"Bearer {TOKEN}" and not path.startswith("/store/"):
@@ -93,7 +95,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if found := re.fullmatch(r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree)/(.+))?", path):
             kind, name, what, revision = found.groups()
             repo = f"{kind}/{name}"
-            if repo not in self.hub.repos or repo in self.hub.gated:
+            if repo not in self.hub.repos:
                 return self.missing()
             commits = self.hub.repos[repo]
             revision = self.hub.head(repo) if revision in (None, "main") else revision
@@ -217,3 +219,12 @@ def use(monkeypatch, hub, home, token=TOKEN):
     monkeypatch.delenv("HF_TOKEN", raising=False)
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub that the client of huggingface_hub asks, with somebody logged in."""
+    addresses._commit.cache_clear()
+    with serving() as hub:
+        use(monkeypatch, hub, tmp_path / "home")
+        yield hub
