@@ -4,6 +4,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from timm.data import dataset_factory
+from torchvision import datasets
 
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Folder
@@ -235,15 +237,12 @@ def test_an_address_of_the_web_that_cannot_be_used_is_refused(tmp_path, monkeypa
 
 
 def test_a_reader_of_timm_gives_class_folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    from torchvision import datasets
 
     class Fake(datasets.FakeData):
         def __init__(self, root, train, download):
             super().__init__(6 if train else 4, (3, 8, 8), 3)
 
-    monkeypatch.setattr("timm.data.dataset_factory.CIFAR10", Fake)
-    monkeypatch.setitem(__import__("timm").data.dataset_factory._TORCH_BASIC_DS, "cifar10", Fake)
+    monkeypatch.setitem(dataset_factory._TORCH_BASIC_DS, "cifar10", Fake)
     place = addresses.local("torch/cifar10", tmp_path)
     train, test = (Images.from_folder(place / part) for part in ("train", "val"))
     for images, own in ((train, Fake("", True, False)), (test, Fake("", False, False))):
@@ -254,10 +253,9 @@ def test_a_reader_of_timm_gives_class_folders(tmp_path, monkeypatch):
 
 
 def test_a_reader_keeps_the_bytes_of_files(tmp_path):
-    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("datasets")
     source = pictures(tmp_path / "src" / "train").parent
     shutil.copytree(source / "train", source / "test")
-    del datasets
     place = addresses.local(f"hfds/{source}", tmp_path / "data")
     assert sorted(files(place / "train").values()) == sorted(files(source / "train").values())
     assert {path.name for path in (place / "val").iterdir()} == {"a", "b"}
