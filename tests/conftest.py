@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from ofdb_core.run import experiments  # noqa: E402
 from tests.helpers.browser import browser, tab  # noqa: E402, F401
+from tests.helpers.hub import hub  # noqa: E402, F401
 from tests.helpers.lab import lab  # noqa: E402, F401
 
 settings.register_profile("ours", deadline=None, derandomize=True)  # no timing, and the same cases in every run

@@ -71,7 +71,7 @@ def portable(value: Any, start: str | Path | None = None) -> Any:
         return {name: portable(inner, start) for name, inner in value.items()}
     if isinstance(value, list):
         return [portable(inner, start) for inner in value]
-    if isinstance(value, str) and (path := re.fullmatch(r"([\w-]*:)?(/.*)", value, re.DOTALL)):
+    if isinstance(value, str) and (path := re.fullmatch(r"(?!\w+://)([\w-]*:)?(/.*)", value, re.DOTALL)):
         return (path[1] or "") + (Path(path[2]).name if start is None else os.path.relpath(path[2], start))
     return value
 

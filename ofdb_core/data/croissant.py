@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ofdb_core.base.own import Own
 CROISSANT = "croissant.json"  # after the folder's name and a point
 CREATOR = "The developers of OFDB Lab"
 CLASS = r".*[/\\]([^/\\]+)[/\\][^/\\]+$"  # the name of a file's folder, in its path
+TOP = r"(?:.*[/\\])?([^/\\]+)[/\\][^/\\]+$"  # the same where the folder may be the first
 TERMS = (
     *("citeAs", "column", "extract", "field", "fileObject", "fileProperty", "fileSet", "format", "includes"),
     *("isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated"),
@@ -79,3 +81,31 @@ def write(root: str | Path, title: str) -> None:
     path, wanted = Folder(root).beside(CROISSANT), text(root, title)
     if not path.is_file() or path.read_text(encoding="utf-8") != wanted:
         Own(path.parent).write(path.name, wanted)
+
+
+def of_shards(paths: Sequence[Path], endings: Sequence[str], *, title: str, about: str, license: str | None) -> str:
+    """The description of tar or Parquet files that lie beside it; endings: of the images in them."""
+    tar = paths[0].suffix == ".tar"
+    kind = "application/x-tar" if tar else "application/x-parquet"
+    each = [
+        _node("FileObject", path.name, contentUrl=path.name, encodingFormat=kind, sha256=files.sha256(path))
+        for path in paths
+    ]
+    inside = [{"@id": path.name} for path in paths]
+    if tar:
+        held = _node("FileSet", "files", containedIn=inside, encodingFormat=f"image/{endings[0]}")
+        held["includes"] = [f"*/*.{ending}" for ending in endings]
+        picture = _field("image", "sc:ImageObject", "content")
+        label = _field("label", "sc:Text", "fullpath", transform={"regex": TOP})
+    else:
+        held = _node("FileSet", "files", encodingFormat=kind, includes="*.parquet")
+        picture = _field("image", "sc:ImageObject", "", extract={"column": "image"}, transform={"jsonPath": "bytes"})
+        label = _field("label", "sc:Integer", "", extract={"column": "label"})
+    whole = {
+        **{"@context": CONTEXT, "@type": "sc:Dataset", "conformsTo": "http://mlcommons.org/croissant/1.0"},
+        **{"name": title.replace("/", "-"), "description": about, "url": "./", "version": project.VERSION},
+        **({"license": license} if license else {}),
+        "distribution": [*each, held],
+        "recordSet": [_node("RecordSet", "samples", field=[picture, label])],
+    }
+    return json.dumps(whole, indent=1) + "\n"

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from ofdb_core.base import files, folder, project, record
 from ofdb_core.base.folder import Altered, Folder
 from ofdb_core.base.manifests import MANIFEST, SEEN
-from ofdb_core.data import archive
+from ofdb_core.data import archive, cards
 from ofdb_core.data.decoding import extensions
 from ofdb_core.data.shards import CLASSES, LABEL, PARQUET, TAR
 
@@ -48,6 +48,8 @@ def pack(root: str | Path, form: str, out: str | Path | None = None) -> Path:
     if target.exists():
         raise ValueError(f"{target}: is there already; remove it, or give another --out")
     write(target, root)
+    if target.is_dir():
+        cards.write(target, root)
     return target
 
 

@@ -8,21 +8,18 @@ A folder holds train/<class>/<file> and val/<class>/<file> (or test/), with file
 """
 
 import contextlib
-import http.client
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from ofdb_core.base import files, folder, project
 from ofdb_core.base.values import nearest
-from ofdb_core.data import archive, samples, voc
+from ofdb_core.data import addresses, archive, samples, voc
 from ofdb_core.data.decoding import Ground
 from ofdb_core.data.samples import Images
 
 ARRAYS = ("digits", "cifar10", "cifar100")  # data sets known by name and held in memory
 NAMES = (*ARRAYS, "voc2012")  # all data sets known by name
 
-PATIENCE = 10  # seconds that a server may be silent
 FEW = 3  # classes that a refusal names
 
 
@@ -30,11 +27,15 @@ def check(data: str | Path) -> None:
     """Raise a ValueError unless `images_of` takes data; an archive is not opened, which would take long."""
     if data in NAMES or archive.is_archive(data):
         return
+    if addresses.is_address(data):
+        if sentence := addresses.problem(str(data)):
+            raise ValueError(sentence)
+        return
     if not Path(data).is_dir():
         names, endings = ", ".join(NAMES), ", ".join(archive.ENDINGS)
         raise ValueError(
-            f"data: {str(data)!r} is none of {names}, and no folder or archive ({endings}) with train/ and val/"
-            f"{nearest(str(data), NAMES)}"
+            f"data: {str(data)!r} is none of {names}, and no folder or archive ({endings}) with train/ and val/, nor "
+            f"hf://OWNER/NAME or another address{nearest(str(data), NAMES)}"
         )
     _parts(data)
 
@@ -72,7 +73,8 @@ def _fetched(data: str | Path, root: Path) -> Path:
     """The folder of data that are not held in memory, unpacked or cut out."""
     if data == "voc2012":
         return _voc(root)
-    return archive.unpacked(data, root) if archive.is_archive(data) else Path(data)
+    place = addresses.local(data, root)
+    return archive.unpacked(place, root) if archive.is_archive(place) else place
 
 
 def classes_of(data: str | Path, root: str | Path | None = None, *, shots: int = 0) -> list[str]:
@@ -119,9 +121,15 @@ def _cifar(data: str, root: Path) -> list[Images]:
     from torchvision import datasets
 
     dataset = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[data]
-    with _download(data, root, url=dataset.url, filename=dataset.filename, md5=dataset.tgz_md5):
-        parts = [dataset(root, train=train, download=True) for train in (True, False)]
-    return [samples.Images(part.data, part.targets, part.classes) for part in parts]
+
+    def parts(*, unpack: bool) -> list[Images]:
+        found = [dataset(root, train=train, download=unpack) for train in (True, False)]
+        return [samples.Images(part.data, part.targets, part.classes) for part in found]
+
+    with contextlib.suppress(RuntimeError):  # not here, or not whole
+        return parts(unpack=False)
+    with _archive(data, root, url=dataset.url, filename=dataset.filename, md5=dataset.tgz_md5):
+        return parts(unpack=True)
 
 
 def _voc(root: Path) -> Path:
@@ -136,24 +144,14 @@ def voc_devkit(root: Path) -> Path:
     source = datasets.voc.DATASET_YEAR_DICT["2012"]
     devkit = root / source["base_dir"]
     if not voc.is_complete(devkit):
-        with _download("voc2012", root, url=source["url"], filename=source["filename"], md5=source["md5"]):
+        with _archive("voc2012", root, url=source["url"], filename=source["filename"], md5=source["md5"]):
             datasets.VOCDetection(root, year="2012", download=True)
     return devkit
 
 
 @contextlib.contextmanager
-def _download(data: str, root: Path, *, url: str, filename: str, md5: str) -> Iterator[None]:
-    """Guard a download by torchvision, which would wait for ever: a silent server is an error that says what to do."""
-    root.mkdir(parents=True, exist_ok=True)
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        with files.locked(root / f".{data}.lock", wait=f"{root}: waiting for another run, which fetches {data}"):
-            yield
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        raise ValueError(
-            f"data: {data} cannot be downloaded from {url} ({error}); put {filename} (MD5 {md5}) into {root.resolve()} "
-            "and run again"
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
+def _archive(data: str, root: Path, *, url: str, filename: str, md5: str) -> Iterator[None]:
+    """Have the archive that torchvision unpacks, and let no other process unpack it meanwhile."""
+    addresses.have(root / filename, url, digest=md5, data=data, algorithm="md5")
+    with files.locked(root / f".{data}.lock", wait=f"{root}: waiting for another run, which unpacks {data}"):
+        yield

@@ -193,7 +193,7 @@ def verify(folder: str) -> int:
 
 @command.command()
 @click.argument("folder", **PATH)
-@click.option("--as", "form", required=True, type=click.Choice(FORMS), help="The form.")
+@click.option("--as", "form", default="webdataset", type=click.Choice(FORMS), help="The form (default: webdataset).")
 @click.option("--out", **PATH, help="The file, or for shards and Parquet the folder (default: beside the folder).")
 def pack(folder: str, form: str, out: str | None) -> None:
     """Put a folder of images into a form that travels.
@@ -204,6 +204,42 @@ def pack(folder: str, form: str, out: str | None) -> None:
 
     with _refusals():
         print(f"{packing.pack(folder, form, out)} is written")
+
+
+@command.command()
+@click.argument("folder", **PATH)
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option(
+    "--as",
+    "form",
+    default="webdataset",
+    type=click.Choice(("webdataset", "parquet")),
+    help="The form of class folders (default: webdataset).",
+)
+@click.option("--private", is_flag=True, help="A new repository is private.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending.")
+def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> int:
+    """Send a data set or a checkpoint to a hub.
+
+    Class folders are packed first. What the hub has already is not sent again.
+    """
+    from ofdb_core.data import publishing
+
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("push: nobody can be asked here; --yes sends without a question")
+    with _refusals():
+        publishing.check(repository)
+        found = publishing.look(publishing.prepared(folder, form), repository, private=private)
+    for line in found.lines():
+        print(line)
+    if not found.new or not (yes or click.confirm("send?")):
+        return 0
+    try:
+        print(f"{found.address} has it, at commit {publishing.send(found)}")
+    except publishing.Refused as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 @command.command()

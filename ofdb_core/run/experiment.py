@@ -157,7 +157,7 @@ def announcement(experiment: str, todo: dict[str, NotebookParameters]) -> Iterat
     trainings = [parameters for parameters in todo.values() if isinstance(parameters, Pretrain | Comparing)]
     if not any(parameters.steps is None or parameters.steps >= WORTH for parameters in trainings):
         return
-    if any(Path(parameters.data).is_file() for parameters in trainings):  # an archive: its size is unknown
+    if any(Path(parameters.place()).is_file() for parameters in trainings):  # an archive: its size is unknown
         return
     import torch
 

@@ -154,8 +154,8 @@ def _of_a_training(parameters: Course, checked: Checked) -> Cost:
 def _pretraining(parameters: Pretrain, checked: Checked) -> _Work:
     """A pre-training: on the user's own data if they are no archive, else on a sample of each category."""
     count = classes = _categories(checked, parameters) or UNKNOWN
-    if parameters.data not in registry.sources() and not archive.is_archive(parameters.data):
-        samples = parameters.samples_in(Path(parameters.data))
+    if (place := parameters.place()) not in registry.sources() and not archive.is_archive(place):
+        samples = parameters.samples_in(Path(place))
         count, classes = len(samples), len(samples.classes)
     recipe = parameters.of_samples(count)
     return _Work(recipe, recipe.model, recipe.model_options, classes, [recipe.steps or 0], count)
@@ -164,8 +164,8 @@ def _pretraining(parameters: Pretrain, checked: Checked) -> _Work:
 def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     """Fine-tunings, from the checkpoint or from the pre-training before them."""
     classes, trained, tested = REAL.get(parameters.data, ARCHIVE)
-    if Path(parameters.data).is_dir():
-        train, test = real_images.images_of(parameters.data)
+    if Path(parameters.place()).is_dir():
+        train, test = real_images.images_of(parameters.place())
         classes, trained, tested = len(train.classes), len(train), len(test)
     seen, recipe = _seen(parameters, before)
     trials = finetune.trials(parameters, chooses=True) + finetune.trials(parameters)

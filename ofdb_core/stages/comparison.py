@@ -109,7 +109,7 @@ class Comparison:
         beside = [f"{name} {intervals.mean_of(values)}" for name, values in raw.items()]
         known = ", ".join([*beside, f"chance {1 / self.results[0]['classes']:.1%}"])
         return (
-            f"{Path(given.data).name}, {shots or 'all'} images a class, {given.length()}: {reached}"
+            f"{Path(given.data.partition('#')[0]).name}, {shots or 'all'} images a class, {given.length()}: {reached}"
             f"{self._difference(shots)}; {known}"
         )
 

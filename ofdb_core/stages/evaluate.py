@@ -53,14 +53,15 @@ def _is_plain(parameters: Evaluate, place: Path) -> bool:
 
 def _data(parameters: Evaluate, ground: Ground) -> tuple[Images | None, Images, str]:
     """Images for the neighbours, if any, images to evaluate on, and their fingerprint."""
-    place = Path(parameters.out) / parameters.data
+    with processes.state().main_process_first():
+        place = Path(parameters.out) / parameters.place()
     if _is_plain(parameters, place):
         images = samples.Images.from_folder(place, ground=ground)
         samples.require_readable(images)
         return None, samples.look_at(images), processes.shared(lambda: folder.fingerprint(place))
     with processes.state().main_process_first():
-        train, test = real_images.images_of(parameters.data, parameters.data_root, ground)
-    return train, test, processes.shared(lambda: real_images.fingerprint(parameters.data))
+        train, test = real_images.images_of(parameters.place(), parameters.data_root, ground)
+    return train, test, processes.shared(lambda: real_images.fingerprint(parameters.place()))
 
 
 def opened(parameters: Evaluate | Predict) -> tuple[Checkpoint, Inference]:
@@ -78,11 +79,11 @@ def check(parameters: Evaluate) -> None:
     """
     if not parameters.checkpoint or parameters.is_own():
         return
-    place = Path(parameters.data)
+    place = Path(parameters.place())
     if plain := _is_plain(parameters, place):
         classes = [folder.name for folder in samples.class_folders(place, "image", samples.extensions())]
     else:
-        classes = real_images.classes_of(parameters.data, parameters.data_root)
+        classes = real_images.classes_of(parameters.place(), parameters.data_root)
     if parameters.knn and plain:
         raise ValueError(NO_NEIGHBOURS.format(parameters.data))
     _network(parameters, opened(parameters)[0], classes)

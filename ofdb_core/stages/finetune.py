@@ -116,7 +116,7 @@ def checkpoint_of(parameters: Finetune | Segment) -> Checkpoint:
 
 def _images(parameters: Finetune) -> list[Images]:
     with processes.state().main_process_first():
-        train, test = real_images.images_of(parameters.data, parameters.data_root, parameters.ground)
+        train, test = real_images.images_of(parameters.place(), parameters.data_root, parameters.ground)
     _require_several(parameters.data, train.classes)
     return [train, test]
 
@@ -132,7 +132,7 @@ def check(parameters: Finetune) -> None:
     In a folder, only the names of classes are read, unless the length of a training is in epochs of all its images.
     """
     loop.check(parameters)
-    classes = real_images.classes_of(parameters.data, parameters.data_root, shots=max(parameters.shots))
+    classes = real_images.classes_of(parameters.place(), parameters.data_root, shots=max(parameters.shots))
     _require_several(parameters.data, classes)
     in_steps = parameters.epochs is None and parameters.warmup_epochs is None
     for shots in parameters.shots:
@@ -164,7 +164,7 @@ def start(parameters: Finetune) -> Start:
         own, *beside = map(weights.fingerprint, paths)
         return [
             own,
-            real_images.fingerprint(parameters.data),
+            real_images.fingerprint(parameters.place()),
             *beside,
             *([folder.fingerprint(mixing)] if mixing else []),
         ]

@@ -90,7 +90,7 @@ class Outcome:
 def check(parameters: Pretrain) -> None:
     """Raise ValueError if this machine cannot train so, the model does not exist, or the user's data do not fit."""
     loop.check(parameters)
-    place = Path(parameters.data)
+    place = Path(parameters.place())
     if place.exists() and not archive.is_archive(place) and (problems := parameters.problems_of_data()):
         raise ParameterError(problems)
     networks.check_model(_shape(parameters), drop_path=parameters.drop_path)
@@ -102,9 +102,9 @@ def _shape(parameters: Pretrain) -> networks.Shape:
 
 def start(parameters: Pretrain) -> Start:
     """Open the data; an archive is unpacked by the main process first. A ValueError if nothing can be learned."""
-    place = Path(parameters.out) / parameters.data
-    if archive.is_archive(place):
-        with processes.state().main_process_first():
+    with processes.state().main_process_first():
+        place = Path(parameters.out) / parameters.place()
+        if archive.is_archive(place):
             place = archive.unpacked(place, parameters.data_root or real_images.default_root())
     samples = parameters.samples_in(place)
     if len(samples.classes) < 2:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+from ofdb_core.base import project
 from ofdb_core.base.parameters import NotebookParameters, StageParameters
 from ofdb_core.base.values import (
     MOST,
@@ -24,7 +25,7 @@ from ofdb_core.base.values import (
     Workers,
 )
 from ofdb_core.batches.recipe import CORRUPTIONS
-from ofdb_core.data import archive, real_images, real_scenes
+from ofdb_core.data import addresses, archive, real_images, real_scenes
 from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
@@ -35,21 +36,65 @@ from ofdb_core.training.recipe import Course, Precision
 PRE_TRAINED, SHIPPED, FROM_SCRATCH = STARTS = ("pre-trained", "shipped", "from scratch")
 
 
-class Pretrain(StageParameters, Course, MixingPictures, Drawing):
+class Fetched(NotebookParameters):
+    """Where data that an address names, or that are packed, come to lie."""
+
+    no_effect: ClassVar[tuple[str, ...]] = ("data_root",)
+
+    data_root: Folder | None = None
+    """Folder for what is downloaded or unpacked; null: data/ in the project."""
+
+    def located_data(self) -> tuple[tuple[str, Path], ...]:
+        """Each of `data` that is not where it says, and its path here; it is fetched first."""
+        root, data = Path(self.data_root or project.DATA), getattr(self, "data", ())
+        each = data if isinstance(data, list) else [data]
+        return tuple((one, addresses.local(one, root)) for one in each if addresses.is_address(one))
+
+    def reads(self) -> tuple[str, ...]:
+        return (*super().reads(), *(str(path) for _, path in self.located_data()))
+
+
+class Labelled(Fetched):
+    """Pictures with classes, which a table may hold."""
+
+    labels: Folder | None = None
+    """A CSV file with the columns file and label, for pictures in `data` that are not in class folders."""
+
+    def located_data(self) -> tuple[tuple[str, Path], ...]:
+        found, data = super().located_data(), getattr(self, "data", "")
+        if self.labels is None:
+            return found
+        place = dict(found).get(data, Path(data))
+        return ((data, addresses.labelled(place, self.labels, self.data_root or project.DATA)),)
+
+    def place(self) -> str:
+        """The value of `data`, or the path where it lies once it is fetched and has class folders."""
+        data = getattr(self, "data", "")
+        return str(dict(self.located_data()).get(data, data))
+
+    def reads(self) -> tuple[str, ...]:
+        return (*super().reads(), *([self.labels] if self.labels else []))
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        data = getattr(self, "data", "")
+        if self.labels and not (Path(data).exists() or addresses.is_address(data)):
+            yield f"labels: {self.labels} are for pictures in a folder or archive, which data: {data} is not"
+
+
+class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
     """Parameters of notebook 4_pretrain; the defaults are the published recipe for ViT-Tiny on 1,000 categories.
 
     (Nakamura et al., ICCV 2023, and their released pre-training command, at its nominal length.)
     """
 
-    no_effect: ClassVar[tuple[str, ...]] = ("data_root", "milestones")
+    no_effect: ClassVar[tuple[str, ...]] = ("milestones",)
     display_only: ClassVar[tuple[str, ...]] = ("required_gain",)
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
     """Of weights, order, augmentation and drop path."""
     data: Place = "images"
     """This experiment's images, views, models, categories ...; or a folder or archive of yours."""
-    data_root: Folder | None = None
-    """Folder for what is unpacked of an archive; null: data/ in the project."""
     model: str = "vit_tiny_patch16_224"
     """Any timm model."""
     model_options: Options = {}
@@ -83,7 +128,7 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
     def problems_of_data(self) -> list[str]:
         """Why samples cannot be drawn from the data in this way; none: they can."""
         try:
-            return [*self._misfits_of_task(source := self.source()), *self.misfits(self.data, source)]
+            return [*self._misfits_of_task(source := self.source()), *self.misfits(self.place(), source)]
         except (ValueError, OSError) as error:  # files of the user's that cannot be read
             return [f"data: {error}"]
 
@@ -98,7 +143,7 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
     def samples_in(self, place: Path) -> Samples:
         """The samples in a folder that `data` names; for segmentation they are `Scenes`."""
         opened = self.opened_scenes if self.task == "segmentation" else self.opened
-        return opened(self.data, place, self.ground)
+        return opened(self.place(), place, self.ground)
 
     def measure(self) -> str:
         """What is measured of the trained network, on what it learned from."""
@@ -108,7 +153,7 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
 
     def source(self) -> registry.Source:
         """The source of the samples: one that `data` names, or one that suits the folder."""
-        return registry.source_of(self.data, Path(self.out) / self.data)
+        return registry.source_of(place := self.place(), Path(self.out) / place)
 
     def drawn(self) -> str:
         """How samples are drawn, for a title."""
@@ -131,15 +176,15 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
             yield from self.misfits_of_masks()
         if self.data in registry.sources():
             yield from self.problems_of_data()
+        elif addresses.is_address(self.data):
+            yield from filter(None, [addresses.problem(self.data)])
         elif not (Path(self.data).is_dir() or archive.is_archive(self.data) or is_file_of_systems(self.data)):
             known = ", ".join(registry.sources())
             yield f"data: {self.data!r} is no folder, archive or file of systems, and none of {known}"
 
 
-class _Start(NotebookParameters):
+class _Start(Fetched):
     """The checkpoint to start from, and the real images."""
-
-    no_effect: ClassVar[tuple[str, ...]] = ("data_root",)
 
     checkpoint: Place | None = None
     """A file or folder, ofdb:small, timm:NAME or hf-hub:OWNER/NAME; null: the network of notebook 4."""
@@ -149,8 +194,6 @@ class _Start(NotebookParameters):
     """Further arguments for timm; {}: as the file says."""
     data: Place = "digits"
     """Folder or archive of train/<class>/ and val/<class>/; or digits, cifar10, cifar100, voc2012."""
-    data_root: Folder | None = None
-    """Folder for downloaded and unpacked data; null: data/ in the project."""
 
     @classmethod
     def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
@@ -208,7 +251,7 @@ class Comparing(_Start, StageParameters, Course):
         return replace(self, **{name: shape[name] for name in ("input_size", "channels")})
 
 
-class Finetune(Comparing, MixingPictures):
+class Finetune(Labelled, Comparing, MixingPictures):
     """Parameters of notebook 5_finetune; the defaults are the released recipe for CIFAR (SGD, 1,000 epochs)."""
 
     renamed = {"knn": "baselines"}
@@ -248,7 +291,8 @@ class Finetune(Comparing, MixingPictures):
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        yield from _refusal(self.data)
+        if not self.labels:
+            yield from _refusal(self.data)
         if self.learning_rates and min(self.learning_rates) < self.min_learning_rate:
             yield f"learning_rates: {min(self.learning_rates)} is below min_learning_rate, {self.min_learning_rate}"
         if self.learning_rates and 1 in self.shots:
@@ -350,7 +394,7 @@ class _Looking(_Start):
             yield f"data: {self.data} holds no images of one class each; those that can be evaluated are {stored}"
 
 
-class Evaluate(_Looking):
+class Evaluate(_Looking, Labelled):
     """Parameters of notebook 6_evaluate."""
 
     data: Place = "digits"
@@ -393,13 +437,18 @@ class Predict(_Looking):
     @property
     def places(self) -> list[str]:
         """Where the pictures are: the entries of `data`."""
-        if isinstance(self.data, list):
-            return self.data
-        return [str(Path(self.out) / self.data) if self.is_own() else self.data]
+        if isinstance(self.data, str) and self.is_own():
+            return [str(Path(self.out) / self.data)]
+        known = dict(self.located_data())
+        return [str(known.get(one, one)) for one in (self.data if isinstance(self.data, list) else [self.data])]
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         if not self.is_own():
             if self.data == []:
                 yield "data: the list is empty; name at least one picture or folder"
-            yield from (f"data: {path!r}: no such file or folder" for path in self.places if not Path(path).exists())
+            for one in self.data if isinstance(self.data, list) else [self.data]:
+                if addresses.is_address(one):
+                    yield from filter(None, [addresses.problem(one)])
+                elif not Path(one).exists():
+                    yield f"data: {one!r}: no such file or folder"

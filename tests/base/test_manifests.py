@@ -95,6 +95,7 @@ def test_a_record_is_what_its_schema_says_and_tells_no_path_of_this_machine(tmp_
         (["/a/out/x", 3], ["x", 3], ["x", 3]),
         ({"deep": {"x": "/a/b"}}, {"deep": {"x": "../b"}}, {"deep": {"x": "b"}}),
         ("cifar10", "cifar10", "cifar10"),
+        ("hf://someone/photos@main", "hf://someone/photos@main", "hf://someone/photos@main"),
         ("timm:vit_tiny_patch16_224", "timm:vit_tiny_patch16_224", "timm:vit_tiny_patch16_224"),
         (None, None, None),
         (0.5, 0.5, 0.5),

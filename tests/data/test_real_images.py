@@ -12,7 +12,7 @@ from torchvision import datasets
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
-from ofdb_core.data import digits, real_images, samples, voc
+from ofdb_core.data import addresses, digits, real_images, samples, voc
 
 NEVER = "f" * 32  # no file has this MD5
 
@@ -218,18 +218,29 @@ def test_without_a_network_it_is_said_what_to_put_where(tmp_path, name, url, fil
     assert socket.getdefaulttimeout() is None
 
 
-def test_a_download_that_was_cut_off_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.utils, "_get_redirect_url", lambda url, **_: url)
-    monkeypatch.setattr(datasets.utils, "_urlretrieve", lambda _, path: open(path, "wb").close())  # noqa: PTH123
-    with pytest.raises(ValueError, match=r"cannot be downloaded .*corrupted.*; put cifar-10-python\.tar\.gz"):
+def test_an_archive_with_another_digest_is_said_to_be_that(tmp_path):
+    (tmp_path / datasets.CIFAR10.filename).write_bytes(b"other")
+    md5 = datasets.CIFAR10.tgz_md5
+    words = rf"{datasets.CIFAR10.filename} is there, but its MD5 is [0-9a-f]{{32}}, and that of cifar10 is {md5}"
+    with pytest.raises(ValueError, match=words):
         real_images.images_of("cifar10", tmp_path)
+
+
+def test_a_download_of_another_file_is_said_and_leaves_nothing(tmp_path, monkeypatch, hub):
+    monkeypatch.undo()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    hub.objects["/plain/cifar.tar.gz"] = b"other"
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"{hub.url}/plain/cifar.tar.gz")
+    with pytest.raises(ValueError, match=r"gives a file whose MD5 is "):
+        real_images.images_of("cifar10", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_silent_server_is_given_up(tmp_path, monkeypatch):
     monkeypatch.undo()
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setattr(datasets.CIFAR10, "url", f"http://127.0.0.1:{server.getsockname()[1]}/cifar-10.tar.gz")
-        monkeypatch.setattr(real_images, "PATIENCE", 0.2)
+        monkeypatch.setattr(addresses, "PATIENCE", 0.2)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(ValueError, match=r"cannot be downloaded from .* \(timed out\)"):
             real_images.images_of("cifar10", tmp_path)
