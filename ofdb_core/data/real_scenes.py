@@ -7,7 +7,7 @@ beside them or in train/, names the classes.
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.data import archive, real_images, samples, scenes, voc
+from ofdb_core.data import addresses, archive, real_images, samples, scenes, voc
 from ofdb_core.data.decoding import Ground
 from ofdb_core.data.samples import GB
 from ofdb_core.data.scenes import Pairs
@@ -17,6 +17,10 @@ NAMES = ("voc2012",)  # sets known by name
 
 def check(data: str | Path) -> None:
     """Raise a ValueError unless `scenes_of` takes data; an archive is not opened, which would take long."""
+    if addresses.is_address(data):
+        if problem := addresses.problem(str(data)):
+            raise ValueError(problem)
+        return
     if data in NAMES or archive.is_archive(data):
         return
     if not Path(data).is_dir():

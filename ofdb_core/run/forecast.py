@@ -179,8 +179,8 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
 def _segmenting(parameters: Segment, before: Pretrain | None) -> _Work:
     """Fine-tunings on masks."""
     classes, trained, tested = MASKED
-    if Path(parameters.data).is_dir():
-        train, test = real_scenes.scenes_of(parameters.data)
+    if Path(parameters.place()).is_dir():
+        train, test = real_scenes.scenes_of(parameters.place())
         classes, trained, tested = len(train.classes) - 1, len(train), len(test)
     seen, recipe = _seen(parameters, before)
     recipe, many = recipe.of_samples(trained), parameters.repeats * len(parameters.starts)

@@ -50,6 +50,11 @@ class Fetched(NotebookParameters):
         each = data if isinstance(data, list) else [data]
         return tuple((one, addresses.local(one, root)) for one in each if addresses.is_address(one))
 
+    def place(self) -> str:
+        """The value of `data`, or the path where it lies once it is fetched and has class folders."""
+        data = getattr(self, "data", "")
+        return str(dict(self.located_data()).get(data, data))
+
     def reads(self) -> tuple[str, ...]:
         return (*super().reads(), *(str(path) for _, path in self.located_data()))
 
@@ -66,11 +71,6 @@ class Labelled(Fetched):
             return found
         place = dict(found).get(data, Path(data))
         return ((data, addresses.labelled(place, self.labels, self.data_root or project.DATA)),)
-
-    def place(self) -> str:
-        """The value of `data`, or the path where it lies once it is fetched and has class folders."""
-        data = getattr(self, "data", "")
-        return str(dict(self.located_data()).get(data, data))
 
     def reads(self) -> tuple[str, ...]:
         return (*super().reads(), *([self.labels] if self.labels else []))

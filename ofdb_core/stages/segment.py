@@ -60,7 +60,7 @@ def check(parameters: Segment) -> None:
 def _scenes(parameters: Segment) -> list[Pairs]:
     cache_bytes = int(parameters.cache_gb * GB)
     with processes.state().main_process_first():
-        return real_scenes.scenes_of(parameters.data, parameters.data_root, parameters.ground, cache_bytes)
+        return real_scenes.scenes_of(parameters.place(), parameters.data_root, parameters.ground, cache_bytes)
 
 
 def start(parameters: Segment) -> Start:
@@ -68,7 +68,7 @@ def start(parameters: Segment) -> Start:
     train, test = _scenes(parameters)
     opened = finetune.checkpoint_of(parameters)
     paths = [opened.path, *([finetune.shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
-    data = parameters.data
+    data = parameters.place()
 
     def hashed() -> list[str]:
         own = data if data in real_scenes.NAMES else folder.fingerprint(data)
