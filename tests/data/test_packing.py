@@ -16,6 +16,7 @@ from ofdb_core.data import packing
 from ofdb_core.data.samples import Images
 from ofdb_core.run import experiment
 from tests.helpers import tiny
+from tests.helpers.in_process import in_process  # noqa: F401
 
 FORMS = [form for form in packing.FORMS if form != "codes"]
 CLASSES, EACH = ("00000", "00001", "b"), 4
@@ -142,6 +143,7 @@ def test_what_cannot_be_packed_is_refused(images, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_codes_make_the_same_bytes_again(tmp_path):
     values = [("categories", "3"), ("image_size", "32"), ("points", "500")]
     run = tmp_path / "run"
