@@ -46,7 +46,7 @@ class Fetched(NotebookParameters):
 
     def located_data(self) -> tuple[tuple[str, Path], ...]:
         """Each of `data` that is not where it says, and its path here; it is fetched first."""
-        root, data = Path(self.data_root or project.DATA), getattr(self, "data", ())
+        root, data = Path(self.data_root or project.DATA), getattr(self, "data", "")
         each = data if isinstance(data, list) else [data]
         return tuple((one, addresses.local(one, root)) for one in each if addresses.is_address(one))
 

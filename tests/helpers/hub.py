@@ -32,7 +32,7 @@ class Hub:
     """
 
     def __init__(self):
-        self.repos, self.private, self.objects = {}, {}, {}
+        self.url, self.repos, self.private, self.objects = "", {}, {}, {}
         self.asked, self.fails, self.cut = [], {}, None
 
     def head(self, repo):
@@ -163,7 +163,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer({"transfer": "basic", "objects": objects})
         found = re.fullmatch(r"/api/(datasets|models)/([^/]+/[^/]+)/(preupload|commit)/main", path)
         repo = f"{found[1]}/{found[2]}" if found else ""
-        if repo not in hub.repos:
+        if not found or repo not in hub.repos:
             return self.missing()
         if found[3] == "preupload":
             now = hub.repos[repo][hub.head(repo)]
