@@ -16,7 +16,7 @@ from pathlib import Path
 from ofdb_core.base import files, folder, project
 from ofdb_core.base.values import nearest
 from ofdb_core.data import archive, samples, voc
-from ofdb_core.data.decoding import Ground
+from ofdb_core.data.decoding import WHOLE, Reading
 from ofdb_core.data.samples import Images
 
 ARRAYS = ("digits", "cifar10", "cifar100")  # data sets known by name and held in memory
@@ -44,13 +44,16 @@ def default_root() -> Path:
     return project.DATA
 
 
-def images_of(data: str | Path, root: str | Path | None = None, ground: Ground = "white") -> list[Images]:
+def images_of(
+    data: str | Path, root: str | Path | None = None, train: Reading = WHOLE, test: Reading = WHOLE
+) -> list[Images]:
     """The images to train on and to test on, two `samples.Images` of the same classes.
 
     data: one of NAMES, or the path of a folder or archive; root: the folder for downloaded, unpacked or cut-out
     data (None: `default_root`); it is created when needed. Existing data are not downloaded again. If several processes
-    ask for the same data and root, one fetches or unpacks them, and the others wait. ground: see `decoding.decode`. A
-    ValueError says what is missing, or, after a failed download, the file to fetch by hand and its folder.
+    ask for the same data and root, one fetches or unpacks them, and the others wait. train, test: how the files of each
+    are decoded. A ValueError says what is missing, or, after a failed download, the file to fetch by hand and its
+    folder.
     """
     check(data)
     root = Path(root) if root else default_root()
@@ -62,10 +65,12 @@ def images_of(data: str | Path, root: str | Path | None = None, ground: Ground =
         return _cifar(str(data), root)
     parts = _parts(_fetched(data, root))
     classes = [folder.name for folder in _class_folders(parts)[0]]
-    train = samples.Images.from_folder(parts[0], ground=ground)
-    test = samples.Images.from_folder(parts[1], ground=ground, classes=classes)
-    samples.require_readable(train, test)
-    return [samples.look_at(train), samples.look_at(test)]
+    both = [
+        samples.Images.from_folder(parts[0], reading=train),
+        samples.Images.from_folder(parts[1], reading=test, classes=classes),
+    ]
+    samples.require_readable(*both)
+    return [samples.look_at(images) for images in both]
 
 
 def _fetched(data: str | Path, root: Path) -> Path:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ofdb_core.base import threads
 from ofdb_core.data import shards
-from ofdb_core.data.decoding import File, Ground, damage, decode, extensions, is_transparent, unread
+from ofdb_core.data.decoding import WHOLE, File, Reading, damage, decode, extensions, is_transparent, unread
 
 GB = 2**30  # bytes
 FEW = 3  # classes that a sentence names
@@ -209,8 +209,8 @@ class Images:
     """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
 
     items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n files; labels: (n,) int64 in 0..C - 1; classes: C
-    names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at; ground: see
-    `decode`.
+    names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at; reading:
+    how files are decoded.
     """
 
     def __init__(
@@ -221,9 +221,9 @@ class Images:
         *,
         cache_bytes: int = GB,
         root: Path | None = None,
-        ground: Ground = "white",
+        reading: Reading = WHOLE,
     ) -> None:
-        self.root, self.ground = root, ground
+        self.root, self.reading = root, reading
         self.items, self.labels, self.classes = items, np.asarray(labels, np.int64), [str(name) for name in classes]
         if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim not in (3, 4)):
             raise ValueError(f"items: {items.dtype} {items.shape} given; allowed is uint8 (n, H, W) or (n, H, W, 3)")
@@ -235,17 +235,17 @@ class Images:
             raise ValueError(
                 f"labels: {self.labels.min()} to {self.labels.max()} given; allowed is 0 to {len(self.classes) - 1}"
             )
-        self._decoded = Cache(functools.partial(decode, ground=ground), cache_bytes)
+        self._decoded = Cache(functools.partial(decode, reading=reading), cache_bytes)
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white", classes: Sequence[str] = ()
+        cls, root: str | Path, *, cache_bytes: int = GB, reading: Reading = WHOLE, classes: Sequence[str] = ()
     ) -> Self:
         """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`; or of shards."""
         if found := shards.paths(Path(root)):
-            return cls(*shards.images(found), cache_bytes=cache_bytes, root=Path(root), ground=ground)
+            return cls(*shards.images(found), cache_bytes=cache_bytes, root=Path(root), reading=reading)
         files = class_files(root, "image", extensions(), classes)
-        return cls(*files, cache_bytes=cache_bytes, root=unwrapped(root), ground=ground)
+        return cls(*files, cache_bytes=cache_bytes, root=unwrapped(root), reading=reading)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -302,7 +302,7 @@ class Images:
         return self._with(items, self.labels[chosen], self.classes)
 
     def _with(self, items: Any, labels: np.ndarray, classes: Sequence[str]) -> "Images":
-        more: dict[str, Any] = {"cache_bytes": self._decoded.budget, "root": self.root, "ground": self.ground}
+        more: dict[str, Any] = {"cache_bytes": self._decoded.budget, "root": self.root, "reading": self.reading}
         return Images(items, labels, classes, **more)
 
     def members(self) -> list[np.ndarray]:
@@ -355,10 +355,10 @@ def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
 
 
 def require_readable(*sets: Images) -> None:
-    """Raise a ValueError that names every file that is no picture or is cut off, by its first and last bytes."""
+    """Raise a ValueError that names every file that is no picture, is cut off or has too many pixels: see `damage`."""
 
     def look(images: Images, i: int) -> tuple[str, str | None]:
-        problem = damage(images.items[i])
+        problem = damage(images.items[i], images.reading)
         return f"{images.root}/{images.name(i)}" if problem else "", problem
 
     tasks = (functools.partial(look, images, i) for images in sets for i in range(len(images)))
@@ -385,7 +385,8 @@ def look_at(images: Images) -> Images:
         if len(members) and is_transparent(images.items[members[0]]):
             transparent.append(name)
     if transparent:
-        print(f"{images.root}: transparent pixels, in {few(transparent)}, are seen on {images.ground} (-p ground)")
+        ground = images.reading.ground
+        print(f"{images.root}: transparent pixels, in {few(transparent)}, are seen on {ground} (-p ground)")
     if len(flat) == len(np.unique(images.labels)) and len(colours) == 1:
         raise ValueError(
             f"{images.root}: every image is one flat colour, the same in all, so there is nothing to learn; if the "

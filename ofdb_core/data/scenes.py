@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ofdb_core.base import threads
-from ofdb_core.data.decoding import Ground, decode, extensions
+from ofdb_core.data.decoding import WHOLE, Reading, decode, extensions
 from ofdb_core.data.samples import FEW, GB, Cache, Samples
 
 IMAGES, MASKS, CLASSES, METADATA = "images", "masks", "classes.txt", "metadata.csv"
@@ -127,7 +127,7 @@ class Lit(Scenes):
 class Pairs(Scenes):
     """Scenes in files, which are decoded when first used and kept in memory up to a budget.
 
-    pictures, masks: paths, one of each for a scene; classes, cache_bytes, ground: as for `samples.Images`.
+    pictures, masks: paths, one of each for a scene; classes, cache_bytes, reading: as for `samples.Images`.
     """
 
     def __init__(
@@ -137,15 +137,15 @@ class Pairs(Scenes):
         classes: Sequence[str],
         *,
         cache_bytes: int = GB,
-        ground: Ground = "white",
+        reading: Reading = WHOLE,
     ) -> None:
         self.pictures, self.masks, self.classes = list(pictures), list(masks), list(classes)
-        self._pictures = Cache(functools.partial(decode, ground=ground), cache_bytes // 2)
+        self._pictures = Cache(functools.partial(decode, reading=reading), cache_bytes // 2)
         self._masks = Cache(self._mask, cache_bytes // 2)
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white", classes: Sequence[str] = ()
+        cls, root: str | Path, *, cache_bytes: int = GB, reading: Reading = WHOLE, classes: Sequence[str] = ()
     ) -> Self:
         """The scenes of <root>/images and <root>/masks, whose files have the same names but for their endings.
 
@@ -161,7 +161,7 @@ class Pairs(Scenes):
         names = sorted(pictures)
         found = [masks[name] for name in names]
         named = classes or _classes(Path(root), found)
-        return cls([pictures[name] for name in names], found, named, cache_bytes=cache_bytes, ground=ground)
+        return cls([pictures[name] for name in names], found, named, cache_bytes=cache_bytes, reading=reading)
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -116,7 +116,8 @@ def checkpoint_of(parameters: Finetune) -> Checkpoint:
 
 def _images(parameters: Finetune) -> list[Images]:
     with processes.state().main_process_first():
-        train, test = real_images.images_of(parameters.data, parameters.data_root, parameters.ground)
+        readings = parameters.reading_crops(), parameters.reading()
+        train, test = real_images.images_of(parameters.data, parameters.data_root, *readings)
     _require_several(parameters.data, train.classes)
     return [train, test]
 

@@ -24,7 +24,7 @@ from ofdb_core.base.values import (
     Workers,
 )
 from ofdb_core.batches.recipe import CORRUPTIONS
-from ofdb_core.data import archive, real_images
+from ofdb_core.data import archive, decoding, real_images
 from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
@@ -98,7 +98,7 @@ class Pretrain(StageParameters, Course, MixingPictures, Drawing):
     def samples_in(self, place: Path) -> Samples:
         """The samples in a folder that `data` names; for segmentation they are `Scenes`."""
         opened = self.opened_scenes if self.task == "segmentation" else self.opened
-        return opened(self.data, place, self.ground)
+        return opened(self.data, place, self.reading_crops())
 
     def measure(self) -> str:
         """What is measured of the trained network, on what it learned from."""
@@ -228,6 +228,7 @@ class Finetune(_Start, StageParameters, MixingPictures, Course):
     """Each channel is divided by it: ImageNet's."""
     vflip: Share = 0.0
     erasing: Share = 0.25
+    draft: bool = True
 
     def seeing(self, shape: Mapping[str, Any]) -> Self:
         """The recipe, where input size and channels, if None, are those of a checkpoint's network."""
@@ -272,6 +273,10 @@ class _Looking(_Start):
     """Each channel is divided by it."""
     ground: Literal["white", "black", None] = None
     """Behind the transparent pixels of your images."""
+    draft: bool | None = None
+    """JPEGs are decoded at a part of their sides; null: if the checkpoint's training did so."""
+    max_pixels: Annotated[int, Range(1, decoding.LIMIT)] = decoding.MOST
+    """Of your images, each; larger ones are refused, as some 11 bytes a pixel are needed in every thread."""
     batch_size: Count = 256
     """Images at once."""
     device_batch: Whole = 0
@@ -302,6 +307,8 @@ class _Looking(_Start):
 
 class Evaluate(_Looking):
     """Parameters of notebook 6_evaluate."""
+
+    no_effect: ClassVar[tuple[str, ...]] = ("max_pixels",)
 
     data: Place = "digits"
     """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
