@@ -104,7 +104,7 @@ def extensions() -> tuple[str, ...]:
     return tuple(ending for ending, name in known.items() if name in Image.OPEN and name not in NO_PIXELS)
 
 
-def _stream(path: File) -> str | Path | io.BytesIO:
+def stream(path: File) -> str | Path | io.BytesIO:
     """What Pillow opens."""
     return path if isinstance(path, str | Path) else io.BytesIO(path.read_bytes())
 
@@ -117,7 +117,7 @@ def decode(path: File, reading: Reading = WHOLE, *, upright: bool = True) -> np.
     try:
         if isinstance(path, str | Path) and Path(path).exists() and not Path(path).is_file():
             raise ValueError("a pipe, a folder or a device")
-        with Image.open(_stream(path)) as opened:
+        with Image.open(stream(path)) as opened:
             size = reading.begun(opened)
             opened.load()
             whole = opened if opened.size == size else opened.crop((0, 0, *size))
@@ -142,7 +142,7 @@ def damage(path: File, reading: Reading = WHOLE) -> str | None:
         if start and ENDS[start] not in last:
             decode(path, reading)
         elif start is None or size * DENSEST[start] > reading.most:
-            with Image.open(_stream(path)) as picture:
+            with Image.open(stream(path)) as picture:
                 reading.begun(picture)
         return None
     except Image.UnidentifiedImageError:
@@ -182,7 +182,7 @@ def _opaque(picture: Image.Image, ground: Ground) -> Image.Image:
 
 def is_transparent(path: File) -> bool:
     """Whether a pixel of an image file is transparent, or half so."""
-    with Image.open(_stream(path)) as picture:
+    with Image.open(stream(path)) as picture:
         if not picture.has_transparency_data or picture.mode[:4] in WHITES:
             return picture.has_transparency_data
         return picture.convert("RGBA").getchannel("A").getextrema() != (255, 255)

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ofdb_core.base import threads
-from ofdb_core.data import shards
+from ofdb_core.data import forms, shards, yolo
 from ofdb_core.data.decoding import WHOLE, File, Reading, damage, decode, extensions, is_transparent, unread
 
 GB = 2**30  # bytes
@@ -138,12 +138,13 @@ class Cache(Generic[Key]):
 
 
 def class_files(
-    root: str | Path, what: str, endings: Iterable[str], classes: Sequence[str] = ()
+    root: str | Path, what: str, endings: Iterable[str], classes: Sequence[str] = (), *, beside: str = ""
 ) -> tuple[list[Path], list[int], list[str]]:
     """Paths, labels and class names of the files in `class_folders`; a class without a file is a ValueError.
 
     classes: names that the folders may have; a class may then lack a folder or a file, which is printed. Files with
-    other endings, and files outside the class folders, are counted and printed.
+    other endings, and files outside the class folders, are counted and printed; beside: the ending of files that
+    belong to the others.
     """
     endings, paths, labels, others = tuple(endings), list[Path](), list[int](), Counter[str]()
     folders = class_folders(root, what, endings)
@@ -160,6 +161,7 @@ def class_files(
     _require_files(Path(root), what, endings, len(paths))
     if lacking := sorted({*names} - {names[label] for label in set(labels)}):
         print(f"{root}: holds no {what} of {few(lacking)}")
+    others.pop(beside, None)
     if others:
         print(f"{root}: not read, by the endings of the files: {unread(others)}")
     if outside := sum(_counts(entry, endings) for entry in _scanned(folders[0].parent)):
@@ -184,6 +186,22 @@ def require_images(folder: Path, shots: int) -> None:
     count = sum(1 for _ in itertools.islice(images, max(shots, 1)))
     _require_files(folder, "image", extensions(), count)
     _require_shots(shots, folder.name, count)
+
+
+def class_names(root: str | Path, *, only: Sequence[Path] = (), shots: int | None = None) -> list[str]:
+    """The classes of `Images.from_folder`, by names alone; a ValueError if one has no image, or fewer than `shots`.
+
+    shots: None: the images are not counted.
+    """
+    if found := only or forms.shards(root):
+        _, labels, names = shards.images(found)
+        for name, count in zip(names, np.bincount(labels).tolist(), strict=True):
+            _require_shots(shots or 0, name, count)
+        return names
+    folders = class_folders(root, "image", extensions())
+    for folder in folders if shots is not None else ():
+        require_images(folder, shots or 0)
+    return [folder.name for folder in folders]
 
 
 def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[Path]:
@@ -239,13 +257,33 @@ class Images:
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, *, cache_bytes: int = GB, reading: Reading = WHOLE, classes: Sequence[str] = ()
-    ) -> Self:
-        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`; or of shards."""
-        if found := shards.paths(Path(root)):
-            return cls(*shards.images(found), cache_bytes=cache_bytes, root=Path(root), reading=reading)
-        files = class_files(root, "image", extensions(), classes)
-        return cls(*files, cache_bytes=cache_bytes, root=unwrapped(root), reading=reading)
+        cls,
+        root: str | Path,
+        *,
+        cache_bytes: int = GB,
+        reading: Reading = WHOLE,
+        classes: Sequence[str] = (),
+        only: Sequence[Path] = (),
+        objects: bool = False,
+    ) -> "Self | Sets":
+        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`; or of shards.
+
+        only: some of the shards in the folder; objects: see `open_images`. Images that have the labels of all that they
+        show are `Sets`.
+        """
+        how: dict[str, Any]
+        if found := only or forms.shards(root):
+            items, labels, names = shards.images(found)
+            known = [*classes] or names
+            if strange := sorted({*names} - {*known}):
+                raise ValueError(f"{root}: {found[0].name} and others have {few(strange)}, which the rest lacks")
+            how = {"cache_bytes": cache_bytes, "root": Path(root), "reading": reading}
+            numbers = [known.index(name) for name in names]
+            of_them = items, [numbers[label] for label in labels], known
+            return Sets(*of_them, shards.objects, **how) if shards.have_objects(items) else cls(*of_them, **how)
+        files = class_files(root, "image", extensions(), classes, beside=yolo.ENDING if objects else "")
+        how = {"cache_bytes": cache_bytes, "root": unwrapped(root), "reading": reading}
+        return Sets(*files, yolo.shown_in, **how) if objects else cls(*files, **how)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -317,6 +355,21 @@ def _require_shots(shots: int, name: str, count: int) -> None:
         raise ValueError(f"shots: {shots} is out of range; class {name} has {count} images (0: all)")
 
 
+class Sets(Images):
+    """Images that show several classes; shown_in(file): their numbers, among which is the image's own label."""
+
+    def __init__(self, items: Sequence[File], labels: Any, classes: Any, shown_in: Callable, **how: Any) -> None:
+        super().__init__(items, labels, classes, **how)
+        self._shown_in = shown_in
+
+    def shown(self, i: int, key: int | None = None) -> list[int]:
+        """The classes that image i shows; key is not used. A ValueError if they cannot be those of the image."""
+        numbers = self._shown_in(self.items[i])
+        if self.labels[i] not in numbers or not 0 <= min(numbers) <= max(numbers) < len(self.classes):
+            raise ValueError(f"{self.items[i]}: shows {numbers}, by what is beside it; its own is {self.labels[i]}")
+        return numbers
+
+
 class OneOf:
     """A sample for each class of `Images`: one of its images, drawn anew each time; without a key, the first."""
 
@@ -329,8 +382,26 @@ class OneOf:
 
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """An image of class i, as `Images.pixels`."""
+        return self._images.pixels(self._member(i, key))
+
+    def _member(self, i: int, key: int | None) -> int:
         members = self._members[i]
-        return self._images.pixels(members[0 if key is None else key % len(members)])
+        return int(members[0 if key is None else key % len(members)])
+
+
+class OneOfSets(OneOf):
+    """The same of `Sets`."""
+
+    _images: Sets
+
+    def shown(self, i: int, key: int | None = None) -> list[int]:
+        """The classes that `pixels` shows."""
+        return self._images.shown(self._member(i, key))
+
+
+def one_of(images: Images) -> OneOf:
+    """A sample for each class."""
+    return OneOfSets(images) if isinstance(images, Sets) else OneOf(images)
 
 
 class Single:
@@ -348,10 +419,13 @@ class Single:
         return self._others.pixels(range(self._i, self._i + 1)[i], key)
 
 
-def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
-    """The images of a folder as samples; one: each sample is a category, not an image (see `OneOf`)."""
-    images = Images.from_folder(root, cache_bytes=cache_bytes)
-    return OneOf(images) if one else images
+def open_images(root: Path, one: bool, cache_bytes: int, *, objects: bool = False) -> Images | OneOf:
+    """The images of a folder as samples; one: each sample is a category, not an image (see `OneOf`).
+
+    objects: each image has a file beside it that lists all that it shows: see `yolo`.
+    """
+    images = Images.from_folder(root, cache_bytes=cache_bytes, objects=objects)
+    return one_of(images) if one else images
 
 
 def require_readable(*sets: Images) -> None:

@@ -11,16 +11,18 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
 from ofdb_core.base import threads
-from ofdb_core.data.decoding import WHOLE, Reading, decode, extensions
+from ofdb_core.data import forms, shards
+from ofdb_core.data.decoding import WHOLE, File, Reading, decode, extensions, stream
+from ofdb_core.data.forms import CLASSES, IMAGES, MASKS
 from ofdb_core.data.samples import FEW, GB, Cache, Samples
 
-IMAGES, MASKS, CLASSES, METADATA = "images", "masks", "classes.txt", "metadata.csv"
+METADATA = "metadata.csv"
 NO_CLASS, IN_FILES = -100, 255  # of a pixel that does not count: in arrays, as torch's cross entropy has it; in files
 NAME_OF_GROUND = "ground"
 SHOWN = 1000  # scenes in a gallery
@@ -75,10 +77,10 @@ def lists(names: Iterable[str], classes: Sequence[str]) -> Iterator[tuple[str, C
     yield METADATA, "".join(f"{row}\n" for row in rows).encode
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+def read_mask(path: File) -> np.ndarray:
     """The classes (H, W) int16 in a file: the indices of a palette, or the values of a gray picture of 8 bits."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(stream(path)) as picture:
             if picture.mode not in ("P", "L"):
                 raise ValueError(f"mode {picture.mode}; a mask has a palette, or gray values of 8 bits")
             mask = np.array(picture).astype(np.int16)
@@ -132,8 +134,8 @@ class Pairs(Scenes):
 
     def __init__(
         self,
-        pictures: Sequence[Path],
-        masks: Sequence[Path],
+        pictures: Sequence[File],
+        masks: Sequence[File],
         classes: Sequence[str],
         *,
         cache_bytes: int = GB,
@@ -147,11 +149,15 @@ class Pairs(Scenes):
     def from_folder(
         cls, root: str | Path, *, cache_bytes: int = GB, reading: Reading = WHOLE, classes: Sequence[str] = ()
     ) -> Self:
-        """The scenes of <root>/images and <root>/masks, whose files have the same names but for their endings.
+        """The scenes of <root>/images and <root>/masks, whose names differ in their endings alone; or of shards.
 
         classes: their names; else those in classes.txt; else the numbers up to the largest in a mask. A ValueError
         names pictures and masks that have no partner.
         """
+        how: dict[str, Any] = {"cache_bytes": cache_bytes, "reading": reading}
+        if packed := forms.shards(root):
+            ones, others = zip(*shards.pairs(packed), strict=True)
+            return cls(ones, others, classes or _classes(packed[0].parent, others), **how)
         pictures, masks = (_by_name(Path(root) / folder) for folder in (IMAGES, MASKS))
         if alone := sorted(pictures.keys() ^ masks.keys()):
             raise ValueError(
@@ -161,7 +167,7 @@ class Pairs(Scenes):
         names = sorted(pictures)
         found = [masks[name] for name in names]
         named = classes or _classes(Path(root), found)
-        return cls([pictures[name] for name in names], found, named, cache_bytes=cache_bytes, reading=reading)
+        return cls([pictures[name] for name in names], found, named, **how)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -173,7 +179,7 @@ class Pairs(Scenes):
             raise ValueError(f"{self.masks[i]}: {mask.shape} rows and columns; its picture has {picture.shape[:2]}")
         return picture, mask
 
-    def _mask(self, path: Path) -> np.ndarray:
+    def _mask(self, path: File) -> np.ndarray:
         mask = read_mask(path)
         if mask.max() >= len(self.classes):
             raise ValueError(f"{path}: has class {mask.max()}; the last of {len(self.classes)} is {self.classes[-1]}")
@@ -188,11 +194,6 @@ def listed(root: str | Path) -> tuple[list[Path], list[int], list[str]]:
     return paths, [label for label in range(len(names)) for _ in range(2)], names
 
 
-def are_in(root: str | Path) -> bool:
-    """Whether a folder holds scenes, by the names of the folders in it."""
-    return (Path(root) / IMAGES).is_dir() and (Path(root) / MASKS).is_dir()
-
-
 def _by_name(folder: Path) -> dict[str, Path]:
     """The image files of a folder by their names without endings; a ValueError if there are none, or two of a name."""
     files = (path for path in sorted(folder.glob("[!.]*")) if path.is_file())
@@ -204,7 +205,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return by_name
 
 
-def _classes(root: Path, masks: Sequence[Path]) -> list[str]:
+def _classes(root: Path, masks: Sequence[File]) -> list[str]:
     """The names of the classes in classes.txt, or else numbers."""
     if (path := root / CLASSES).is_file():
         try:

@@ -24,9 +24,9 @@ from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
 from ofdb_core.base.values import NotNegative, Place, nearest
 from ofdb_core.batches.recipe import MixedPictures
-from ofdb_core.data import scenes
+from ofdb_core.data import forms, scenes
 from ofdb_core.data.decoding import WHOLE, Reading, extensions
-from ofdb_core.data.samples import GB, Images, OneOf, Samples, class_files, look_at, open_images, require_readable
+from ofdb_core.data.samples import GB, Images, Samples, class_files, look_at, one_of, open_images, require_readable
 from ofdb_core.data.scenes import Scenes
 
 FAMILIES_VARIABLE = "OFDB_FAMILIES"
@@ -204,7 +204,7 @@ def source_of(data: str, root: Path) -> Source:
     for source in sources().values():
         if source.suits and root.exists() and source.suits(root):
             return source
-    return Source(root.name, masks=scenes.are_in(root), ground=None)
+    return Source(root.name, masks=forms.of(root) == "scenes", ground=None)
 
 
 def _named(sources: Iterable[Source]) -> str:
@@ -270,7 +270,7 @@ class Drawing(Parameters):
             images = Images.from_folder(root, cache_bytes=self.cache_bytes, reading=reading)
             require_readable(images)
             look_at(images)
-            return OneOf(images) if self.samples == "one" else images
+            return one_of(images) if self.samples == "one" else images
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
 
     def opened_scenes(self, data: str, root: Path, reading: Reading = WHOLE) -> Scenes:

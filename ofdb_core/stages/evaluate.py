@@ -14,7 +14,7 @@ from torch import nn
 
 from ofdb_core.base import folder
 from ofdb_core.base.manifests import header
-from ofdb_core.data import real_images, samples, tables
+from ofdb_core.data import forms, real_images, samples, tables
 from ofdb_core.data.decoding import Reading
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
@@ -48,7 +48,7 @@ class Start:
 
 def _is_plain(parameters: Evaluate, place: Path) -> bool:
     """Whether the data are class folders, not parts to train on and to test on."""
-    return parameters.is_own() or (place.is_dir() and not (samples.unwrapped(place) / "train").is_dir())
+    return parameters.is_own() or (place.is_dir() and forms.of(samples.unwrapped(place)) != "parts")
 
 
 def _data(parameters: Evaluate, reading: Reading) -> tuple[Images | None, Images, str]:
@@ -80,7 +80,7 @@ def check(parameters: Evaluate) -> None:
         return
     place = Path(parameters.data)
     if plain := _is_plain(parameters, place):
-        classes = [folder.name for folder in samples.class_folders(place, "image", samples.extensions())]
+        classes = samples.class_names(place)
     else:
         classes = real_images.classes_of(parameters.data, parameters.data_root)
     if parameters.knn and plain:
