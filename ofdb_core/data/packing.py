@@ -189,11 +189,10 @@ def _packed(root: Path) -> _Packed:
     known, parts = {*every}, forms.parts(root)
     pictures = [name for name in every if "/" in name and name.lower().endswith(extensions())]
     groups = dict[str, list[_Sample]]()
-    if forms.of(root) == "scenes":
+    if forms.of(root) == "scenes" and not forms.shards(root):
         found = scenes.Pairs.from_folder(root)
-        pairs = zip(found.pictures, found.masks, strict=True)
-        files = [(path.relative_to(root).as_posix(), mask.relative_to(root).as_posix()) for path, mask in pairs]
-        groups[root.name] = [_Sample(path, path.removeprefix(f"{forms.IMAGES}/"), mask=mask) for path, mask in files]
+        files = ([os.path.relpath(str(path), root) for path in paths] for paths in (found.pictures, found.masks))
+        groups[root.name] = [_Sample(path, Path(path).name, mask=mask) for path, mask in zip(*files, strict=True)]
         classes = found.classes
     else:
         beside = [f"{name.rpartition('.')[0]}{yolo.ENDING}" for name in pictures]

@@ -265,13 +265,14 @@ class Images:
         classes: Sequence[str] = (),
         only: Sequence[Path] = (),
         objects: bool = False,
-    ) -> "Self | Sets":
+    ) -> Self:
         """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`; or of shards.
 
         only: some of the shards in the folder; objects: see `open_images`. Images that have the labels of all that they
         show are `Sets`.
         """
         how: dict[str, Any]
+        kind: Any  # of images
         if found := only or forms.shards(root):
             items, labels, names = shards.images(found)
             known = [*classes] or names
@@ -279,11 +280,12 @@ class Images:
                 raise ValueError(f"{root}: {found[0].name} and others have {few(strange)}, which the rest lacks")
             how = {"cache_bytes": cache_bytes, "root": Path(root), "reading": reading}
             numbers = [known.index(name) for name in names]
-            of_them = items, [numbers[label] for label in labels], known
-            return Sets(*of_them, shards.objects, **how) if shards.have_objects(items) else cls(*of_them, **how)
+            kind = functools.partial(Sets, shards.objects) if shards.have_objects(items) else cls
+            return kind(items, [numbers[label] for label in labels], known, **how)
         files = class_files(root, "image", extensions(), classes, beside=yolo.ENDING if objects else "")
         how = {"cache_bytes": cache_bytes, "root": unwrapped(root), "reading": reading}
-        return Sets(*files, yolo.shown_in, **how) if objects else cls(*files, **how)
+        kind = functools.partial(Sets, yolo.shown_in) if objects else cls
+        return kind(*files, **how)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -358,7 +360,7 @@ def _require_shots(shots: int, name: str, count: int) -> None:
 class Sets(Images):
     """Images that show several classes; shown_in(file): their numbers, among which is the image's own label."""
 
-    def __init__(self, items: Sequence[File], labels: Any, classes: Any, shown_in: Callable, **how: Any) -> None:
+    def __init__(self, shown_in: Callable, items: Sequence[File], labels: Any, classes: Any, **how: Any) -> None:
         super().__init__(items, labels, classes, **how)
         self._shown_in = shown_in
 

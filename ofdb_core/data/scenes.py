@@ -142,8 +142,8 @@ class Pairs(Scenes):
         reading: Reading = WHOLE,
     ) -> None:
         self.pictures, self.masks, self.classes = list(pictures), list(masks), list(classes)
-        self._pictures = Cache(functools.partial(decode, reading=reading), cache_bytes // 2)
-        self._masks = Cache(self._mask, cache_bytes // 2)
+        self._pictures: Cache[Any] = Cache(functools.partial(decode, reading=reading), cache_bytes // 2)
+        self._masks: Cache[Any] = Cache(self._mask, cache_bytes // 2)
 
     @classmethod
     def from_folder(
