@@ -50,9 +50,9 @@ def views(photograph, recipe, reading):
         see = timm_chain.evaluation(recipe)
         yield see(whole).astype(int), see(small).astype(int)
         return
-    part, chances = len(whole) // len(small), draws.chances(recipe)
+    part, chances, (high, wide) = len(whole) // len(small), draws.chances(recipe), small.shape[:2]
     for key in range(CROPS):
-        box = draws.drawn(chances, *small.shape[:2], recipe.input_size, np.uint64(key)).crop
+        box = draws.drawn(chances, high, wide, recipe.input_size, np.uint64(key)).crop
         yield crop(whole, [part * x for x in box], recipe.input_size), crop(small, box, recipe.input_size)
 
 

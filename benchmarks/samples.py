@@ -135,7 +135,8 @@ def photo(samples):
     large = np.asarray(Image.fromarray(small).resize((4000, 3000), Image.Resampling.BICUBIC)).astype(float)
     noisy = large + np.random.default_rng(0).normal(0, 3, large.shape)
     torch.set_num_threads(1)
-    seconds, megabytes = {True: [], False: []}, {}
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    megabytes = {}
     with tempfile.TemporaryDirectory() as root:
         path = Path(root) / "photo.jpg"
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=92)
