@@ -97,6 +97,7 @@ def test_the_draft_of_a_fine_tuning_is_that_of_its_evaluation(pretrained, tmp_pa
         pixels = np.random.default_rng(ord(name)).integers(0, 256, (130, 200), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "mine" / part / name / "x.jpg")
     data = str(tmp_path / "mine")
+    assert [len(part) for part in finetune.images(tiny.finetune(data=data, input_size=None))] == [2, 2]
     for draft, shape in ((True, (65, 100)), (False, (130, 200))):
         out = tmp_path / str(draft)
         how = {"checkpoint": str(pretrained / "pretrain"), "data": data, "shots": [1], "repeats": 1, "batch_size": 2}
