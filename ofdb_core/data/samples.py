@@ -138,7 +138,7 @@ class Cache(Generic[Key]):
 
 
 def class_files(
-    root: str | Path, what: str, endings: Iterable[str], classes: Sequence[str] = (), *, beside: str = ""
+    root: str | Path, what: str, endings: Iterable[str], classes: Sequence[str] = (), *, beside: str | None = None
 ) -> tuple[list[Path], list[int], list[str]]:
     """Paths, labels and class names of the files in `class_folders`; a class without a file is a ValueError.
 
@@ -161,7 +161,8 @@ def class_files(
     _require_files(Path(root), what, endings, len(paths))
     if lacking := sorted({*names} - {names[label] for label in set(labels)}):
         print(f"{root}: holds no {what} of {few(lacking)}")
-    others.pop(beside, None)
+    if beside:
+        others.pop(beside, None)
     if others:
         print(f"{root}: not read, by the endings of the files: {unread(others)}")
     if outside := sum(_counts(entry, endings) for entry in _scanned(folders[0].parent)):
@@ -282,7 +283,7 @@ class Images:
             numbers = [known.index(name) for name in names]
             kind = functools.partial(Sets, shards.objects) if shards.have_objects(items) else cls
             return kind(items, [numbers[label] for label in labels], known, **how)
-        files = class_files(root, "image", extensions(), classes, beside=yolo.ENDING if objects else "")
+        files = class_files(root, "image", extensions(), classes, beside=yolo.ENDING if objects else None)
         how = {"cache_bytes": cache_bytes, "root": unwrapped(root), "reading": reading}
         kind = functools.partial(Sets, yolo.shown_in) if objects else cls
         return kind(*files, **how)
