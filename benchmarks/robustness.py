@@ -71,8 +71,8 @@ def measure(sweep, known=(), strengths=STRENGTHS):
             file = f"from-scratch_{row['shots'] or 'all'}_{row['repeat']}"
             opened, inference = evaluate.opened(Evaluate(checkpoint=str(cell / "finetune" / file), batch_size=256))
             if pictures is None:
-                test = real_images.images_of(settings["data"], None, inference.ground)[1]
-                few = Images(test.items[::EVERY], test.labels[::EVERY], test.classes, ground=inference.ground)
+                test = real_images.images_of(settings["data"], None, inference.reading(), inference.reading())[1]
+                few = Images(test.items[::EVERY], test.labels[::EVERY], test.classes, reading=inference.reading())
                 pictures = suffering(few, inference, strengths)
             judgement = judged(opened.network()[0], inference, pictures)
             rows.append({**about, "test_images": len(pictures[None]), **judgement})

@@ -6,13 +6,17 @@ draw different numbers.
 """
 
 import functools
+import itertools
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 from benchmarks import prepared
 from ofdb_core.batches.prefetch import prefetch
@@ -122,6 +126,35 @@ def rgb(side, *, pixmix=False):
     return measure(images, recipe, 512, pictures=recipe.mixing_pictures(recipe.out))
 
 
+def photo(samples):
+    """n crops for fine-tuning, of photographs of 12 megapixels that no cache keeps; the baseline decodes them whole.
+
+    The photograph is scikit-learn's china.jpg, enlarged, with noise. In place of memory: MB of a decoded picture.
+    """
+    small = load_sample_image("china.jpg")[:, :-71]  # 4 : 3
+    large = np.asarray(Image.fromarray(small).resize((4000, 3000), Image.Resampling.BICUBIC)).astype(float)
+    noisy = large + np.random.default_rng(0).normal(0, 3, large.shape)
+    torch.set_num_threads(1)
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    megabytes = {}
+    with tempfile.TemporaryDirectory() as root:
+        path = Path(root) / "photo.jpg"
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=92)
+        for turn, draft in itertools.product(range(1 + SLOW), (True, False)):
+            recipe = _recipe("finetune/cifar10", "5_finetune", recipes.Finetune, draft=draft, batch_size=4)
+            images = Images([path] * 4, [0, 1, 0, 1], range(2), cache_bytes=0, reading=recipe.reading_crops())
+            source, steps = Batches(images, recipe, seed=0), max(1, samples // (4 * SLOW)) if turn else 1
+            began = time.perf_counter()
+            for step in range(steps):
+                source.batch(step)
+            if turn:  # the first one compiles
+                seconds[draft].append((time.perf_counter() - began) / (4 * steps))
+            megabytes[draft] = images.pixels(0).nbytes / 1e6
+    ours, theirs = (float(np.median(seconds[draft])) for draft in (True, False))
+    held = megabytes[True], megabytes[False]
+    return prepared.Measured(ours * samples, samples, "sample", theirs, memory_mb=held)
+
+
 def memory(workers):
     """What n workers hold of 1,000 images: threads of ours, and processes of timm's chain as in its loader.
 
@@ -156,5 +189,6 @@ CASES: dict[str, tuple[Callable[..., prepared.Measured], list[int]]] = {
     "sample_live_1p-frac_both": (functools.partial(live_1p, patches="both"), [4000]),
     "sample_rgb": (rgb, [32, 500]),
     "sample_rgb_pixmix": (functools.partial(rgb, pixmix=True), [32, 500]),
+    "sample_photo": (photo, [60]),
     "sample_memory": (memory, [8]),
 }

@@ -1,22 +1,27 @@
 """The recipe of batches: the groups of parameters for augmentation, mixing and loading."""
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Count, Length, NotNegative, Positive, Range, Share, Whole, Workers
 from ofdb_core.batches import policy
-from ofdb_core.data.decoding import Ground
+from ofdb_core.data.decoding import LIMIT, MOST, Ground, Least, Reading
 
 CORRUPTIONS = (  # of ImageNet-C: see `corruptions`
     *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
     *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 )
 STRENGTHS = (1, 2, 3, 4, 5)
+FINE = 2  # pixels of a drafted picture, each side, for one that evaluation resizes it to: closer to the whole picture
 
 
 class View(Parameters):
     """A network's view of an image: its size, its channels and their scale."""
+
+    no_effect: ClassVar[tuple[str, ...]] = ("max_pixels",)
 
     input_size: Annotated[int, Range(8, 4096)] = 224
     """Pixels, each side, that the network sees."""
@@ -32,6 +37,15 @@ class View(Parameters):
     """Each channel is divided by it."""
     ground: Ground = "white"
     """Behind the transparent pixels of your images."""
+    draft: bool = False
+    """Your JPEGs are decoded at 1/2, 1/4 or 1/8 of their sides where that enlarges no view: in less time and memory."""
+    max_pixels: Annotated[int, Range(1, LIMIT)] = MOST
+    """Of your images, each; larger ones are refused, as some 11 bytes a pixel are needed in every thread."""
+
+    def reading(self) -> Reading:
+        """How files are decoded to be seen whole, as in evaluation."""
+        side = FINE * self.input_size / self.crop_pct
+        return Reading(self.ground, Least(side, side) if self.draft else None, self.max_pixels)
 
 
 class Loading(Parameters):
@@ -67,6 +81,18 @@ class Augmentation(View):
     """timm's policy; null: none. With one, timm leaves out the released command's colour jitter of 0.4."""
     erasing: Share = 0.5
     """Probability of a box of noise."""
+
+    def reading_crops(self) -> Reading:
+        """How files are decoded for random crops, the smallest of which has `input_size` pixels, and to be seen whole.
+
+        Without room for a crop of any ratio, the largest of the next best one is taken, from the centre.
+        """
+        whole, (narrow, wide) = self.reading(), self.crop_ratio
+        if whole.least is None:
+            return whole
+        side = self.input_size * max(1, narrow, 1 / wide)
+        root = self.input_size * math.sqrt(max(wide, 1 / narrow) / self.crop_scale[0])
+        return replace(whole, least=Least(max(whole.least.side, side), max(whole.least.root, root)))
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -125,7 +151,7 @@ class BatchRecipe(PlainRecipe, Augmentation, Mixing, MixedPictures):
         """Sentences about values that do not suit masks, which crops, flips and resizing alone can follow."""
         free: dict[str, float | str | None] = {"label_smoothing": 0.0, "auto_augment": None, "erasing": 0.0}
         free |= {"mix_probability": 0.0} if self.mixes() else {}
-        free |= {"pipeline": "ofdb", "mix_pictures": "none"}
+        free |= {"pipeline": "ofdb", "mix_pictures": "none", "draft": False}
         wrong = {name: wanted for name, wanted in free.items() if getattr(self, name) != wanted}
         return [
             f"{name}: {getattr(self, name)} does not suit masks; give {'null' if wanted is None else wanted}"

@@ -35,7 +35,7 @@ from ofdb_core.base.manifests import PART, header
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.data import archive, tables
 from ofdb_core.data.decoding import extensions
-from ofdb_core.data.shards import CLASSES, PARQUET, TAR
+from ofdb_core.data.forms import CLASSES, PARQUET, PARTS, TAR
 
 PATIENCE = 10  # seconds that a server may be silent
 FEW = 3  # files that a refusal names
@@ -47,11 +47,6 @@ READERS = {  # timm's word before a name -> the package that it needs
     "torch/": "torchvision",
 }
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
-SPLITS = {  # our folder -> what the names of its files, or of their folders, hold
-    "train": {"train", "training"},
-    "val": {"val", "valid", "validation", "dev"},
-    "test": {"test", "testing", "eval", "evaluation"},
-}
 
 
 def is_address(data: str | Path) -> bool:
@@ -275,9 +270,9 @@ def _download(name: str, target: Path) -> None:
 
 
 def _split(path: PurePosixPath) -> str:
-    """The folder of `SPLITS` that a shard belongs to, by its name or that of a folder around it."""
+    """The folder of `forms.PARTS` that a shard belongs to, by its name or that of a folder around it."""
     words = {word for part in path.parts for word in re.split("[^a-z]+", part.lower())}
-    return next((split for split, names in SPLITS.items() if names & words), "train")
+    return next((split for split, names in PARTS.items() if words.intersection(names)), "train")
 
 
 def _arranged(root: Path, name: str) -> dict[str, Path]:
@@ -330,7 +325,7 @@ def _read(address: str, root: Path, *splits: str) -> Any:
     place = root / name if prefix == "wds" else root  # shards are not fetched; the others fetch to the folder
     for split in splits:
         try:
-            return create_dataset(address, str(place), split=split, download=True, input_img_mode=None)
+            return create_dataset(address, str(place), split=split, download=True, input_img_mode=None)  # type: ignore[arg-type]
         except ImportError as error:
             raise ParameterError([f"data: {address} needs a package: pip install {READERS[f'{prefix}/']}"]) from error
         except Exception as error:  # each reader has its own
@@ -417,7 +412,7 @@ def _names_a_folder(label: str) -> bool:
 
 
 def _with_label(file: PurePosixPath, label: str) -> str:
-    first = file.parts[:1] if len(file.parts) > 1 and file.parts[0] in SPLITS else ()
+    first = file.parts[:1] if len(file.parts) > 1 and file.parts[0] in PARTS else ()
     return str(PurePosixPath(*first, label, *file.parts[len(first) :]))
 
 

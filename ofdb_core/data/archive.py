@@ -20,9 +20,9 @@ from pathlib import Path, PurePosixPath
 from ofdb_core.base import files, folder
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import header
+from ofdb_core.data.forms import ENDINGS, is_archive
 
 FILE, FOLDER, OTHER = "file", "folder", "other"  # types of an entry
-ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 LARGEST = 2**30  # bytes of one file, which is held in memory
 BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
@@ -30,12 +30,6 @@ BROKEN = (
 )
 
 Entry = tuple[str, str, int, Callable[[], bytes]]  # name; FILE, FOLDER or OTHER; bytes; reader, called before the next
-
-
-def is_archive(path: str | Path) -> bool:
-    """Whether a path is a file that `unpacked` takes, by its name; hidden files are not."""
-    path = Path(path)
-    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
 
 
 def named(path: Path) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import DatasetCardData
 
 from ofdb_core.base import files, folder
 from ofdb_core.base.folder import CARD, Folder
 from ofdb_core.base.manifests import LICENSE
-from ofdb_core.data import croissant, shards
+from ofdb_core.data import croissant, forms, scenes, shards
 
 TAGS = ["formula-driven-supervised-learning", "ofdb-lab"]  # of what is made here
 SIZES = {  # images below -> the hub's word
@@ -19,24 +20,33 @@ SHOWN = 20  # classes that a card names
 
 
 def write(out: Path, root: Path) -> None:
-    """Write README.md and croissant.json into a folder of shards; root: the class folders that were packed.
+    """Write README.md and croissant.json into a folder of shards; root: the folder that was packed.
 
-    The files depend on the images alone. README.md is written last: with it the folder is complete.
+    The files depend on the images alone. README.md is written last: with it the folder is complete. Scenes have no
+    croissant.json, which has no word for masks beside their pictures.
     """
-    paths = shards.paths(out)
-    images, _, classes = shards.images(paths)
+    paths = forms.shards(out)
+    masks = forms.has_masks(paths[0])
+    if masks:
+        images, classes = [picture for picture, _ in shards.pairs(paths)], scenes.classes_in(out)
+    else:
+        images, _, classes = shards.images(paths)
     facts = Folder(root).manifest() if Folder(root).is_complete() else None
     license = facts and facts.get("license", LICENSE)
-    about = f"{len(images):,} images of {len(classes):,} classes"
+    about = f"{len(images):,} images {'with masks' if masks else 'of'} {len(classes):,} classes"
     if facts:
         about += f", made by OFDB Lab from {json.dumps(facts['parameters'], sort_keys=True)}"
     title = str(facts.get("name", root.name)) if facts else root.name
-    endings = sorted({image.name.rpartition(".")[2] for image in images})
-    text = croissant.of_shards(paths, endings, title=title, about=about, license=license)
-    files.write_whole(out / croissant.CROISSANT, text)
-    files.write_whole(
-        out / CARD, _text(paths[0].suffix, title, about, license, len(images), classes, of(root), made=bool(facts))
-    )
+    if not masks:
+        endings = sorted({image.name.rpartition(".")[2] for image in images})
+        text = croissant.of_shards(paths, endings, title=title, about=about, license=license)
+        files.write_whole(out / croissant.CROISSANT, text)
+    head: dict[str, Any] = {"license": license.lower()} if license else {}
+    head |= {"pretty_name": title, "task_categories": [f"image-{'segmentation' if masks else 'classification'}"]}
+    head |= {"size_categories": [next((word for most, word in SIZES.items() if len(images) < most), "n>1T")]}
+    head |= {"tags": TAGS} if facts else {}
+    head |= {"configs": [{"config_name": "default", "data_files": _splits(out, paths[0].suffix)}]}
+    files.write_whole(out / CARD, _text(paths[0].suffix, head, about, license, classes, of(root)))
 
 
 def of(root: Path) -> str:
@@ -49,28 +59,27 @@ def is_of(out: Path, root: Path) -> bool:
     return (out / CARD).is_file() and of(root) in (out / CARD).read_text(encoding="utf-8")
 
 
-def _text(
-    ending: str, title: str, about: str, license: str | None, count: int, classes: list[str], source: str, *, made: bool
-) -> str:
-    builder = {shards.TAR: "webdataset", shards.PARQUET: "parquet"}[ending]
-    head = DatasetCardData(
-        **({"license": license.lower()} if license else {}),
-        pretty_name=title,
-        task_categories=["image-classification"],
-        size_categories=[next((word for most, word in SIZES.items() if count < most), "n>1T")],
-        **({"tags": TAGS} if made else {}),
-        configs=[{"config_name": "default", "data_files": [{"split": "train", "path": f"*{ending}"}]}],
-    ).to_yaml()
+def _splits(out: Path, ending: str) -> list[dict[str, str]]:
+    """The shards of each part, by the hub's names of parts."""
+    names = {"val": "validation"}
+    found = [{"split": names.get(name, name), "path": f"{name}-*{ending}"} for name in forms.parts(out)]
+    return found or [{"split": "train", "path": f"*{ending}"}]
+
+
+def _text(ending: str, head: dict[str, Any], about: str, license: str | None, classes: list[str], source: str) -> str:
+    builder = {forms.TAR: "webdataset", forms.PARQUET: "parquet"}[ending]
     named = ", ".join(classes[:SHOWN]) + ", ..." * (len(classes) > SHOWN)
     terms = f"Licence: {license}." if license else "Licence: that of the images; name it in the head of this file."
     names = (
-        f" The numbers of the classes (`cls`) are the lines of `{shards.CLASSES}`, from 0." if ending == ".tar" else ""
+        f" The numbers of the classes (`cls`) are the lines of `{forms.CLASSES}`, from 0."
+        if ending == forms.TAR
+        else ""
     )
     return f"""---
-{head.strip()}
+{DatasetCardData(**head).to_yaml().strip()}
 ---
 
-# {title}
+# {head["pretty_name"]}
 
 {about}.
 

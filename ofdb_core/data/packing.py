@@ -8,12 +8,14 @@ import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import shlex
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,13 +25,14 @@ from tqdm import tqdm
 from ofdb_core.base import files, folder, project, record
 from ofdb_core.base.folder import Altered, Folder
 from ofdb_core.base.manifests import MANIFEST, SEEN
-from ofdb_core.data import archive, cards
+from ofdb_core.data import archive, cards, forms, scenes, yolo
 from ofdb_core.data.decoding import extensions
-from ofdb_core.data.shards import CLASSES, LABEL, PARQUET, TAR
+from ofdb_core.data.shards import LABEL, LABELS
 
 ORDER = 0  # seed of the order of the images in shards
 SHARD = 2**28  # bytes of images in a shard or a Parquet file
 ROWS = 256  # of a row group: what a reader of Parquet holds at once
+BESIDE = LABELS, "boxes"  # keys, or columns, of what an image shows
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # that a zip can hold
 
 Read = Callable[[str], bytes]
@@ -43,11 +46,10 @@ def pack(root: str | Path, form: str, out: str | Path | None = None) -> Path:
     root = Path(root).resolve()
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder")
-    ending, write = FORMS[form]
-    target = Path(out) if out else root.with_name(f"{root.name}{ending}")
+    target = Path(out) if out else root.with_name(f"{root.name}{forms.PACKED[form]}")
     if target.exists():
         raise ValueError(f"{target}: is there already; remove it, or give another --out")
-    write(target, root)
+    FORMS[form](target, root)
     if target.is_dir():
         cards.write(target, root)
     return target
@@ -152,67 +154,151 @@ def _zip(path: Path, pairs: Iterable[tuple[str, bytes]]) -> None:
             packed.writestr(about, data)
 
 
-def _images(root: Path) -> tuple[list[list[str]], dict[str, int], Read]:
-    """The names of a folder's images, in parts of `SHARD` bytes; class -> number; a reader.
+@dataclass(frozen=True)
+class _Sample:
+    """An image's file in a folder, its name in a shard, its class, and the files of its mask and of its objects."""
+
+    file: str
+    name: str
+    label: str | None = None
+    mask: str | None = None
+    objects: str | None = None
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """What shards hold: by the beginning of their names, samples in parts of `SHARD` bytes; the classes; a reader."""
+
+    shards: dict[str, list[list[_Sample]]]
+    classes: list[str]
+    read: Read
+
+    def numbers(self, sample: _Sample) -> tuple[list[int], list[list[float]]]:
+        """The classes of all that a sample shows, and their boxes."""
+        assert sample.objects is not None
+        try:
+            return yolo.read(self.read(sample.objects))
+        except ValueError as error:
+            raise ValueError(f"{sample.objects}: {error}") from error
+
+
+def _packed(root: Path) -> _Packed:
+    """The images of a folder of classes or of scenes, or of parts of either.
 
     The order mixes the classes: most programs read a shard from its beginning, so neighbours in it meet in a batch.
     """
     every, read = _opened(root)
-    names = [name for name in every if "/" in name and name.lower().endswith(extensions())]
-    if not names:
+    known, parts = {*every}, forms.parts(root)
+    pictures = [name for name in every if "/" in name and name.lower().endswith(extensions())]
+    groups = dict[str, list[_Sample]]()
+    places = {name: part.root for name, part in parts.items()} or {root.name: root}
+    if all(forms.of(place) == "scenes" and not forms.shards(place) for place in places.values()):
+        classes = scenes.classes_in(root)
+        for name, place in places.items():
+            found = scenes.Pairs.from_folder(place, classes=classes)
+            files = ([os.path.relpath(str(path), root) for path in paths] for paths in (found.pictures, found.masks))
+            groups[name] = [_Sample(path, Path(path).name, mask=mask) for path, mask in zip(*files, strict=True)]
+            classes = found.classes
+    else:
+        beside = [f"{name.rpartition('.')[0]}{yolo.ENDING}" for name in pictures]
+        objects = beside if known.issuperset(beside) and all(yolo.is_list(read(name)) for name in beside[:1]) else []
+        for file, text in itertools.zip_longest(pictures, objects):
+            part = file.partition("/")[0] if parts else ""
+            name = file.removeprefix(f"{part}/") if part else file
+            if (part in parts or not parts) and "/" in name:
+                one = _Sample(file, name, name.partition("/")[0], objects=text)
+                groups.setdefault(part or root.name, []).append(one)
+        classes = sorted({str(one.label) for group in groups.values() for one in group})
+    if not groups:
         raise ValueError(f"{root}: has no images in class folders; the forms tar and zip pack any folder")
-    parts, size = [list[str]()], 0
-    for i in np.random.default_rng(ORDER).permutation(len(names)):
-        size += (own := (root / names[i]).stat().st_size)
+    return _Packed({name: _cut(root, group) for name, group in groups.items()}, classes, read)
+
+
+def _cut(root: Path, group: list[_Sample]) -> list[list[_Sample]]:
+    parts, size = [list[_Sample]()], 0
+    for i in np.random.default_rng(ORDER).permutation(len(group)):
+        size += (own := (root / group[i].file).stat().st_size)
         if parts[-1] and size > SHARD:
             parts, size = [*parts, []], own
-        parts[-1].append(names[i])
-    classes = sorted({name.partition("/")[0] for name in names})
-    return parts, {name: number for number, name in enumerate(classes)}, read
+        parts[-1].append(group[i])
+    return parts
 
 
 def _shards(out: Path, root: Path) -> None:
-    """Tar files as WebDataset reads them: <class>/<name>.png, and the number of its class as <class>/<name>.cls."""
-    parts, numbers, read = _images(root)
+    """Tar files as WebDataset reads them: <class>/<name>.png, and the number of its class as <class>/<name>.cls.
 
-    def members(part: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        for name in tqdm(part, root.name, unit="image", delay=2):
-            yield name, read(name)
-            yield f"{name.rpartition('.')[0]}.{LABEL}", str(numbers[name.partition("/")[0]]).encode()
+    A scene is <name>.png and <name>.mask.png; what else an image shows stands in <class>/<name>.json.
+    """
+    packed = _packed(root)
 
-    for i, part in enumerate(parts):
-        _tar(out / f"{root.name}-{i:06d}{TAR}", members(part))
-    files.write_whole(out / CLASSES, "".join(f"{name}\n" for name in numbers))
+    def members(part: Sequence[_Sample]) -> Iterator[tuple[str, bytes]]:
+        for one in tqdm(part, root.name, unit="image", delay=2):
+            stem = one.name.rpartition(".")[0]
+            yield one.name, packed.read(one.file)
+            if one.label is not None:
+                yield f"{stem}.{LABEL}", str(packed.classes.index(one.label)).encode()
+            if one.mask is not None:
+                yield f"{stem}.{forms.MASK}{Path(one.mask).suffix}", packed.read(one.mask)
+            if one.objects is not None:
+                shown = dict(zip(BESIDE, packed.numbers(one), strict=True))
+                yield f"{stem}.{forms.OBJECTS}", json.dumps(shown).encode()
+
+    for name, parts in packed.shards.items():
+        for i, part in enumerate(parts):
+            _tar(out / f"{name}-{i:06d}{forms.TAR}", members(part))
+    files.write_whole(out / forms.CLASSES, "".join(f"{name}\n" for name in packed.classes))
 
 
 def _parquet(out: Path, root: Path) -> None:
-    """Parquet files with the columns image and label, as Hugging Face's hub shows them and `datasets` reads them."""
+    """Parquet files with the columns image and label, as Hugging Face's hub shows them and `datasets` reads them.
+
+    Scenes have a mask in place of a label; images that show several classes have all their labels and boxes, too.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
         raise ValueError("the form parquet needs pyarrow: pip install pyarrow") from error
-    parts, numbers, read = _images(root)
-    features = {"image": {"_type": "Image"}, "label": {"names": [*numbers], "_type": "ClassLabel"}}
-    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    packed = _packed(root)
+    first = next(iter(packed.shards.values()))[0][0]
+    image, number = pa.struct([("bytes", pa.binary()), ("path", pa.string())]), pa.int64()
+    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    columns = [("image", image)]
+    if first.mask is None:
+        features["label"] = {"names": packed.classes, "_type": "ClassLabel"}
+        columns.append(("label", number))
+    else:
+        features[forms.MASK] = {"_type": "Image"}
+        columns.append((forms.MASK, image))
+    if first.objects is not None:
+        columns += zip(BESIDE, (pa.list_(number), pa.list_(pa.list_(pa.float64()))), strict=True)
     about = {"huggingface": json.dumps({"info": {"features": features}})}
-    schema = pa.schema([("image", image), ("label", pa.int64())], metadata=about)
-    for i, part in enumerate(parts):
-        path = out / f"{root.name}-{i:06d}{PARQUET}"
-        with _appearing(path) as stream, parquet.ParquetWriter(stream, schema, compression="none") as writer:
-            for begin in tqdm(range(0, len(part), ROWS), root.name, delay=2):
-                names = part[begin : begin + ROWS]
-                images = [{"bytes": read(name), "path": name} for name in names]
-                labels = [numbers[name.partition("/")[0]] for name in names]
-                writer.write_table(pa.table({"image": images, "label": labels}, schema=schema))
+    schema = pa.schema(columns, metadata=about)
+
+    def row(one: _Sample) -> dict[str, Any]:
+        found: dict[str, Any] = {"image": {"bytes": packed.read(one.file), "path": one.name}}
+        if one.mask is not None:
+            return {**found, forms.MASK: {"bytes": packed.read(one.mask), "path": one.mask}}
+        beside = zip(BESIDE, packed.numbers(one), strict=True) if one.objects else ()
+        return {**found, "label": packed.classes.index(str(one.label)), **dict(beside)}
+
+    for name, parts in packed.shards.items():
+        for i, part in enumerate(parts):
+            path = out / f"{name}-{i:06d}{forms.PARQUET}"
+            with _appearing(path) as stream, parquet.ParquetWriter(stream, schema, compression="none") as writer:
+                for begin in tqdm(range(0, len(part), ROWS), root.name, delay=2):
+                    rows = [row(one) for one in part[begin : begin + ROWS]]
+                    writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    if first.mask is not None:
+        files.write_whole(out / forms.CLASSES, "".join(f"{name}\n" for name in packed.classes))
 
 
-# form -> the ending of its file or folder, and what writes it to a path
-FORMS: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
-    "tar": (".tar", lambda path, root: _tar(path, _with_card(root))),
-    "tar.gz": (".tar.gz", lambda path, root: _tar(path, _with_card(root), compressed=True)),
-    "zip": (".zip", lambda path, root: _zip(path, _with_card(root))),
-    "webdataset": ("-webdataset", _shards),
-    "parquet": ("-parquet", _parquet),
-    "codes": ("-codes.tar.gz", lambda path, root: _tar(path, _codes(root), compressed=True)),
+# form -> what writes it to a path
+FORMS: dict[str, Callable[[Path, Path], None]] = {
+    "tar": lambda path, root: _tar(path, _with_card(root)),
+    "tar.gz": lambda path, root: _tar(path, _with_card(root), compressed=True),
+    "zip": lambda path, root: _zip(path, _with_card(root)),
+    "webdataset": _shards,
+    "parquet": _parquet,
+    "codes": lambda path, root: _tar(path, _codes(root), compressed=True),
 }

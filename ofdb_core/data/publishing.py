@@ -12,7 +12,7 @@ from typing import Any
 
 from ofdb_core.base import files, units
 from ofdb_core.base.folder import CARD, Folder
-from ofdb_core.data import cards, croissant, packing, samples, shards
+from ofdb_core.data import cards, croissant, forms, packing, samples
 
 FORM = "webdataset"  # that class folders are packed in
 AT_ONCE = 50  # files of a commit; the hub's advice: below 100
@@ -81,13 +81,13 @@ def prepared(root: str | Path, form: str = FORM) -> Path:
     root = Path(root).resolve()
     if not root.is_dir():
         raise Refused(f"{root}: no such folder")
-    if _is_checkpoint(root) or shards.paths(root):
+    if _is_checkpoint(root) or forms.shards(root):
         return root
     try:
         samples.class_folders(root, "image", samples.extensions())
     except ValueError as error:
         raise Refused(f"{root}: neither images in class folders, shards, nor a checkpoint ({error})") from error
-    target = root.with_name(f"{root.name}{packing.FORMS[form][0]}")
+    target = root.with_name(f"{root.name}{forms.PACKED[form]}")
     if not target.exists():
         print(f"{root}: class folders are packed first, as {target.name}", flush=True)
         return packing.pack(root, form)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ofdb_core.base import files, folder, project
 from ofdb_core.base.values import nearest
-from ofdb_core.data import addresses, archive, samples, voc
-from ofdb_core.data.decoding import Ground
+from ofdb_core.data import addresses, archive, forms, samples, voc
+from ofdb_core.data.decoding import WHOLE, Reading
 from ofdb_core.data.samples import Images
 
 ARRAYS = ("digits", "cifar10", "cifar100")  # data sets known by name and held in memory
@@ -45,13 +45,16 @@ def default_root() -> Path:
     return project.DATA
 
 
-def images_of(data: str | Path, root: str | Path | None = None, ground: Ground = "white") -> list[Images]:
+def images_of(
+    data: str | Path, root: str | Path | None = None, train: Reading = WHOLE, test: Reading = WHOLE
+) -> list[Images]:
     """The images to train on and to test on, two `samples.Images` of the same classes.
 
     data: one of NAMES, or the path of a folder or archive; root: the folder for downloaded, unpacked or cut-out
     data (None: `default_root`); it is created when needed. Existing data are not downloaded again. If several processes
-    ask for the same data and root, one fetches or unpacks them, and the others wait. ground: see `decoding.decode`. A
-    ValueError says what is missing, or, after a failed download, the file to fetch by hand and its folder.
+    ask for the same data and root, one fetches or unpacks them, and the others wait. train, test: how the files of each
+    are decoded. A ValueError says what is missing, or, after a failed download, the file to fetch by hand and its
+    folder.
     """
     check(data)
     root = Path(root) if root else default_root()
@@ -62,11 +65,13 @@ def images_of(data: str | Path, root: str | Path | None = None, ground: Ground =
     if data in ("cifar10", "cifar100"):
         return _cifar(str(data), root)
     parts = _parts(_fetched(data, root))
-    classes = [folder.name for folder in _class_folders(parts)[0]]
-    train = samples.Images.from_folder(parts[0], ground=ground)
-    test = samples.Images.from_folder(parts[1], ground=ground, classes=classes)
-    samples.require_readable(train, test)
-    return [samples.look_at(train), samples.look_at(test)]
+    classes = _classes(parts)
+    both = [
+        samples.Images.from_folder(parts[0].root, reading=train, only=parts[0].shards),
+        samples.Images.from_folder(parts[1].root, reading=test, only=parts[1].shards, classes=classes),
+    ]
+    samples.require_readable(*both)
+    return [samples.look_at(images) for images in both]
 
 
 def _fetched(data: str | Path, root: Path) -> Path:
@@ -86,11 +91,10 @@ def classes_of(data: str | Path, root: str | Path | None = None, *, shots: int =
         return images_of(data, root)[0].few_shot(shots, seed=0).classes
     check(data)
     parts = _parts(_fetched(data, Path(root or default_root())))
-    train, _ = _class_folders(parts)
-    for of_class in train:
-        samples.require_images(of_class, shots)
-    samples.require_images(parts[1], 0)
-    return [of_class.name for of_class in train]
+    classes = _classes(parts, shots)
+    if not parts[1].shards:
+        samples.require_images(parts[1].root, 0)
+    return classes
 
 
 def fingerprint(data: str | Path) -> str:
@@ -98,23 +102,25 @@ def fingerprint(data: str | Path) -> str:
     return str(data) if data in NAMES else folder.fingerprint(data)
 
 
-def _parts(place: str | Path) -> list[Path]:
-    """The folders of a data set to train on and to test on."""
-    inside = samples.unwrapped(place)
-    parts = {name: inside / name for name in ("train", "val", "test") if (inside / name).is_dir()}
-    if "train" not in parts or len(parts) < 2:
-        raise ValueError(f"data: {place} has no train/<class>/ and val/<class>/ (or test/<class>/)")
-    return list(parts.values())[:2]
+def _parts(place: str | Path) -> list[forms.Part]:
+    """The parts of a data set to train on and to test on."""
+    parts = [*forms.parts(samples.unwrapped(place)).values()][:2]
+    if len(parts) < 2:
+        raise ValueError(
+            f"data: {place} has no train/<class>/ and val/<class>/ (or test/<class>/), nor shards named train-*, val-*"
+        )
+    return parts
 
 
-def _class_folders(parts: list[Path]) -> list[list[Path]]:
-    """The class folders of both parts; a ValueError if the second has a class that the first lacks."""
-    both = [samples.class_folders(part, "image", samples.extensions()) for part in parts]
-    known = {path.name for path in both[0]}
-    if strange := [path.name for path in both[1] if path.name not in known]:
-        (one, other), few = (part.name for part in parts), f"{', '.join(strange[:FEW])}{', ...' * (len(strange) > FEW)}"
-        raise ValueError(f"{parts[0].parent}: {other}/ has classes that {one}/ lacks: {few}")
-    return both
+def _classes(parts: list[forms.Part], shots: int | None = None) -> list[str]:
+    """The classes to train on; a ValueError if the second part has another, or the first fewer images than `shots`."""
+    train, test = parts
+    classes = samples.class_names(train.root, only=train.shards, shots=shots)
+    known = samples.class_names(test.root, only=test.shards)
+    if strange := [name for name in known if name not in classes]:
+        few = f"{', '.join(strange[:FEW])}{', ...' * (len(strange) > FEW)}"
+        raise ValueError(f"{train.root.parent}: {test.name}/ has classes that {train.name}/ lacks: {few}")
+    return classes
 
 
 def _cifar(data: str, root: Path) -> list[Images]:

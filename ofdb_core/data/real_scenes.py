@@ -7,8 +7,9 @@ beside them or in train/, names the classes.
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.data import addresses, archive, real_images, samples, scenes, voc
-from ofdb_core.data.decoding import Ground
+from ofdb_core.data import addresses, archive, forms, real_images, samples, scenes, voc
+from ofdb_core.data.decoding import WHOLE, Reading
+from ofdb_core.data.forms import Part
 from ofdb_core.data.samples import GB
 from ofdb_core.data.scenes import Pairs
 
@@ -29,37 +30,36 @@ def check(data: str | Path) -> None:
 
 
 def scenes_of(
-    data: str | Path, root: str | Path | None = None, ground: Ground = "white", cache_bytes: int = GB
+    data: str | Path, root: str | Path | None = None, reading: Reading = WHOLE, cache_bytes: int = GB
 ) -> list[Pairs]:
     """The scenes to train on and to test on, of the same classes.
 
-    data: one of NAMES, or the path of a folder or archive; root, ground: as for `real_images.images_of`; cache_bytes:
-    for both together. A ValueError names every damaged file, files without a partner, or what to fetch by hand.
+    data, root: as for `real_images.images_of`; reading: how pictures are decoded; cache_bytes: for both together. A
+    ValueError names every damaged file, files without a partner, or what to fetch by hand.
     """
     check(data)
     root = Path(root) if root else real_images.default_root()
-    how: dict[str, Any] = {"ground": ground, "cache_bytes": cache_bytes // 2}
+    how: dict[str, Any] = {"reading": reading, "cache_bytes": cache_bytes // 2}
     if data == "voc2012":
         devkit = real_images.voc_devkit(root)
         pairs = (zip(*voc.masked(devkit, part), strict=True) for part in voc.PARTS)
         classes = [scenes.NAME_OF_GROUND, *voc.CLASSES]
-        parts = [Pairs(pictures, masks, classes, **how) for pictures, masks in pairs]
+        both = [Pairs(pictures, masks, classes, **how) for pictures, masks in pairs]
     else:
-        place = archive.unpacked(data, root) if archive.is_archive(data) else Path(data)
-        train, test = _parts(place)
-        named = scenes.classes_in(train) or scenes.classes_in(train.parent)
-        first = Pairs.from_folder(train, classes=named, **how)
-        parts = [first, Pairs.from_folder(test, classes=first.classes, **how)]
-    scenes.require_readable(*parts)
-    return parts
+        place = addresses.local(data, root)
+        train, test = _parts(archive.unpacked(place, root) if archive.is_archive(place) else place)
+        named = scenes.classes_in(train.root) or scenes.classes_in(train.root.parent)
+        first = Pairs.from_folder(train.root, classes=named, only=train.shards, **how)
+        both = [first, Pairs.from_folder(test.root, classes=first.classes, only=test.shards, **how)]
+    scenes.require_readable(*both)
+    return both
 
 
-def _parts(place: Path) -> list[Path]:
-    """The folders of the scenes to train on and to test on."""
-    inside = samples.unwrapped(place)
-    found = [inside / name for name in ("train", "val", "test") if scenes.are_in(inside / name)]
-    if len(found) < 2 or found[0].name != "train":
+def _parts(place: Path) -> list[Part]:
+    """The parts to train on and to test on."""
+    found = [*forms.parts(samples.unwrapped(place)).values()][:2]
+    if len(found) < 2 or not all(part.shards or forms.of(part.root) == "scenes" for part in found):
         raise ValueError(
-            f"data: {place} has no train/ and val/ (or test/) with {scenes.IMAGES}/ and {scenes.MASKS}/ in each"
+            f"data: {place} has no train/ and val/ (or test/) with {forms.IMAGES}/ and {forms.MASKS}/ in each"
         )
-    return found[:2]
+    return found

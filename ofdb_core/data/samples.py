@@ -17,8 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ofdb_core.base import threads
-from ofdb_core.data import shards
-from ofdb_core.data.decoding import File, Ground, damage, decode, extensions, is_transparent, unread
+from ofdb_core.data import forms, shards, yolo
+from ofdb_core.data.decoding import WHOLE, File, Reading, damage, decode, extensions, is_transparent, unread
 
 GB = 2**30  # bytes
 FEW = 3  # classes that a sentence names
@@ -138,12 +138,13 @@ class Cache(Generic[Key]):
 
 
 def class_files(
-    root: str | Path, what: str, endings: Iterable[str], classes: Sequence[str] = ()
+    root: str | Path, what: str, endings: Iterable[str], classes: Sequence[str] = (), *, beside: str | None = None
 ) -> tuple[list[Path], list[int], list[str]]:
     """Paths, labels and class names of the files in `class_folders`; a class without a file is a ValueError.
 
     classes: names that the folders may have; a class may then lack a folder or a file, which is printed. Files with
-    other endings, and files outside the class folders, are counted and printed.
+    other endings, and files outside the class folders, are counted and printed; beside: the ending of files that
+    belong to the others.
     """
     endings, paths, labels, others = tuple(endings), list[Path](), list[int](), Counter[str]()
     folders = class_folders(root, what, endings)
@@ -160,6 +161,8 @@ def class_files(
     _require_files(Path(root), what, endings, len(paths))
     if lacking := sorted({*names} - {names[label] for label in set(labels)}):
         print(f"{root}: holds no {what} of {few(lacking)}")
+    if beside:
+        others.pop(beside, None)
     if others:
         print(f"{root}: not read, by the endings of the files: {unread(others)}")
     if outside := sum(_counts(entry, endings) for entry in _scanned(folders[0].parent)):
@@ -186,6 +189,22 @@ def require_images(folder: Path, shots: int) -> None:
     _require_shots(shots, folder.name, count)
 
 
+def class_names(root: str | Path, *, only: Sequence[Path] = (), shots: int | None = None) -> list[str]:
+    """The classes of `Images.from_folder`, by names alone; a ValueError if one has no image, or fewer than `shots`.
+
+    shots: None: the images are not counted.
+    """
+    if found := only or forms.shards(root):
+        _, labels, names = shards.images(found)
+        for name, count in zip(names, np.bincount(labels).tolist(), strict=True):
+            _require_shots(shots or 0, name, count)
+        return names
+    folders = class_folders(root, "image", extensions())
+    for folder in folders if shots is not None else ():
+        require_images(folder, shots or 0)
+    return [folder.name for folder in folders]
+
+
 def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[Path]:
     """The class folders of <root>/<class>/<file>, sorted by name; hidden ones are left out, and files not read.
 
@@ -209,8 +228,8 @@ class Images:
     """Labelled images: arrays, or files that are decoded when first used and kept in memory up to a budget.
 
     items: an array (n, H, W) or (n, H, W, 3) uint8, or a list of n files; labels: (n,) int64 in 0..C - 1; classes: C
-    names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at; ground: see
-    `decode`.
+    names; cache_bytes: of decoded files that each process may keep; root: the folder that names begin at; reading:
+    how files are decoded.
     """
 
     def __init__(
@@ -221,9 +240,9 @@ class Images:
         *,
         cache_bytes: int = GB,
         root: Path | None = None,
-        ground: Ground = "white",
+        reading: Reading = WHOLE,
     ) -> None:
-        self.root, self.ground = root, ground
+        self.root, self.reading = root, reading
         self.items, self.labels, self.classes = items, np.asarray(labels, np.int64), [str(name) for name in classes]
         if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim not in (3, 4)):
             raise ValueError(f"items: {items.dtype} {items.shape} given; allowed is uint8 (n, H, W) or (n, H, W, 3)")
@@ -235,17 +254,39 @@ class Images:
             raise ValueError(
                 f"labels: {self.labels.min()} to {self.labels.max()} given; allowed is 0 to {len(self.classes) - 1}"
             )
-        self._decoded = Cache(functools.partial(decode, ground=ground), cache_bytes)
+        self._decoded = Cache(functools.partial(decode, reading=reading), cache_bytes)
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white", classes: Sequence[str] = ()
+        cls,
+        root: str | Path,
+        *,
+        cache_bytes: int = GB,
+        reading: Reading = WHOLE,
+        classes: Sequence[str] = (),
+        only: Sequence[Path] = (),
+        objects: bool = False,
     ) -> Self:
-        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`; or of shards."""
-        if found := shards.paths(Path(root)):
-            return cls(*shards.images(found), cache_bytes=cache_bytes, root=Path(root), ground=ground)
-        files = class_files(root, "image", extensions(), classes)
-        return cls(*files, cache_bytes=cache_bytes, root=unwrapped(root), ground=ground)
+        """The images of <root>/<class>/<file>, in any format that Pillow reads: see `class_files`; or of shards.
+
+        only: some of the shards in the folder; objects: see `open_images`. Images that have the labels of all that they
+        show are `Sets`.
+        """
+        how: dict[str, Any]
+        kind: Any  # of images
+        if found := only or forms.shards(root):
+            items, labels, names = shards.images(found)
+            known = [*classes] or names
+            if strange := sorted({*names} - {*known}):
+                raise ValueError(f"{root}: {found[0].name} and others have {few(strange)}, which the rest lacks")
+            how = {"cache_bytes": cache_bytes, "root": Path(root), "reading": reading}
+            numbers = [known.index(name) for name in names]
+            kind = functools.partial(Sets, shards.objects) if shards.have_objects(items) else cls
+            return kind(items, [numbers[label] for label in labels], known, **how)
+        files = class_files(root, "image", extensions(), classes, beside=yolo.ENDING if objects else None)
+        how = {"cache_bytes": cache_bytes, "root": unwrapped(root), "reading": reading}
+        kind = functools.partial(Sets, yolo.shown_in) if objects else cls
+        return kind(*files, **how)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -302,7 +343,7 @@ class Images:
         return self._with(items, self.labels[chosen], self.classes)
 
     def _with(self, items: Any, labels: np.ndarray, classes: Sequence[str]) -> "Images":
-        more: dict[str, Any] = {"cache_bytes": self._decoded.budget, "root": self.root, "ground": self.ground}
+        more: dict[str, Any] = {"cache_bytes": self._decoded.budget, "root": self.root, "reading": self.reading}
         return Images(items, labels, classes, **more)
 
     def members(self) -> list[np.ndarray]:
@@ -317,6 +358,21 @@ def _require_shots(shots: int, name: str, count: int) -> None:
         raise ValueError(f"shots: {shots} is out of range; class {name} has {count} images (0: all)")
 
 
+class Sets(Images):
+    """Images that show several classes; shown_in(file): their numbers, among which is the image's own label."""
+
+    def __init__(self, shown_in: Callable, items: Sequence[File], labels: Any, classes: Any, **how: Any) -> None:
+        super().__init__(items, labels, classes, **how)
+        self._shown_in = shown_in
+
+    def shown(self, i: int, key: int | None = None) -> list[int]:
+        """The classes that image i shows; key is not used. A ValueError if they cannot be those of the image."""
+        numbers = self._shown_in(self.items[i])
+        if self.labels[i] not in numbers or not 0 <= min(numbers) <= max(numbers) < len(self.classes):
+            raise ValueError(f"{self.items[i]}: shows {numbers}, by what is beside it; its own is {self.labels[i]}")
+        return numbers
+
+
 class OneOf:
     """A sample for each class of `Images`: one of its images, drawn anew each time; without a key, the first."""
 
@@ -329,8 +385,26 @@ class OneOf:
 
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """An image of class i, as `Images.pixels`."""
+        return self._images.pixels(self._member(i, key))
+
+    def _member(self, i: int, key: int | None) -> int:
         members = self._members[i]
-        return self._images.pixels(members[0 if key is None else key % len(members)])
+        return int(members[0 if key is None else key % len(members)])
+
+
+class OneOfSets(OneOf):
+    """The same of `Sets`."""
+
+    _images: Sets
+
+    def shown(self, i: int, key: int | None = None) -> list[int]:
+        """The classes that `pixels` shows."""
+        return self._images.shown(self._member(i, key))
+
+
+def one_of(images: Images) -> OneOf:
+    """A sample for each class."""
+    return OneOfSets(images) if isinstance(images, Sets) else OneOf(images)
 
 
 class Single:
@@ -348,17 +422,20 @@ class Single:
         return self._others.pixels(range(self._i, self._i + 1)[i], key)
 
 
-def open_images(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
-    """The images of a folder as samples; one: each sample is a category, not an image (see `OneOf`)."""
-    images = Images.from_folder(root, cache_bytes=cache_bytes)
-    return OneOf(images) if one else images
+def open_images(root: Path, one: bool, cache_bytes: int, *, objects: bool = False) -> Images | OneOf:
+    """The images of a folder as samples; one: each sample is a category, not an image (see `OneOf`).
+
+    objects: each image has a file beside it that lists all that it shows: see `yolo`.
+    """
+    images = Images.from_folder(root, cache_bytes=cache_bytes, objects=objects)
+    return one_of(images) if one else images
 
 
 def require_readable(*sets: Images) -> None:
-    """Raise a ValueError that names every file that is no picture or is cut off, by its first and last bytes."""
+    """Raise a ValueError that names every file that is no picture, is cut off or has too many pixels: see `damage`."""
 
     def look(images: Images, i: int) -> tuple[str, str | None]:
-        problem = damage(images.items[i])
+        problem = damage(images.items[i], images.reading)
         return f"{images.root}/{images.name(i)}" if problem else "", problem
 
     tasks = (functools.partial(look, images, i) for images in sets for i in range(len(images)))
@@ -390,7 +467,8 @@ def look_at(images: Images) -> Images:
         if len(members) and is_transparent(images.items[members[0]]):
             transparent.append(name)
     if transparent:
-        print(f"{images.root}: transparent pixels, in {few(transparent)}, are seen on {images.ground} (-p ground)")
+        ground = images.reading.ground
+        print(f"{images.root}: transparent pixels, in {few(transparent)}, are seen on {ground} (-p ground)")
     if len(flat) == len(np.unique(images.labels)) and len(colours) == 1:
         raise ValueError(
             f"{images.root}: every image is one flat colour, the same in all, so there is nothing to learn; if the "

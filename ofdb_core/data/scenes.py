@@ -11,16 +11,18 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
 from ofdb_core.base import threads
-from ofdb_core.data.decoding import Ground, damage, decode, extensions
+from ofdb_core.data import forms, shards
+from ofdb_core.data.decoding import WHOLE, File, Reading, damage, decode, extensions, stream
+from ofdb_core.data.forms import CLASSES, IMAGES, MASKS
 from ofdb_core.data.samples import FEW, GB, Cache, Samples, refuse_damaged
 
-IMAGES, MASKS, CLASSES, METADATA = "images", "masks", "classes.txt", "metadata.csv"
+METADATA = "metadata.csv"
 NO_CLASS, IN_FILES = -100, 255  # of a pixel that does not count: in arrays, as torch's cross entropy has it; in files
 NAME_OF_GROUND = "ground"
 SHOWN = 1000  # scenes in a gallery
@@ -81,10 +83,10 @@ def lists(names: Iterable[str], classes: Sequence[str]) -> Iterator[tuple[str, C
     yield METADATA, "".join(f"{row}\n" for row in rows).encode
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+def read_mask(path: File) -> np.ndarray:
     """The classes (H, W) int16 in a file: the indices of a palette, or the values of a gray picture of 8 bits."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(stream(path)) as picture:
             _require_indices(picture)
             mask = np.array(picture).astype(np.int16)
     except Exception as error:  # every format has other errors, as in `decoding.decode`
@@ -137,31 +139,41 @@ class Lit(Scenes):
 class Pairs(Scenes):
     """Scenes in files, which are decoded when first used and kept in memory up to a budget.
 
-    pictures, masks: paths, one of each for a scene; classes, cache_bytes, ground: as for `samples.Images`.
+    pictures, masks: paths, one of each for a scene; classes, cache_bytes, reading: as for `samples.Images`.
     """
 
     def __init__(
         self,
-        pictures: Sequence[Path],
-        masks: Sequence[Path],
+        pictures: Sequence[File],
+        masks: Sequence[File],
         classes: Sequence[str],
         *,
         cache_bytes: int = GB,
-        ground: Ground = "white",
+        reading: Reading = WHOLE,
     ) -> None:
         self.pictures, self.masks, self.classes = list(pictures), list(masks), list(classes)
-        self._pictures = Cache(functools.partial(decode, ground=ground), cache_bytes // 2)
-        self._masks = Cache(self._mask, cache_bytes // 2)
+        self._pictures: Cache[Any] = Cache(functools.partial(decode, reading=reading), cache_bytes // 2)
+        self._masks: Cache[Any] = Cache(self._mask, cache_bytes // 2)
 
     @classmethod
     def from_folder(
-        cls, root: str | Path, *, cache_bytes: int = GB, ground: Ground = "white", classes: Sequence[str] = ()
+        cls,
+        root: str | Path,
+        *,
+        cache_bytes: int = GB,
+        reading: Reading = WHOLE,
+        classes: Sequence[str] = (),
+        only: Sequence[Path] = (),
     ) -> Self:
-        """The scenes of <root>/images and <root>/masks, whose files have the same names but for their endings.
+        """The scenes of <root>/images and <root>/masks, whose names differ in their endings alone; or of shards.
 
-        classes: their names; else those in classes.txt; else the numbers up to the largest in a mask. A ValueError
-        names pictures and masks that have no partner.
+        classes: their names; else those in classes.txt; else the numbers up to the largest in a mask; only: some of the
+        shards in the folder. A ValueError names pictures and masks that have no partner.
         """
+        how: dict[str, Any] = {"cache_bytes": cache_bytes, "reading": reading}
+        if packed := only or forms.shards(root):
+            ones, others = zip(*shards.pairs(packed), strict=True)
+            return cls(ones, others, classes or classes_in(packed[0].parent) or _numbers(others), **how)
         pictures, masks = (_by_name(Path(root) / folder) for folder in (IMAGES, MASKS))
         if alone := sorted(pictures.keys() ^ masks.keys()):
             raise ValueError(
@@ -171,7 +183,7 @@ class Pairs(Scenes):
         names = sorted(pictures)
         found = [masks[name] for name in names]
         named = classes or classes_in(Path(root)) or _numbers(found)
-        return cls([pictures[name] for name in names], found, named, cache_bytes=cache_bytes, ground=ground)
+        return cls([pictures[name] for name in names], found, named, **how)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -183,7 +195,12 @@ class Pairs(Scenes):
             raise ValueError(f"{self.masks[i]}: {mask.shape} rows and columns; its picture has {picture.shape[:2]}")
         return picture, mask
 
-    def _mask(self, path: Path) -> np.ndarray:
+    def name(self, i: int) -> str:
+        """The name of scene i's picture, without folder and ending."""
+        path = self.pictures[i]
+        return Path(path if isinstance(path, str) else path.name).stem
+
+    def _mask(self, path: File) -> np.ndarray:
         mask = read_mask(path)
         if mask.max() >= len(self.classes):
             raise ValueError(f"{path}: has class {mask.max()}; the last of {len(self.classes)} is {self.classes[-1]}")
@@ -193,11 +210,11 @@ class Pairs(Scenes):
 def require_readable(*sets: Pairs) -> None:
     """Raise a ValueError that names every picture and mask that is damaged, or no mask; nothing is decoded."""
 
-    def look(path: Path, is_mask: bool) -> tuple[str, str | None]:
+    def look(path: File, is_mask: bool) -> tuple[str, str | None]:
         problem = damage(path)
         if is_mask and not problem:
             try:
-                with Image.open(path) as mask:
+                with Image.open(stream(path)) as mask:
                     _require_indices(mask)
             except ValueError as error:
                 problem = str(error)
@@ -214,11 +231,6 @@ def listed(root: str | Path) -> tuple[list[Path], list[int], list[str]]:
     names = sorted(pictures.keys() & masks.keys())[:SHOWN]
     paths = [path for name in names for path in (pictures[name], masks[name])]
     return paths, [label for label in range(len(names)) for _ in range(2)], names
-
-
-def are_in(root: str | Path) -> bool:
-    """Whether a folder holds scenes, by the names of the folders in it."""
-    return (Path(root) / IMAGES).is_dir() and (Path(root) / MASKS).is_dir()
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
@@ -246,7 +258,7 @@ def classes_in(root: Path) -> list[str]:
     return names
 
 
-def _numbers(masks: Sequence[Path]) -> list[str]:
+def _numbers(masks: Sequence[File]) -> list[str]:
     """The numbers of the classes, up to the largest in a mask."""
     tasks = (functools.partial(read_mask, path) for path in masks)
     last = max(int(mask.max()) for mask in threads.results(tasks, os.cpu_count() or 1))

@@ -7,29 +7,30 @@ files in class folders, so a training sees the same samples from either.
 import functools
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ofdb_core.data.archive import BROKEN, LARGEST
 from ofdb_core.data.decoding import extensions
+from ofdb_core.data.forms import CLASSES, MASK, OBJECTS, PARQUET
 
-TAR, PARQUET = ".tar", ".parquet"
-CLASSES = "classes.txt"  # beside shards: the names of the classes, a line each
 LABEL = "cls"  # the ending of a member that holds the number of a class
+LABELS = "labels"  # the key, or the column, of the numbers of all classes that an image shows
 END = 2 * tarfile.BLOCKSIZE  # zeros, at the end of every tar file
 GROUPS = 16  # row groups of Parquet files that are kept in memory
 
 
 @dataclass(frozen=True)
 class Member:
-    """An image in a tar file."""
+    """An image in a tar file; beside: its mask, or the labels of all that it shows, if the shard has them."""
 
     shard: Path
     name: str
     offset: int
     size: int
+    beside: "Member | None" = None
 
     def read_bytes(self) -> bytes:
         """The bytes of its file."""
@@ -43,27 +44,27 @@ class Member:
 
 @dataclass(frozen=True)
 class Row:
-    """An image in a Parquet file."""
+    """An image in a Parquet file, or what is in another column: its mask, or the labels of all that it shows."""
 
     shard: Path
     name: str
     group: int
     number: int
+    column: str = "image"
+    other: str | None = None  # the column of what is beside the image
+
+    @property
+    def beside(self) -> "Row | None":
+        """As of a `Member`."""
+        return replace(self, column=self.other, other=None) if self.other else None
 
     def read_bytes(self) -> bytes:
         """The bytes of its file."""
-        return _group(self.shard, self.group)[self.number].as_py()
+        value = _group(self.shard, self.group, self.column)[self.number].as_py()
+        return json.dumps({self.column: value}).encode() if self.column == LABELS else value["bytes"]
 
     def __str__(self) -> str:
         return f"{self.shard}: {self.name}"
-
-
-def paths(root: Path) -> list[Path]:
-    """The shards in a folder, sorted; none if it has folders, too, as those of classes."""
-    inside = [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
-    if any(path.is_dir() for path in inside):
-        return []
-    return sorted(path for path in inside if path.suffix in (TAR, PARQUET))
 
 
 def images(shards: Iterable[Path]) -> tuple[list[Member | Row], list[int], list[str]]:
@@ -72,6 +73,40 @@ def images(shards: Iterable[Path]) -> tuple[list[Member | Row], list[int], list[
     A class is the first folder in the names of its images; if an image has none, the label beside it. A ValueError
     names a shard that cannot be read.
     """
+    found = _all(shards)
+    found.sort(key=lambda pair: (pair[0], Path(pair[1].name)))
+    classes = sorted({name for name, _ in found})
+    numbers = {name: number for number, name in enumerate(classes)}
+    return [image for _, image in found], [numbers[name] for name, _ in found], classes
+
+
+def pairs(shards: Iterable[Path]) -> list[tuple[Member | Row, Member | Row]]:
+    """The pictures and masks of shards of scenes, sorted by name; a ValueError names a picture without a mask."""
+    found = [(picture, picture.beside) for _, picture in _all(shards)]
+    if alone := [str(picture) for picture, mask in found if mask is None]:
+        raise ValueError(f"{alone[0]}: has no mask beside it; {len(alone)} of {len(found)} have none")
+    return sorted(((one, mask) for one, mask in found if mask), key=lambda pair: Path(pair[0].name).stem)
+
+
+def have_objects(images: Sequence[Member | Row]) -> bool:
+    """Whether the images of shards have the labels of all that they show beside them, by the first one."""
+    try:
+        return bool(images[0].beside and objects(images[0]))
+    except ValueError:  # what lies beside the images of others
+        return False
+
+
+def objects(image: Member | Row) -> list[int]:
+    """The numbers of the classes that an image shows; a ValueError if what is beside it does not tell them."""
+    try:
+        assert image.beside is not None
+        return [int(number) for number in json.loads(image.beside.read_bytes())[LABELS]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{image}: the labels beside it cannot be read ({error}); get the shard again") from error
+
+
+def _all(shards: Iterable[Path]) -> list[tuple[str, Member | Row]]:
+    """The class and the image of each sample; a ValueError names a shard that cannot be read."""
     found: list[tuple[str, Member | Row]] = []
     for shard in shards:
         try:
@@ -80,17 +115,14 @@ def images(shards: Iterable[Path]) -> tuple[list[Member | Row], list[int], list[
             raise ValueError(f"{shard}: cannot be read ({error}); it is damaged or no shard, get it again") from error
     if not found:
         raise ValueError("the shards hold no images")
-    found.sort(key=lambda pair: (pair[0], Path(pair[1].name)))
-    classes = sorted({name for name, _ in found})
-    numbers = {name: number for number, name in enumerate(classes)}
-    return [image for _, image in found], [numbers[name] for name, _ in found], classes
+    return found
 
 
 def _members(shard: Path) -> Iterator[tuple[str, Member]]:
-    """The class and the image of each sample in a tar file."""
+    """The class and the image of each sample in a tar file; a scene has no class."""
     names = shard.with_name(CLASSES)
     known = names.read_text(encoding="utf-8").splitlines() if names.is_file() else []
-    pictures, labels = list[Member](), dict[str, Member]()
+    pictures, labels, others = list[Member](), dict[str, Member](), dict[str, Member]()
     with shard.open("rb") as file:  # else a shard that is cut off between two members would seem whole
         file.seek(-min(END, shard.stat().st_size), 2)
         if file.read().strip(b"\0"):
@@ -99,13 +131,20 @@ def _members(shard: Path) -> Iterator[tuple[str, Member]]:
         for about in archive:
             if about.isreg() and about.size <= LARGEST:
                 member = Member(shard, about.name.removeprefix("./"), about.offset_data, about.size)
+                stem = member.name.rpartition(".")[0]
                 if member.name.lower().endswith(extensions()):
-                    pictures.append(member)
+                    if stem.endswith(f".{MASK}"):
+                        others[stem.removesuffix(f".{MASK}")] = member
+                    else:
+                        pictures.append(member)
+                elif member.name.endswith(f".{OBJECTS}"):
+                    others[stem] = member
                 elif member.name.endswith(f".{LABEL}"):
                     labels[_key(member.name)] = member
-    for picture in pictures:
+    for alone in pictures:
+        picture = replace(alone, beside=others.get(alone.name.rpartition(".")[0]))
         folder, inside, _ = picture.name.rpartition("/")
-        if inside:
+        if inside or (picture.beside and not picture.beside.name.endswith(OBJECTS)):
             yield folder.partition("/")[0], picture
         else:
             number = int(labels[_key(picture.name)].read_bytes())
@@ -127,20 +166,23 @@ def _parquet() -> Any:
 
 
 def _rows(shard: Path) -> Iterator[tuple[str, Row]]:
-    """The class and the image of each row of a Parquet file with the columns image and label."""
+    """The class and the image of each row of a Parquet file with the columns image and label, or mask."""
     with _parquet().ParquetFile(shard) as file:
         about = json.loads((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
         names = about.get("info", {}).get("features", {}).get("label", {}).get("names", [])
+        columns = file.schema_arrow.names
+        other = next((column for column in (MASK, LABELS) if column in columns), None)
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=["label", "image.path"])
+            table = file.read_row_group(group, columns=["image.path", *(["label"] if other != MASK else [])])
             pictures = [image["path"] for image in table["image"].to_pylist()]
-            for i, (label, path) in enumerate(zip(table["label"].to_pylist(), pictures, strict=True)):
+            labels = table["label"].to_pylist() if other != MASK else [""] * len(pictures)
+            for i, (label, path) in enumerate(zip(labels, pictures, strict=True)):
                 name = names[label] if isinstance(label, int) and 0 <= label < len(names) else str(label)
-                yield name, Row(shard, path or f"{shard.stem}/{group}/{i}", group, i)
+                yield name, Row(shard, path or f"{shard.stem}/{group}/{i}", group, i, other=other)
 
 
 @functools.lru_cache(maxsize=GROUPS)
-def _group(shard: Path, group: int) -> Any:
-    """The bytes of the images of a row group."""
+def _group(shard: Path, group: int, column: str) -> Any:
+    """A column of a row group."""
     with _parquet().ParquetFile(shard) as file:
-        return file.read_row_group(group, columns=["image.bytes"])["image"].combine_chunks().field("bytes")
+        return file.read_row_group(group, columns=[column])[column].combine_chunks()

@@ -18,7 +18,8 @@ import numpy as np
 from ofdb_core.base.folder import Makers
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Factor, Length, Range
-from ofdb_core.data import png
+from ofdb_core.data import png, yolo
+from ofdb_core.data.samples import Images, OneOf, open_images
 from ofdb_core.families import coded
 from ofdb_core.families.registry import Source
 from ofdb_core.formulas import colour, ifs, singular
@@ -184,12 +185,12 @@ def labels(boxes: list[Box], size: int) -> bytes:
 
     The four are shares of the picture's side.
     """
-    lines = []
+    objects = []
     for category, x, y, side in boxes:
         left, top, right, bottom = max(x, 0), max(y, 0), min(x + side, size), min(y + side, size)
         numbers = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
-        lines.append(" ".join([str(category), *(f"{number / size:.6f}" for number in numbers)]))
-    return "\n".join([*lines, ""]).encode()
+        objects.append((category, [number / size for number in numbers]))
+    return yolo.text(objects)
 
 
 class LiveScenes(coded.LiveCodes):
@@ -219,6 +220,11 @@ def live(root: Path, drawing: Drawing, cache_bytes: int) -> coded.LiveCodes:
     return opens(KIND, root, drawing, cache_bytes)
 
 
+def stored(root: Path, one: bool, cache_bytes: int) -> Images | OneOf:
+    """The images of a folder; each has a set of labels if there are files of objects beside them."""
+    return open_images(root, one, cache_bytes, objects=next(root.rglob(f"*{yolo.ENDING}"), None) is not None)
+
+
 def goldens() -> Iterator[tuple[str, bool]]:
     """There is no image of the original to compare with, since it sets no seed; colours are OpenCV's."""
     known = {(0, 255, 255): (255, 0, 0), (60, 255, 255): (0, 255, 0), (17, 200, 99): (99, 65, 21)}
@@ -229,4 +235,4 @@ KIND = Kind("colour", System, sample, draw, released=224, ground=None)
 FUNCTIONS = live, coded.LiveCodes, draw, scene
 LIVE = Source(KIND.folder, live, live=Drawing, suits=KIND.suits, functions=FUNCTIONS, ground=None)
 _FAMILY = coded.family(KIND, "Fractals in colour", Render, goldens)
-FAMILY = dataclasses.replace(_FAMILY, sources=(Source(KIND.name, ground=None), LIVE))
+FAMILY = dataclasses.replace(_FAMILY, sources=(Source(KIND.name, stored, ground=None), LIVE))

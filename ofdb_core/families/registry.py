@@ -24,9 +24,9 @@ from ofdb_core.base import provenance
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, Parameters
 from ofdb_core.base.values import NotNegative, Place, nearest
 from ofdb_core.batches.recipe import MixedPictures
-from ofdb_core.data import scenes
-from ofdb_core.data.decoding import Ground, extensions
-from ofdb_core.data.samples import GB, Images, OneOf, Samples, class_files, look_at, open_images, require_readable
+from ofdb_core.data import forms, scenes
+from ofdb_core.data.decoding import WHOLE, Reading, extensions
+from ofdb_core.data.samples import GB, Images, Samples, class_files, look_at, one_of, open_images, require_readable
 from ofdb_core.data.scenes import Scenes
 
 FAMILIES_VARIABLE = "OFDB_FAMILIES"
@@ -204,7 +204,7 @@ def source_of(data: str, root: Path) -> Source:
     for source in sources().values():
         if source.suits and root.exists() and source.suits(root):
             return source
-    return Source(root.name, masks=scenes.are_in(root), ground=None)
+    return Source(root.name, masks=forms.of(root) == "scenes", ground=None)
 
 
 def _named(sources: Iterable[Source]) -> str:
@@ -258,27 +258,27 @@ class Drawing(Parameters):
         """The parameters of live samples; None: the samples are stored."""
         return source.live.of(self.live) if source.live else None
 
-    def opened(self, data: str, root: Path, ground: Ground = "white") -> Samples:
+    def opened(self, data: str, root: Path, reading: Reading = WHOLE) -> Samples:
         """The samples to train on, from the folder root that `data` names; a ValueError if they cannot be drawn.
 
-        ground: of a user's own images: see `decoding.decode`.
+        reading: how a user's own images are decoded.
         """
         source = source_of(data, root)
         if problems := list(self.misfits(data, source)):
             raise ParameterError(problems)
         if data not in sources() and not source.live:
-            images = Images.from_folder(root, cache_bytes=self.cache_bytes, ground=ground)
+            images = Images.from_folder(root, cache_bytes=self.cache_bytes, reading=reading)
             require_readable(images)
             look_at(images)
-            return OneOf(images) if self.samples == "one" else images
+            return one_of(images) if self.samples == "one" else images
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
 
-    def opened_scenes(self, data: str, root: Path, ground: Ground = "white") -> Scenes:
+    def opened_scenes(self, data: str, root: Path, reading: Reading = WHOLE) -> Scenes:
         """As `opened`, with masks: stored or drawn ones, or those of pictures that have a ground."""
         source = source_of(data, root)
         if source.masks and data not in sources():
-            return scenes.Pairs.from_folder(root, cache_bytes=self.cache_bytes, ground=ground)
-        opened = self.opened(data, root, ground)
+            return scenes.Pairs.from_folder(root, cache_bytes=self.cache_bytes, reading=reading)
+        opened = self.opened(data, root, reading)
         if isinstance(opened, Scenes):
             return opened
         if source.ground is None:

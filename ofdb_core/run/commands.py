@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ofdb_core.base import project
+from ofdb_core.data import forms
 from ofdb_core.run import completion, experiments
 from ofdb_core.run.experiments import UsageError
 
@@ -66,8 +67,6 @@ CLUSTER = click.option(
 )
 NOTEBOOKS = click.argument("names", nargs=-1, metavar="[NOTEBOOK ...]", shell_complete=completion.notebook)
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # for words of another program
-
-FORMS = ("tar", "tar.gz", "zip", "webdataset", "parquet", "codes")  # of `packing`
 
 Overrides = tuple[tuple[str, str], ...]
 
@@ -193,7 +192,9 @@ def verify(folder: str) -> int:
 
 @command.command()
 @click.argument("folder", **PATH)
-@click.option("--as", "form", default="webdataset", type=click.Choice(FORMS), help="The form (default: webdataset).")
+@click.option(
+    "--as", "form", default="webdataset", type=click.Choice([*forms.PACKED]), help="The form (default: webdataset)."
+)
 @click.option("--out", **PATH, help="The file, or for shards and Parquet the folder (default: beside the folder).")
 def pack(folder: str, form: str, out: str | None) -> None:
     """Put a folder of images into a form that travels.

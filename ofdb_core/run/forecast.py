@@ -20,7 +20,7 @@ from torch.nn import functional
 from ofdb_core.base import files, manifests, provenance, units
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.data import archive, real_images, real_scenes
+from ofdb_core.data import archive, real_scenes
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
 from ofdb_core.run import ledger
@@ -165,7 +165,7 @@ def _tuning(parameters: Finetune, before: Pretrain | None) -> _Work:
     """Fine-tunings, from the checkpoint or from the pre-training before them."""
     classes, trained, tested = REAL.get(parameters.data, ARCHIVE)
     if Path(parameters.place()).is_dir():
-        train, test = real_images.images_of(parameters.place())
+        train, test = finetune.images(parameters)
         classes, trained, tested = len(train.classes), len(train), len(test)
     seen, recipe = _seen(parameters, before)
     trials = finetune.trials(parameters, chooses=True) + finetune.trials(parameters)

@@ -14,8 +14,8 @@ from torch import nn
 
 from ofdb_core.base import folder
 from ofdb_core.base.manifests import header
-from ofdb_core.data import real_images, samples, tables
-from ofdb_core.data.decoding import Ground
+from ofdb_core.data import forms, real_images, samples, tables
+from ofdb_core.data.decoding import Reading
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import Evaluate, Predict
@@ -48,19 +48,19 @@ class Start:
 
 def _is_plain(parameters: Evaluate, place: Path) -> bool:
     """Whether the data are class folders, not parts to train on and to test on."""
-    return parameters.is_own() or (place.is_dir() and not (samples.unwrapped(place) / "train").is_dir())
+    return parameters.is_own() or (place.is_dir() and forms.of(samples.unwrapped(place)) != "parts")
 
 
-def _data(parameters: Evaluate, ground: Ground) -> tuple[Images | None, Images, str]:
+def _data(parameters: Evaluate, reading: Reading) -> tuple[Images | None, Images, str]:
     """Images for the neighbours, if any, images to evaluate on, and their fingerprint."""
     with processes.state().main_process_first():
         place = Path(parameters.out) / parameters.place()
     if _is_plain(parameters, place):
-        images = samples.Images.from_folder(place, ground=ground)
+        images = samples.Images.from_folder(place, reading=reading)
         samples.require_readable(images)
         return None, samples.look_at(images), processes.shared(lambda: folder.fingerprint(place))
     with processes.state().main_process_first():
-        train, test = real_images.images_of(parameters.place(), parameters.data_root, ground)
+        train, test = real_images.images_of(parameters.place(), parameters.data_root, reading, reading)
     return train, test, processes.shared(lambda: real_images.fingerprint(parameters.place()))
 
 
@@ -81,7 +81,7 @@ def check(parameters: Evaluate) -> None:
         return
     place = Path(parameters.place())
     if plain := _is_plain(parameters, place):
-        classes = [folder.name for folder in samples.class_folders(place, "image", samples.extensions())]
+        classes = samples.class_names(place)
     else:
         classes = real_images.classes_of(parameters.place(), parameters.data_root)
     if parameters.knn and plain:
@@ -119,7 +119,7 @@ def _network(parameters: Evaluate, checkpoint: Checkpoint, classes: list[str]) -
 def start(parameters: Evaluate) -> Start:
     """Open data and checkpoint; a ValueError if they do not fit."""
     checkpoint, inference = opened(parameters)
-    neighbours, images, data_hash = _data(parameters, inference.ground)
+    neighbours, images, data_hash = _data(parameters, inference.reading())
     if parameters.knn and neighbours is None:
         raise ValueError(NO_NEIGHBOURS.format(parameters.data))
     model, lines, by_head = _network(parameters, checkpoint, images.classes)

@@ -45,6 +45,7 @@ FROZEN = {  # features as baselines
     FROM_SCRATCH: "frozen, random weights",
 }
 SMALL = "ofdb:small"  # the checkpoint of `SHIPPED`
+INPUT = {"input_size": Finetune.defaults()["input_size"]}  # where the checkpoint is not known yet
 NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictions.csv and classes.csv
 
 
@@ -114,9 +115,12 @@ def checkpoint_of(parameters: Finetune | Segment) -> Checkpoint:
     return Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
 
 
-def _images(parameters: Finetune) -> list[Images]:
+def images(parameters: Finetune) -> list[Images]:
+    """The images to train on and to test on; without an input size, as for the default one."""
+    known = parameters if parameters.input_size else parameters.seeing({**parameters.values(), **INPUT})
     with processes.state().main_process_first():
-        train, test = real_images.images_of(parameters.place(), parameters.data_root, parameters.ground)
+        readings = known.reading_crops(), known.reading()
+        train, test = real_images.images_of(parameters.place(), parameters.data_root, *readings)
     _require_several(parameters.data, train.classes)
     return [train, test]
 
@@ -136,7 +140,7 @@ def check(parameters: Finetune) -> None:
     _require_several(parameters.data, classes)
     in_steps = parameters.epochs is None and parameters.warmup_epochs is None
     for shots in parameters.shots:
-        parameters.of_samples(shots * len(classes) if shots or in_steps else len(_images(parameters)[0]))
+        parameters.of_samples(shots * len(classes) if shots or in_steps else len(images(parameters)[0]))
     if parameters.checkpoint:
         opened = checkpoint_of(parameters)
         opened.network(classes, drop_path=parameters.drop_path)
@@ -154,8 +158,9 @@ def shipped_like(other: Checkpoint) -> Checkpoint:
 
 def start(parameters: Finetune) -> Start:
     """Open data and checkpoint; the main process downloads what is missing."""
-    train, test = _images(parameters)
     opened = checkpoint_of(parameters)
+    recipe = parameters.seeing(vars(opened.shape))
+    train, test = images(recipe)
     paths = [opened.path, *([shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
 
     mixing = parameters.pixmix_data and Path(parameters.out) / parameters.pixmix_data
@@ -170,7 +175,7 @@ def start(parameters: Finetune) -> Start:
         ]
 
     hashes, pictures = processes.shared(hashed), parameters.mixing_pictures(parameters.out)
-    return Start(train, test, opened, hashes, parameters.seeing(vars(opened.shape)), pictures)
+    return Start(train, test, opened, hashes, recipe, pictures)
 
 
 def compare(parameters: Finetune, given: Start) -> list[Row]:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from ofdb_core.base import files, threads
 from ofdb_core.data import samples
-from ofdb_core.data.decoding import Ground, extensions
+from ofdb_core.data.decoding import Reading, extensions
 from ofdb_core.data.samples import Images
 
 FILE = "features.safetensors"  # features (n, D) float32 of length 1; sha256 (n, 32) uint8, of the pictures' files
@@ -35,9 +35,9 @@ def classes_of(place: str | Path) -> list[str]:
         raise ValueError(f"memory: {error}") from error
 
 
-def opened(place: str | Path, ground: Ground) -> Images:
+def opened(place: str | Path, reading: Reading) -> Images:
     """The pictures of a memory; a name may have none. A ValueError if there are none at all, or some are unreadable."""
-    images = Images.from_folder(place, ground=ground, classes=classes_of(place))
+    images = Images.from_folder(place, reading=reading, classes=classes_of(place))
     samples.require_readable(images)
     return samples.look_at(images)
 

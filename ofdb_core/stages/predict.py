@@ -23,7 +23,7 @@ from ofdb_core.base import files, folder
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import header
 from ofdb_core.data import archive, real_images, tables
-from ofdb_core.data.decoding import Ground, decode, extensions, unread
+from ofdb_core.data.decoding import Reading, decode, extensions, unread
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages import evaluate, memory
@@ -42,8 +42,8 @@ class Pictures:
     names: paths from the folder around all; problems: number of a picture that was asked for -> why it cannot be read.
     """
 
-    def __init__(self, paths: list[Path], ground: Ground) -> None:
-        self.paths, self.ground, self.problems = paths, ground, dict[int, str]()
+    def __init__(self, paths: list[Path], reading: Reading) -> None:
+        self.paths, self.reading, self.problems = paths, reading, dict[int, str]()
         around = os.path.commonpath([path.parent for path in paths])
         self.names = [path.relative_to(around).as_posix() for path in paths]
         self.labels, self.classes = np.zeros(len(paths), np.int64), ["unknown"]
@@ -54,7 +54,7 @@ class Pictures:
     def pixels(self, i: int, key: int | None = None) -> np.ndarray:
         """Picture i, uint8, (H, W) or (H, W, 3); key is not used."""
         try:
-            return decode(self.paths[i], ground=self.ground)
+            return decode(self.paths[i], self.reading)
         except ValueError as error:
             self.problems[i] = str(error)
             return np.zeros((1, 1), np.uint8)
@@ -138,14 +138,14 @@ def start(parameters: Predict) -> Start:
         print(line)
     places, remembered, hashes = parameters.places, None, dict[Path, str]()
     if parameters.memory:
-        remembered = memory.opened(parameters.memory, inference.ground)
+        remembered = memory.opened(parameters.memory, inference.reading())
         hashes = memory.hashes(sorted({*remembered.items, *paths}))
         names, places = remembered.classes, [*places, parameters.memory]
     else:
         names = checkpoint.facts.get("classes") or _published(checkpoint.path, model)
     found = processes.shared(lambda: [weights.fingerprint(checkpoint.path), *map(folder.fingerprint, places)])
     fingerprint = [*found, *hashes.values()]
-    return Start(Pictures(paths, inference.ground), model, names, inference, fingerprint, remembered, hashes)
+    return Start(Pictures(paths, inference.reading()), model, names, inference, fingerprint, remembered, hashes)
 
 
 def _published(path: str, model: Any) -> list[str]:
@@ -185,7 +185,7 @@ def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.
     print(f"{len(images)} pictures remembered, {len(pictures)} asked; features to compute: {len(new)}")
     features, problems = {**earlier}, dict[str, str]()
     if new:
-        fresh = Pictures([*new.values()], given.inference.ground)
+        fresh = Pictures([*new.values()], given.inference.reading())
         rows = evaluation.features(given.model.to(processes.state().device), fresh, given.inference)
         features |= dict(zip(new, rows, strict=True))
         problems = {hashes[fresh.paths[i]]: problem for i, problem in _problems(fresh).items()}

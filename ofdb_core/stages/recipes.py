@@ -25,7 +25,7 @@ from ofdb_core.base.values import (
     Workers,
 )
 from ofdb_core.batches.recipe import CORRUPTIONS
-from ofdb_core.data import addresses, archive, real_images, real_scenes
+from ofdb_core.data import addresses, archive, decoding, real_images, real_scenes
 from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
@@ -143,7 +143,7 @@ class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
     def samples_in(self, place: Path) -> Samples:
         """The samples in a folder that `data` names; for segmentation they are `Scenes`."""
         opened = self.opened_scenes if self.task == "segmentation" else self.opened
-        return opened(self.place(), place, self.ground)
+        return opened(self.place(), place, self.reading_crops())
 
     def measure(self) -> str:
         """What is measured of the trained network, on what it learned from."""
@@ -278,6 +278,7 @@ class Finetune(Labelled, Comparing, MixingPictures):
     """Peaks from which each start takes its best, on a fifth of the training images, held out; []: learning_rate."""
     weight_decay: NotNegative = 1.0e-4
     erasing: Share = 0.25
+    draft: bool = True
 
     @classmethod
     def data_names(cls) -> tuple[str, ...]:
@@ -366,6 +367,10 @@ class _Looking(_Start):
     """Each channel is divided by it."""
     ground: Literal["white", "black", None] = None
     """Behind the transparent pixels of your images."""
+    draft: bool | None = None
+    """JPEGs are decoded at a part of their sides; null: if the checkpoint's training did so."""
+    max_pixels: Annotated[int, Range(1, decoding.LIMIT)] = decoding.MOST
+    """Of your images, each; larger ones are refused, as some 11 bytes a pixel are needed in every thread."""
     batch_size: Count = 256
     """Images at once."""
     device_batch: Whole = 0
@@ -396,6 +401,8 @@ class _Looking(_Start):
 
 class Evaluate(_Looking, Labelled):
     """Parameters of notebook 6_evaluate."""
+
+    no_effect: ClassVar[tuple[str, ...]] = ("max_pixels",)
 
     data: Place = "digits"
     """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""

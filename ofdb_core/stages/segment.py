@@ -60,7 +60,7 @@ def check(parameters: Segment) -> None:
 def _scenes(parameters: Segment) -> list[Pairs]:
     cache_bytes = int(parameters.cache_gb * GB)
     with processes.state().main_process_first():
-        return real_scenes.scenes_of(parameters.place(), parameters.data_root, parameters.ground, cache_bytes)
+        return real_scenes.scenes_of(parameters.place(), parameters.data_root, parameters.reading(), cache_bytes)
 
 
 def start(parameters: Segment) -> Start:
@@ -148,7 +148,7 @@ def _result(watch: segmentation.Scores) -> Row:
 def _found(model: segmentation.Segmenter, given: Start, file: str) -> processes.Contents:
     """By name: the masks that a network finds in the test scenes, as palette PNGs."""
     own = [
-        (f"{file}/found/{given.test.pictures[i].stem}.png", png.indexed(mask.astype(np.uint8), scenes.palette()))
+        (f"{file}/found/{given.test.name(i)}.png", png.indexed(mask.astype(np.uint8), scenes.palette()))
         for i, mask in segmentation.found(model, given.test, given.recipe)
     ]
     return dict(gather_object(own))

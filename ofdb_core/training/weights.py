@@ -35,12 +35,13 @@ Facts = dict[str, Any]  # FACTS, or more: name -> value
 def facts(shape: networks.Shape, recipe: Inference, classes: Sequence[str]) -> Facts:
     """The facts of a network that was trained by a recipe; classes: their names, in the order of its outputs.
 
-    A ground is among them unless it is white.
+    A ground is among them unless it is white, and draft if it is true.
     """
     interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation  # as in `timm_chain`
     seen = {"mean": recipe.mean, "std": recipe.std, "interpolation": interpolation, "crop_pct": recipe.crop_pct}
     ground = {} if recipe.ground == "white" else {"ground": recipe.ground}
-    return {**vars(shape), **seen, **ground, "classes": classes}
+    draft = {"draft": True} if recipe.draft else {}
+    return {**vars(shape), **seen, **ground, **draft, "classes": classes}
 
 
 def to_bytes(model: nn.Module, facts: Facts) -> bytes:

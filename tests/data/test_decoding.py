@@ -1,6 +1,7 @@
 """Pictures of every mode become bytes that show what they show."""
 
 import io
+import re
 import shutil
 import struct
 import zlib
@@ -9,7 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ofdb_core.batches import draws
+from ofdb_core.batches.recipe import BatchRecipe, View
 from ofdb_core.data import decoding, samples
+from ofdb_core.data.decoding import Reading
+from ofdb_core.data.real_images import images_of
 from tests.helpers.tiny import SHADES, folder_of
 
 SHAPE = np.zeros((8, 8), bool)
@@ -38,7 +43,7 @@ def saved(path, picture, **how):
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
 def test_a_shape_on_transparent_ground_is_seen(tmp_path, mode, ground):
     path = saved(tmp_path / "x.tif" if mode == "PA" else tmp_path / "x.png", drawn("LA" if mode == "PA" else mode))
-    pixels = decoding.decode(path, ground=ground)
+    pixels = decoding.decode(path, Reading(ground))
     assert (pixels == np.where(SHAPE, 0, 255 if ground == "white" else 0)).all()
     assert decoding.is_transparent(path)
 
@@ -55,7 +60,7 @@ def test_a_colour_that_means_transparent_is_the_ground(tmp_path, mode):
 def test_half_transparent_is_halfway_to_the_ground(tmp_path):
     path = saved(tmp_path / "x.png", Image.new("RGBA", (4, 4), (200, 100, 0, 51)))
     assert decoding.decode(path)[0, 0].tolist() == [244, 224, 204]  # 0.2 of the colour
-    assert decoding.decode(path, ground="black")[0, 0].tolist() == [40, 20, 0]
+    assert decoding.decode(path, Reading("black"))[0, 0].tolist() == [40, 20, 0]
 
 
 def test_opaque_pictures_have_the_bytes_that_pillow_gives(tmp_path):
@@ -103,7 +108,7 @@ def test_gray_of_more_than_8_bits_is_scaled(tmp_path, values, expected):
 
 def test_gray_of_16_bits_may_name_a_value_as_transparent(tmp_path):
     (tmp_path / "x.png").write_bytes(png(np.where(SHAPE, 300, 60_000), 16, transparent=60_000))
-    assert (decoding.decode(tmp_path / "x.png", ground="black") == np.where(SHAPE, 1, 0)).all()
+    assert (decoding.decode(tmp_path / "x.png", Reading("black")) == np.where(SHAPE, 1, 0)).all()
     assert decoding.is_transparent(tmp_path / "x.png")
 
 
@@ -237,7 +242,7 @@ def test_a_transparent_set_is_said_and_its_ground_is_asked_for(tmp_path, capsys)
     drawn("RGBA").save(tmp_path / "a" / "x.png")
     samples.look_at(samples.Images.from_folder(tmp_path))
     assert "transparent pixels, in 1 class: a, are seen on white (-p ground)" in capsys.readouterr().out
-    on_black = samples.Images.from_folder(tmp_path, ground="black")
+    on_black = samples.Images.from_folder(tmp_path, reading=Reading("black"))
     for images in (on_black, on_black.few_shot(1, seed=0)):
         with pytest.raises(ValueError, match="give transparent ones another ground"):
             samples.look_at(images)
@@ -272,3 +277,76 @@ def test_what_is_no_picture_is_said(tmp_path):
     found = [decoding.damage(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
     assert found[:2] == ["no picture", "empty"]
     assert "No such file" in found[2]
+
+
+def photograph(path, width, height, form="JPEG", orientation=1):
+    """A smooth picture of noise, brighter to the right and to the bottom."""
+    noise = np.random.default_rng(0).integers(0, 64, (height // 16 + 1, width // 16 + 1, 3), dtype=np.uint8)
+    soft = np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)).astype(int)
+    rows, columns = np.mgrid[:height, :width]
+    pixels = soft + (rows * 90 // height + columns * 90 // width)[..., None]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, form, exif=exif)
+    return path
+
+
+DRAFT = View(input_size=32, crop_pct=1.0, draft=True).reading()  # at least 64 pixels of each side
+
+
+@pytest.mark.parametrize(
+    ("size", "part"), [((640, 512), 8), ((640, 511), 4), ((300, 256), 4), ((200, 131), 2), ((640, 127), 1)]
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_is_decoded_as_small_as_its_view_allows(tmp_path, size, part, orientation):
+    path = photograph(tmp_path / "x.jpg", *size, orientation=orientation)
+    whole, found = decoding.decode(path), decoding.decode(path, DRAFT)
+    assert found.shape[:2] == tuple(length // part for length in whole.shape[:2])
+    assert min(found.shape[:2]) >= 64 or part == 1
+    used = whole[: found.shape[0] * part, : found.shape[1] * part] if orientation == 1 else whole
+    if orientation == 6:  # the last rows of the file are the first columns
+        used = whole[: found.shape[0] * part, whole.shape[1] - found.shape[1] * part :]
+    blocks = used.reshape(found.shape[0], part, found.shape[1], part, 3).mean((1, 3))
+    assert np.abs(blocks - found).mean() < 2
+    assert (decoding.decode(path, DRAFT) == found).all()
+
+
+def test_no_crop_of_a_drafted_picture_is_enlarged(tmp_path):
+    recipe = BatchRecipe(input_size=32, draft=True, crop_scale=[0.2, 1.0], crop_ratio=[0.5, 2.0])
+    least = recipe.reading_crops().least
+    for width, height in ((640, 480), (480, 640), (900, 300), (3000, 330)):
+        part = least.scale(width, height)
+        small = (height // part, width // part)
+        boxes = [draws.drawn(draws.chances(recipe), *small, 32, np.uint64(key)).crop for key in range(500)]
+        assert min(min(high, wide) for _, _, high, wide in boxes) >= 32
+        if part < 8:  # and it is the smallest such picture, within a part
+            assert least.scale(2 * width, 2 * height) == 2 * part
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_only_jpegs_are_decoded_smaller(tmp_path, form):
+    path = photograph(tmp_path / "x", 640, 512, form)
+    assert (decoding.decode(path, DRAFT) == decoding.decode(path)).all()
+
+
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path, monkeypatch):
+    jpeg, other = photograph(tmp_path / "x.jpg", 640, 512), photograph(tmp_path / "x.png", 640, 512, "PNG")
+    few, says = Reading(most=100_000), r"it has 640 x 512 pixels, and max_pixels is 100,000: save it smaller, or give"
+    for path in (jpeg, other):
+        with pytest.raises(ValueError, match=f"{path.name}: cannot be read as an image .{says}"):
+            decoding.decode(path, few)
+    assert decoding.decode(jpeg, Reading(most=100_000, least=DRAFT.least)).shape == (64, 80, 3)
+    monkeypatch.setattr(decoding, "decode", None)  # so nothing is decoded to find this
+    for path, found in ((jpeg, None), (other, says)):
+        problem = decoding.damage(path, Reading(most=100_000, least=DRAFT.least))
+        assert problem is None if found is None else re.match(found, problem)
+
+
+def test_data_with_pictures_of_too_many_pixels_are_refused_by_name(tmp_path):
+    for name in ("train/a", "train/b", "val/a"):
+        (tmp_path / name).mkdir(parents=True)
+        photograph(tmp_path / name / "x.png", 64, 48, "PNG")
+    photograph(tmp_path / "val" / "a" / "huge.png", 320, 200, "PNG")
+    photograph(tmp_path / "val" / "a" / "large.jpg", 640, 640)
+    with pytest.raises(ValueError, match=r"1 of 5 files cannot be read.*\n.*val/a/huge.png: it has 320 x 200 pixels"):
+        images_of(tmp_path, None, Reading(most=10_000), Reading(most=10_000, least=DRAFT.least))

@@ -1,7 +1,9 @@
 import hashlib
 import io
+import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,8 +14,9 @@ from PIL import Image
 
 from ofdb_core.base.folder import Altered, Folder
 from ofdb_core.base.manifests import header
-from ofdb_core.data import packing
-from ofdb_core.data.samples import Images
+from ofdb_core.data import forms, packing, real_images, scenes, yolo
+from ofdb_core.data.samples import Images, has_sets, open_images, sets
+from ofdb_core.families import registry
 from ofdb_core.run import experiment
 from tests.helpers import tiny
 from tests.helpers.in_process import in_process  # noqa: F401
@@ -53,11 +56,11 @@ def digests(path):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_folder_gives_the_same_bytes_at_any_time(images, tmp_path, form):
-    first = packed(images, form, tmp_path / f"first{packing.FORMS[form][0]}")
+    first = packed(images, form, tmp_path / f"first{forms.PACKED[form]}")
     for path in images.rglob("*"):
         os.utime(path, (0, 10**9))
         path.chmod(0o700)
-    second = packed(images, form, tmp_path / f"second{packing.FORMS[form][0]}")
+    second = packed(images, form, tmp_path / f"second{forms.PACKED[form]}")
     assert [*digests(first).values()] == [*digests(second).values()]
 
 
@@ -69,7 +72,7 @@ def test_what_is_unpacked_is_what_was_packed(images, tmp_path, form):
     assert [Folder(found.root).verify() for found in Folder.below(root)] == [[]]
     assert digests(root / "images") == digests(images)
     with pytest.raises(ValueError, match="is there already"):
-        packing.unpack(images.with_name(f"images{packing.FORMS[form][0]}"), tmp_path / "there")
+        packing.unpack(images.with_name(f"images{forms.PACKED[form]}"), tmp_path / "there")
 
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet"])
@@ -83,6 +86,121 @@ def test_shards_are_read_in_place_as_the_folder_is(images, tmp_path, monkeypatch
     assert found.labels.tolist() == expected.labels.tolist()
     assert [found.name(i) for i in range(len(found))] == [expected.name(i) for i in range(len(expected))]
     assert all(np.array_equal(found.pixels(i), expected.pixels(i)) for i in range(len(expected)))
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """A folder with parts to train on and to test on; the second lacks a class."""
+    root = tmp_path / "mine"
+    for i, name in enumerate(("train/cat/a", "train/cat/b", "train/dog/a", "train/fox/c", "val/cat/z", "val/fox/y")):
+        path = root / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(i))
+    return root
+
+
+def renamed_as_on_the_hub(place):
+    """As `datasets` writes them: in data/, and val is validation."""
+    (place / "data").mkdir()
+    (place / "README.md").write_text("# about\n")
+    for path in place.glob("*-0*"):
+        part, ending = path.name.partition("-")[0], path.suffix
+        path.rename(place / "data" / f"{part.replace('val', 'validation')}-00000-of-00001{ending}")
+
+
+@pytest.mark.parametrize("hub", [False, True])
+@pytest.mark.parametrize("form", ["webdataset", "parquet"])
+def test_fine_tuning_sees_the_same_samples_of_shards_as_of_the_folder(parts, tmp_path, form, hub):
+    place = packed(parts, form, tmp_path / "packed")
+    assert {path.name for path in place.glob("*-0*")} == {
+        f"{part}-000000{path.suffix}" for part in ("train", "val") for path in place.glob("*-0*")
+    }
+    if hub:
+        renamed_as_on_the_hub(place)
+    assert (forms.of(parts), forms.of(place)) == ("parts", "parts")
+    assert real_images.classes_of(place, shots=1) == ["cat", "dog", "fox"]
+    with pytest.raises(ValueError, match="shots: 2 is out of range; class dog has 1 images"):
+        real_images.classes_of(place, shots=2)
+    for expected, found in zip(real_images.images_of(parts), real_images.images_of(place), strict=True):
+        assert found.classes == expected.classes == ["cat", "dog", "fox"]
+        assert found.labels.tolist() == expected.labels.tolist()
+        assert [found.name(i) for i in range(len(found))] == [expected.name(i) for i in range(len(expected))]
+        assert all(np.array_equal(found.pixels(i), expected.pixels(i)) for i in range(len(expected)))
+
+
+def test_shards_to_test_on_may_not_have_a_class_of_their_own(parts, tmp_path):
+    (parts / "val" / "owl").mkdir()
+    (parts / "val" / "owl" / "x.png").write_bytes(png(1))
+    place = packing.pack(parts, "webdataset", tmp_path / "packed")
+    with pytest.raises(ValueError, match="val/ has classes that train/ lacks: owl"):
+        real_images.images_of(place)
+
+
+@pytest.fixture
+def some_scenes(tmp_path):
+    """A folder of scenes, whose pictures have two formats."""
+    root = tmp_path / "scenes"
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for i in range(5):
+        pixels = np.random.default_rng(i).integers(0, 256, (9 + i, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"s.{i}.{'jpg' if i % 2 else 'png'}")
+        Image.fromarray(pixels % 3).save(root / "masks" / f"s.{i}.png")
+    (root / "classes.txt").write_text("ground\ncat\ndog\n")
+    return root
+
+
+def read(item):
+    return item.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet"])
+def test_scenes_travel_with_their_masks(some_scenes, tmp_path, monkeypatch, form):
+    monkeypatch.setattr(packing, "SHARD", 500)
+    place = packed(some_scenes, form, tmp_path / "packed")
+    assert len(forms.shards(place)) > 1
+    assert (forms.of(some_scenes), forms.of(place)) == ("scenes", "scenes")
+    expected, found = scenes.Pairs.from_folder(some_scenes), scenes.Pairs.from_folder(place)
+    assert found.classes == expected.classes == ["ground", "cat", "dog"]
+    assert [*map(read, found.pictures)] == [*map(read, expected.pictures)]
+    assert [*map(read, found.masks)] == [*map(read, expected.masks)]
+    for i in range(5):
+        for one, other in zip(found.pair(i), expected.pair(i), strict=True):
+            assert np.array_equal(one, other)
+    drawing = registry.Drawing().opened_scenes(str(place), place)
+    assert len(drawing) == 5
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet"])
+def test_pictures_of_several_classes_travel_with_their_sets(images, tmp_path, form):
+    root = shutil.copytree(images, tmp_path / "several")
+    for i, path in enumerate(sorted(root.rglob("*.png"))):
+        shown = {i // EACH, i % len(CLASSES)}  # its own class, and another
+        path.with_suffix(".txt").write_bytes(yolo.text((number, (0.5, 0.25, 1 / 3, i / 100)) for number in shown))
+    place = packed(root, form, tmp_path / "packed")
+    assert forms.of(place) == "classes"
+    expected, found = open_images(root, False, 0, objects=True), registry.Drawing().opened(str(place), place)
+    assert has_sets(expected)
+    assert (sets(found, range(12)) == sets(expected, range(12))).all()
+    assert sets(expected, range(12)).sum(axis=1).tolist() == [1 + (i // 4 != i % 3) for i in range(12)]
+    assert all(np.array_equal(found.pixels(i), expected.pixels(i)) for i in range(12))
+    boxes = [yolo.read(path.read_bytes()) for path in sorted(root.rglob("*.txt"))]
+    if form == "webdataset":
+        beside = [json.loads(item.beside.read_bytes()) for item in found.items]
+        assert [(one["labels"], one["boxes"]) for one in beside] == boxes
+
+
+def test_texts_beside_images_that_are_no_objects_make_no_sets(images, tmp_path):
+    plain = digests(packing.pack(images, "webdataset", tmp_path / "plain"))
+    root = shutil.copytree(images, tmp_path / "captioned")
+    for path in root.rglob("*.png"):
+        path.with_suffix(".txt").write_text("a cat on a mat")
+    captioned = digests(packing.pack(root, "webdataset", tmp_path / "images-webdataset"))
+    assert sorted(captioned.values()) == sorted(plain.values())
+
+
+def test_every_form_has_one_name_and_what_writes_it():
+    assert [*packing.FORMS] == [*forms.PACKED]
 
 
 def test_a_training_sees_the_same_samples_of_shards_as_of_the_folder(images, tmp_path):

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.data.samples import has_sets
-from ofdb_core.families import registry
+from ofdb_core.families import coded, registry
 from ofdb_core.families.colour import FAMILY, KIND, Drawing, System, draw, live, members, sample, scene
 from ofdb_core.formulas import colour, ifs
 from ofdb_core.formulas.streams import units
@@ -172,6 +172,28 @@ def test_a_sample_shows_its_category_and_others(codes):
 def test_one_fractal_is_no_set(codes):
     assert has_sets(live(codes, Drawing(**SCENES), 0))
     assert not has_sets(live(codes, Drawing(), 0))
+
+
+def test_stored_pictures_of_several_fractals_have_sets(tmp_path, capsys):
+    how = {"fractals": [2, 4], "categories": 4, "instances": 3, "image_size": 32}
+    parameters = FAMILY.example(out=str(tmp_path), **how)
+    FAMILY.stages[0].write(parameters)
+    samples = FAMILY.sources[0].opens(tmp_path / "colour", False, 0)
+    assert "not read" not in capsys.readouterr().out
+    keys = [coded.key_of(parameters.seed, i // 3, i % 3) for i in range(12)]
+    drawn = [[box[0] for box in members(i // 3, 4, key, 32, [2, 4])] for i, key in enumerate(keys)]
+    assert [samples.shown(i) for i in range(12)] == drawn
+    one = FAMILY.sources[0].opens(tmp_path / "colour", True, 0)
+    assert len(one) == 4
+    for key in range(5):
+        assert one.shown(2, key) == samples.shown(6 + key % 3)
+        assert (one.pixels(2, key) == samples.pixels(6 + key % 3)).all()
+    (tmp_path / "colour" / "00001" / "00001_0000.txt").write_text("0 0.5 0.5 1 1\n")
+    with pytest.raises(ValueError, match=r"00001_0000.png: shows \[0\], by what is beside it; its own is 1"):
+        samples.shown(3)
+    (tmp_path / "colour" / "00001" / "00001_0000.txt").write_text("a cat\n")
+    with pytest.raises(ValueError, match=r"00001_0000.txt: is no list of objects.* restore it"):
+        samples.shown(3)
 
 
 def test_fractals_lie_in_their_boxes():

@@ -246,7 +246,7 @@ def read_asked(inside: Path) -> None:
     place = Predict(out=str(inside), data=str(inside / "asked"))
     paths = sorted(predict.paths_of(place, Counter()))
     memory.hashes(paths)
-    pictures = predict.Pictures(paths, "white")
+    pictures = predict.Pictures(paths, decoding.WHOLE)
     for i in range(len(pictures)):
         pictures.pixels(i)
 

@@ -43,7 +43,7 @@ class OneKernelEach(InProcess):
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **how):
         again = Path(nb_man.nb.metadata.papermill["output_path"]).stem in registry.served_stages()[1:]
-        engine = super() if again else papermill.engines.NBClientEngine
+        engine = InProcess if again else papermill.engines.NBClientEngine
         engine.execute_managed_notebook(nb_man, kernel_name, **how)
 
 

@@ -16,8 +16,7 @@ import torchvision
 from PIL import Image
 
 from ofdb_core.base import provenance
-from ofdb_core.data import croissant, packing, ply, samples, scenes, tables
-from ofdb_core.data import shards as shards_in
+from ofdb_core.data import croissant, forms, packing, ply, samples, scenes, tables
 from ofdb_core.families import registry
 from tests.helpers import tiny
 from tests.helpers.clients import client
@@ -91,7 +90,7 @@ def test_datasets_of_hugging_face_read_what_is_packed(images, tmp_path, monkeypa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     root, wanted = images
     packed = packing.pack(root, form, tmp_path / "packed")
-    shards = [str(path) for path in shards_in.paths(packed)]
+    shards = [str(path) for path in forms.shards(packed)]
     read = datasets.load_dataset(form, data_files=shards, cache_dir=str(tmp_path), split="train")
     classes, column, label = sorted({name for _, name in wanted}), *COLUMNS[form]
     found = [(classes[int(row[label])], np.asarray(row[column].convert("RGB")).tobytes()) for row in read]

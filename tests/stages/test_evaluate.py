@@ -1,3 +1,4 @@
+import itertools
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.batches.recipe import CORRUPTIONS
 from ofdb_core.data import tables
 from ofdb_core.show import outcomes
-from ofdb_core.stages import evaluate
+from ofdb_core.stages import evaluate, finetune
 from tests.helpers import tiny
 
 
@@ -84,10 +85,31 @@ def test_the_ground_of_a_training_is_that_of_its_evaluation(tmp_path, capsys):
     checkpoint = str(tmp_path / "black" / "pretrain")
     for asked_for, ground in ((None, "black"), ("black", "black")):
         given = asked(tmp_path, checkpoint=checkpoint, data=str(tmp_path / "mine"), ground=asked_for)
-        assert evaluate.start(given).images.ground == ground
+        assert evaluate.start(given).images.reading.ground == ground
     with pytest.raises(ValueError, match="every image is one flat colour"):
         evaluate.start(asked(tmp_path, checkpoint=checkpoint, data=str(tmp_path / "mine"), ground="white"))
     assert "transparent pixels, in 2 classes: a, b, are seen on black (-p ground)" in capsys.readouterr().out
+
+
+def test_the_draft_of_a_fine_tuning_is_that_of_its_evaluation(pretrained, tmp_path):
+    for part, name in itertools.product(("train", "val"), "ab"):
+        (tmp_path / "mine" / part / name).mkdir(parents=True)
+        pixels = np.random.default_rng(ord(name)).integers(0, 256, (130, 200), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "mine" / part / name / "x.jpg")
+    data = str(tmp_path / "mine")
+    assert [len(part) for part in finetune.images(tiny.finetune(data=data, input_size=None))] == [2, 2]
+    for draft, shape in ((True, (65, 100)), (False, (130, 200))):
+        out = tmp_path / str(draft)
+        how = {"checkpoint": str(pretrained / "pretrain"), "data": data, "shots": [1], "repeats": 1, "batch_size": 2}
+        settings = tiny.finetune(**how, out=str(out), starts=["pre-trained"], draft=draft, crop_scale=[0.5, 1.0])
+        seen = finetune.start(settings).test.pixels(0)
+        tiny.compared(settings)
+        checkpoint = str(out / "finetune" / "pre-trained_1_0")
+        given = evaluate.start(asked(tmp_path, checkpoint=checkpoint, data=data))
+        assert (given.inference.draft, given.images.pixels(0).shape) == (draft, shape)
+        assert (given.images.pixels(0) == seen).all()
+        other = evaluate.start(asked(tmp_path, checkpoint=checkpoint, data=data, draft=not draft))
+        assert other.images.pixels(0).shape != shape
 
 
 def test_other_classes_are_for_the_neighbours_only(pretrained, tmp_path):

@@ -74,7 +74,7 @@ def test_the_masks_that_were_found_are_those_of_the_kept_weights(done):
         model, facts = segmentation.opened(comparison.root / folder / "segmenter.safetensors")
         assert facts["masks"] == ["ground", "bright", "dark"]
         for i, found in segmentation.found(model, given.test, given.recipe):
-            assert (comparison.masks(given.test.pictures[i].stem, start) == found).all()
+            assert (comparison.masks(given.test.name(i), start) == found).all()
 
 
 def test_a_finished_comparison_is_read(done, capsys):
