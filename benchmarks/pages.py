@@ -167,19 +167,24 @@ def robustness_table():
     """What the study of mixing pictures found, for docs/robustness.md, from results/study/mixing.csv."""
     path = RESULTS / "study" / "mixing.csv"
     rows = tables.read(path) if path.is_file() else []
-    columns = ("clean_error", "corrupted_rms", "corrupted_ece")
-    heads = ("data, mixed with", "mean corruption error", "minus plain", "clean error", "RMS calibration error", "ECE")
+    error, columns = "corrupted_error", ("clean_error", "corrupted_rms", "corrupted_ece")
+    against = ("plain", "fractals")
+    heads = ("data, mixed with", "mean corruption error", *(f"minus {name}" for name in against), "clean error")
+    heads = (*heads, "RMS calibration error", "ECE")
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+
+    def of(data, variant):
+        return {row["repeat"]: row for row in rows if (row["data"], row["variant"]) == (data, variant)}
+
     for data, variant in dict.fromkeys((row["data"], row["variant"]) for row in rows):
-        of = [row for row in rows if (row["data"], row["variant"]) == (data, variant)]
-        plain = {row["repeat"]: row for row in rows if (row["data"], row["variant"]) == (data, "plain")}
-        gaps = [
-            row["corrupted_error"] - plain[row["repeat"]]["corrupted_error"] for row in of if row["repeat"] in plain
-        ]
+        found = of(data, variant)
         cells = [f"{data}, {'nothing' if variant == 'plain' else variant}"]
-        cells += [intervals.mean_of([row["corrupted_error"] for row in of])]
-        cells += ["" if variant == "plain" or not gaps else intervals.points(gaps)]
-        cells += [intervals.mean_of([row[column] for row in of]) for column in columns]
+        cells += [intervals.mean_of([row[error] for row in found.values()])]
+        for number, name in enumerate(against, 1):
+            other = of(data, name)
+            gaps = [found[seed][error] - other[seed][error] for seed in found if seed in other]
+            cells.append("" if variant in against[:number] or not gaps else intervals.points(gaps))
+        cells += [intervals.mean_of([row[column] for row in found.values()]) for column in columns]
         lines.append(f"| {' | '.join(cells)} |")
     said = [f"{rows[0]['test_images']} test images, {rows[0]['steps']} steps. {_measured_on(rows)}"] if rows else []
     return "\n".join([*lines, "", *said])

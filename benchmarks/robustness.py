@@ -1,8 +1,8 @@
 """python -m benchmarks.robustness SWEEP ...: what the trainings of `params/study-mixing.yaml` stand.
 
-SWEEP: a folder of `./run_all.sh sweep study-mixing -p variant ...`. Every fourth test image is corrupted once, as
+SWEEP: a folder of `./run_all.sh sweep study-mixing -p variant ...`. 200 test images are corrupted once, as
 `evaluate -p corruptions all` does it, and shown to the last weights of every training. Adds to results/study/mixing.csv
-the trainings that it lacks, and writes the table of docs/robustness.md.
+the trainings that it lacks, one by one, and writes the table of docs/robustness.md after each: it can be stopped.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from ofdb_core.stages import evaluate
 from ofdb_core.stages.recipes import Evaluate
 from ofdb_core.training import evaluation
 
-EVERY = 4  # test images: one of these is looked at
+MOST = 200  # test images that are looked at, evenly spread over all
 FILE = pages.RESULTS / "study" / "mixing.csv"
 KEY = ("data", "variant", "steps", "repeat")  # of a training
 
@@ -56,8 +56,8 @@ def judged(model, inference, pictures):
 
 
 def measure(sweep, known=(), strengths=STRENGTHS):
-    """A row for each training of a sweep's finished cells that is not among the known rows."""
-    rows, pictures, had = [], None, [tuple(row[name] for name in KEY) for row in known]
+    """A row for each training of a sweep's finished cells that is not among the known rows, one by one."""
+    pictures, had = None, [tuple(row[name] for name in KEY) for row in known]
     for cell in sorted((sweep / "cells").glob("variant=*")):
         if not (cell / "finetune" / "results.csv").is_file():
             print(f"{cell}: not finished, left out")
@@ -72,12 +72,11 @@ def measure(sweep, known=(), strengths=STRENGTHS):
             opened, inference = evaluate.opened(Evaluate(checkpoint=str(cell / "finetune" / file), batch_size=256))
             if pictures is None:
                 test = real_images.images_of(settings["data"], None, inference.reading(), inference.reading())[1]
-                few = Images(test.items[::EVERY], test.labels[::EVERY], test.classes, reading=inference.reading())
+                every = -(-len(test) // MOST)
+                few = Images(test.items[::every], test.labels[::every], test.classes, reading=inference.reading())
                 pictures = suffering(few, inference, strengths)
             judgement = judged(opened.network()[0], inference, pictures)
-            rows.append({**about, "test_images": len(pictures[None]), **judgement})
-            print(rows[-1], flush=True)
-    return rows
+            yield {**about, "test_images": len(pictures[None]), **judgement}
 
 
 if __name__ == "__main__":
@@ -88,8 +87,11 @@ if __name__ == "__main__":
     )
     parser.add_argument("sweeps", nargs="+", type=Path)
     where = {"commit": provenance.commit(), "machine": provenance.machine()}
-    every = tables.read(FILE) if FILE.is_file() else []
+    rows = tables.read(FILE) if FILE.is_file() else []
     for sweep in parser.parse_args().sweeps:
-        every += [{**row, **where} for row in measure(sweep, every)]
-        tables.write(FILE, every)
+        for row in measure(sweep, tuple(rows)):
+            rows.append({**row, **where})
+            tables.write(FILE, rows)
+            pages.write_tables()
+            print(rows[-1], flush=True)
     pages.write_tables()

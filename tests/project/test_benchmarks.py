@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks import training
+from benchmarks import pages, robustness, training
+from ofdb_core.data import tables
 from tests.helpers import tiny
 
 
@@ -33,3 +34,26 @@ def test_a_case_is_a_published_recipe(case):
     how = training.recipe_of(case, batches["CPU"])
     assert (how.input_size, how.compile, how.batch_size) == (224, compiled, batches["CPU"])
     assert how.model == f"vit_{'base' if 'base' in name else 'tiny'}_patch16_224"
+
+
+def test_mixing_pictures_are_compared_seed_by_seed_with_plain_training_and_with_fractals(tmp_path, monkeypatch):
+    errors = {"plain": (0.5, 0.4), "fractals": (0.3, 0.2), "noise": (0.2, 0.12), "moire": (0.25,)}
+    rows = [
+        {"data": "digits", "variant": variant, "repeat": i, "corrupted_error": error, "clean_error": 0.1}
+        | {"corrupted_rms": 0.1, "corrupted_ece": 0.1, "test_images": 9, "steps": 3, "machine": "m"}
+        for variant, of in errors.items()
+        for i, error in enumerate(of)
+    ]
+    (tmp_path / "study").mkdir()
+    tables.write(tmp_path / "study" / "mixing.csv", rows)
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    lines = [line.split(" | ")[2:4] for line in pages.robustness_table().splitlines()[2:6]]
+    assert lines[:2] == [["", ""], ["-20.0 points (95 % interval -20.0 to -20.0)", ""]]
+    assert lines[2][1].startswith("-9.0 points (95 % interval ")
+    assert lines[3] == ["-25.0 points", "-5.0 points"]
+
+
+def test_of_a_sweep_only_finished_cells_are_judged(tmp_path, capsys):
+    (tmp_path / "cells" / "variant=noise").mkdir(parents=True)
+    assert [*robustness.measure(tmp_path)] == []
+    assert "not finished, left out" in capsys.readouterr().out
