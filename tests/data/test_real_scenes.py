@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ofdb_core.data import png, real_scenes, scenes, voc
+from ofdb_core.data import packing, png, real_scenes, scenes, voc
 from tests.data.test_real_images import fake_voc
 from tests.helpers import tiny
 
@@ -62,3 +62,23 @@ def test_vocs_photographs_have_their_masks_and_names(tmp_path):
     assert train.classes[mask[5, 5]] == "cat"
     assert (mask[:3] == scenes.NO_CLASS).all()
     assert test.classes[test.pair(0)[1][5, 5]] == "tvmonitor"
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet"])
+def test_packed_parts_hold_the_same_scenes_and_say_their_splits(form, tmp_path):
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    for seed, part in enumerate(("train", "val")):
+        tiny.scenes(tmp_path / "mine" / part, 3, seed=seed)
+    (tmp_path / "mine" / "classes.txt").write_text("ground\nbright\ndark\n")
+    packed = packing.pack(tmp_path / "mine", form)
+    for one, other in zip(real_scenes.scenes_of(tmp_path / "mine"), real_scenes.scenes_of(packed), strict=True):
+        assert one.classes == other.classes == ["ground", "bright", "dark"]
+        assert [one.name(i) for i in range(3)] == [other.name(i) for i in range(3)]
+        for i in range(3):
+            assert all((a == b).all() for a, b in zip(one.pair(i), other.pair(i), strict=True))
+    card = (packed / "README.md").read_text()
+    assert "image-segmentation" in card
+    assert "6 images with masks of 3 classes" in card
+    assert "split: validation" in card
+    assert not (packed / "croissant.json").exists()
