@@ -33,7 +33,7 @@ def write(out: Path, root: Path) -> None:
         images, _, classes = shards.images(paths)
     facts = Folder(root).manifest() if Folder(root).is_complete() else None
     license = facts and facts.get("license", LICENSE)
-    about = f"{len(images):,} images {'with masks' if masks else 'of'} {len(classes):,} classes"
+    about = f"{len(images):,} images {'with masks of' if masks else 'of'} {len(classes):,} classes"
     if facts:
         about += f", made by OFDB Lab from {json.dumps(facts['parameters'], sort_keys=True)}"
     title = str(facts.get("name", root.name)) if facts else root.name
