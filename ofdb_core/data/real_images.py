@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ofdb_core.base import files, folder, project
 from ofdb_core.base.values import nearest
-from ofdb_core.data import addresses, archive, forms, samples, voc
+from ofdb_core.data import addresses, archive, download, forms, samples, voc
 from ofdb_core.data.decoding import WHOLE, Reading
 from ofdb_core.data.samples import Images
 
@@ -158,6 +158,6 @@ def voc_devkit(root: Path) -> Path:
 @contextlib.contextmanager
 def _archive(data: str, root: Path, *, url: str, filename: str, md5: str) -> Iterator[None]:
     """Have the archive that torchvision unpacks, and let no other process unpack it meanwhile."""
-    addresses.have(root / filename, url, digest=md5, data=data, algorithm="md5")
+    download.have(root / filename, url, digest=md5, data=data, algorithm="md5")
     with files.locked(root / f".{data}.lock", wait=f"{root}: waiting for another run, which unpacks {data}"):
         yield

@@ -25,7 +25,7 @@ from ofdb_core.base.values import (
     Workers,
 )
 from ofdb_core.batches.recipe import CORRUPTIONS
-from ofdb_core.data import addresses, archive, decoding, real_images, real_scenes
+from ofdb_core.data import addresses, archive, decoding, label_table, real_images, real_scenes
 from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
@@ -70,7 +70,7 @@ class Labelled(Fetched):
         if self.labels is None:
             return found
         place = dict(found).get(data, Path(data))
-        return ((data, addresses.labelled(place, self.labels, self.data_root or project.DATA)),)
+        return ((data, label_table.labelled(place, self.labels, self.data_root or project.DATA)),)
 
     def reads(self) -> tuple[str, ...]:
         return (*super().reads(), *([self.labels] if self.labels else []))

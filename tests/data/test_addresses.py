@@ -10,7 +10,8 @@ from torchvision import datasets
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import ParameterError
-from ofdb_core.data import addresses, packing, real_images
+from ofdb_core.data import addresses, label_table, packing, real_images
+from ofdb_core.data import hub as hub_data
 from ofdb_core.data.samples import Images
 from tests.helpers import hub as stand_in
 
@@ -35,7 +36,7 @@ def offline(hub, monkeypatch, tmp_path):
     from huggingface_hub.utils import close_session
 
     close_session()
-    addresses._commit.cache_clear()
+    hub_data.commit_of.cache_clear()
     hub.url = NOWHERE
     stand_in.use(monkeypatch, hub, tmp_path / "home")
 
@@ -65,12 +66,12 @@ def test_it_is_fetched_once_and_a_branch_that_moved_is_fetched_anew(hub, shards,
     first = hub.commit("datasets/someone/photos", files(shards))
     was = addresses.local("hf://someone/photos", tmp_path)
     before = len(hub.sent("/resolve/"))
-    addresses._commit.cache_clear()
+    hub_data.commit_of.cache_clear()
     assert addresses.local("hf://someone/photos", tmp_path) == was
     assert len(hub.sent("/resolve/")) == before
     second = hub.commit("datasets/someone/photos", {"classes.txt": b"x\ny\n"})
     assert addresses.local("hf://someone/photos@main", tmp_path).name.endswith(first)  # in this process
-    addresses._commit.cache_clear()
+    hub_data.commit_of.cache_clear()
     assert addresses.local("hf://someone/photos", tmp_path).name.endswith(second)
     assert addresses.local(f"hf://someone/photos@{first}", tmp_path) == was
 
@@ -280,14 +281,14 @@ def flat(root, names):
 def test_labels_of_a_table_become_class_folders(tmp_path):
     root = flat(tmp_path / "photos", ["train/1.png", "train/2.png", "val/3.png"])
     (tmp_path / "labels.csv").write_text("file,label\ntrain/1.png,cat\ntrain/2.png,007\nval/3.png,cat\n")
-    place = addresses.labelled(root, tmp_path / "labels.csv", tmp_path / "data")
+    place = label_table.labelled(root, tmp_path / "labels.csv", tmp_path / "data")
     assert [*files(place)] == ["train/007/2.png", "train/cat/1.png", "val/cat/3.png"]
     train, test = real_images.images_of(place)
     assert (train.classes, train.labels.tolist(), test.labels.tolist()) == (["007", "cat"], [0, 1], [1])
-    assert addresses.labelled(root, tmp_path / "labels.csv", tmp_path / "data") == place
+    assert label_table.labelled(root, tmp_path / "labels.csv", tmp_path / "data") == place
     before = folder.fingerprint(place)
     (tmp_path / "labels.csv").write_text("file,label\ntrain/1.png,dog\ntrain/2.png,007\nval/3.png,dog\n")
-    assert folder.fingerprint(addresses.labelled(root, tmp_path / "labels.csv", tmp_path / "data")) != before
+    assert folder.fingerprint(label_table.labelled(root, tmp_path / "labels.csv", tmp_path / "data")) != before
 
 
 @pytest.mark.parametrize(
@@ -304,16 +305,16 @@ def test_a_table_that_does_not_fit_names_the_files_and_leaves_nothing(tmp_path, 
     root = flat(tmp_path / "photos", ["1.png", "2.png"])
     (tmp_path / "labels.csv").write_text(f"file,label\n{rows}")
     with pytest.raises(ParameterError, match=rf"^labels: .*labels\.csv: {words}"):
-        addresses.labelled(root, tmp_path / "labels.csv", tmp_path / "data")
+        label_table.labelled(root, tmp_path / "labels.csv", tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
 def test_a_table_without_the_columns_is_refused(tmp_path):
     (tmp_path / "labels.csv").write_text("name,class\n1.png,a\n")
     with pytest.raises(ParameterError, match="no columns file and label"):
-        addresses.labelled(flat(tmp_path / "photos", ["1.png"]), tmp_path / "labels.csv", tmp_path)
+        label_table.labelled(flat(tmp_path / "photos", ["1.png"]), tmp_path / "labels.csv", tmp_path)
     with pytest.raises(ParameterError, match=r"^labels: .*nowhere\.csv: no file"):
-        addresses.labelled(tmp_path / "photos", tmp_path / "nowhere.csv", tmp_path)
+        label_table.labelled(tmp_path / "photos", tmp_path / "nowhere.csv", tmp_path)
 
 
 # ---- the stages

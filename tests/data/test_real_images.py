@@ -12,7 +12,7 @@ from torchvision import datasets
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
-from ofdb_core.data import addresses, digits, real_images, samples, voc
+from ofdb_core.data import digits, download, real_images, samples, voc
 
 NEVER = "f" * 32  # no file has this MD5
 
@@ -240,7 +240,7 @@ def test_a_silent_server_is_given_up(tmp_path, monkeypatch):
     monkeypatch.undo()
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setattr(datasets.CIFAR10, "url", f"http://127.0.0.1:{server.getsockname()[1]}/cifar-10.tar.gz")
-        monkeypatch.setattr(addresses, "PATIENCE", 0.2)
+        monkeypatch.setattr(download, "PATIENCE", 0.2)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(ValueError, match=r"cannot be downloaded from .* \(timed out\)"):
             real_images.images_of("cifar10", tmp_path)

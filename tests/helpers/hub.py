@@ -14,7 +14,7 @@ import urllib.parse
 
 import pytest
 
-from ofdb_core.data import addresses
+from ofdb_core.data import hub as hub_data
 
 LARGE = (".tar", ".parquet", ".safetensors", ".zip", ".gz")
 TOKEN = "hf_stand_in"
@@ -224,7 +224,7 @@ def use(monkeypatch, hub, home, token=TOKEN):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub that the client of huggingface_hub asks, with somebody logged in."""
-    addresses._commit.cache_clear()
+    hub_data.commit_of.cache_clear()
     with serving() as hub:
         use(monkeypatch, hub, tmp_path / "home")
         yield hub
