@@ -19,7 +19,7 @@ from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images
 from ofdb_core.run import plain_yaml
 from ofdb_core.stages import evaluate
-from ofdb_core.stages.recipes import Evaluate
+from ofdb_core.stages.inference import Evaluate
 from ofdb_core.training import evaluation
 
 MOST = 200  # test images that are looked at, evenly spread over all

@@ -12,14 +12,14 @@ from ofdb_core.families.registry import Family, Stage
 from ofdb_core.show import compare, gallery, report
 from ofdb_core.show.compare import Compare
 from ofdb_core.show.report import Report
-from ofdb_core.stages import recipes
+from ofdb_core.stages import inference, recipes
 
 LEARNING = (
     Stage("4_pretrain", recipes.Pretrain, writes=("pretrain",), check="ofdb_core.stages.pretrain:check"),
     Stage("5_finetune", recipes.Finetune, writes=("finetune",), check="ofdb_core.stages.finetune:check"),
     Stage("5_segment", recipes.Segment, writes=("segment",), check="ofdb_core.stages.segment:check"),
-    Stage("6_evaluate", recipes.Evaluate, writes=("evaluation",), check="ofdb_core.stages.evaluate:check"),
-    Stage("6_predict", recipes.Predict, writes=("predictions",), check="ofdb_core.stages.predict:check"),
+    Stage("6_evaluate", inference.Evaluate, writes=("evaluation",), check="ofdb_core.stages.evaluate:check"),
+    Stage("6_predict", inference.Predict, writes=("predictions",), check="ofdb_core.stages.predict:check"),
     Stage("6_report", Report, pages=(report.PAGE, gallery.PAGE)),
     Stage("7_compare_runs", Compare, pages=(compare.PAGE,)),
 )

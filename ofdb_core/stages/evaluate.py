@@ -18,7 +18,7 @@ from ofdb_core.data import forms, real_images, samples, tables
 from ofdb_core.data.decoding import Reading
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
-from ofdb_core.stages.recipes import Evaluate, Predict
+from ofdb_core.stages.inference import Evaluate, Predict
 from ofdb_core.training import evaluation, processes, weights
 from ofdb_core.training.evaluation import Guesses
 from ofdb_core.training.pretrained import Checkpoint, NoHead

@@ -27,7 +27,7 @@ from ofdb_core.data.decoding import Reading, decode, extensions, unread
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
 from ofdb_core.stages import evaluate, memory
-from ofdb_core.stages.recipes import Predict
+from ofdb_core.stages.inference import Predict
 from ofdb_core.training import evaluation, processes, weights
 from ofdb_core.training.pretrained import Checkpoint, NoHead
 from ofdb_core.training.recipe import Inference

@@ -1,18 +1,16 @@
-"""The parameters of pre-training, fine-tuning and evaluation; quick to import, so that a mistake is refused at once."""
+"""The parameters of pre-training and fine-tuning; quick to import, so that a mistake is refused at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from ofdb_core.base import project
-from ofdb_core.base.parameters import NotebookParameters, StageParameters
+from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import (
     MOST,
     SEEDS,
     Count,
     EverySteps,
-    Folder,
     Length,
     NotNegative,
     Options,
@@ -21,65 +19,16 @@ from ofdb_core.base.values import (
     Range,
     Share,
     Steps,
-    Whole,
-    Workers,
 )
-from ofdb_core.batches.recipe import CORRUPTIONS
-from ofdb_core.data import addresses, archive, decoding, label_table, real_images, real_scenes
+from ofdb_core.data import addresses, archive, real_images, real_scenes
 from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Drawing, MixingPictures
 from ofdb_core.formulas.system_files import is_file_of_systems
-from ofdb_core.training import places
-from ofdb_core.training.recipe import Course, Precision
+from ofdb_core.stages.inputs import Labelled, Starting, refusal
+from ofdb_core.training.recipe import Course
 
 PRE_TRAINED, SHIPPED, FROM_SCRATCH = STARTS = ("pre-trained", "shipped", "from scratch")
-
-
-class Fetched(NotebookParameters):
-    """Where data that an address names, or that are packed, come to lie."""
-
-    no_effect: ClassVar[tuple[str, ...]] = ("data_root",)
-
-    data_root: Folder | None = None
-    """Folder for what is downloaded or unpacked; null: data/ in the project."""
-
-    def located_data(self) -> tuple[tuple[str, Path], ...]:
-        """Each of `data` that is not where it says, and its path here; it is fetched first."""
-        root, data = Path(self.data_root or project.DATA), getattr(self, "data", "")
-        each = data if isinstance(data, list) else [data]
-        return tuple((one, addresses.local(one, root)) for one in each if addresses.is_address(one))
-
-    def place(self) -> str:
-        """The value of `data`, or the path where it lies once it is fetched and has class folders."""
-        data = getattr(self, "data", "")
-        return str(dict(self.located_data()).get(data, data))
-
-    def reads(self) -> tuple[str, ...]:
-        return (*super().reads(), *(str(path) for _, path in self.located_data()))
-
-
-class Labelled(Fetched):
-    """Pictures with classes, which a table may hold."""
-
-    labels: Folder | None = None
-    """A CSV file with the columns file and label, for pictures in `data` that are not in class folders."""
-
-    def located_data(self) -> tuple[tuple[str, Path], ...]:
-        found, data = super().located_data(), getattr(self, "data", "")
-        if self.labels is None:
-            return found
-        place = dict(found).get(data, Path(data))
-        return ((data, label_table.labelled(place, self.labels, self.data_root or project.DATA)),)
-
-    def reads(self) -> tuple[str, ...]:
-        return (*super().reads(), *([self.labels] if self.labels else []))
-
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
-        data = getattr(self, "data", "")
-        if self.labels and not (Path(data).exists() or addresses.is_address(data)):
-            yield f"labels: {self.labels} are for pictures in a folder or archive, which data: {data} is not"
 
 
 class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
@@ -183,49 +132,7 @@ class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
             yield f"data: {self.data!r} is no folder, archive or file of systems, and none of {known}"
 
 
-class _Start(Fetched):
-    """The checkpoint to start from, and the real images."""
-
-    checkpoint: Place | None = None
-    """A file or folder, ofdb:small, timm:NAME or hf-hub:OWNER/NAME; null: the network of notebook 4."""
-    model: str | None = None
-    """The checkpoint's timm model; null: as the file says (the authors' files do not)."""
-    model_options: Options = {}
-    """Further arguments for timm; {}: as the file says."""
-    data: Place = "digits"
-    """Folder or archive of train/<class>/ and val/<class>/; or digits, cifar10, cifar100, voc2012."""
-
-    @classmethod
-    def located(cls, values: Mapping[str, Any], base: Path = Path()) -> dict[str, Any]:
-        """As in any stage; a folder may follow local-dir:, as in timm."""
-        path = values.get("checkpoint")
-        plain = path.removeprefix(places.FOLDER) if isinstance(path, str) else path
-        return super().located({**values, **({"checkpoint": plain} if "checkpoint" in values else {})}, base)
-
-    def checkpoint_path(self) -> str:
-        """The `checkpoint`, or that of notebook 4."""
-        return self.checkpoint or str(Path(self.out) / "pretrain" / "model.safetensors")
-
-    def inputs(self) -> tuple[str, ...]:
-        return () if self.checkpoint else ("pretrain",)
-
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
-        path = self.checkpoint
-        if path is not None and path.partition(":")[0] != "timm" and not places.is_place(path):
-            known = f"timm:<model>, hf-hub:<owner>/<name> or {', '.join(places.shipped())}"
-            yield f"checkpoint: {path!r} is neither a file or folder nor {known}"
-
-
-def _refusal(data: str, check: Callable[[str], None] = real_images.check) -> Iterator[str]:
-    """The sentence that refuses data of real images, if any."""
-    try:
-        check(data)
-    except ValueError as error:
-        yield str(error)
-
-
-class Comparing(_Start, StageParameters, Course):
+class Comparing(Starting, StageParameters, Course):
     """Trainings on real images that differ in their start, and in their seed."""
 
     starts: Annotated[list[Literal[STARTS]], Length(1, 3, once=True)] = [PRE_TRAINED, FROM_SCRATCH]  # type: ignore[valid-type]
@@ -293,7 +200,7 @@ class Finetune(Labelled, Comparing, MixingPictures):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         if not self.labels:
-            yield from _refusal(self.data)
+            yield from refusal(self.data)
         if self.learning_rates and min(self.learning_rates) < self.min_learning_rate:
             yield f"learning_rates: {min(self.learning_rates)} is below min_learning_rate, {self.min_learning_rate}"
         if self.learning_rates and 1 in self.shots:
@@ -344,118 +251,4 @@ class Segment(Comparing):
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
         yield from self.misfits_of_masks()
-        yield from _refusal(self.data, real_scenes.check)
-
-
-class _Looking(_Start):
-    """How a trained network sees images; null is what the checkpoint says."""
-
-    no_effect: ClassVar[tuple[str, ...]] = ("loader_workers",)
-    renamed = {"workers": "loader_workers"}
-
-    input_size: Annotated[int, Range(8, 4096)] | None = None
-    """Pixels, each side, that the network sees."""
-    channels: Literal[1, 3, None] = None
-    """Of the network's input."""
-    interpolation: Literal["bilinear", "bicubic", None] = None
-    """When an image is resized."""
-    crop_pct: Annotated[float, Range(0, 1, above=True)] | None = None
-    """Share of the image that is seen, in the centre."""
-    mean: Annotated[list[float], Length(3, 3), Range(0, 1)] | None = None
-    """Subtracted from each channel."""
-    std: Annotated[list[float], Length(3, 3), Range(0, MOST, above=True)] | None = None
-    """Each channel is divided by it."""
-    ground: Literal["white", "black", None] = None
-    """Behind the transparent pixels of your images."""
-    draft: bool | None = None
-    """JPEGs are decoded at a part of their sides; null: if the checkpoint's training did so."""
-    max_pixels: Annotated[int, Range(1, decoding.LIMIT)] = decoding.MOST
-    """Of your images, each; larger ones are refused, as some 11 bytes a pixel are needed in every thread."""
-    batch_size: Count = 256
-    """Images at once."""
-    device_batch: Whole = 0
-    """Of these, at most on a device at once; 0: all."""
-    precision: Precision = "fp32"
-    """As timm's validate; bf16, which auto takes where it can, may turn a close call."""
-    loader_workers: Workers = 1
-    """Threads that read images, for each device; 0: none. The result does not depend on it."""
-
-    @classmethod
-    def data_names(cls) -> tuple[str, ...]:
-        return tuple(registry.sources())
-
-    def inputs(self) -> tuple[str, ...]:
-        return (*super().inputs(), *((self.data,) if self.is_own() else ()))
-
-    def is_own(self) -> bool:
-        """Whether `data` names images of this experiment."""
-        return isinstance(self.data, str) and self.data in registry.sources()
-
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
-        known = registry.sources()
-        if self.is_own() and (known[self.data].live or known[self.data].masks):
-            stored = ", ".join(name for name, other in known.items() if not other.live and not other.masks)
-            yield f"data: {self.data} holds no images of one class each; those that can be evaluated are {stored}"
-
-
-class Evaluate(_Looking, Labelled):
-    """Parameters of notebook 6_evaluate."""
-
-    no_effect: ClassVar[tuple[str, ...]] = ("max_pixels",)
-
-    data: Place = "digits"
-    """Folder or archive: val/<class>/ or <class>/; or digits, cifar10, cifar100, voc2012, images ..."""
-    knn: Whole = 0
-    """Neighbours among the training images that vote; 0: not asked."""
-    corruptions: Literal["all"] | Annotated[list[Literal[CORRUPTIONS]], Length(0, 15, once=True)] = []  # type: ignore[valid-type]
-    """Of ImageNet-C, which the images suffer one after another, at five strengths; all: all fifteen."""
-    corruptions_seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of what the corruptions draw."""
-
-    @property
-    def corrupted_by(self) -> tuple[str, ...]:
-        """The names of the corruptions."""
-        return CORRUPTIONS if self.corruptions == "all" else tuple(self.corruptions)
-
-    @classmethod
-    def data_names(cls) -> tuple[str, ...]:
-        return (*super().data_names(), *real_images.NAMES)
-
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
-        if not (self.is_own() or Path(self.data).is_dir()):
-            yield from _refusal(self.data)
-
-
-class Predict(_Looking):
-    """Parameters of notebook 6_predict."""
-
-    data: Place | list[Place] = "images"  # type: ignore[assignment]
-    """Pictures: a folder, however deep, an archive, a file, or a list of these; or images of this run."""
-    memory: Folder | None = None
-    """A folder of <class>/<picture> to edit: the nearest there name others; null: the head does."""
-    neighbours: Count = 5
-    """Pictures of the memory that vote."""
-
-    def reads(self) -> tuple[str, ...]:
-        return (*super().reads(), *([self.memory] if self.memory else []))
-
-    @property
-    def places(self) -> list[str]:
-        """Where the pictures are: the entries of `data`."""
-        if isinstance(self.data, str) and self.is_own():
-            return [str(Path(self.out) / self.data)]
-        known = dict(self.located_data())
-        return [str(known.get(one, one)) for one in (self.data if isinstance(self.data, list) else [self.data])]
-
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
-        if not self.is_own():
-            if self.data == []:
-                yield "data: the list is empty; name at least one picture or folder"
-            for one in self.data if isinstance(self.data, list) else [self.data]:
-                if addresses.is_address(one):
-                    yield from filter(None, [addresses.problem(one)])
-                elif not Path(one).exists():
-                    yield f"data: {one!r}: no such file or folder"
+        yield from refusal(self.data, real_scenes.check)

@@ -125,12 +125,12 @@ def test_live_scenes_come_in_any_size(tmp_path):
 
 
 def test_training_on_one_label_an_image_refuses_scenes(tmp_path):
-    from ofdb_core.stages import recipes
+    from ofdb_core.stages import inference, recipes
 
     with pytest.raises(ValueError, match="data: segrcdb has masks, and no label for an image"):
         recipes.Pretrain(data="segrcdb", out=str(tmp_path))
     with pytest.raises(ValueError, match="data: segrcdb holds no images of one class each"):
-        recipes.Evaluate(data="segrcdb", out=str(tmp_path))
+        inference.Evaluate(data="segrcdb", out=str(tmp_path))
 
 
 def test_codes_and_one_stream_exclude_each_other(tmp_path):

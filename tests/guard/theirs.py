@@ -20,7 +20,7 @@ from ofdb_core.data import decoding, voc
 from ofdb_core.families import rcdb, visual_atom
 from ofdb_core.run import reasons, site
 from ofdb_core.stages import memory, predict
-from ofdb_core.stages.recipes import Predict
+from ofdb_core.stages.inference import Predict
 from ofdb_core.training.pretrained import Checkpoint
 from tests.helpers import tiny
 

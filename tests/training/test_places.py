@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ofdb_core.base import parameters
-from ofdb_core.stages import recipes
+from ofdb_core.stages import inference
 from ofdb_core.training import guess, networks, places, timm_config, weights
 from ofdb_core.training.pretrained import Checkpoint
 from tests.helpers import tiny
@@ -83,13 +83,13 @@ def test_a_stage_takes_every_form_and_refuses_what_is_none(root, monkeypatch):
     monkeypatch.chdir(root)
     values = {"out": str(root), "data": "digits"}
     for form in (".", "local-dir:.", str(root), "pytorch_model.bin"):
-        given = recipes.Evaluate.of(recipes.Evaluate.located({**values, "checkpoint": form}))
+        given = inference.Evaluate.of(inference.Evaluate.located({**values, "checkpoint": form}))
         assert given.checkpoint == str(root / ("pytorch_model.bin" if form.endswith("bin") else "")).rstrip("/")
         assert given.checkpoint in given.reads()
-    recipes.Evaluate.of({**values, "checkpoint": "hf-hub:someone/net"})
+    inference.Evaluate.of({**values, "checkpoint": "hf-hub:someone/net"})
     for form in ("nowhere", "local-dir:nowhere", "hub:x"):
         with pytest.raises(parameters.ParameterError, match=r"checkpoint: .* is neither a file or folder nor"):
-            recipes.Evaluate.of(recipes.Evaluate.located({**values, "checkpoint": form}))
+            inference.Evaluate.of(inference.Evaluate.located({**values, "checkpoint": form}))
 
 
 EVERY = [name for names in guess.KNOWN.values() for name in names]
