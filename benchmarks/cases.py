@@ -26,6 +26,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.batches import atoms
 from ofdb_core.data.scenes import Scenes
 from ofdb_core.families import fractal_2d, fractal_3d, fractaldb, registry, visual_atom
+from ofdb_core.families.drawing import Drawing
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
 from ofdb_core.run import stages
 
@@ -159,7 +160,7 @@ def view_3d(views):
 
 def _live(data, root, count, **live):
     """The samples of a folder, and seconds to draw `count` of them, by these parameters of live samples."""
-    found = registry.Drawing(samples="live", live=live).opened(data, root)
+    found = Drawing(samples="live", live=live).opened(data, root)
     one = found.pair if isinstance(found, Scenes) else found.pixels
 
     def draw():

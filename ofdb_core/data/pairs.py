@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from ofdb_core.data import ply
-from ofdb_core.data.samples import Images, unwrapped
+from ofdb_core.data.layout import unwrapped
+from ofdb_core.data.samples import Images
 
 
 class Pairs(Images):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ofdb_core.base import files, units
 from ofdb_core.base.folder import CARD, Folder
-from ofdb_core.data import cards, croissant, forms, packing, samples
+from ofdb_core.data import cards, croissant, decoding, forms, layout, packing
 
 FORM = "webdataset"  # that class folders are packed in
 AT_ONCE = 50  # files of a commit; the hub's advice: below 100
@@ -84,7 +84,7 @@ def prepared(root: str | Path, form: str = FORM) -> Path:
     if _is_checkpoint(root) or forms.shards(root):
         return root
     try:
-        samples.class_folders(root, "image", samples.extensions())
+        layout.class_folders(root, "image", decoding.extensions())
     except ValueError as error:
         raise Refused(f"{root}: neither images in class folders, shards, nor a checkpoint ({error})") from error
     target = root.with_name(f"{root.name}{forms.PACKED[form]}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ofdb_core.base import files, folder, project
 from ofdb_core.base.values import nearest
-from ofdb_core.data import addresses, archive, download, forms, samples, voc
+from ofdb_core.data import addresses, archive, download, forms, layout, samples, voc
 from ofdb_core.data.decoding import WHOLE, Reading
 from ofdb_core.data.samples import Images
 
@@ -93,7 +93,7 @@ def classes_of(data: str | Path, root: str | Path | None = None, *, shots: int =
     parts = _parts(_fetched(data, Path(root or default_root())))
     classes = _classes(parts, shots)
     if not parts[1].shards:
-        samples.require_images(parts[1].root, 0)
+        layout.require_images(parts[1].root, 0)
     return classes
 
 
@@ -104,7 +104,7 @@ def fingerprint(data: str | Path) -> str:
 
 def _parts(place: str | Path) -> list[forms.Part]:
     """The parts of a data set to train on and to test on."""
-    parts = [*forms.parts(samples.unwrapped(place)).values()][:2]
+    parts = [*forms.parts(layout.unwrapped(place)).values()][:2]
     if len(parts) < 2:
         raise ValueError(
             f"data: {place} has no train/<class>/ and val/<class>/ (or test/<class>/), nor shards named train-*, val-*"
@@ -115,8 +115,8 @@ def _parts(place: str | Path) -> list[forms.Part]:
 def _classes(parts: list[forms.Part], shots: int | None = None) -> list[str]:
     """The classes to train on; a ValueError if the second part has another, or the first fewer images than `shots`."""
     train, test = parts
-    classes = samples.class_names(train.root, only=train.shards, shots=shots)
-    known = samples.class_names(test.root, only=test.shards)
+    classes = layout.class_names(train.root, only=train.shards, shots=shots)
+    known = layout.class_names(test.root, only=test.shards)
     if strange := [name for name in known if name not in classes]:
         few = f"{', '.join(strange[:FEW])}{', ...' * (len(strange) > FEW)}"
         raise ValueError(f"{train.root.parent}: {test.name}/ has classes that {train.name}/ lacks: {few}")

@@ -7,7 +7,7 @@ beside them or in train/, names the classes.
 from pathlib import Path
 from typing import Any
 
-from ofdb_core.data import addresses, archive, forms, real_images, samples, scenes, voc
+from ofdb_core.data import addresses, archive, forms, layout, real_images, scenes, voc
 from ofdb_core.data.decoding import WHOLE, Reading
 from ofdb_core.data.forms import Part
 from ofdb_core.data.samples import GB
@@ -57,7 +57,7 @@ def scenes_of(
 
 def _parts(place: Path) -> list[Part]:
     """The parts to train on and to test on."""
-    found = [*forms.parts(samples.unwrapped(place)).values()][:2]
+    found = [*forms.parts(layout.unwrapped(place)).values()][:2]
     if len(found) < 2 or not all(part.shards or forms.of(part.root) == "scenes" for part in found):
         raise ValueError(
             f"data: {place} has no train/ and val/ (or test/) with {forms.IMAGES}/ and {forms.MASKS}/ in each"

@@ -20,7 +20,8 @@ from ofdb_core.base import threads
 from ofdb_core.data import forms, shards
 from ofdb_core.data.decoding import WHOLE, File, Reading, damage, decode, extensions, stream
 from ofdb_core.data.forms import CLASSES, IMAGES, MASKS
-from ofdb_core.data.samples import FEW, GB, Cache, Samples, refuse_damaged
+from ofdb_core.data.layout import FEW
+from ofdb_core.data.samples import GB, Cache, Samples, refuse_damaged
 
 METADATA = "metadata.csv"
 NO_CLASS, IN_FILES = -100, 255  # of a pixel that does not count: in arrays, as torch's cross entropy has it; in files

@@ -13,7 +13,8 @@ import numpy as np
 
 from ofdb_core.base.values import SEEDS, Length, Range
 from ofdb_core.data import ply
-from ofdb_core.data.samples import Cache, class_files, unwrapped
+from ofdb_core.data.layout import class_files, unwrapped
+from ofdb_core.data.samples import Cache
 from ofdb_core.families import live
 from ofdb_core.formulas import camera, ifs, point_cloud, streams
 from ofdb_core.formulas.ifs import IFS, Weight

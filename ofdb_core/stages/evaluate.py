@@ -14,7 +14,7 @@ from torch import nn
 
 from ofdb_core.base import folder
 from ofdb_core.base.manifests import header
-from ofdb_core.data import forms, real_images, samples, tables
+from ofdb_core.data import forms, layout, real_images, samples, tables
 from ofdb_core.data.decoding import Reading
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
@@ -48,7 +48,7 @@ class Start:
 
 def _is_plain(parameters: Evaluate, place: Path) -> bool:
     """Whether the data are class folders, not parts to train on and to test on."""
-    return parameters.is_own() or (place.is_dir() and forms.of(samples.unwrapped(place)) != "parts")
+    return parameters.is_own() or (place.is_dir() and forms.of(layout.unwrapped(place)) != "parts")
 
 
 def _data(parameters: Evaluate, reading: Reading) -> tuple[Images | None, Images, str]:
@@ -81,7 +81,7 @@ def check(parameters: Evaluate) -> None:
         return
     place = Path(parameters.place())
     if plain := _is_plain(parameters, place):
-        classes = samples.class_names(place)
+        classes = layout.class_names(place)
     else:
         classes = real_images.classes_of(parameters.place(), parameters.data_root)
     if parameters.knn and plain:
@@ -105,7 +105,7 @@ def _network(parameters: Evaluate, checkpoint: Checkpoint, classes: list[str]) -
     if known is None and outputs != len(classes):
         problem = f"{len(classes)} classes, the head {outputs} without names"
     elif known and (strange := sorted({*classes} - {*known})):
-        problem = f"{samples.few(strange)}, which the head does not know; it knows {samples.few(known)}"
+        problem = f"{layout.few(strange)}, which the head does not know; it knows {layout.few(known)}"
     if problem and not parameters.knn:
         raise ValueError(
             f"data: {parameters.data!r} has {problem}. Name the folders as the head's classes, fine-tune it first, or "
@@ -125,7 +125,7 @@ def start(parameters: Evaluate) -> Start:
     model, lines, by_head = _network(parameters, checkpoint, images.classes)
     if by_head and (known := checkpoint.facts.get("classes")):
         if lacking := sorted({*known} - {*images.classes}):
-            print(f"data: of the head's {len(known)} classes there are no images of {samples.few(lacking)}")
+            print(f"data: of the head's {len(known)} classes there are no images of {layout.few(lacking)}")
         images, neighbours = images.among(known), neighbours and neighbours.among(known)
     weights_hash = processes.shared(lambda: weights.fingerprint(checkpoint.path))
     return Start(images, neighbours, model, lines, by_head, inference, [weights_hash, data_hash])

@@ -20,7 +20,7 @@ from ofdb_core.batches.finish import Batch
 from ofdb_core.batches.pixmix import PixMix
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches
-from ofdb_core.families.registry import MixingPictures
+from ofdb_core.families.drawing import MixingPictures
 from ofdb_core.stages import pretrain
 from ofdb_core.stages.recipes import Pretrain
 

@@ -17,7 +17,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from ofdb_core.base import files, threads
-from ofdb_core.data import samples
+from ofdb_core.data import layout, samples
 from ofdb_core.data.decoding import Reading, extensions
 from ofdb_core.data.samples import Images
 
@@ -30,7 +30,7 @@ Features = dict[str, np.ndarray]  # SHA-256 of a picture's file -> (D,) float32
 def classes_of(place: str | Path) -> list[str]:
     """The names in a memory; a ValueError if there are none."""
     try:
-        return [folder.name for folder in samples.class_folders(place, "image", extensions())]
+        return [folder.name for folder in layout.class_folders(place, "image", extensions())]
     except ValueError as error:
         raise ValueError(f"memory: {error}") from error
 

@@ -23,7 +23,7 @@ from ofdb_core.base.values import (
 from ofdb_core.data import addresses, archive, real_images, real_scenes
 from ofdb_core.data.samples import Samples
 from ofdb_core.families import registry
-from ofdb_core.families.registry import Drawing, MixingPictures
+from ofdb_core.families.drawing import Drawing, MixingPictures
 from ofdb_core.formulas.system_files import is_file_of_systems
 from ofdb_core.stages.inputs import Labelled, Starting, refusal
 from ofdb_core.training.recipe import Course

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ofdb_core.batches import draws
 from ofdb_core.batches.recipe import BatchRecipe, View
-from ofdb_core.data import decoding, samples
+from ofdb_core.data import decoding, layout, samples
 from ofdb_core.data.decoding import Reading
 from ofdb_core.data.real_images import images_of
 from tests.helpers.tiny import SHADES, folder_of
@@ -174,7 +174,8 @@ def test_a_broken_exif_block_does_not_turn_or_refuse_a_picture(tmp_path):
 def no_heic(monkeypatch):
     """As if pillow-heif were not installed."""
     known = tuple(ending for ending in decoding.extensions() if ending not in decoding.READERS)
-    monkeypatch.setattr(samples, "extensions", lambda: known)
+    for module in (samples, layout):
+        monkeypatch.setattr(module, "extensions", lambda: known)
 
 
 @pytest.mark.usefixtures("no_heic")
@@ -194,7 +195,7 @@ def test_endings_that_are_not_read_are_named_and_counted(tmp_path, capsys):
 def test_a_class_of_unread_files_is_refused_with_what_reads_them(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.HEIC").touch()
-    for refused in (lambda: samples.Images.from_folder(tmp_path), lambda: samples.require_images(tmp_path / "a", 0)):
+    for refused in (lambda: samples.Images.from_folder(tmp_path), lambda: layout.require_images(tmp_path / "a", 0)):
         with pytest.raises(ValueError, match=r"a: holds no image.*\(1 \.heic \(needs: pip install pillow-heif\)\)"):
             refused()
 

@@ -16,7 +16,7 @@ from ofdb_core.base.folder import Altered, Folder
 from ofdb_core.base.manifests import header
 from ofdb_core.data import forms, packing, real_images, scenes, yolo
 from ofdb_core.data.samples import Images, has_sets, open_images, sets
-from ofdb_core.families import registry
+from ofdb_core.families.drawing import Drawing
 from ofdb_core.run import experiment
 from tests.helpers import tiny
 from tests.helpers.in_process import in_process  # noqa: F401
@@ -167,7 +167,7 @@ def test_scenes_travel_with_their_masks(some_scenes, tmp_path, monkeypatch, form
     for i in range(5):
         for one, other in zip(found.pair(i), expected.pair(i), strict=True):
             assert np.array_equal(one, other)
-    drawing = registry.Drawing().opened_scenes(str(place), place)
+    drawing = Drawing().opened_scenes(str(place), place)
     assert len(drawing) == 5
 
 
@@ -179,7 +179,7 @@ def test_pictures_of_several_classes_travel_with_their_sets(images, tmp_path, fo
         path.with_suffix(".txt").write_bytes(yolo.text((number, (0.5, 0.25, 1 / 3, i / 100)) for number in shown))
     place = packed(root, form, tmp_path / "packed")
     assert forms.of(place) == "classes"
-    expected, found = open_images(root, False, 0, objects=True), registry.Drawing().opened(str(place), place)
+    expected, found = open_images(root, False, 0, objects=True), Drawing().opened(str(place), place)
     assert has_sets(expected)
     assert (sets(found, range(12)) == sets(expected, range(12))).all()
     assert sets(expected, range(12)).sum(axis=1).tolist() == [1 + (i // 4 != i % 3) for i in range(12)]

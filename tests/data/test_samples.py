@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from ofdb_core.data import samples
+from ofdb_core.data import layout, samples
 from tests.helpers.tiny import SHADES, folder_of, some_images
 
 
@@ -103,7 +103,7 @@ def test_wrappers_are_looked_through(tmp_path, wrapper):
     pictures(tmp_path / wrapper, "00000/x.png", "00001/x.png")
     (tmp_path / "README.md").touch()
     pictures(tmp_path, "__MACOSX/x.png", ".cache/x/x.png")
-    assert samples.unwrapped(tmp_path) == tmp_path / wrapper
+    assert layout.unwrapped(tmp_path) == tmp_path / wrapper
     assert samples.Images.from_folder(tmp_path).classes == ["00000", "00001"]
 
 
@@ -197,7 +197,7 @@ def test_links_in_circles_and_to_nowhere_are_looked_through(tmp_path, place):
         assert len(samples.Images.from_folder(tmp_path)) < 3
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "only").symlink_to(tmp_path / "b")
-    assert samples.unwrapped(tmp_path / "b") == tmp_path / "b"
+    assert layout.unwrapped(tmp_path / "b") == tmp_path / "b"
 
 
 def test_a_class_whose_name_is_not_unicode_is_refused_before_anything_is_trained(tmp_path):

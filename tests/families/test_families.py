@@ -14,6 +14,7 @@ from ofdb_core.base import cluster, filling, manifests, parameters, provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import scenes
 from ofdb_core.families import registry
+from ofdb_core.families.drawing import Drawing
 from ofdb_core.run import stages
 from tests.helpers import clients, toy_family
 
@@ -215,7 +216,7 @@ def test_a_picture_shows_a_category(family):
 
 def drawing(way, source):
     sizes = {"size": 32} if way == "live" and source.live and "size" in source.live.kinds() else {}
-    return registry.Drawing(samples=way, live=sizes)
+    return Drawing(samples=way, live=sizes)
 
 
 def check_scenes(opened):

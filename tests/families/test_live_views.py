@@ -11,7 +11,8 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.batches.prefetch import prefetch
 from ofdb_core.batches.source import Batches, Plain
 from ofdb_core.data import ply, samples
-from ofdb_core.families import fractal_3d, live_views, registry
+from ofdb_core.families import fractal_3d, live_views
+from ofdb_core.families.drawing import Drawing
 from ofdb_core.formulas import camera
 from tests.helpers import tiny
 
@@ -253,7 +254,7 @@ def test_evaluation_is_the_same_each_time(models):
 def test_a_folder_that_does_not_suit_is_refused(models, views, data, kind, words):
     root = {"models": models[0], "views": views}.get(data, views / data)
     with pytest.raises(ValueError, match=words):
-        registry.Drawing(samples=kind).opened(str(root), root)
+        Drawing(samples=kind).opened(str(root), root)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.families import registry
+from ofdb_core.families.drawing import MixingPictures
 from ofdb_core.families.registry import Source, Stage
 from ofdb_core.run import stages
 from ofdb_core.stages.recipes import Pretrain
@@ -180,7 +181,7 @@ def test_a_file_from_elsewhere_that_is_no_family_is_refused(tmp_path, monkeypatc
 )
 def test_mixing_pictures_must_be_ones_that_can_be_drawn(values, message):
     with pytest.raises(ParameterError, match=message):
-        registry.MixingPictures.of(values)
+        MixingPictures.of(values)
 
 
 def test_an_entry_of_the_mixing_pictures_is_a_parameter_of_their_source():

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import scenes
-from ofdb_core.families import coded, registry, segrcdb
+from ofdb_core.families import coded, segrcdb
+from ofdb_core.families.drawing import Drawing
 from ofdb_core.formulas import contours
 from ofdb_core.formulas.streams import Mersenne
 
@@ -115,7 +116,7 @@ def test_live_scenes_look_like_stored_ones(kind):
 
 def test_live_scenes_come_in_any_size(tmp_path):
     segrcdb.KIND.write(segrcdb.Render(out=str(tmp_path), **SMALL))
-    how = registry.Drawing(samples="live", live={"size": 96, "images": 7, "objects": 4, "mask": "filled"})
+    how = Drawing(samples="live", live={"size": 96, "images": 7, "objects": 4, "mask": "filled"})
     opened = how.opened_scenes("segrcdb-codes", tmp_path / "segrcdb-codes")
     assert len(opened) == 7
     pairs = [opened.pair(i, key) for i, key in ((0, None), (1, None), (0, 9), (1, 9))]

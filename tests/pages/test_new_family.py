@@ -9,6 +9,7 @@ from PIL import Image
 from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.families import registry
+from ofdb_core.families.drawing import Drawing
 from ofdb_core.run import experiments, parameter_files
 
 TEXT = (provenance.PROJECT / "docs" / "new-family.md").read_text(encoding="utf-8")
@@ -37,7 +38,7 @@ def test_it_draws_and_writes_its_images(carpet, tmp_path):
 
 def test_training_draws_it_live(carpet, tmp_path):
     carpet.stages[0].write(carpet.example(out=str(tmp_path), categories=3, image_size=30))
-    samples = registry.Drawing(samples="live", live={"size": 32}).opened("carpet-codes", tmp_path / "carpet-codes")
+    samples = Drawing(samples="live", live={"size": 32}).opened("carpet-codes", tmp_path / "carpet-codes")
     assert len(samples) == 3
     assert samples.pixels(1, 5).shape == (32, 32)
     assert any((samples.pixels(1, key) != samples.pixels(1, 5)).any() for key in range(5))
