@@ -259,6 +259,7 @@ for step, _ in enumerate(prefetch(Slow(), 10**9, workers=2)):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", [True, False])
 def test_ctrl_c_ends_the_workers_too(parallel):
     with started(

@@ -36,7 +36,7 @@ def compare_with_plain_python(points, size, seed=0):
     assert raster.filling_rate(points, size) == reference.draw(plain, size).mean()
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(arrays(np.float64, st.tuples(st.integers(1, 300), st.just(2)), elements=NUMBERS, fill=st.nothing()))
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
 def test_any_points_become_the_images_of_plain_python(points):
