@@ -20,12 +20,12 @@ from torch.nn import functional
 from ofdb_core.base import files, manifests, provenance, units
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.data import archive, real_scenes
+from ofdb_core.data import archive
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Stage
 from ofdb_core.run import ledger
 from ofdb_core.run import stages as known
-from ofdb_core.stages import finetune
+from ofdb_core.stages import finetune, segment
 from ofdb_core.stages.recipes import Finetune, Pretrain, Segment
 from ofdb_core.training import networks, optimizer, precision, processes, segmentation
 from ofdb_core.training.recipe import Course
@@ -180,7 +180,7 @@ def _segmenting(parameters: Segment, before: Pretrain | None) -> _Work:
     """Fine-tunings on masks."""
     classes, trained, tested = MASKED
     if Path(parameters.place()).is_dir():
-        train, test = real_scenes.scenes_of(parameters.place())
+        train, test = segment.scenes_of(parameters)
         classes, trained, tested = len(train.classes) - 1, len(train), len(test)
     seen, recipe = _seen(parameters, before)
     recipe, many = recipe.of_samples(trained), parameters.repeats * len(parameters.starts)

@@ -19,11 +19,11 @@ from ofdb_core.training.recipe import Optimisation
 RUNS = project.RUNS
 PAGE = "comparison.html"
 SWEEPS = "sweeps"  # the folder of an experiment's sweeps, which have tables of their own
-LOGS = {
+LOGS = {  # stage -> the log of its training
     "4_pretrain": "pretrain/log.csv",
     "5_finetune": "finetune/log.csv",
     "5_segment": "segment/log.csv",
-}  # stage -> the log of its training
+}
 REPEAT = ", repeat "  # in the name of a training, before its number
 SEED, CELL = "seed", re.compile(r"_seed=\d+$")  # a parameter; the end of the name of a sweep's cell
 TITLE = "{}: loss and learning rate"

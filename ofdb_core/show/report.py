@@ -15,13 +15,8 @@ from ofdb_core.show import gallery, pages, plot
 PAGE = "report.html"
 OUTCOMES = ("5_finetune_comparison", "5_segment_comparison")  # figures that show the outcome
 INKS = b"<style>svg{--ink:#4a5159}@media(prefers-color-scheme:dark){svg{--ink:#b9c0c7}}</style>"  # of lines and words
-AS_RESULT = (
-    "5_finetune",
-    "5_segment",
-    "6_evaluate",
-    "6_predict",
-    "4_pretrain",
-)  # the first that ran supplies the outcome's numbers
+# The first of these stages that ran supplies the outcome's numbers
+AS_RESULT = ("5_finetune", "5_segment", "6_evaluate", "6_predict", "4_pretrain")
 EXPLORE = (
     '<p class="lead">Choose one of the run\'s systems by its number, drag its maps, and see the fractal follow.</p>'
 )

@@ -156,12 +156,17 @@ def shipped_like(other: Checkpoint) -> Checkpoint:
     return own
 
 
+def files_of_weights(parameters: Finetune | Segment, opened: Checkpoint) -> list[str]:
+    """The files that the starts take their weights from: the checkpoint's, and that of the shipped one."""
+    return [opened.path, *([shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
+
+
 def start(parameters: Finetune) -> Start:
     """Open data and checkpoint; the main process downloads what is missing."""
     opened = checkpoint_of(parameters)
     recipe = parameters.seeing(vars(opened.shape))
     train, test = images(recipe)
-    paths = [opened.path, *([shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
+    paths = files_of_weights(parameters, opened)
 
     mixing = parameters.pixmix_data and Path(parameters.out) / parameters.pixmix_data
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from accelerate.utils import gather_object
 
-from ofdb_core.base import folder, provenance, signals
+from ofdb_core.base import provenance, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Header, header
 from ofdb_core.batches.source import Batches
-from ofdb_core.data import png, real_scenes, scenes, tables
+from ofdb_core.data import png, real_images, real_scenes, scenes, tables
 from ofdb_core.data.samples import GB
 from ofdb_core.data.scenes import Pairs
 from ofdb_core.data.tables import Row
@@ -48,7 +48,7 @@ class Start:
 def check(parameters: Segment) -> None:
     """Raise ValueError if data or checkpoint cannot be used; download what this needs."""
     loop.check(parameters)
-    train, _ = _scenes(parameters)
+    train, _ = scenes_of(parameters)
     parameters.of_samples(len(train))
     if parameters.checkpoint:
         opened = finetune.checkpoint_of(parameters)
@@ -57,7 +57,8 @@ def check(parameters: Segment) -> None:
             finetune.shipped_like(opened)
 
 
-def _scenes(parameters: Segment) -> list[Pairs]:
+def scenes_of(parameters: Segment) -> list[Pairs]:
+    """The scenes to train on and to test on."""
     cache_bytes = int(parameters.cache_gb * GB)
     with processes.state().main_process_first():
         return real_scenes.scenes_of(parameters.place(), parameters.data_root, parameters.reading(), cache_bytes)
@@ -65,14 +66,12 @@ def _scenes(parameters: Segment) -> list[Pairs]:
 
 def start(parameters: Segment) -> Start:
     """Open data and checkpoint; the main process downloads what is missing."""
-    train, test = _scenes(parameters)
+    train, test = scenes_of(parameters)
     opened = finetune.checkpoint_of(parameters)
-    paths = [opened.path, *([finetune.shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
-    data = parameters.place()
+    paths = finetune.files_of_weights(parameters, opened)
 
     def hashed() -> list[str]:
-        own = data if data in real_scenes.NAMES else folder.fingerprint(data)
-        return [own, *map(weights.fingerprint, paths)]
+        return [real_images.fingerprint(parameters.place()), *map(weights.fingerprint, paths)]
 
     recipe = parameters.seeing(vars(opened.shape)).of_samples(len(train))
     return Start(train, test, opened, processes.shared(hashed), recipe)
