@@ -66,6 +66,7 @@ CLUSTER = click.option(
     "--cluster", metavar="WHERE", help="A Dask cluster for many pieces: local:N, tcp://host:port, slurm, pbs or lsf."
 )
 NOTEBOOKS = click.argument("names", nargs=-1, metavar="[NOTEBOOK ...]", shell_complete=completion.notebook)
+PUSHED = ("webdataset", "parquet")  # forms that a hub shows
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # for words of another program
 
 Overrides = tuple[tuple[str, str], ...]
@@ -210,13 +211,7 @@ def pack(folder: str, form: str, out: str | None) -> None:
 @command.command()
 @click.argument("folder", **PATH)
 @click.argument("repository", metavar="OWNER/NAME")
-@click.option(
-    "--as",
-    "form",
-    default="webdataset",
-    type=click.Choice(("webdataset", "parquet")),
-    help="The form of class folders (default: webdataset).",
-)
+@click.option("--as", "form", default=PUSHED[0], type=click.Choice(PUSHED), help=f"Of class folders ({PUSHED[0]}).")
 @click.option("--private", is_flag=True, help="A new repository is private.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending.")
 def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> int:

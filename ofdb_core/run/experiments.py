@@ -30,13 +30,8 @@ from ofdb_core.run import plain_yaml
 PARAMS = project.PARAMS
 SHARED = "shared"  # the file that holds what several experiments extend
 # what a file says beside its stages
-WORDS: dict[str, Any] = {
-    "about": str,
-    "extends": str | None,
-    "stages": list[str],
-    "sweep": dict | None,
-    "variants": dict | None,
-}
+WORDS: dict[str, Any] = {"about": str, "extends": str | None, "stages": list[str]}
+WORDS |= {"sweep": dict | None, "variants": dict | None}
 PARAMS_VARIABLE = "OFDB_PARAMS"  # the environment variable that --params sets
 
 
