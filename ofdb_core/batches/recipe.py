@@ -153,10 +153,8 @@ class BatchRecipe(PlainRecipe, Augmentation, Mixing, MixedPictures):
         free |= {"mix_probability": 0.0} if self.mixes() else {}
         free |= {"pipeline": "ofdb", "mix_pictures": "none", "draft": False}
         wrong = {name: wanted for name, wanted in free.items() if getattr(self, name) != wanted}
-        return [
-            f"{name}: {getattr(self, name)} does not suit masks; give {'null' if wanted is None else wanted}"
-            for name, wanted in wrong.items()
-        ]
+        words = {name: "null" if wanted is None else wanted for name, wanted in wrong.items()}
+        return [f"{name}: {getattr(self, name)} does not suit masks; give {word}" for name, word in words.items()]
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()

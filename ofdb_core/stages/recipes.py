@@ -96,9 +96,7 @@ class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
 
     def measure(self) -> str:
         """What is measured of the trained network, on what it learned from."""
-        return {"classification": "accuracy on its own categories", "segmentation": "mean IoU of its own scenes"}[
-            self.task
-        ]
+        return "mean IoU of its own scenes" if self.task == "segmentation" else "accuracy on its own categories"
 
     def source(self) -> registry.Source:
         """The source of the samples: one that `data` names, or one that suits the folder."""
