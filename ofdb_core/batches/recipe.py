@@ -95,7 +95,6 @@ class Augmentation(View):
         return replace(whole, least=Least(max(whole.least.side, side), max(whole.least.root, root)))
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from self.falling("crop_scale", "crop_ratio")
         read: Callable = policy.read_by_timm if self.pipeline == "timm" else policy.parsed
         try:
@@ -157,6 +156,5 @@ class BatchRecipe(PlainRecipe, Augmentation, Mixing, MixedPictures):
         return [f"{name}: {getattr(self, name)} does not suit masks; give {word}" for name, word in words.items()]
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if self.mixes() and self.mix_groups > 1 and self.batch_size % (2 * self.mix_groups):
             yield f"mix_groups: {self.mix_groups} groups of pairs do not fit batch_size: {self.batch_size}"

@@ -38,7 +38,6 @@ class Compare(NotebookParameters):
         return (page,)
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         for run in self.runs:
             if not (Path(self.out) / run / record.FILE).is_file():  # a record holds paths relative to its run
                 yield f"runs: {run} has no {record.FILE}; name folders of finished runs"
