@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from ofdb_core.base import project
 from ofdb_core.data import forms
 from ofdb_core.run import completion, experiments
-from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.experiments import UsageError, refusals
 
 PROGRAM = "ofdb" if Path(sys.argv[0]).stem == "ofdb" or project.INSTALLED else "run_all.sh"
 DEFAULT = "quickstart"  # the experiment that runs when none is named
@@ -73,15 +73,6 @@ Overrides = tuple[tuple[str, str], ...]
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what refuses a value or a file into an error of the command."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
-
-
-@contextlib.contextmanager
 def _on(where: str | None) -> Iterator[None]:
     """A cluster for what a command does, if one is asked for."""
     if where is None:
@@ -89,7 +80,7 @@ def _on(where: str | None) -> Iterator[None]:
         return
     from ofdb_core.base import cluster
 
-    with _refusals():
+    with refusals():
         cluster.check(where)
     with cluster.started(where):
         yield
@@ -204,7 +195,7 @@ def pack(folder: str, form: str, out: str | None) -> None:
     """
     from ofdb_core.data import packing
 
-    with _refusals():
+    with refusals():
         print(f"{packing.pack(folder, form, out)} is written")
 
 
@@ -223,7 +214,7 @@ def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> i
 
     if not yes and not sys.stdin.isatty():
         raise UsageError("push: nobody can be asked here; --yes sends without a question")
-    with _refusals():
+    with refusals():
         publishing.check(repository)
         found = publishing.look(publishing.prepared(folder, form), repository, private=private)
     for line in found.lines():
@@ -247,7 +238,7 @@ def unpack(archive: str, out: str) -> int:
     from ofdb_core.data import packing
     from ofdb_core.run import verify
 
-    with _refusals():
+    with refusals():
         root = packing.unpack(archive, out)
     for line in packing.recipes(root):
         print(f"made again by: {line}")
@@ -261,7 +252,7 @@ def export(systems: str, out: str) -> None:
     """Write systems, a folder or file, for other programs."""
     from ofdb_core.data import system_export
 
-    with _refusals():
+    with refusals():
         print(f"{system_export.export(systems, out)} is written")
 
 
@@ -286,7 +277,7 @@ def picture(system: str, name: str, out: str, weight: float, **how: Any) -> None
     """
     from ofdb_core.show import wall
 
-    with _refusals():
+    with refusals():
         print(f"{wall.save(wall.system_of(system, name).weighted(weight), out, **how)} is written")
 
 
