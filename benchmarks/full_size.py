@@ -19,7 +19,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.base.record import Entry
 from ofdb_core.data import real_images, tables
 from ofdb_core.run import stages
-from ofdb_core.stages.finetune import NAMES
+from ofdb_core.stages.comparison import TEXT
 from ofdb_core.stages.recipes import FROM_SCRATCH
 from ofdb_core.training import places, weights
 
@@ -47,7 +47,7 @@ class Run:
 
     def table(self, name: str) -> list[tables.Row]:
         """One of the tables of the fine-tuning."""
-        return tables.read(self.root / "finetune" / f"{name}.csv", text=NAMES)
+        return tables.read(self.root / "finetune" / f"{name}.csv", text=TEXT)
 
 
 def enter(root: Path) -> list[tables.Row]:

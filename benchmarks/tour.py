@@ -133,7 +133,9 @@ def _accuracies(run, entries):
         found.setdefault(row["start"], []).append(row["accuracy"])
     for row in tables.read(run / "finetune" / "baselines.csv"):
         found.setdefault(f"{row['features']}, {row['judge']}", []).append(row["accuracy"])
-    differences = comparison.Comparison(Finetune.of({**values, "out": str(run)}), results).differences(shots)
+    differences = comparison.Comparison(Finetune.of({**values, "out": str(run)}), results).gains(
+        "accuracy", shots=shots
+    )
     about = {
         "date": entry["started"][:10],
         "commit": entry["commit"],

@@ -93,6 +93,15 @@ def holds(path: Path, hashed: str) -> bool:
     return path.is_file() and sha256(path) == hashed
 
 
+def held(root: str | Path, name: str, hashed: str) -> Path | None:
+    """The path of a file below root, if it holds what was written and no link leads there."""
+    try:
+        path = inside(root, name)
+    except ValueError:
+        return None
+    return path if holds(path, hashed) else None
+
+
 def read_bytes(path: Path, most: int = LARGEST_JSON) -> bytes:
     """The bytes of a file; a ValueError if it is a pipe, a device or a folder, or has more than `most`."""
     if not path.is_file() or path.stat().st_size > most:
@@ -151,9 +160,8 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise OSError(
-            error.errno, f"cannot write {path} ({error.strerror}); what was written before is kept"
-        ) from error
+        problem = f"cannot write {path} ({error.strerror}); what was written before is kept"
+        raise OSError(error.errno, problem) from error
 
 
 @contextlib.contextmanager

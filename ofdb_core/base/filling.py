@@ -36,9 +36,8 @@ Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functi
 def refuse(root: Path, names: Collection[str]) -> None:
     """Raise FileExistsError if there are names: files in a folder that are not this project's."""
     if names:
-        raise FileExistsError(
-            f"{root}: holds {min(names)}, which is not this project's; move it away or choose another folder"
-        )
+        hint = "move it away or choose another folder"
+        raise FileExistsError(f"{root}: holds {min(names)}, which is not this project's; {hint}")
 
 
 def written(root: Path, makers: Mapping[str, Callable[[], bytes]], ours: Collection[str]) -> dict[str, str]:
@@ -110,9 +109,8 @@ class Filling:
                     self.put(name, maker())
                 bar.update()
 
-            for _ in threads.results(
-                (functools.partial(make, *named) for named in makers), workers or os.cpu_count() or 1
-            ):
+            tasks = (functools.partial(make, *named) for named in makers)
+            for _ in threads.results(tasks, workers or os.cpu_count() or 1):
                 pass
 
     def _pieces(self, makers: Makers, size: int) -> Iterator[dict[str, str]]:

@@ -36,8 +36,7 @@ def fingerprint(path: str | Path) -> str:
     """
     path = Path(path)
     if path.is_file():
-        about = path.stat()
-        return _hash(path, *_status(about))
+        return _hash(path, *_status(path.stat()))
     if (results := Folder(path)).is_complete():
         return results.proven()
     return hashlib.sha256(json.dumps(listing(path)).encode()).hexdigest()
@@ -191,9 +190,8 @@ class Folder:
         """The digest, if the folder passes `verify`; else an Altered error."""
         digest = self.digest()
         if problems := self.verify():
-            raise Altered(
-                f"{self.root}: not as it was written ({told(problems)}); undo that, or run again what made it"
-            )
+            hint = "undo that, or run again what made it"
+            raise Altered(f"{self.root}: not as it was written ({told(problems)}); {hint}")
         return digest
 
     def digest(self) -> str:

@@ -8,14 +8,7 @@ from ofdb_core.base.values import Length, PathOf, Range
 
 Schema = dict[str, Any]
 
-PLAIN: dict[Any, Schema] = {
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    str: {"type": "string"},
-    bool: {"type": "boolean"},
-    dict: {"type": "object"},
-    types.NoneType: {"type": "null"},
-}
+PLAIN = {int: "integer", float: "number", str: "string", bool: "boolean", dict: "object", types.NoneType: "null"}
 NUMBERS = {"type": "number"}
 
 
@@ -30,7 +23,7 @@ def of(kind: Any) -> Schema:
         return {"enum": list(args)}
     if origin is list:
         return {"type": "array", "items": of(args[0])}
-    return dict(PLAIN[kind])
+    return {"type": PLAIN[kind]}
 
 
 def _bounded(schema: Schema, bounds: tuple[Any, ...]) -> Schema:

@@ -16,6 +16,7 @@ LIST = ".written"  # of a run's folder
 HEAD = "# The files that OFDB Lab wrote here"
 COLUMNS = ": SHA-256 and name."
 LARGEST = 2**24  # bytes of a list
+OTHERS = "is not the lab's, or not as the lab wrote it, so it stays; move it away or give another --out"
 
 
 class Own:
@@ -52,10 +53,7 @@ class Own:
         listed = self.listed()
         for name in names:
             if not self._is_own(name, listed.get(name, [])):
-                raise FileExistsError(
-                    f"{self.root / name}: is not the lab's, or not as the lab wrote it, so it stays; move it away "
-                    "or give another --out"
-                )
+                raise FileExistsError(f"{self.root / name}: {OTHERS}")
 
     def note(self, name: str, hashed: str) -> None:
         """List what a file is about to hold; what it held before stays listed, since the writing may be cut off."""
@@ -85,10 +83,4 @@ class Own:
 
     def altered(self) -> list[str]:
         """The names of files that are missing, or do not hold what was written last."""
-        return [name for name, hashes in self.listed().items() if not self._holds(name, hashes[-1])]
-
-    def _holds(self, name: str, hashed: str) -> bool:
-        try:
-            return files.holds(files.inside(self.root, name), hashed)
-        except ValueError:  # through a link
-            return False
+        return [name for name, hashes in self.listed().items() if not files.held(self.root, name, hashes[-1])]

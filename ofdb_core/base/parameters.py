@@ -58,11 +58,16 @@ class Parameters:
 
     def __post_init__(self) -> None:
         sentences = [problem(name, getattr(self, name), kind) for name, kind in self.kinds().items()]
-        if problems := [sentence for sentence in sentences if sentence] or list(self.conflicts()):
+        if problems := [sentence for sentence in sentences if sentence] or [*self._conflicts()]:
             raise ParameterError(problems)
 
+    def _conflicts(self) -> Iterator[str]:
+        """The sentences of all groups, from the base up, each once."""
+        parts: list[Any] = [part for part in reversed(type(self).__mro__) if "conflicts" in vars(part)]
+        yield from dict.fromkeys(sentence for part in parts for sentence in part.conflicts(self))
+
     def conflicts(self) -> Iterator[str]:
-        """A sentence for each set of values that are allowed alone but not together."""
+        """A sentence for each set of values that are allowed alone but not together; each group has its own."""
         for one, other in self.pairs():
             values = getattr(self, one), getattr(self, other)
             if (values[0] is None) == (values[1] is None):

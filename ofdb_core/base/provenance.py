@@ -28,9 +28,8 @@ DISTRIBUTION = "ofdb-lab"  # the name under which pip knows the package
 SHARED_NOTEBOOK = "3_render"  # runs the stages that have no notebook of their own
 PACKAGES = ("numpy", "numba", "pillow", "matplotlib", "scikit-learn", "torch", "torchvision", "timm", "accelerate")
 COMPUTING = ("formulas", "data", "batches", "families", "training", "stages")  # the wings whose code makes results
-KEEPING = tuple(
-    f"ofdb_core.training.{name}" for name in ("model_card", "processes", "states", "timm_config")
-)  # modules in them whose code makes none
+# modules in them whose code makes none
+KEEPING = tuple(f"ofdb_core.training.{name}" for name in ("model_card", "processes", "states", "timm_config"))
 
 
 def notebook_of(stage: str) -> Path:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from ofdb_core.base import files, folder, manifests, provenance, values
-from ofdb_core.base.files import Unreadable
-from ofdb_core.base.folder import Folder
 from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 
@@ -85,7 +83,7 @@ def read(out: str | Path) -> dict[str, Entry]:
             _check(notebook, entry)
         return found["notebooks"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, not text, or of another shape
-        raise Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
+        raise files.Unreadable(f"{path}: not a record of a run ({error}); move it away and run again") from error
 
 
 def write(out: Path, notebooks: Mapping[str, Entry]) -> None:
@@ -109,11 +107,8 @@ def _check(notebook: str, entry: Entry) -> None:
 
 def picture(out: Path, figure: Figure) -> bytes | None:
     """The bytes of a figure; None if the file is missing or altered."""
-    try:
-        path = files.inside(out, figure["file"])
-    except ValueError:  # through a link
-        return None
-    return path.read_bytes() if files.holds(path, figure["sha256"]) else None
+    path = files.held(out, figure["file"], figure["sha256"])
+    return path.read_bytes() if path else None
 
 
 def altered_figures(out: Path, entry: Entry) -> list[str]:
@@ -223,7 +218,7 @@ class Run:
         for name in names:
             if outdated:
                 self.entry["outdated"] = name
-            results = Folder(self.folder / name)
+            results = folder.Folder(self.folder / name)
             self.entry["writes"][name] = results.digest()
             if (manifest := results.beside(manifests.MANIFEST)).parent == self.folder:  # or else of a linked folder
                 Own(self.folder).note(manifest.name, files.sha256(manifest))

@@ -96,7 +96,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def ignore() -> None:
-    """Leave these signals to the main process; called in its workers."""
+def ignore(_: int = 0) -> None:
+    """Leave these signals to the main process; called in its workers, by torch with their number."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 
 from ofdb_core.formulas import contours, growth
-from ofdb_core.formulas.contours import RELEASED
-from ofdb_core.formulas.growth import Growth
 from ofdb_core.formulas.streams import FIRST, GOLDEN, SECOND
 
 FINE, HALF = int(contours.FINE), int(contours.HALF)
@@ -44,15 +42,15 @@ def _digits(keys: torch.Tensor, lines: torch.Tensor, words: torch.Tensor) -> tor
 class Atoms:
     """Images of some atoms, drawn again and again on a device; growths: one for each image of a batch."""
 
-    def __init__(self, growths: Sequence[Growth], size: int = RELEASED, device: str | torch.device = "cpu") -> None:
-        self.size, self._scale = size, float(np.float32(size / RELEASED))
+    def __init__(
+        self, growths: Sequence[growth.Growth], size: int = contours.RELEASED, device: str | torch.device = "cpu"
+    ) -> None:
+        self.size, self._scale = size, float(np.float32(size / contours.RELEASED))
         self._count = torch.tensor([one.vertices for one in growths], device=device)
         self._lines = torch.tensor([one.lines for one in growths], device=device)
         most = int(self._count.max())
-        polygons, moves = (
-            np.zeros((len(growths), 2, most), np.float32),
-            np.zeros((2, len(growths), 2, most), np.float32),
-        )
+        polygons = np.zeros((len(growths), 2, most), np.float32)
+        moves = np.zeros((2, len(growths), 2, most), np.float32)
         for i, one in enumerate(growths):
             polygons[i, :, : one.vertices], moves[:, i, :, : one.vertices] = growth.start(one)
         self._polygons, (self._away, self._loose) = (torch.from_numpy(array).to(device) for array in (polygons, moves))

@@ -9,8 +9,8 @@ import numpy as np
 
 from ofdb_core.batches import draws, operations
 from ofdb_core.batches.recipe import Augmentation
-from ofdb_core.batches.resample import nearest_crop, resized_crop
-from ofdb_core.formulas.jit import copy, kernel
+from ofdb_core.batches.resample import nearest_crop, resized_crop, source
+from ofdb_core.formulas.jit import kernel
 
 
 class Chain:
@@ -33,9 +33,8 @@ class Chain:
         pixels: (H, W) or (H, W, 3) uint8; out: (S, S) or (S, S, 3) uint8, contiguous; the box: (4,) int32, top, left,
         height and width, all zeros if nothing is erased.
         """
-        source = np.ascontiguousarray(pixels).view()
-        source.flags.writeable = False  # one type for numba, whether the pixels were writeable or not
-        return _augment(self.chances, self._fill, _with_channels(source), np.uint64(key), _with_channels(out))
+        target = out if out.ndim == 3 else out[..., None]
+        return _augment(self.chances, self._fill, source(pixels), np.uint64(key), target)
 
     def of_mask(self, mask: np.ndarray, key: int, size: int) -> np.ndarray:
         """The part (size, size) of a mask (H, W) int16 that the view of its picture shows, for the same random bits."""
@@ -47,10 +46,6 @@ class Chain:
 def _of_mask(chances: draws.Chances, mask: np.ndarray, key: np.uint64, out: np.ndarray) -> np.ndarray:
     drawn = draws.drawn(chances, mask.shape[0], mask.shape[1], len(out), key)
     return nearest_crop(mask, drawn.crop, drawn.flips, out)
-
-
-def _with_channels(pixels: np.ndarray) -> np.ndarray:
-    return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
 @kernel
@@ -65,12 +60,8 @@ def _augment(
     drawn = draws.drawn(chances, pixels.shape[0], pixels.shape[1], size, key)
     planes = resized_crop(pixels, drawn.crop, size, drawn.bicubic, drawn.flips)
     if fill is not None:
-        if planes.shape[1] == 1 and not fill[0] == fill[1] == fill[2]:
-            gray = planes
-            planes = np.empty((size, 3, size), np.uint8)
-            for y in range(size):
-                for channel in range(3):
-                    copy(gray[y, 0], planes[y, channel])
+        if not fill[0] == fill[1] == fill[2]:
+            planes = operations.in_channels(planes, 3)
         for i in range(len(drawn.operations)):
             operation, argument, bicubic = drawn.operations[i]
             planes = operations.applied(planes, int(operation), argument, bicubic != 0, fill)

@@ -37,15 +37,10 @@ class Chances(NamedTuple):
 
 def chances(recipe: Augmentation) -> Chances:
     """The chances of a recipe; UnknownAugmentation if its policy is not known."""
-    return Chances(
-        tuple(map(float, recipe.crop_scale)),
-        tuple(map(float, recipe.crop_ratio)),
-        {"bilinear": 0.0, "bicubic": 1.0, "random": 0.5}[recipe.interpolation],
-        float(recipe.hflip),
-        float(recipe.vflip),
-        rand_augment(recipe.auto_augment),
-        float(recipe.erasing),
-    )
+    scale, ratio = tuple(map(float, recipe.crop_scale)), tuple(map(float, recipe.crop_ratio))
+    bicubic = {"bilinear": 0.0, "bicubic": 1.0, "random": 0.5}[recipe.interpolation]
+    hflip, vflip, erasing = map(float, (recipe.hflip, recipe.vflip, recipe.erasing))
+    return Chances(scale, ratio, bicubic, hflip, vflip, rand_augment(recipe.auto_augment), erasing)
 
 
 class Drawn(NamedTuple):
@@ -189,14 +184,13 @@ class Pixmixed(NamedTuple):
 
 
 PICTURE = -1
+OVERLAPPING = (operations.COLOR, operations.CONTRAST, operations.BRIGHTNESS, operations.SHARPNESS)  # with ImageNet-C's
 OPERATIONS = np.array(
     [
         *(operations.AUTO_CONTRAST, operations.EQUALIZE, operations.POSTERIZE, operations.ROTATE, operations.SOLARIZE),
-        *(operations.SHEAR_X, operations.SHEAR_Y, operations.TRANSLATE_X, operations.TRANSLATE_Y),
-        *(operations.COLOR, operations.CONTRAST, operations.BRIGHTNESS, operations.SHARPNESS),
+        *(operations.SHEAR_X, operations.SHEAR_Y, operations.TRANSLATE_X, operations.TRANSLATE_Y, *OVERLAPPING),
     ]
 )
-OVERLAPPING = 4  # the last ones, which overlap with corruptions of ImageNet-C
 
 
 @kernel
@@ -216,7 +210,7 @@ def _operation(state: np.ndarray, mixes: Mixes, size: int) -> tuple[int, float]:
         return operation, 4.0 - np.floor(level * 4)
     if operation == operations.SOLARIZE:
         return operation, 256.0 - np.floor(level * 256)
-    if operation in (operations.COLOR, operations.CONTRAST, operations.BRIGHTNESS, operations.SHARPNESS):
+    if operation in OVERLAPPING:
         return operation, level * 1.8 + 0.1
     if operation == operations.ROTATE:
         argument = np.floor(level * 30)

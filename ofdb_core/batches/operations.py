@@ -139,6 +139,21 @@ def luma(red: int, green: int, blue: int) -> int:
 
 
 @kernel
+def in_channels(planes: np.ndarray, channels: int) -> np.ndarray:
+    """Planes (S, C, S) with 1 or 3 channels."""
+    size, had, width = planes.shape
+    if had == channels:
+        return planes
+    out = np.empty((size, channels, width), np.uint8)
+    for y in range(size):
+        for channel in range(channels):
+            for x in range(width):
+                row = planes[y]
+                out[y, channel, x] = row[0, x] if had == 1 else luma(row[0, x], row[1, x], row[2, x])
+    return out
+
+
+@kernel
 def _rounded_mean(planes: np.ndarray) -> int:
     """The mean gray of the picture."""
     size, channels, width = planes.shape

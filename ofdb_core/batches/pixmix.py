@@ -9,7 +9,7 @@ import numpy as np
 
 from ofdb_core.batches import draws, motions, operations
 from ofdb_core.batches.recipe import MixedPictures
-from ofdb_core.batches.resample import resized_crop, transposed
+from ofdb_core.batches.resample import resized_crop, source, transposed
 from ofdb_core.data.samples import Samples
 from ofdb_core.formulas.jit import kernel
 
@@ -22,7 +22,7 @@ class PixMix:
     """Mixes pictures of bytes with those of `Samples`; channels: 1 turns the mixing pictures gray."""
 
     def __init__(self, recipe: MixedPictures, pictures: Samples, channels: int = 3) -> None:
-        used = len(draws.OPERATIONS) - (0 if recipe.pixmix_all else draws.OVERLAPPING)
+        used = len(draws.OPERATIONS) - (0 if recipe.pixmix_all else len(draws.OVERLAPPING))
         self._mixes = draws.Mixes(recipe.pixmix_rounds, float(recipe.pixmix_beta), float(recipe.pixmix_severity), used)
         self._pictures, self._channels = pictures, channels
 
@@ -33,29 +33,8 @@ class PixMix:
         other = self._pictures.pixels(drawn.picture, int(drawn.instance))
         gray = picture.ndim == 2 and (other.ndim == 2 or self._channels == 1)
         out = np.empty((size, size, 1 if gray else 3), np.uint8)
-        _mix(_with_channels(picture), _with_channels(other), drawn.corner, drawn.rows, out)
+        _mix(source(picture), source(other), drawn.corner, drawn.rows, out)
         return out[..., 0] if gray else out
-
-
-def _with_channels(pixels: np.ndarray) -> np.ndarray:
-    source = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None]).view()
-    source.flags.writeable = False  # one type for numba, whether the pixels were writeable or not
-    return source
-
-
-@kernel
-def _in_channels(planes: np.ndarray, channels: int) -> np.ndarray:
-    """Planes (S, C, S) with 1 or 3 channels."""
-    size, had, width = planes.shape
-    if had == channels:
-        return planes
-    out = np.empty((size, channels, width), np.uint8)
-    for y in range(size):
-        for channel in range(channels):
-            for x in range(width):
-                row = planes[y]
-                out[y, channel, x] = row[0, x] if had == 1 else operations.luma(row[0, x], row[1, x], row[2, x])
-    return out
 
 
 @kernel
@@ -88,8 +67,8 @@ def _mix(
     """Fill `out` (S, S, C) with the picture (S, S, 1 or 3) mixed with the other one; rows: see `draws.Pixmixed`."""
     size, channels = len(out), out.shape[2]
     unit = np.arange(256).astype(np.float32) / np.float32(255)
-    planes = _in_channels(resized_crop(picture, (0, 0, size, size), size, False, (False, False)), channels)
-    other = _in_channels(_cropped(other, size, corner), channels)
+    planes = operations.in_channels(resized_crop(picture, (0, 0, size, size), size, False, (False, False)), channels)
+    other = operations.in_channels(_cropped(other, size, corner), channels)
     start = _altered(planes, int(rows[0, 0]), rows[0, 1]).reshape(-1)
     mixed = unit[start]
     one, two, top = np.float32(1), np.float32(2), np.float32(255)

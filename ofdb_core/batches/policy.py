@@ -45,15 +45,9 @@ def parsed(text: str | None) -> Policy:
             f"auto_augment: {text!r} is not known here; allowed are null and rand- with m, n, p, mstd, mmax and inc, "
             "as rand-m9-mstd0.5-inc1; pipeline: timm takes any policy of timm"
         )
-    noise = values.get("mstd", 0.0)
-    return Policy(
-        int(layers),
-        values.get("p", 0.5),
-        values.get("m", 10.0),
-        math.inf if noise > 100 else noise,
-        values.get("mmax") or 10.0,
-        bool(values.get("inc")),
-    )
+    chance, magnitude, noise = values.get("p", 0.5), values.get("m", 10.0), values.get("mstd", 0.0)
+    most, increasing = values.get("mmax") or 10.0, bool(values.get("inc"))
+    return Policy(int(layers), chance, magnitude, math.inf if noise > 100 else noise, most, increasing)
 
 
 def read_by_timm(text: str | None) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Callable, Generator, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import DataLoader
@@ -84,23 +84,13 @@ def _part(source: Source, number: int) -> RawBatch:
     return source.raw_batch(*divmod(number, source.parts))
 
 
-def _leave_signals_to_the_main_process(_: int) -> None:
-    signals.ignore()
-
-
 def _by_processes(source: Source, numbers: range, workers: int) -> Iterator[RawBatch]:
     """The raw batches of parts, made by processes of one thread each."""
-    raw_batches = iter(
-        DataLoader(
-            numbers,  # type: ignore[arg-type]  # a sequence is a data set, too
-            batch_size=None,
-            collate_fn=functools.partial(_part, source),
-            num_workers=workers,
-            worker_init_fn=_leave_signals_to_the_main_process,
-            generator=torch.Generator(),  # or else the loader draws a number from the caller's
-        )
-    )
+    how: dict[str, Any] = {"collate_fn": functools.partial(_part, source), "worker_init_fn": signals.ignore}
+    how["generator"] = torch.Generator()  # or else the loader draws a number from the caller's
+    numbered: Any = numbers  # a sequence is a data set, too
+    raw_batches: Any = iter(DataLoader(numbered, batch_size=None, num_workers=workers, **how))
     try:
         yield from raw_batches
     finally:
-        raw_batches._shutdown_workers()  # type: ignore[attr-defined]  # torch's stubs do not know it
+        raw_batches._shutdown_workers()

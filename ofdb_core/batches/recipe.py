@@ -95,7 +95,6 @@ class Augmentation(View):
         return replace(whole, least=Least(max(whole.least.side, side), max(whole.least.root, root)))
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from self.falling("crop_scale", "crop_ratio")
         read: Callable = policy.read_by_timm if self.pipeline == "timm" else policy.parsed
         try:
@@ -153,12 +152,9 @@ class BatchRecipe(PlainRecipe, Augmentation, Mixing, MixedPictures):
         free |= {"mix_probability": 0.0} if self.mixes() else {}
         free |= {"pipeline": "ofdb", "mix_pictures": "none", "draft": False}
         wrong = {name: wanted for name, wanted in free.items() if getattr(self, name) != wanted}
-        return [
-            f"{name}: {getattr(self, name)} does not suit masks; give {'null' if wanted is None else wanted}"
-            for name, wanted in wrong.items()
-        ]
+        words = {name: "null" if wanted is None else wanted for name, wanted in wrong.items()}
+        return [f"{name}: {getattr(self, name)} does not suit masks; give {word}" for name, word in words.items()]
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if self.mixes() and self.mix_groups > 1 and self.batch_size % (2 * self.mix_groups):
             yield f"mix_groups: {self.mix_groups} groups of pairs do not fit batch_size: {self.batch_size}"

@@ -14,6 +14,13 @@ BITS = 22  # of a coefficient, after the point
 RUN = 8  # rows transposed at a time
 
 
+def source(pixels: np.ndarray) -> np.ndarray:
+    """Pixels (H, W) or (H, W, C) as (H, W, C) for the kernels."""
+    seen = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None]).view()
+    seen.flags.writeable = False  # one type for numba, whether the pixels were writeable or not
+    return seen
+
+
 @kernel
 def _bilinear(x: float) -> float:
     x = abs(x)

@@ -22,6 +22,8 @@ from ofdb_core.data.samples import Samples, has_sets, sets
 from ofdb_core.data.scenes import Scenes
 
 ORDER, SAMPLE, MIX = range(3)  # the random streams of a seed; drop path has one more
+Share = tuple[int, int]  # a process's number, and the number of all processes
+ALONE = (0, 1)
 
 
 class Source(Protocol):
@@ -39,6 +41,10 @@ class Source(Protocol):
 
     def raw_batch(self, step: int, part: int = 0) -> RawBatch:
         """The raw batch of a part; `finish` makes the network's input of it."""
+
+    def batch(self, step: int, part: int = 0) -> Batch:
+        """The network's input of a part: see `finish.ToNetwork`."""
+        return self.finish(self.raw_batch(step, part))
 
 
 @functools.lru_cache(maxsize=4)
@@ -72,25 +78,18 @@ def _stacked(pictures: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(np.stack(coloured))
 
 
-class Batches:
+class Batches(Source):
     """The training batches of images by a recipe, as a batch source; of `Scenes`, each sample has its mask.
 
-    seed: of order, augmentation and mixing; process, processes: this process's number, and the number of all; each has
-    an equal share of every batch. The share comes in `parts` equal parts, one after another. pictures: to mix the
-    images with, if the recipe asks for it.
+    seed: of order, augmentation and mixing; share: this process's number, and the number of all processes; each has an
+    equal share of every batch. It comes in `parts` equal parts, one after another. pictures: to mix the images with, if
+    the recipe asks for it.
     """
 
     def __init__(
-        self,
-        images: Samples,
-        recipe: BatchRecipe,
-        *,
-        seed: int,
-        process: int = 0,
-        processes: int = 1,
-        pictures: Samples | None = None,
+        self, images: Samples, recipe: BatchRecipe, *, seed: int, share: Share = ALONE, pictures: Samples | None = None
     ) -> None:
-        self.images, self.recipe, self.seed = images, recipe, seed
+        self.images, self.recipe, self.seed, (process, processes) = images, recipe, seed, share
         self.parts = parts(recipe, processes)
         self._part_size = recipe.batch_size // (processes * self.parts)
         self._first = process * self.parts
@@ -129,18 +128,15 @@ class Batches:
         keys = words.reshape(size, 3)[places]
         draws = zip(ids, keys[:, 0].tolist(), keys[:, 1].tolist(), strict=True)
         pictures, boxes, labels = zip(*(self._one(*words) for words in draws), strict=True)
+        marks = sets(self.images, ids.tolist(), keys[:, 0].tolist()) if has_sets(self.images) else np.stack(labels)
         mixed = mixing.draw(self.recipe, size, self.recipe.input_size, [self.seed, MIX, step]).part(places)
         return RawBatch(
             _stacked(pictures),
-            torch.from_numpy(self._labels(ids.tolist(), keys[:, 0].tolist(), labels)),
+            torch.from_numpy(marks),
             torch.from_numpy(np.stack(boxes)),
             torch.from_numpy(keys[:, 2].astype(np.uint32).view(np.int32)),
             *map(torch.from_numpy, mixed),
         )
-
-    def _labels(self, ids: list[int], keys: list[int], labels: Sequence[np.ndarray]) -> np.ndarray:
-        """The labels of the samples, or their masks, or the sets of labels that an instance has."""
-        return sets(self.images, ids, keys) if has_sets(self.images) else np.stack(labels)
 
     def _one(self, i: int, instance: int, key: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """An augmented picture of sample i, its box to erase, and its label, or the part of its mask in the picture."""
@@ -155,13 +151,9 @@ class Batches:
         erased = self._chain(pixels, key, picture)
         return self._pixmix(picture, key) if self._pixmix else picture, erased, label
 
-    def batch(self, step: int, part: int = 0) -> Batch:
-        """Images (B, C, S, S) float32, normalised, and soft targets (B, classes) float32, or masks (B, S, S) int64."""
-        return self.finish(self.raw_batch(step, part))
 
-
-class Plain:
-    """The un-augmented images in order, as a batch source; process, processes: as in `Batches`.
+class Plain(Source):
+    """The un-augmented images in order, as a batch source; share: as in `Batches`.
 
     The picture of a scene is squeezed into the network's square, not cut: every pixel of its mask is to be judged.
     corruption: what the pictures suffer once they have the size that the network sees.
@@ -171,19 +163,13 @@ class Plain:
     parallel = True
 
     def __init__(
-        self,
-        images: Samples,
-        recipe: PlainRecipe,
-        *,
-        process: int = 0,
-        processes: int = 1,
-        corruption: Corruption | None = None,
+        self, images: Samples, recipe: PlainRecipe, *, share: Share = ALONE, corruption: Corruption | None = None
     ) -> None:
         self.images, self.size = images, recipe.device_batch or recipe.batch_size
         self._corruption = corruption
         self._seen = (timm_chain.squeezed if isinstance(images, Scenes) else timm_chain.evaluation)(recipe)
         self.finish = ToNetwork(recipe)
-        self._ids = range(process, len(images), processes)
+        self._ids = range(share[0], len(images), share[1])
 
     def __len__(self) -> int:
         return -(-len(self._ids) // self.size)
@@ -206,7 +192,3 @@ class Plain:
     def _picture(self, i: int) -> np.ndarray:
         seen = self._seen(self.images.pixels(i))
         return corrupted(seen, self._corruption, i) if self._corruption else seen
-
-    def batch(self, step: int, part: int = 0) -> Batch:
-        """Images (B, C, S, S) float32, normalised, and labels (B,) int64."""
-        return self.finish(self.raw_batch(step))

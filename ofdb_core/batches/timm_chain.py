@@ -39,10 +39,9 @@ class TimmChain:
         rules |= {name: getattr(recipe, name) for name in ("hflip", "vflip", "auto_augment", "interpolation", "mean")}
         # the prefetcher of timm's loader normalises and erases; here `finish` does
         self._chain: Any = create_transform(recipe.input_size, is_training=True, use_prefetcher=True, **rules)
-        self._chain.transforms[-1:] = []  # the step to a tensor
-        self._chain.transforms.insert(
-            1, operator.methodcaller("convert", "RGB")
-        )  # after the crop, which is cheaper on one channel
+        steps = self._chain.transforms
+        steps[-1:] = []  # the step to a tensor
+        steps.insert(1, operator.methodcaller("convert", "RGB"))  # after the crop, which is cheaper on one channel
 
     def __call__(self, pixels: np.ndarray, key: int, out: np.ndarray) -> np.ndarray:
         """As `chain.Chain`."""
@@ -63,9 +62,8 @@ def evaluation(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
     A network of one channel gets gray.
     """
     interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation
-    chain: Any = create_transform(
-        recipe.input_size, interpolation=interpolation, crop_pct=recipe.crop_pct, use_prefetcher=True
-    )
+    how: dict[str, Any] = {"interpolation": interpolation, "crop_pct": recipe.crop_pct}
+    chain: Any = create_transform(recipe.input_size, use_prefetcher=True, **how)
     chain.transforms[-1:] = []  # the step to a tensor
 
     def seen(pixels: np.ndarray) -> np.ndarray:

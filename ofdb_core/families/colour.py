@@ -39,7 +39,6 @@ class Several(Parameters):
     """Fractals in a picture: between these (fractal-pretraining with several labels: 1 to 5)."""
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from self.falling("fractals")
 
     def several(self) -> bool:

@@ -117,7 +117,6 @@ class MixingPictures(MixedPictures):
             object.__setattr__(self, "pixmix_live", source.live.of(self.pixmix_live).values())
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         data, drawn = self.pixmix_data, [other for other in registry.sources().values() if other.live]
         if (self.mix_pictures != "none") != (data is not None):
             yield f"mix_pictures, pixmix_data: {self.mix_pictures} and {data} given; pixmix needs data, none has none"

@@ -40,7 +40,6 @@ class Rule(Parameters):
     """Of each candidate's orbit (FractalDB: 100,000)."""
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         try:
             search.check_rule(self.search_points, self.filling_rate)
         except ValueError as error:

@@ -74,7 +74,6 @@ class Render(Viewed):
     """What the camera turns about: 1 axis (3D-OFDB), 2 or 3."""
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if self.one_stream and self.degenerate == "skip":
             yield "one_stream: True needs degenerate: keep; the original's order passes over no candidate"
 

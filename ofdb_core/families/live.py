@@ -50,7 +50,6 @@ class Patched(Parameters):
         return f"a new {NEW[self.patches]} for each {self.unit}{grays}"
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from self.falling("levels")
 
     def drawing(self, light: int) -> instances.Patches | None:

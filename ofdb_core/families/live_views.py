@@ -49,7 +49,6 @@ class ViewsDrawing(live.Patched):
     """Of points with patches, which is seen: the nearest to the camera, or the last in its file."""
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from self.falling("point_size", "points")
         if self.unit == "image" and self.patches in ("pattern", "both") and self.point_size[0] < 3:
             yield "point_size: must be [3, 3] with unit: image; part of a mask may be all black"

@@ -47,7 +47,6 @@ class Render(fractal_3d.Viewed):
     """Of each category, with random viewpoints, of one model after another (ExFractalDB's paper: 1,000)."""
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if self.one_stream and self.viewpoints != "stored":
             yield f"one_stream: True needs viewpoints: stored; the original has none that are {self.viewpoints!r}"
 

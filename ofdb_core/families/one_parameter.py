@@ -67,7 +67,6 @@ class Render(StageParameters):
     """Threads; 0: one a core. The files do not depend on it."""
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if self.one_stream and self.systems:
             yield "one_stream: True needs systems: null; patches of systems in files have streams of their own"
 

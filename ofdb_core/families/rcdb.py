@@ -52,7 +52,6 @@ class Render(coded.Render):
         return sample, live, stored
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from coded.two_origins(self.codes, self.one_stream)
 
 

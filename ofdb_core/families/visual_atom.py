@@ -41,7 +41,6 @@ class Render(coded.Render):
         return (write,)
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from coded.two_origins(self.codes, self.one_stream)
 
 

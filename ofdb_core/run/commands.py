@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from ofdb_core.base import project
 from ofdb_core.data import forms
 from ofdb_core.run import completion, experiments
-from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.experiments import UsageError, refusals
 
 PROGRAM = "ofdb" if Path(sys.argv[0]).stem == "ofdb" or project.INSTALLED else "run_all.sh"
 DEFAULT = "quickstart"  # the experiment that runs when none is named
@@ -66,18 +66,10 @@ CLUSTER = click.option(
     "--cluster", metavar="WHERE", help="A Dask cluster for many pieces: local:N, tcp://host:port, slurm, pbs or lsf."
 )
 NOTEBOOKS = click.argument("names", nargs=-1, metavar="[NOTEBOOK ...]", shell_complete=completion.notebook)
+PUSHED = ("webdataset", "parquet")  # forms that a hub shows
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # for words of another program
 
 Overrides = tuple[tuple[str, str], ...]
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what refuses a value or a file into an error of the command."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -88,7 +80,7 @@ def _on(where: str | None) -> Iterator[None]:
         return
     from ofdb_core.base import cluster
 
-    with _refusals():
+    with refusals():
         cluster.check(where)
     with cluster.started(where):
         yield
@@ -203,20 +195,14 @@ def pack(folder: str, form: str, out: str | None) -> None:
     """
     from ofdb_core.data import packing
 
-    with _refusals():
+    with refusals():
         print(f"{packing.pack(folder, form, out)} is written")
 
 
 @command.command()
 @click.argument("folder", **PATH)
 @click.argument("repository", metavar="OWNER/NAME")
-@click.option(
-    "--as",
-    "form",
-    default="webdataset",
-    type=click.Choice(("webdataset", "parquet")),
-    help="The form of class folders (default: webdataset).",
-)
+@click.option("--as", "form", default=PUSHED[0], type=click.Choice(PUSHED), help=f"Of class folders ({PUSHED[0]}).")
 @click.option("--private", is_flag=True, help="A new repository is private.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending.")
 def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> int:
@@ -228,7 +214,7 @@ def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> i
 
     if not yes and not sys.stdin.isatty():
         raise UsageError("push: nobody can be asked here; --yes sends without a question")
-    with _refusals():
+    with refusals():
         publishing.check(repository)
         found = publishing.look(publishing.prepared(folder, form), repository, private=private)
     for line in found.lines():
@@ -252,7 +238,7 @@ def unpack(archive: str, out: str) -> int:
     from ofdb_core.data import packing
     from ofdb_core.run import verify
 
-    with _refusals():
+    with refusals():
         root = packing.unpack(archive, out)
     for line in packing.recipes(root):
         print(f"made again by: {line}")
@@ -266,7 +252,7 @@ def export(systems: str, out: str) -> None:
     """Write systems, a folder or file, for other programs."""
     from ofdb_core.data import system_export
 
-    with _refusals():
+    with refusals():
         print(f"{system_export.export(systems, out)} is written")
 
 
@@ -291,7 +277,7 @@ def picture(system: str, name: str, out: str, weight: float, **how: Any) -> None
     """
     from ofdb_core.show import wall
 
-    with _refusals():
+    with refusals():
         print(f"{wall.save(wall.system_of(system, name).weighted(weight), out, **how)} is written")
 
 

@@ -19,7 +19,7 @@ from ofdb_core.base.values import shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
 from ofdb_core.run import launch, notebook, parameter_files, stages
-from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.experiments import UsageError, refusals
 from ofdb_core.run.reasons import reason
 from ofdb_core.show import report
 from ofdb_core.stages.recipes import Comparing, Pretrain
@@ -146,10 +146,8 @@ def _check_own(todo: Iterable[str], out: Path) -> None:
         about = stages.stages()[stage]
         names += [*about.pages, *(f"{name}.{croissant.CROISSANT}" for name in about.writes)]
         names += [figure["file"] for figure in done[stage]["figures"]] if stage in done else []
-    try:
+    with refusals():
         Own(out).refuse_others(names)
-    except (FileExistsError, ValueError) as error:
-        raise UsageError(str(error)) from error
 
 
 def announcement(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:

@@ -15,6 +15,7 @@ A variant builds upon the experiment around it, then upon what it extends; what 
 files. Nothing here imports slow modules, so that listing and completing are quick.
 """
 
+import contextlib
 import copy
 import functools
 import os
@@ -30,18 +31,22 @@ from ofdb_core.run import plain_yaml
 PARAMS = project.PARAMS
 SHARED = "shared"  # the file that holds what several experiments extend
 # what a file says beside its stages
-WORDS: dict[str, Any] = {
-    "about": str,
-    "extends": str | None,
-    "stages": list[str],
-    "sweep": dict | None,
-    "variants": dict | None,
-}
+WORDS: dict[str, Any] = {"about": str, "extends": str | None, "stages": list[str]}
+WORDS |= {"sweep": dict | None, "variants": dict | None}
 PARAMS_VARIABLE = "OFDB_PARAMS"  # the environment variable that --params sets
 
 
 class UsageError(ValueError):
     """A command that cannot be carried out; the message says what to do."""
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what refuses a value or a file into a `UsageError`."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
 
 
 @dataclass(frozen=True)

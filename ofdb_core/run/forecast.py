@@ -22,7 +22,6 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.data import archive
 from ofdb_core.families import registry
-from ofdb_core.families.registry import Stage
 from ofdb_core.run import ledger
 from ofdb_core.run import stages as known
 from ofdb_core.stages import finetune, segment
@@ -98,12 +97,12 @@ def _categories(checked: Checked, parameters: NotebookParameters) -> int:
     return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
 
 
-def _amount(stage: Stage, checked: Checked, parameters: NotebookParameters) -> int:
+def _amount(stage: registry.Stage, checked: Checked, parameters: NotebookParameters) -> int:
     """How much a stage writes: the number of its categories, or what it counts instead."""
     return int(getattr(parameters, stage.counts, None) or 0) or _categories(checked, parameters)
 
 
-def _of_a_family(stage: Stage, parameters: NotebookParameters, folder: Path, total: int) -> Cost:
+def _of_a_family(stage: registry.Stage, parameters: NotebookParameters, folder: Path, total: int) -> Cost:
     """The cost of writing `total` of what the stage counts, by writing a few and then some into a folder."""
     assert stage.write
     for name in parameters.inputs():  # inputs that the experiment has and no stage before has written

@@ -116,9 +116,8 @@ def _refuse_others(found: argparse.Namespace) -> None:
             precisions.add(config.mixed_precision or "no")
             if config.num_machines > 1:
                 raise ValueError(f"{file}: num_machines and machine_rank are given as options, not in a file")
-        if config.compute_environment != "LOCAL_MACHINE" or (
-            config.distributed_type in OTHERS.values() and not found.multi_gpu
-        ):
+        other = config.distributed_type in OTHERS.values() and not found.multi_gpu
+        if other or config.compute_environment != "LOCAL_MACHINE":
             asked.append(f"{file} ({config.distributed_type.value})")
         found.num_processes = found.num_processes or (config.num_processes if config.num_processes > 0 else None)
     if asked:

@@ -11,7 +11,6 @@ from ofdb_core.base.files import Unreadable
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import describe
 from ofdb_core.run import experiments, ledger
-from ofdb_core.run.experiments import Experiment, Experiments
 
 HEAD = ("experiment", "done", "time here", "disk", "what it is")
 UNKNOWN = "?: `cost EXPERIMENT` measures it, in a minute or two"
@@ -56,12 +55,12 @@ def wrapped(first: str, text: str, columns: int | None) -> list[str]:
     return lines.wrap(first + text)
 
 
-def _about(one: Experiment) -> str:
+def _about(one: experiments.Experiment) -> str:
     """What an experiment is: its `about`, or else the title of its report."""
     return one.about or str(one.sections.get(TITLED, {}).get("title", ""))
 
 
-def _done(name: str, every: Experiments) -> str:
+def _done(name: str, every: experiments.Experiments) -> str:
     """How many of an experiment's notebooks have run in its own folder of results."""
     stages, out = experiments.stages(name, every), project.RUNS / name
     try:

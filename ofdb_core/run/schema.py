@@ -21,10 +21,7 @@ def schema() -> dict[str, Any]:
         "about": {"type": "string", "description": "what the experiment is, in one line, for `list`"},
         "extends": {"type": "string", "description": "the experiment whose stages and values this one has, too"},
         "stages": {"type": "array", "items": {"type": "string"}, "description": "of these stages only some"},
-        "sweep": {
-            "type": "object",
-            "description": "the grid of `sweep`: lists of values by name, and the number of seeds",
-        },
+        "sweep": {"type": "object", "description": "the grid of `sweep`: lists of values, and the number of seeds"},
         "variants": {"type": "object", "additionalProperties": {"$ref": "#/definitions/experiment"}},
     }
     definitions = {"experiment": _object({**about, **{name: {"$ref": f"#/definitions/{name}"} for name in every}})}

@@ -17,7 +17,7 @@ from ofdb_core.base import files, project, record
 from ofdb_core.base.own import Own
 from ofdb_core.families import registry
 from ofdb_core.run import parameter_files, stages
-from ofdb_core.run.experiments import UsageError
+from ofdb_core.run.experiments import UsageError, refusals
 from ofdb_core.show import gallery, pages, report
 
 DATA = project.DATA / "site"  # the gallery's images, kept for the next time
@@ -63,12 +63,10 @@ def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
 def require_own(site: Path, names: Iterable[str] = ()) -> None:
     """Raise a UsageError if a folder is no site, or holds a file that is not as the site's was written."""
     own = Own(site, LIST)
-    try:
+    with refusals():
         if site.exists() and not own.listed() and (not site.is_dir() or any(site.iterdir())):
             raise UsageError(f"{site}: is not empty and no site; give another --out")
         own.refuse_others([*own.listed(), *names])
-    except FileExistsError as error:
-        raise UsageError(str(error)) from error
 
 
 def replace(site: Path, built: Path) -> None:

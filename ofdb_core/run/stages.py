@@ -10,7 +10,6 @@ from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Family, Stage
 from ofdb_core.show import compare, gallery, report
-from ofdb_core.show.compare import Compare
 from ofdb_core.show.report import Report
 from ofdb_core.stages import inference, recipes
 
@@ -21,7 +20,7 @@ LEARNING = (
     Stage("6_evaluate", inference.Evaluate, writes=("evaluation",), check="ofdb_core.stages.evaluate:check"),
     Stage("6_predict", inference.Predict, writes=("predictions",), check="ofdb_core.stages.predict:check"),
     Stage("6_report", Report, pages=(report.PAGE, gallery.PAGE)),
-    Stage("7_compare_runs", Compare, pages=(compare.PAGE,)),
+    Stage("7_compare_runs", compare.Compare, pages=(compare.PAGE,)),
 )
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ofdb_core.base import own, record
 from ofdb_core.base.folder import Folder
-from ofdb_core.base.own import Own
 from ofdb_core.run.experiments import UsageError
 
 NO_LIST = f"{own.LIST}: missing, or an early version wrote none; without it notebooks, pages and record stay unproven"
@@ -19,7 +18,7 @@ def check(root: str | Path) -> int:
             results.verify(anew=True) or f"{len(results.manifest()['files'])} files, all as written"
         )
     for run in sorted({path.parent for name in (record.FILE, own.LIST) for path in root.rglob(name)}):
-        verdicts[run / record.FILE] = _problems(run) or f"{len(Own(run).listed())} other files, all as written"
+        verdicts[run / record.FILE] = _problems(run) or f"{len(own.Own(run).listed())} other files, all as written"
     if not verdicts:
         raise UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")
     for place, problems in verdicts.items():
@@ -29,7 +28,7 @@ def check(root: str | Path) -> int:
 
 def _problems(run: Path) -> list[str]:
     """A sentence for each folder that differs from the run's record, and for each other file that is not its own."""
-    found, listed, written = [], Own(run), dict[str, str]()
+    found, listed, written = [], own.Own(run), dict[str, str]()
     for entry in record.read(run).values():
         found += [f"{name}: missing or altered" for name in record.altered_figures(run, entry)]
         written |= entry["writes"]

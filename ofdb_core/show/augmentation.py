@@ -29,11 +29,8 @@ def in_words(recipe: BatchRecipe) -> str:
     Steps that the recipe leaves out are not in it.
     """
     low, high = recipe.crop_scale
-    shares = {
-        "mirrored": recipe.hflip,
-        "turned upside down": recipe.vflip,
-        "partly covered by a box of noise": recipe.erasing,
-    }
+    shares = {"mirrored": recipe.hflip, "turned upside down": recipe.vflip}
+    shares["partly covered by a box of noise"] = recipe.erasing
     lines = [f"each image is a crop of {low:.0%} to {high:.0%} of its area"]
     lines += [f"{share:.0%} of the images are {change}" for change, share in shares.items() if share]
     if recipe.auto_augment:

@@ -10,25 +10,20 @@ from typing import Any
 from ofdb_core.base import project, record, units
 from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
-from ofdb_core.base.record import Entry
 from ofdb_core.data import tables
-from ofdb_core.data.tables import Row
 from ofdb_core.show import outcomes, pages, plot
 from ofdb_core.training.recipe import Optimisation
 
 RUNS = project.RUNS
 PAGE = "comparison.html"
 SWEEPS = "sweeps"  # the folder of an experiment's sweeps, which have tables of their own
-LOGS = {  # stage -> the log of its training
-    "4_pretrain": "pretrain/log.csv",
-    "5_finetune": "finetune/log.csv",
-    "5_segment": "segment/log.csv",
-}
+# stage -> the log of its training
+LOGS = {"4_pretrain": "pretrain/log.csv", "5_finetune": "finetune/log.csv", "5_segment": "segment/log.csv"}
 REPEAT = ", repeat "  # in the name of a training, before its number
 SEED, CELL = "seed", re.compile(r"_seed=\d+$")  # a parameter; the end of the name of a sweep's cell
 TITLE = "{}: loss and learning rate"
 IGNORED = ("out", "workers", "title")  # parameters that no result depends on
-Compared = dict[str, dict[str, Entry]]  # name of a run -> notebook -> its record
+Compared = dict[str, dict[str, record.Entry]]  # name of a run -> notebook -> its record
 
 
 class Compare(NotebookParameters):
@@ -43,7 +38,6 @@ class Compare(NotebookParameters):
         return (page,)
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         for run in self.runs:
             if not (Path(self.out) / run / record.FILE).is_file():  # a record holds paths relative to its run
                 yield f"runs: {run} has no {record.FILE}; name folders of finished runs"
@@ -85,7 +79,7 @@ def differences(runs: Compared) -> list[list[Any]]:
     return [row for row in rows if len({str(value) for value in row[2:] if value != ""}) > 1]
 
 
-def _rows(runs: Compared, part: Callable[[Entry], dict[str, Any]]) -> list[list[Any]]:
+def _rows(runs: Compared, part: Callable[[record.Entry], dict[str, Any]]) -> list[list[Any]]:
     parts = {name: {stage: part(entry) for stage, entry in run.items()} for name, run in runs.items()}
     keys = dict.fromkeys((stage, key) for run in parts.values() for stage in run for key in run[stage])
     ordered = sorted(keys, key=lambda key: key[0])  # by notebook; within one, in the order of the record
@@ -118,17 +112,17 @@ def metrics(places: Mapping[str, Path], found: Mapping[str, Mapping[str, str]]) 
 
 def curves(
     places: Mapping[str, Path], runs: Compared, stage: str
-) -> tuple[dict[str, list[Row]], dict[str, list[float]]]:
+) -> tuple[dict[str, list[tables.Row]], dict[str, list[float]]]:
     """Training -> rows of its log, and its learning rate at every step where that is known.
 
     Of trainings that differ by seeds or repeats only, the first is there.
     """
     from ofdb_core.training import optimizer  # torch, which takes seconds
 
-    logs, rates = dict[str, list[Row]](), dict[str, list[float]]()
+    logs, rates = dict[str, list[tables.Row]](), dict[str, list[float]]()
     for group, seeds in groups(runs).items():
         run = next(iter(seeds.values()))
-        path, own = places[run] / LOGS[stage], dict[str, list[Row]]()
+        path, own = places[run] / LOGS[stage], dict[str, list[tables.Row]]()
         for row in tables.read(path) if path.is_file() else ():
             training, _, repeat = str(row.get("name", "")).partition(REPEAT)
             if repeat in ("", "0"):
@@ -165,14 +159,11 @@ def page(places: dict[str, Path]) -> str:
         for stage in LOGS
         if (logs := curves(places, runs, stage))[0]
     )
-    took = [
-        (
-            name,
-            units.duration(sum(float(entry.get("seconds", 0)) for entry in run.values())),
-            "; ".join(entry["headline"]["sentence"] for entry in run.values() if "headline" in entry),
-        )
-        for name, run in runs.items()
-    ]
+    took = []
+    for name, run in runs.items():
+        seconds = sum(float(entry.get("seconds", 0)) for entry in run.values())
+        said = [entry["headline"]["sentence"] for entry in run.values() if "headline" in entry]
+        took.append((name, units.duration(seconds), "; ".join(said)))
     found = results(runs)
     same = [row for row in found if len(set(map(str, row[2:]))) == 1]
     differ = [row for row in found if row not in same]

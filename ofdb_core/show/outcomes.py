@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from ofdb_core.base import record
 from ofdb_core.data import tables
-from ofdb_core.data.tables import Row
 from ofdb_core.show import pages, plot, report
 from ofdb_core.training import intervals
 
@@ -35,10 +34,9 @@ def metrics(run: Path) -> Metrics:
                     of = "" if start == "pre-trained" else f" of {start}"
                     found[f"gain{of}, {shots or 'all'} a class"] = mean - untrained
     if (path := run / "finetune" / "baselines.csv").is_file():
-        rows = [
-            {**row, "name": f"{row['features']}, {row['judge']}, {row['shots'] or 'all'} a class"}
-            for row in tables.read(path)
-        ]
+        rows = tables.read(path)
+        for row in rows:
+            row["name"] = f"{row['features']}, {row['judge']}, {row['shots'] or 'all'} a class"
         found |= _means(rows, by="name", of="accuracy")
     if (path := run / "segment" / "results.csv").is_file():
         means = _means(tables.read(path), by="start", of="mean_iou")
@@ -55,7 +53,7 @@ def metrics(run: Path) -> Metrics:
     return found
 
 
-def _means(rows: Iterable[Row], *, by: str, of: str) -> dict[str, float]:
+def _means(rows: Iterable[tables.Row], *, by: str, of: str) -> dict[str, float]:
     """The mean of a column for each value of another one."""
     columns: dict[str, list[float]] = {}
     for row in rows:
@@ -108,12 +106,10 @@ def figure(groups: Groups) -> Figure:
 def section(groups: Groups) -> pages.Text:
     """The figure and the tables of the groups, as a part of a page."""
     found = {metric: pages.table(summary(values), HEADS) for metric, values in by_metric(groups).items()}
+    if not found:
+        return "<p>None.</p>"
     words = "".join(f"<h3>{pages.escape(metric)}</h3>{table}" for metric, table in found.items())
-    return (
-        picture(figure(groups), "A dot is a run, a larger mark the mean of a group.") + words
-        if found
-        else "<p>None.</p>"
-    )
+    return picture(figure(groups), "A dot is a run, a larger mark the mean of a group.") + words
 
 
 def picture(drawn: Figure, caption: str) -> pages.Text:

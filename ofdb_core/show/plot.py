@@ -20,13 +20,15 @@ Rows = Sequence[Mapping[str, Any]]  # of a table
 Runs = Mapping[str, Rows]  # by name
 Pictures = Sequence[np.ndarray] | np.ndarray
 Numbers = Sequence[float] | np.ndarray
+Levels = Mapping[str, float]
+Measure = tuple[str, str]  # a column of a table, and its name in a figure
 Size = tuple[float, float]  # width and height of one of the axes, in inches
 
 Given = ParamSpec("Given")
 
 MOSAIC, TILE = 1500, (10, 64)  # pixels, each side: the largest mosaic; its smallest and largest tile
 
-ACCURACY = ("accuracy", "accuracy")  # a column of a table, and its name in a figure
+ACCURACY = ("accuracy", "accuracy")
 NUMBER = re.compile(r"(.+)=(-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")  # a group that is a value of one parameter
 LEGEND = 120  # characters in a row of a legend
 ACCENT, OTHER, FAINT = "#2a86a8", "#d1495b", "#b8b8b8"
@@ -193,11 +195,7 @@ def training(runs: Runs, rates: Mapping[str, Sequence[float]], *, title: str, ch
 
 @_as_written
 def accuracy(
-    runs: Mapping[str, Sequence[Rows]],
-    *,
-    title: str,
-    levels: Mapping[str, float] | None = None,
-    measure: tuple[str, str] = ACCURACY,
+    runs: Mapping[str, Sequence[Rows]], *, title: str, levels: Levels | None = None, measure: Measure = ACCURACY
 ) -> Figure:
     """Test accuracy over steps. runs: name -> of each repeat, rows with step and accuracy, a share in 0..1.
 
@@ -219,7 +217,7 @@ def accuracy(
 
 
 @_as_written
-def by_class(runs: Runs, *, title: str, measure: tuple[str, str] = ACCURACY) -> Figure:
+def by_class(runs: Runs, *, title: str, measure: Measure = ACCURACY) -> Figure:
     """Accuracy of each class, in the order of the first run's. runs: name -> rows with class and accuracy (0..1).
 
     measure: as for `accuracy`.

@@ -1,45 +1,89 @@
-"""The tables of a fine-tuning, arranged for figures, for the record and for a sentence."""
+"""The tables of a fine-tuning, also of one on masks, arranged for figures, for the record and for a sentence."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
-from ofdb_core.data import tables
+from ofdb_core.data import scenes, tables
 from ofdb_core.data.tables import Row
-from ofdb_core.stages import finetune
-from ofdb_core.stages.recipes import FROM_SCRATCH, Finetune
+from ofdb_core.stages import finetune, segment
+from ofdb_core.stages.recipes import FROM_SCRATCH, Comparing, Finetune, Segment
 from ofdb_core.training import intervals, optimizer
 from ofdb_core.training.baselines import RAW_PIXELS
 
+TEXT = ("name", "start", "file", "class", "predicted")  # columns of names
+
 
 @dataclass(frozen=True)
-class Comparison:
-    """The tables of a comparison, arranged for figures and for the record."""
+class Tables:
+    """The tables of trainings that differ in their start and in their seed; name: of their folder."""
 
-    parameters: Finetune
+    parameters: Comparing
     results: list[Row]
+
+    name: ClassVar[str]
+    train_all: ClassVar[Any]  # the function that made them
 
     @property
     def root(self) -> Path:
         """The folder of the tables."""
-        return Path(self.parameters.out) / "finetune"
+        return Path(self.parameters.out) / self.name
 
     @property
     def outdated(self) -> bool:
         """Whether earlier code made the tables."""
-        return Folder(self.root).manifest()["code"] != provenance.code_version(finetune.train_all)
+        return Folder(self.root).manifest()["code"] != provenance.code_version(self.train_all)
 
     def table(self, name: str) -> list[Row]:
         """The rows of <name>.csv."""
-        return tables.read(self.root / f"{name}.csv")
+        return tables.read(self.root / f"{name}.csv", text=TEXT)
+
+    def by_training(self, name: str) -> dict[str, list[Row]]:
+        """Training, in predictions.csv also training (best) -> its rows of <name>.csv."""
+        found: dict[str, list[Row]] = {}
+        for row in self.table(name):
+            found.setdefault(row["name"], []).append(row)
+        return found
+
+    def of(self, name: str, start: str, **where: Any) -> list[list[Row]]:
+        """The rows of <name>.csv of a start's trainings, a list a repeat; where: values of columns of results.csv."""
+        rows = self.by_training(name)
+        return [rows[row["name"]] for row in self.results if {"start": start, **where}.items() <= row.items()]
+
+    def values(self, column: str, start: str, **where: Any) -> list[float]:
+        """A column of results.csv for one start, a value a repeat; empty if there is none; where: as for `of`."""
+        values = [row[column] for row in self.results if {"start": start, **where}.items() <= row.items()]
+        return [] if "" in values else values
+
+    def reached(self, column: str, **where: Any) -> dict[str, list[float]]:
+        """Start -> a column of results.csv, a value a repeat; where: as for `of`."""
+        return {start: self.values(column, start, **where) for start in self.parameters.starts}
+
+    def gains(self, column: str, **where: Any) -> dict[str, str]:
+        """Start -> its values minus those from scratch, in points, with the interval over the repeats (pairs)."""
+        every = self.reached(column, **where)
+        return {
+            start: intervals.points([one - other for one, other in zip(values, every[FROM_SCRATCH], strict=True)])
+            for start, values in every.items()
+            if start != FROM_SCRATCH and FROM_SCRATCH in every
+        }
+
+
+class Comparison(Tables):
+    """The tables of a fine-tuning."""
+
+    parameters: Finetune
+    name = "finetune"
+    train_all = staticmethod(finetune.train_all)
 
     def first_repeat(self, name: str, trainings: int | None = None) -> dict[str, list[Row]]:
         """Training -> its rows of <name>.csv, for the first repeat, or for only its first n trainings."""
-        rows, names = self.table(name), [row["name"] for row in self.results if row["repeat"] == 0]
-        return {training: [row for row in rows if row["name"] == training] for training in names[:trainings]}
+        rows, names = self.by_training(name), [row["name"] for row in self.results if row["repeat"] == 0]
+        return {training: rows[training] for training in names[:trainings]}
 
     def rates(self, given: finetune.Start) -> dict[str, list[float]]:
         """Training -> the learning rate of each of its steps, for the first repeat."""
@@ -50,11 +94,6 @@ class Comparison:
                 recipe = replace(given.recipe.of_samples(len(few)), learning_rate=row["learning_rate"])
                 found[row["name"]] = optimizer.course(recipe)
         return found
-
-    def values(self, column: str, start: str, shots: int) -> list[float]:
-        """A column of results.csv for one start and number of shots, a value a repeat; empty if there is none."""
-        values = [row[column] for row in self.results if (row["start"], row["shots"]) == (start, shots)]
-        return [] if "" in values else values
 
     def baselines(self, shots: int) -> dict[str, list[float]]:
         """Baseline -> accuracies for a number of shots, a value a repeat; empty if there are none."""
@@ -69,7 +108,7 @@ class Comparison:
         given = self.parameters
         return {
             f"{count or 'all'} images a class": {
-                **{f"{start}, fine-tuned": self.values("accuracy", start, count) for start in given.starts},
+                **{f"{start}, fine-tuned": values for start, values in self.reached("accuracy", shots=count).items()},
                 **self.baselines(count),
             }
             for count in given.shots
@@ -82,21 +121,10 @@ class Comparison:
 
     def curves(self, shots: int) -> dict[str, list[list[Row]]]:
         """Start -> the rows of evaluations.csv of each repeat, for a number of shots."""
-        rows, found = self.table("evaluations"), dict[str, list[list[Row]]]()
-        for result in self.results:
-            if result["shots"] == shots:
-                own = [row for row in rows if row["name"] == result["name"]]
-                found.setdefault(result["start"], []).append(own)
-        return found
+        starts = dict.fromkeys(row["start"] for row in self.results)
+        return {start: self.of("evaluations", start, shots=shots) for start in starts}
 
-    def predictions(self) -> dict[str, list[Row]]:
-        """Training, or training (best) -> its rows of predictions.csv, with class and predicted, one for each image."""
-        rows = tables.read(self.root / "predictions.csv", text=finetune.NAMES)
-        return {
-            name: [row for row in rows if row["name"] == name] for name in dict.fromkeys(row["name"] for row in rows)
-        }
-
-    def reached(self) -> dict[str, float]:
+    def accuracy_of_each(self) -> dict[str, float]:
         """Training, or training (best) -> its accuracy in results.csv."""
         last = {row["name"]: row["accuracy"] for row in self.results}
         return last | {f"{row['name']} (best)": row["best_accuracy"] for row in self.results}
@@ -104,35 +132,20 @@ class Comparison:
     def headline(self) -> str:
         """The outcome in a sentence, for the fewest images a class, with the baselines of raw pixels."""
         given, shots = self.parameters, self.fewest
+        gains = self.gains("accuracy", shots=shots)
+        parts = [f"{start} {points}" if len(gains) > 1 else points for start, points in gains.items()]
         reached = " against ".join(f"{self._mean('accuracy', start, shots)} {start}" for start in given.starts)
         raw = {name: values for name, values in self.baselines(shots).items() if name.startswith(RAW_PIXELS)}
         beside = [f"{name} {intervals.mean_of(values)}" for name, values in raw.items()]
         known = ", ".join([*beside, f"chance {1 / self.results[0]['classes']:.1%}"])
         return (
             f"{Path(given.data.partition('#')[0]).name}, {shots or 'all'} images a class, {given.length()}: {reached}"
-            f"{self._difference(shots)}; {known}"
+            f"{': ' * bool(parts)}{'; '.join(parts)}; {known}"
         )
-
-    def differences(self, shots: int) -> dict[str, str]:
-        """Start -> its accuracy minus that from scratch, in points, with the interval over the repeats (pairs)."""
-        starts = self.parameters.starts
-        if FROM_SCRATCH not in starts:
-            return {}
-        every = {start: self.values("accuracy", start, shots) for start in starts}
-        untrained = every.pop(FROM_SCRATCH)
-        return {
-            start: intervals.points([one - other for one, other in zip(values, untrained, strict=True)])
-            for start, values in every.items()
-        }
-
-    def _difference(self, shots: int) -> str:
-        found = self.differences(shots)
-        parts = [f"{start} {points}" if len(found) > 1 else points for start, points in found.items()]
-        return f": {'; '.join(parts)}" if parts else ""
 
     def _mean(self, column: str, start: str, shots: int) -> str:
         """Mean of a group of repeats, with its spread, or of a single one with its interval by the test images."""
-        values, images = self.values(column, start, shots), self.results[0]["test_images"]
+        values, images = self.values(column, start, shots=shots), self.results[0]["test_images"]
         if len(values) > 1:
             return intervals.mean_of(values)
         low, high = intervals.of_share(round(values[0] * images), images)
@@ -158,11 +171,11 @@ class Comparison:
             images = f"{shots or 'all'} images a class"
             for start in given.starts:
                 for column in ("accuracy", "top5", *(["best_accuracy"] if given.evaluate_every else [])):
-                    if self.values(column, start, shots):
+                    if self.values(column, start, shots=shots):
                         suffix = "" if column == "accuracy" else f", {column.replace('_', ' ')}"
                         words[f"{start}, {images}{suffix}"] = self._mean(column, start, shots)
                 if given.learning_rates:
-                    rate = self.values("learning_rate", start, shots)[0]
+                    rate = self.values("learning_rate", start, shots=shots)[0]
                     words[f"{start}, {images}, learning rate chosen"] = f"{rate:g}"
             for start, gains in self.gained_late(shots).items():
                 words[f"{start}, {images}, gained in the last third"] = intervals.points(gains)
@@ -170,3 +183,38 @@ class Comparison:
                 words[f"{name}, {images}"] = intervals.mean_of(values)
         made = Folder(self.root).manifest()
         return {**words, "trained by code": made["code"]}
+
+
+class MaskComparison(Tables):
+    """The tables of a fine-tuning on masks."""
+
+    parameters: Segment
+    name = "segment"
+    train_all = staticmethod(segment.train_all)
+
+    def baseline(self) -> Row:
+        """The row of baselines.csv."""
+        return self.table("baselines")[0]
+
+    def headline(self) -> str:
+        """The outcome in a sentence."""
+        known, first = self.baseline(), self.results[0]
+        reached = [f"{intervals.mean_of(values)} {start}" for start, values in self.reached("mean_iou").items()]
+        gains = [f"{start} {points}" for start, points in self.gains("mean_iou").items()]
+        return (
+            f"{Path(self.parameters.data).name}, {self.parameters.length()}, mean IoU of {first['classes']} classes in "
+            f"{first['test_scenes']} test scenes: {' against '.join(reached)}{': ' * bool(gains)}{'; '.join(gains)}; "
+            f"{known['name']} {known['mean_iou']:.1%}"
+        )
+
+    def in_words(self) -> dict[str, str]:
+        """Mean and spread of every start's repeats, and the baseline, as name -> value for a reader."""
+        words = dict[str, str]()
+        for column, name in {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy"}.items():
+            words |= {f"{start}, {name}": intervals.mean_of(found) for start, found in self.reached(column).items()}
+            words[f"{self.baseline()['name']}, {name}"] = f"{self.baseline()[column]:.1%}"
+        return {**words, "trained by code": Folder(self.root).manifest()["code"]}
+
+    def masks(self, name: str, start: str) -> np.ndarray:
+        """The mask (H, W) int16 that the first training of a start found in the scene of this name."""
+        return scenes.read_mask(self.root / f"{start.replace(' ', '-')}_0" / "found" / f"{name}.png")

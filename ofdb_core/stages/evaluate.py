@@ -8,7 +8,6 @@ without) and reliability.csv (how often it is right, by its confidence).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -17,7 +16,6 @@ from ofdb_core.base.manifests import header
 from ofdb_core.data import forms, layout, real_images, samples, tables
 from ofdb_core.data.decoding import Reading
 from ofdb_core.data.samples import Images
-from ofdb_core.data.tables import Row
 from ofdb_core.stages.inference import Evaluate, Predict
 from ofdb_core.training import evaluation, processes, weights
 from ofdb_core.training.evaluation import Guesses
@@ -131,7 +129,7 @@ def start(parameters: Evaluate) -> Start:
     return Start(images, neighbours, model, lines, by_head, inference, [weights_hash, data_hash])
 
 
-def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
+def evaluate(parameters: Evaluate, given: Start) -> tuple[list[tables.Row], list[tables.Row]]:
     """Evaluate in <out>/evaluation; return the rows of predictions.csv and of classes.csv.
 
     The head predicts if it knows all classes of the data, and the neighbours if they are asked for.
@@ -141,7 +139,7 @@ def evaluate(parameters: Evaluate, given: Start) -> tuple[list[Row], list[Row]]:
     head = header(identity, _predictions, _files, *([_corrupted] if parameters.corruptions else []), license=None)
     states = Path(parameters.out) / "checkpoints" / "evaluation"
 
-    def made() -> tuple[processes.Contents, dict[str, Any]]:
+    def made() -> processes.Made:
         files = _files(_predictions(parameters, given), given.images)
         return files | (_corrupted(parameters, given) if parameters.corruptions else {}), {}
 
@@ -173,7 +171,7 @@ def _corrupted(parameters: Evaluate, given: Start) -> processes.Contents:
 
 def _files(guesses: dict[str, Guesses], images: Images) -> processes.Contents:
     """The tables, by file name."""
-    rows: dict[str, list[Row]] = {"predictions": [], "confusion": [], "classes": []}
+    rows: dict[str, list[tables.Row]] = {"predictions": [], "confusion": [], "classes": []}
     for judge, guessed in guesses.items():
         by_class = evaluation.by_class(guessed.classes, images.labels, images.classes)
         own = (evaluation.by_image(guessed, images), evaluation.confusion(guessed, images), by_class)

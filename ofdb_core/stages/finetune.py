@@ -10,6 +10,7 @@ of each class) and, if kept, the last and the best weights of each training with
 
 import functools
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,17 +25,7 @@ from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images, Samples
 from ofdb_core.data.tables import Row
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Finetune, Segment
-from ofdb_core.training import (
-    baselines,
-    evaluation,
-    loop,
-    model_card,
-    networks,
-    processes,
-    progress,
-    timm_config,
-    weights,
-)
+from ofdb_core.training import baselines, evaluation, loop, model_card, networks, processes, progress, weights
 from ofdb_core.training.pretrained import Checkpoint
 from ofdb_core.training.states import Store
 
@@ -46,7 +37,6 @@ FROZEN = {  # features as baselines
 }
 SMALL = "ofdb:small"  # the checkpoint of `SHIPPED`
 INPUT = {"input_size": Finetune.defaults()["input_size"]}  # where the checkpoint is not known yet
-NAMES = ("name", "file", "class", "predicted")  # columns of names, in predictions.csv and classes.csv
 
 
 @dataclass(frozen=True)
@@ -168,16 +158,11 @@ def start(parameters: Finetune) -> Start:
     train, test = images(recipe)
     paths = files_of_weights(parameters, opened)
 
-    mixing = parameters.pixmix_data and Path(parameters.out) / parameters.pixmix_data
+    mixing = [Path(parameters.out) / parameters.pixmix_data] if parameters.pixmix_data else []
 
     def hashed() -> list[str]:
         own, *beside = map(weights.fingerprint, paths)
-        return [
-            own,
-            real_images.fingerprint(parameters.place()),
-            *beside,
-            *([folder.fingerprint(mixing)] if mixing else []),
-        ]
+        return [own, real_images.fingerprint(parameters.place()), *beside, *map(folder.fingerprint, mixing)]
 
     hashes, pictures = processes.shared(hashed), parameters.mixing_pictures(parameters.out)
     return Start(train, test, opened, hashes, recipe, pictures)
@@ -191,22 +176,26 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     in the original), test_images, classes and name, which predictions.csv has too. A finished folder of the same
     comparison is read instead, and an unfinished one is continued.
     """
-    root, states = (Path(parameters.out) / name for name in ("finetune", "checkpoints/finetune"))
+    return compared("finetune", parameters, given, train_all)
+
+
+def compared(name: str, parameters: Finetune | Segment, given: Any, train: Callable[..., processes.Made]) -> list[Row]:
+    """The rows of <out>/<name>/results.csv; train(given, states, head) does the trainings, if they are not done."""
+    root, states = Path(parameters.out) / name, Path(parameters.out) / "checkpoints" / name
     identity = {**given.recipe.makes(), "source": given.fingerprint}
-    head = header(identity, train_all, *parameters.code(), license=None)  # the images have their own
-    compare_all = functools.partial(train_all, given.recipe, given, states, head)
-    processes.fill_once(root, head, compare_all, states=states, recipe=parameters)
+    head = header(identity, train, *parameters.code(), license=None)  # the images have their own
+    processes.fill_once(root, head, lambda: train(given, states, head), states=states, recipe=parameters)
     return tables.read(root / "results.csv")
 
 
-def train_all(recipe: Finetune, given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
+def train_all(given: Start, states: Path, head: Header) -> processes.Made:
     """Do the trainings to compare; return the files of the result folder, by name, and notes on their speed.
 
     Only one training at a time is in memory. The main process writes the weights to keep, the last and the best of each
     training, beside the training's states, and moves them to the folder at the end.
     """
+    recipe, files = given.recipe, processes.Contents()
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    files: processes.Contents = {}
     speeds, guesses = {}, {}
     if recipe.baselines and (known := _baselines(recipe, given)):
         rows["baselines"] = known
@@ -221,8 +210,9 @@ def train_all(recipe: Finetune, given: Start, states: Path, head: Header) -> tup
             store = processes.open_store(states / trial.file, head, recipe)
             trained = _train(recipe, trial, given, store)
             guesses[trial.name] = trained.watch.last
-            for name, own in _tables(trained, given.test).items():
-                rows[name] += own if name == "results" else [{"name": trial.name, **row} for row in own]
+            rows["results"].append(trained.row)
+            for table, own in zip(TABLES[1:], _tables(trained, given.test), strict=True):
+                rows[table] += [{"name": trial.name, **row} for row in own]
             best = evaluation.by_image(trained.watch.best, given.test)
             rows["predictions"] += [{"name": f"{trial.name} (best)", **row} for row in best]
             speeds[trial.name] = progress.speed(trained.log)
@@ -266,13 +256,12 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
     return rows
 
 
-def _tables(trained: Trained, test: Images) -> dict[str, list[Row]]:
-    """The rows of a training in each of the `TABLES`."""
+def _tables(trained: Trained, test: Images) -> tuple[list[Row], ...]:
+    """The rows of a training in each of the `TABLES` after the first."""
     last = trained.watch.last
     by_class = evaluation.by_class(last.classes, test.labels, test.classes)
-    about = ([trained.row], progress.logged(trained.log), trained.watch.rows, by_class)
-    own = (*about, evaluation.by_image(last, test), evaluation.confusion(last, test))
-    return dict(zip(TABLES, own, strict=True))
+    judged = (by_class, evaluation.by_image(last, test), evaluation.confusion(last, test))
+    return (progress.logged(trained.log), trained.watch.rows, *judged)
 
 
 def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Trained:
@@ -284,22 +273,17 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Traine
     recipe = replace(recipe.of_samples(len(few)), learning_rate=trial.rate)
     model = _network(recipe, trial, given)
     watch = evaluation.Best(test, recipe, 0 if trial.chooses else recipe.evaluate_every)
-    source = Batches(few, recipe, seed=seed, pictures=given.pictures, **processes.share())
+    source = Batches(few, recipe, seed=seed, pictures=given.pictures, share=processes.share())
     log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
     best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
     last = watch.rows[-1]["accuracy"]
     on_the_way = f", at best {best['accuracy']:.1%} at step {best['step']}" if len(watch.rows) > 1 else ""
     print(f"{trial.name}: {last:.1%} of {len(test)} {'held-out' if trial.chooses else 'test'} images{on_the_way}")
     where = {"start": trial.start, "shots": trial.shots, "repeat": trial.repeat, "learning_rate": trial.rate}
-    accuracies = {
-        "accuracy": last,
-        "top5": evaluation.top5(watch.last.probabilities, test.labels),
-        "best_accuracy": best["accuracy"],
-        "best_step": best["step"],
-        "test_images": len(test),
-        "classes": len(test.classes),
-    }
-    return Trained(model, log, watch, {**where, **accuracies, "name": trial.name})
+    reached = {"accuracy": last, "top5": evaluation.top5(watch.last.probabilities, test.labels)}
+    of_best = {"best_accuracy": best["accuracy"], "best_step": best["step"]}
+    counts = {"test_images": len(test), "classes": len(test.classes)}
+    return Trained(model, log, watch, {**where, **reached, **of_best, **counts, "name": trial.name})
 
 
 def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
@@ -330,8 +314,6 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
         "test accuracy of best.safetensors": row["best_accuracy"],
         "step of best.safetensors": row["best_step"],
     }
-    last, config = store.aside("last", weights.to_bytes(model, facts)), timm_config.text(model, facts)
-    model.load_state_dict(trained.watch.weights)
     name = given.checkpoint.path
     about: dict[str, Any] = {
         "recipe": {**start, **recipe.makes()},
@@ -339,11 +321,8 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
         "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,
         "others": {"best.safetensors": "The weights of the best step"},
     }
-    cost = {**processes.hardware(), **progress.speed(trained.log)}
-    files: processes.Contents = {
-        "model.safetensors": last,
-        "config.json": config,
-        "best.safetensors": store.aside("best", weights.to_bytes(model, facts)),
-        "README.md": model_card.text(facts, results=results, cost=cost, **about),
-    }
+    files = model_card.beside(model, facts, results=results, cost=progress.cost(trained.log), **about)
+    files["model.safetensors"] = store.aside("last", weights.to_bytes(model, facts))
+    model.load_state_dict(trained.watch.weights)
+    files["best.safetensors"] = store.aside("best", weights.to_bytes(model, facts))
     return {f"{trial.file}/{name}": content for name, content in files.items()}

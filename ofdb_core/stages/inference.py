@@ -57,7 +57,6 @@ class Looking(Starting):
         return isinstance(self.data, str) and self.data in registry.sources()
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         known = registry.sources()
         if self.is_own() and (known[self.data].live or known[self.data].masks):
             stored = ", ".join(name for name, other in known.items() if not other.live and not other.masks)
@@ -88,7 +87,6 @@ class Evaluate(Looking, Labelled):
         return (*super().data_names(), *real_images.NAMES)
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if not (self.is_own() or Path(self.data).is_dir()):
             yield from refusal(self.data)
 
@@ -115,7 +113,6 @@ class Predict(Looking):
         return [str(known.get(one, one)) for one in (self.data if isinstance(self.data, list) else [self.data])]
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if not self.is_own():
             if self.data == []:
                 yield "data: the list is empty; name at least one picture or folder"

@@ -51,7 +51,6 @@ class Labelled(Fetched):
         return (*super().reads(), *([self.labels] if self.labels else []))
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         data = getattr(self, "data", "")
         if self.labels and not (Path(data).exists() or addresses.is_address(data)):
             yield f"labels: {self.labels} are for pictures in a folder or archive, which data: {data} is not"
@@ -84,7 +83,6 @@ class Starting(Fetched):
         return () if self.checkpoint else ("pretrain",)
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         path = self.checkpoint
         if path is not None and path.partition(":")[0] != "timm" and not places.is_place(path):
             known = f"timm:<model>, hf-hub:<owner>/<name> or {', '.join(places.shipped())}"

@@ -19,7 +19,6 @@ from safetensors import SafetensorError, safe_open
 from ofdb_core.base import files, threads
 from ofdb_core.data import layout, samples
 from ofdb_core.data.decoding import Reading, extensions
-from ofdb_core.data.samples import Images
 
 FILE = "features.safetensors"  # features (n, D) float32 of length 1; sha256 (n, 32) uint8, of the pictures' files
 BY = "by"  # the key of what computed them: weights, view and code
@@ -35,9 +34,9 @@ def classes_of(place: str | Path) -> list[str]:
         raise ValueError(f"memory: {error}") from error
 
 
-def opened(place: str | Path, reading: Reading) -> Images:
+def opened(place: str | Path, reading: Reading) -> samples.Images:
     """The pictures of a memory; a name may have none. A ValueError if there are none at all, or some are unreadable."""
-    images = Images.from_folder(place, reading=reading, classes=classes_of(place))
+    images = samples.Images.from_folder(place, reading=reading, classes=classes_of(place))
     samples.require_readable(images)
     return samples.look_at(images)
 
@@ -74,11 +73,8 @@ def kept(path: Path, by: str) -> Features:
     except (OSError, SafetensorError):  # no whole file
         return {}
     right = rows.dtype == np.float32 and rows.ndim == 2 and keys.dtype == np.uint8 and keys.shape == (len(rows), 32)
-    return dict(zip(map(_hex, keys), rows, strict=True)) if right and np.isfinite(rows).all() else {}
-
-
-def _hex(key: np.ndarray) -> str:
-    return key.tobytes().hex()
+    names = (key.tobytes().hex() for key in keys)
+    return dict(zip(names, rows, strict=True)) if right and np.isfinite(rows).all() else {}
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class Votes:
     similarity: np.ndarray
 
 
-def votes(memory: Images, known: np.ndarray, asked: np.ndarray, neighbours: int) -> Votes:
+def votes(memory: samples.Images, known: np.ndarray, asked: np.ndarray, neighbours: int) -> Votes:
     """The vote of the nearest neighbours, each by the inverse of its distance.
 
     known (m, D) and asked (n, D): features of the memory's pictures and of those in question.

@@ -20,7 +20,6 @@ from accelerate.utils import gather_object
 from torch import nn
 
 from ofdb_core.base import files, folder
-from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import header
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.decoding import Reading, decode, extensions, unread
@@ -180,7 +179,7 @@ def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.
     images, hashes, pictures = given.remembered, given.hashes, given.pictures
     assert images is not None
     files = [item for item in images.items if isinstance(item, Path)]  # all: a memory is a folder
-    earlier = {} if Folder(root).verify() else memory.kept(root / memory.FILE, by)
+    earlier = {} if folder.Folder(root).verify() else memory.kept(root / memory.FILE, by)
     new = {hashed: path for path, hashed in hashes.items() if hashed not in earlier}
     print(f"{len(images)} pictures remembered, {len(pictures)} asked; features to compute: {len(new)}")
     features, problems = {**earlier}, dict[str, str]()
@@ -240,14 +239,12 @@ def likened(given: Start, rows: Sequence[Row], chosen: Sequence[int]) -> tuple[l
     numbers = {images.name(i): i for i in range(len(images))}
     pictures, titles, blank = [], [], np.full((1, 1, 3), 255, np.uint8)
     for i in chosen:
+        row = rows[i]
         pictures.append(given.pictures.pixels(i))
-        titles.append(f"{rows[i]['class'][:14]}?")
+        titles.append(f"{row['class'][:14]}?")
         for place in PLACES:
-            name = rows[i][f"nearest{place}"]
-            pictures.append(images.pixels(numbers[name]) if name else blank)
-            titles.append(
-                f"{images.classes[images.labels[numbers[name]]][:14]} {rows[i][f'similarity{place}']:.2f}"
-                if name
-                else ""
-            )
+            nearest = numbers.get(row[f"nearest{place}"])
+            known = None if nearest is None else images.classes[images.labels[nearest]][:14]
+            pictures.append(blank if nearest is None else images.pixels(nearest))
+            titles.append(f"{known} {row[f'similarity{place}']:.2f}" if known else "")
     return pictures, titles

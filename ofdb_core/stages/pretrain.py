@@ -23,7 +23,6 @@ from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples, has_sets
 from ofdb_core.data.scenes import First, Scenes
-from ofdb_core.data.tables import Row
 from ofdb_core.families import registry
 from ofdb_core.stages.recipes import Pretrain
 from ofdb_core.training import (
@@ -35,7 +34,6 @@ from ofdb_core.training import (
     processes,
     progress,
     segmentation,
-    timm_config,
     weights,
 )
 from ofdb_core.training.milestones import Milestones
@@ -66,10 +64,10 @@ class Outcome:
     outdated: whether it is of earlier code.
     """
 
-    log: list[Row]
+    log: list[tables.Row]
     predicted: np.ndarray
     reached: float
-    evaluations: list[Row]
+    evaluations: list[tables.Row]
     speed: dict[str, float]
     code: str
     outdated: bool
@@ -129,7 +127,7 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     train = functools.partial(_train, given, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
     log, made = tables.read(root / "log.csv"), Folder(root).manifest()
-    predicted, evaluations = np.empty(0, np.int64), list[Row]()
+    predicted, evaluations = np.empty(0, np.int64), list[tables.Row]()
     if parameters.task == "segmentation":
         evaluations = tables.read(root / "evaluations.csv")
         reached = evaluations[-1]["mean_iou"]
@@ -178,7 +176,7 @@ def _finished(results: Folder, recipe: Pretrain) -> State:
     return {"step": last, "model": tensors, "ema": tensors, "log": past}
 
 
-def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
+def _train(given: Start, states: Path, head: Header) -> processes.Made:
     """The files of the folder, by name, and notes on speed."""
     samples, recipe = given.samples, given.recipe
     store = processes.open_store(states, head, recipe)
@@ -192,7 +190,7 @@ def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents
         watch = segmentation.Scores(First(samples, EVALUATED), recipe, watch)
     else:
         model = networks.build(shape, len(samples.classes), **start)
-    source = Batches(samples, recipe, seed=recipe.seed, pictures=given.pictures, **processes.share())
+    source = Batches(samples, recipe, seed=recipe.seed, pictures=given.pictures, share=processes.share())
     root, continued = Path(recipe.out) / "pretrain", head["parameters"].get(CONTINUES)
     finished = _finished(Folder(root), recipe) if continued and not store.files() else None
     how: dict[str, Any] = {"seed": recipe.seed, "title": "pre-training", "store": store, "watch": watch}
@@ -214,14 +212,13 @@ def _train(given: Start, states: Path, head: Header) -> tuple[processes.Contents
         precision = objective.mean_average_precision(evaluation.scores(model, samples, recipe), samples)
         results["mean average precision on its own categories"] = precision
         print(f"mean average precision on its own categories: {precision:.3f}")
-    cost = {**processes.hardware(), **progress.speed(log)}
+    cost = progress.cost(log)
     data = {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]}
     made = {**recipe.makes(), **({CONTINUES: continued} if continued else {})}
     about: dict[str, Any] = {"recipe": made, "data": data, "license": head["license"]}
     files: processes.Contents = {
+        **model_card.beside(model, facts, results=results, cost=cost, **about),
         "model.safetensors": weights.to_bytes(model, facts),
-        "config.json": timm_config.text(model, facts),
-        "README.md": model_card.text(facts, results=results, cost=cost, **about),
         "log.csv": tables.to_text(progress.logged(log)),
         **judged,
     }

@@ -96,9 +96,7 @@ class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
 
     def measure(self) -> str:
         """What is measured of the trained network, on what it learned from."""
-        return {"classification": "accuracy on its own categories", "segmentation": "mean IoU of its own scenes"}[
-            self.task
-        ]
+        return "mean IoU of its own scenes" if self.task == "segmentation" else "accuracy on its own categories"
 
     def source(self) -> registry.Source:
         """The source of the samples: one that `data` names, or one that suits the folder."""
@@ -118,7 +116,6 @@ class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
         return min(self.required_gain * chance, (1 + chance) / 2)
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if self.steps and (late := [step for step in self.milestones if step > self.steps]):
             yield f"milestones: {late[0]} is after the last of {self.steps} steps"
         if self.task == "segmentation":
@@ -198,7 +195,6 @@ class Finetune(Labelled, Comparing, MixingPictures):
         return self.mixing_code()
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         if not self.labels:
             yield from refusal(self.data)
         if self.learning_rates and min(self.learning_rates) < self.min_learning_rate:
@@ -249,6 +245,5 @@ class Segment(Comparing):
         return real_scenes.NAMES
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         yield from self.misfits_of_masks()
         yield from refusal(self.data, real_scenes.check)

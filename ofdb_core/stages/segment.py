@@ -6,7 +6,6 @@ IoU on the way), classes.csv (IoU of each class), the masks that each start's fi
 and, if kept, the weights of each training.
 """
 
-import functools
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any
 import numpy as np
 from accelerate.utils import gather_object
 
-from ofdb_core.base import provenance, signals
-from ofdb_core.base.folder import Folder
-from ofdb_core.base.manifests import Header, header
+from ofdb_core.base import signals
+from ofdb_core.base.manifests import Header
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import png, real_images, real_scenes, scenes, tables
 from ofdb_core.data.samples import GB
@@ -25,7 +23,7 @@ from ofdb_core.data.scenes import Pairs
 from ofdb_core.data.tables import Row
 from ofdb_core.stages import finetune
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Segment
-from ofdb_core.training import intervals, loop, processes, progress, segmentation, weights
+from ofdb_core.training import loop, processes, progress, segmentation, weights
 from ofdb_core.training.pretrained import Checkpoint
 
 TABLES = ("results", "log", "evaluations", "classes")  # of each training
@@ -99,26 +97,22 @@ def compare(parameters: Segment, given: Start) -> list[Row]:
     (of all evaluations; chosen by test scenes), test_scenes, classes and name, which the other tables have too. A
     finished folder of the same comparison is read instead, and an unfinished one is continued.
     """
-    root, states = (Path(parameters.out) / name for name in ("segment", "checkpoints/segment"))
-    identity = {**given.recipe.makes(), "source": given.fingerprint}
-    head = header(identity, train_all, *parameters.code(), license=None)  # the images have their own
-    processes.fill_once(root, head, functools.partial(train_all, given, states, head), states=states, recipe=parameters)
-    return tables.read(root / "results.csv")
+    return finetune.compared("segment", parameters, given, train_all)
 
 
-def train_all(given: Start, states: Path, head: Header) -> tuple[processes.Contents, dict[str, Any]]:
+def train_all(given: Start, states: Path, head: Header) -> processes.Made:
     """Do the trainings to compare; return the files of the result folder, by name, and notes on their speed."""
     recipe, starts = given.recipe, [name for name in STARTS if name in given.recipe.starts]
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     files: processes.Contents = {"baselines.csv": tables.to_text([commonest(given)])}
-    speeds, share = {}, dict[str, Any](processes.share())
+    speeds = {}
     with signals.Stop():  # between two trainings too: the next one saves and stops
         for repeat, start in itertools.product(range(recipe.repeats), starts):
             name, file = f"{start}, repeat {repeat}", f"{start.replace(' ', '-')}_{repeat}"
             store, seed = processes.open_store(states / file, head, recipe), recipe.seed + repeat
             model = _segmenter(recipe, given.checkpoint, start, given.train.classes, seed)
             watch = segmentation.Scores(given.test, recipe)
-            source = Batches(given.train, recipe, seed=seed, **share)
+            source = Batches(given.train, recipe, seed=seed, share=processes.share())
             log = loop.fit(model, source, recipe, seed=seed, title=name, store=store, watch=watch)
             row = {"start": start, "repeat": repeat, **_result(watch), "name": name}
             print(f"{name}: mean IoU {row['mean_iou']:.1%} of {len(given.test)} test scenes")
@@ -156,80 +150,10 @@ def _found(model: segmentation.Segmenter, given: Start, file: str) -> processes.
 def commonest(given: Start) -> Row:
     """The scores on the test scenes of a mask of the class that is commonest in training, everywhere."""
     classes = given.test.classes
-    pixels = sum(_pixels(given.train, i) for i in range(len(given.train)))
+    masks = (given.train.pair(i)[1] for i in range(len(given.train)))
+    pixels = sum(segmentation.counted(mask, mask, len(classes))[1] for mask in masks)
     label, found = int(np.argmax(pixels)), np.zeros((3, len(classes)), np.int64)
     for i in range(len(given.test)):
         mask = given.test.pair(i)[1]
         found += segmentation.counted(np.full_like(mask, label), mask, len(classes))
     return {"name": f"{classes[label]} everywhere", **segmentation.scores(found, classes)}
-
-
-def _pixels(pairs: Pairs, i: int) -> np.ndarray:
-    """The number of pixels of each class in a scene's mask."""
-    mask = pairs.pair(i)[1]
-    return np.bincount(mask[mask != scenes.NO_CLASS], minlength=len(pairs.classes))
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The tables of a comparison, arranged for figures and for the record."""
-
-    parameters: Segment
-    results: list[Row]
-
-    @property
-    def root(self) -> Path:
-        """The folder of the tables."""
-        return Path(self.parameters.out) / "segment"
-
-    @property
-    def outdated(self) -> bool:
-        """Whether earlier code made the tables."""
-        return Folder(self.root).manifest()["code"] != provenance.code_version(train_all)
-
-    def table(self, name: str) -> list[Row]:
-        """The rows of <name>.csv."""
-        return tables.read(self.root / f"{name}.csv", text=("class", "name", "start"))
-
-    def of(self, table: str, start: str) -> list[list[Row]]:
-        """The rows of a start's trainings in a table, a list a repeat."""
-        names, rows = [row["name"] for row in self.results if row["start"] == start], self.table(table)
-        return [[row for row in rows if row["name"] == name] for name in names]
-
-    def reached(self, column: str = "mean_iou") -> dict[str, list[float]]:
-        """Start -> a column of results.csv, a value a repeat."""
-        return {
-            start: [row[column] for row in self.results if row["start"] == start] for start in self.parameters.starts
-        }
-
-    def baseline(self) -> Row:
-        """The row of baselines.csv."""
-        return self.table("baselines")[0]
-
-    def headline(self) -> str:
-        """The outcome in a sentence."""
-        every, known, first = self.reached(), self.baseline(), self.results[0]
-        reached = " against ".join(f"{intervals.mean_of(values)} {start}" for start, values in every.items())
-        untrained = every.pop(FROM_SCRATCH, [])
-        gains = [
-            f"{start} {intervals.points([one - other for one, other in zip(values, untrained, strict=True)])}"
-            for start, values in every.items()
-            if untrained
-        ]
-        return (
-            f"{Path(self.parameters.data).name}, {self.parameters.length()}, mean IoU of {first['classes']} classes in "
-            f"{first['test_scenes']} test scenes: {reached}{': ' * bool(gains)}{'; '.join(gains)}; "
-            f"{known['name']} {known['mean_iou']:.1%}"
-        )
-
-    def in_words(self) -> dict[str, str]:
-        """Mean and spread of every start's repeats, and the baseline, as name -> value for a reader."""
-        words = dict[str, str]()
-        for column, name in {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy"}.items():
-            words |= {f"{start}, {name}": intervals.mean_of(found) for start, found in self.reached(column).items()}
-            words[f"{self.baseline()['name']}, {name}"] = f"{self.baseline()[column]:.1%}"
-        return {**words, "trained by code": Folder(self.root).manifest()["code"]}
-
-    def masks(self, name: str, start: str) -> np.ndarray:
-        """The mask (H, W) int16 that the first training of a start found in the scene of this name."""
-        return scenes.read_mask(self.root / f"{start.replace(' ', '-')}_0" / "found" / f"{name}.png")

@@ -32,7 +32,7 @@ def _outputs(
 ) -> np.ndarray:
     """The outputs (n, ...) of function(model, batch) -> (B, ...) for all images, un-augmented and in order."""
     device = next(model.parameters()).device
-    source = Plain(images, recipe, corruption=corruption, **processes.share())
+    source = Plain(images, recipe, corruption=corruption, share=processes.share())
     was_training, outputs = model.training, []
     model.eval()
     with torch.inference_mode(), precision.autocast(recipe.precision, device):
@@ -155,15 +155,13 @@ def by_class(predicted: ArrayLike, labels: np.ndarray, classes: list[str]) -> li
 def by_image(guesses: Guesses, images: Images) -> list[Row]:
     """Rows with file, class, predicted and probability (None if it is unknown)."""
     shares = guesses.probabilities
-    sure = [None] * len(images) if shares is None else shares[np.arange(len(shares)), guesses.classes].astype(float)
+    sure: list[float | None] = [None] * len(images)
+    if shares is not None:
+        sure = shares[np.arange(len(shares)), guesses.classes].astype(float).round(4).tolist()
     known = zip(images.labels.tolist(), guesses.classes.tolist(), sure, strict=True)
+    named = images.classes
     return [
-        {
-            "file": images.name(i),
-            "class": images.classes[label],
-            "predicted": images.classes[predicted],
-            "probability": share if share is None else round(share, 4),
-        }
+        {"file": images.name(i), "class": named[label], "predicted": named[predicted], "probability": share}
         for i, (label, predicted, share) in enumerate(known)
     ]
 
@@ -179,11 +177,9 @@ def reliability(guesses: Guesses, labels: np.ndarray) -> list[Row]:
     rows = []
     for number in range(BINS):
         within = places == number
-        means = (
-            {"confidence": float(sure[within].mean()), "accuracy": float(hits[within].mean())} if within.any() else {}
-        )
-        bounds = {"from": number / BINS, "to": (number + 1) / BINS, "images": int(within.sum())}
-        rows.append({**bounds, "confidence": None, "accuracy": None, **means})
+        columns = {"confidence": sure[within], "accuracy": hits[within]}
+        means = {name: float(values.mean()) if len(values) else None for name, values in columns.items()}
+        rows.append({"from": number / BINS, "to": (number + 1) / BINS, "images": int(within.sum()), **means})
     return rows
 
 
@@ -227,10 +223,8 @@ def under_corruption(
         reached = accuracy(guessed.classes, images.labels)
         rows.append({**what, "images": len(images), "accuracy": reached, **calibration(guessed, images.labels)})
     clean, *corrupted = every
-    classes, shares = (
-        np.concatenate([getattr(one, name) for one in corrupted]) for name in ("classes", "probabilities")
-    )
-    together = Guesses(classes, shares), np.tile(images.labels, len(corrupted))
+    classes, shares = zip(*((one.classes, one.probabilities) for one in corrupted), strict=True)
+    together = Guesses(np.concatenate(classes), np.concatenate(shares)), np.tile(images.labels, len(corrupted))
     curves = {"clean": reliability(clean, images.labels), "corrupted": reliability(*together)}
     return rows, [{"pictures": name, **row} for name, curve in curves.items() for row in curve]
 
@@ -287,6 +281,5 @@ class Best:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["rows"]:  # or else nothing was evaluated before the state was saved
             self.rows, self.weights = list(state["rows"]), state["weights"]
-            self.best, self.last = (
-                Guesses(state[name].numpy(), state[f"{name}_shares"].numpy()) for name in ("best", "last")
-            )
+            arrays = ((state[name].numpy(), state[f"{name}_shares"].numpy()) for name in ("best", "last"))
+            self.best, self.last = (Guesses(*pair) for pair in arrays)

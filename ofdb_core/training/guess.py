@@ -1,6 +1,7 @@
 """Guesses the network of a weight file from names and shapes, if the file does not name it."""
 
 import functools
+import operator
 from collections.abc import Mapping
 
 import torch
@@ -28,11 +29,7 @@ def model(tensors: Shapes) -> str | None:
     show in shapes; it is that of the usual network.
     """
     for beginning, names in KNOWN.items():
-
-        def begins(name: str, beginning: str = beginning) -> bool:
-            return name.startswith(beginning)
-
-        if found := foreign_weights.prefixes(tensors, begins):
+        if found := foreign_weights.prefixes(tensors, operator.methodcaller("startswith", beginning)):
             first = found[0]
             wanted = _sizes({name.removeprefix(first): tensors[name] for name in tensors if name.startswith(first)})
             if guessed := next((name for name in names if _sizes_of(name) == wanted), None):

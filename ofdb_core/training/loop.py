@@ -167,7 +167,7 @@ class _Training:
             for name, part in self.parts().items():
                 if name not in FRESH or "optimizer" in state:
                     part.load_state_dict(state[name])
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        except networks.MISFITS as error:
             raise ValueError(f"the state of step {state['step']} is of another training ({error})") from error
         for group, rule in zip(self.optimizer.param_groups, rules, strict=True):
             group.update({name: value for name, value in rule.items() if name != "params"})
@@ -250,9 +250,8 @@ def fit(
         training.resume(state)
         print(f"{title}: goes on from step {training.step} of {recipe.steps}")
     if store and training.step != (first := processes.shared(lambda: training.step)):
-        raise ValueError(
-            f"{store.root}: holds step {training.step} here and {first} for the first process; share the folder"
-        )
+        steps = f"step {training.step} here and {first} for the first process"
+        raise ValueError(f"{store.root}: holds {steps}; share the folder")
     device, workers = training.accelerator.device, recipe.loader_workers
     with signals.Stop() as stop:  # from here on, whoever asks to stop finds a state saved
         print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")

@@ -5,12 +5,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
+from torch import nn
 
 from ofdb_core.base import manifests
-from ofdb_core.training import weights
+from ofdb_core.training import timm_config, weights
+from ofdb_core.training.processes import Contents
 
 TASK = "image-classification"
+CREATED = "timm.create_model('local-dir:.', checkpoint_path={!r})"
 TAGS = (TASK, "timm", "transformers", "formula-driven-supervised-learning")
+
+
+def beside(model: nn.Module, facts: weights.Facts, **about: Any) -> Contents:
+    """The files beside a network's weights: config.json for timm, and the card; about: as for `text`."""
+    return {"config.json": timm_config.text(model, facts), "README.md": text(facts, **about)}
 
 
 def text(
@@ -32,10 +40,7 @@ def text(
     published weights that it started from; others: further files of weights -> their description.
     """
     name, size, channels, classes = (facts[key] for key in ("model", "input_size", "channels", "classes"))
-    more = [
-        f"\n\n{what}: `timm.create_model('local-dir:.', checkpoint_path={file!r})`"
-        for file, what in (others or {}).items()
-    ]
+    more = [f"\n\n{what}: `{CREATED.format(file)}`" for file, what in (others or {}).items()]
     return f"""---
 {_header(facts, data["name"], results, license, base_model)}
 ---
@@ -89,11 +94,8 @@ def _header(
     facts: weights.Facts, data: str, results: Mapping[str, Any], license: str | None, base_model: str | None
 ) -> str:
     """The metadata as YAML; hubs show the results whose names hold 'accuracy'."""
-    shown = [
-        EvalResult(TASK, data, data, "accuracy", value, metric_name=key)
-        for key, value in results.items()
-        if value is not None and "accuracy" in key
-    ]
+    known = {key: value for key, value in results.items() if value is not None and "accuracy" in key}
+    shown = [EvalResult(TASK, data, data, "accuracy", value, metric_name=key) for key, value in known.items()]
     about: dict[str, Any] = {"base_model": base_model, "license": license, "eval_results": shown or None}
     usual: dict[str, Any] = {"library_name": "timm", "pipeline_tag": TASK, "tags": list(TAGS)}
     return ModelCardData(model_name=facts["model"], **about, **usual).to_yaml().strip()

@@ -17,6 +17,8 @@ RESERVED = (
     *("num_classes", "img_size", "in_chans", "drop_path_rate"),
     *("pretrained", "pretrained_cfg", "checkpoint_path", "cache_dir"),
 )
+# What timm and torch raise for arguments and weights that fit no network
+MISFITS = (TypeError, ValueError, AssertionError, AttributeError, ArithmeticError, LookupError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,7 @@ def _create(shape: Shape, classes: int, drop_path: float = 0.0) -> tuple[nn.Modu
     name, options = shape.model, shape.options
     config(name)
     if "features_only" in options:
-        raise ValueError(
-            "model_options: features_only makes no network with a head; docs/data.md says how timm does it"
-        )
+        raise ValueError("model_options: features_only makes no network with a head; docs/data.md tells timm's way")
     if reserved := [option for option in options if option in RESERVED]:
         raise ValueError(f"model_options: {reserved[0]} is not allowed; it is set by other parameters")
     accepted = {"num_classes": classes, "img_size": shape.input_size, "in_chans": shape.channels, **options}
@@ -69,15 +69,7 @@ def _create(shape: Shape, classes: int, drop_path: float = 0.0) -> tuple[nn.Modu
     while True:
         try:
             return timm.create_model(name, **accepted), accepted
-        except (
-            TypeError,
-            ValueError,
-            AssertionError,
-            AttributeError,
-            ArithmeticError,
-            LookupError,
-            RuntimeError,
-        ) as error:
+        except MISFITS as error:
             unknown = re.search(r"unexpected keyword argument(?:\(s\): \[| )'(\w+)'", str(error))
             if unknown is None or unknown[1] not in accepted:
                 message = f"model_options: {options} with input_size {shape.input_size} do not make a {name}"
@@ -123,7 +115,7 @@ def check_model(shape: Shape, *, drop_path: float = 0.0) -> None:
     try:
         with torch.device("meta"):
             model(torch.zeros(1, shape.channels, size, size))
-    except (RuntimeError, AssertionError) as error:
+    except MISFITS as error:
         raise ValueError(f"input_size: {size} does not suit {shape.model} with {shape.options} ({error})") from error
 
 

@@ -17,9 +17,8 @@ def resolve(wanted: str, device: str | torch.device) -> str:
         return "bf16" if "bf16" in fast else "fp32"
     possible = ["fp32", *fast] + ["bf16"] * (processor == "cpu" and not fast)  # slow there, but right
     if wanted not in possible:
-        raise ValueError(
-            f"precision: {wanted!r} is not possible on this {processor}; allowed is auto, {', '.join(possible)}"
-        )
+        known = ", ".join(["auto", *possible])
+        raise ValueError(f"precision: {wanted!r} is not possible on this {processor}; allowed is {known}")
     return wanted
 
 

@@ -156,7 +156,7 @@ class Checkpoint:
         try:
             fitted = _fitted(tensors, outline, shape)
             sizes = [len(fitted[f"{head}weight"]) for head in heads if f"{head}weight" in fitted]
-        except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        except networks.MISFITS as error:
             raise ValueError(f"{refusal} ({error})") from error
         named = known if classes is None else classes
         count = sizes[0] if named is None and sizes else len(named or ())

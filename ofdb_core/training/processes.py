@@ -18,6 +18,7 @@ from ofdb_core.training.states import CONTINUES, Store, clear, differences
 
 T = TypeVar("T")
 Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or the path to move it from
+Made = tuple[Contents, dict[str, Any]]  # the files of a folder, and notes for its manifest
 
 PATIENCE = datetime.timedelta(hours=2)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
 
@@ -27,9 +28,9 @@ def state() -> PartialState:
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=PATIENCE)
 
 
-def share() -> dict[str, int]:
-    """This process's `process` and the number of `processes`, as a batch source takes them."""
-    return {"process": state().process_index, "processes": state().num_processes}
+def share() -> tuple[int, int]:
+    """This process's number and the number of processes, as a batch source takes them."""
+    return state().process_index, state().num_processes
 
 
 def hardware() -> dict[str, str | int]:
@@ -51,12 +52,7 @@ def open_store(root: Path, about: Header, recipe: Saving) -> Store:
 
 
 def fill_once(
-    root: str | Path,
-    head: Header,
-    make: Callable[[], tuple[Contents, dict[str, Any]]],
-    *,
-    states: Path,
-    recipe: Recipe | None = None,
+    root: Path, head: Header, make: Callable[[], Made], *, states: Path, recipe: Recipe | None = None
 ) -> None:
     """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
 
@@ -73,10 +69,8 @@ def fill_once(
     if made_by == head["code"]:
         print(f"{root}: made before and unchanged, kept")
     elif made_by and recipe and not again:
-        print(
-            f"{root}: finished before, by other code ({made_by}; today's is {head['code']}), and kept; "
-            "-p changed restart makes it anew"
-        )
+        codes = f"{made_by}; today's is {head['code']}"
+        print(f"{root}: finished before, by other code ({codes}), and kept; -p changed restart makes it anew")
     elif recipe and not again and (before := shared(lambda: _finished_before(results, head, usual))):
         if state().is_main_process:
             print(f"{root}: finished before and kept as {before.name}; {_exchanged(results, before)}")
@@ -88,9 +82,8 @@ def fill_once(
             changes = "; ".join(differences(finished, asked)) or "its files are altered"
             goes_on = states.exists() or CONTINUES in head["parameters"]
             anew = ", which begins anew," if recipe.changed == "continue" and not goes_on else ""
-            print(
-                f"{root}: the finished training ({changes}) stays, and is kept aside once the new one{anew} is finished"
-            )
+            until = f"once the new one{anew} is finished"
+            print(f"{root}: the finished training ({changes}) stays, and is kept aside {until}")
         made, notes = make()
         if state().is_main_process:
             if recipe and (aside := results.keep_aside()):
@@ -105,8 +98,7 @@ def fill_once(
 
 def _finished_before(results: Folder, head: Header, usual: Mapping[str, Any]) -> Path | None:
     """The folder kept aside that holds the training of a header, or None."""
-    found = (kept.root for kept in results.kept_aside() if kept.made_by(head["parameters"], usual))
-    return next(found, None)
+    return next((kept.root for kept in results.kept_aside() if kept.made_by(head["parameters"], usual)), None)
 
 
 def _exchanged(results: Folder, before: Path) -> str:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ofdb_core.batches.source import Source
 from ofdb_core.data.tables import Row
+from ofdb_core.training import processes
 
 LOGGED = ("step", "loss", "learning_rate")
 
@@ -112,8 +113,11 @@ def logged(log: list[Row]) -> list[Row]:
 def speed(log: list[Row]) -> dict[str, float]:
     """The speed of a training: seconds, images a second, and the share of the time spent waiting for data."""
     spent = np.diff([0.0, *(row["seconds"] for row in log)])
-    images, waited = (
-        round(float(np.average([row[key] for row in log], weights=spent)), 3)
-        for key in ("images_per_second", "data_share")
-    )
-    return {"seconds": round(log[-1]["seconds"], 1), "images_per_second": images, "data_share": waited}
+    columns = {key: [row[key] for row in log] for key in ("images_per_second", "data_share")}
+    means = {key: round(float(np.average(values, weights=spent)), 3) for key, values in columns.items()}
+    return {"seconds": round(log[-1]["seconds"], 1), **means}
+
+
+def cost(log: list[Row]) -> dict[str, Any]:
+    """The hardware and the speed of a training."""
+    return {**processes.hardware(), **speed(log)}

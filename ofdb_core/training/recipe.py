@@ -47,7 +47,6 @@ class Optimisation(Parameters):
     """Decay of averaged weights, which are then evaluated and kept; 0: none."""
 
     def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
         steps, warmup = self.steps, self.warmup_steps
         if steps and warmup and warmup >= steps:
             yield (

@@ -86,10 +86,9 @@ def build(shape: networks.Shape, classes: int, *, width: int, drop_path: float =
             torch.manual_seed(seed)
             model = Segmenter(trunk, classes, width).eval()
         model(torch.zeros(1, shape.channels, shape.input_size, shape.input_size)).sum().backward()
-    except (AttributeError, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"model: {shape.model} cannot be trained on masks ({error}); try a ViT, Swin or ResNet"
-        ) from error
+    except networks.MISFITS as error:
+        refusal = f"model: {shape.model} cannot be trained on masks ({error}); try a ViT, Swin or ResNet"
+        raise ValueError(refusal) from error
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.grad is not None)
     model.zero_grad(set_to_none=True)
@@ -118,8 +117,7 @@ def found(model: nn.Module, scenes: Scenes, recipe: Inference) -> Iterator[tuple
 
     A network sees the whole picture as a square; what it finds is stretched to the mask.
     """
-    share: dict[str, Any] = processes.share()
-    device, source = next(model.parameters()).device, Plain(scenes, recipe, **share)
+    device, source = next(model.parameters()).device, Plain(scenes, recipe, share=processes.share())
     was_training = model.training
     model.eval()
     for step, (batch, _) in enumerate(prefetch(source, len(source), workers=recipe.loader_workers, device=device)):

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from ofdb_core.base import files, folder, manifests
-from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Header
 from ofdb_core.training import foreign_weights
 
@@ -102,7 +101,7 @@ def _listing(about: Header) -> dict[str, int | str] | None:
     """The files of the user's folder that a header names as data, by their sizes; None if they are other data."""
     data = about["parameters"].get("data")
     place = Path(data) if isinstance(data, str) else Path()
-    is_mine = place.is_absolute() and place.is_dir() and not Folder(place).is_complete()
+    is_mine = place.is_absolute() and place.is_dir() and not folder.Folder(place).is_complete()
     return folder.listing(place) if is_mine else None
 
 

@@ -20,7 +20,6 @@ from torch import nn
 from ofdb_core.base import files, values
 from ofdb_core.batches.recipe import View
 from ofdb_core.training import foreign_weights, networks
-from ofdb_core.training.foreign_weights import Tensors
 from ofdb_core.training.recipe import Inference
 
 SHAPE = tuple(networks.Shape.__dataclass_fields__)  # model, options, input_size, channels
@@ -95,7 +94,7 @@ def fingerprint(path: str | Path) -> str:
     return str(path) if is_published(path) else files.sha256(path)
 
 
-def read(path: str | Path) -> Tensors:
+def read(path: str | Path) -> foreign_weights.Tensors:
     """The weights of any file, with timm's names; a ValueError if it cannot be used.
 
     path: a file of this project, of timm or of others, or timm:<model>.
@@ -126,7 +125,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
         raise ValueError(f"{path}: not a whole safetensors file ({error}); make it again") from error
 
 
-def _fetched(name: str) -> Tensors:
+def _fetched(name: str) -> foreign_weights.Tensors:
     """The weights that timm publishes for a model, from the cache or the network."""
     config = networks.config(name)
     if not config.has_weights:

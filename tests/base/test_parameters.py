@@ -127,6 +127,27 @@ def test_a_class_has_fields_defaults_and_comments_of_what_it_inherits():
         Whole().steps = 3
 
 
+class Refusing(Group):
+    def conflicts(self):
+        yield f"steps: {self.steps} are too few"
+
+
+class Elsewhere(Refusing):
+    """As a family's file outside this project may have it, which asks its groups itself."""
+
+    def conflicts(self):
+        yield from super().conflicts()
+        yield "epochs: none"
+
+
+def test_every_group_names_its_conflicts_once_from_the_base_up():
+    with pytest.raises(parameters.ParameterError) as refused:
+        Elsewhere(steps=1, epochs=2)
+    pair, *own = refused.value.problems
+    assert pair.startswith("steps, epochs: 1 and 2 are given")
+    assert own == ["steps: 1 are too few", "epochs: none"]
+
+
 def test_a_default_that_is_a_list_is_nobodys():
     Whole().sides.append(3)
     Whole.defaults()["options"]["depth"] = 5

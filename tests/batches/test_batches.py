@@ -114,7 +114,7 @@ def test_every_sample_is_used_equally_often(batch_size):
 def whole_and_pieces(processes, device_batch=0):
     """A batch of twelve, and the same in pieces: each process's parts, one after another."""
     images, recipe = some_images(), rules(batch_size=12, device_batch=device_batch)
-    sources = [Batches(images, recipe, seed=2, process=i, processes=processes) for i in range(processes)]
+    sources = [Batches(images, recipe, seed=2, share=(i, processes)) for i in range(processes)]
     pieces = [source.batch(3, part) for source in sources for part in range(source.parts)]
     ids = np.concatenate([source.ids(3, part) for source in sources for part in range(source.parts)])
     source = Batches(images, rules(batch_size=12), seed=2)
@@ -153,7 +153,7 @@ def test_a_network_of_one_channel_gets_gray_pictures():
 
 def test_processes_share_the_images_to_evaluate():
     images = some_images(n=7)
-    shares = [Plain(images, rules(), process=i, processes=3) for i in range(3)]
+    shares = [Plain(images, rules(), share=(i, 3)) for i in range(3)]
     assert [source.ids(0).tolist() for source in shares] == [[0, 3, 6], [1, 4], [2, 5]]
 
 

@@ -112,7 +112,7 @@ def test_a_batch_does_not_depend_on_the_number_of_workers():
 
     whole = seen(0)
     assert torch.equal(whole, seen(3))
-    assert torch.equal(whole[1::2], seen(0, process=1, processes=2))
+    assert torch.equal(whole[1::2], seen(0, share=(1, 2)))
     assert not torch.equal(whole, torch.cat([x for x, _ in prefetch(Plain(images, recipe), 3)]))
 
 

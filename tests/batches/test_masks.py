@@ -85,7 +85,7 @@ def test_batches_with_masks_do_not_depend_on_threads_parts_processes_or_where_th
     assert not torch.equal(every[0][1], every[1][1])
     assert same(every, prefetch(Batches(Drawn(), rules(), seed=1), 4, workers=3))
     assert same(every[3:], prefetch(source, 4, start=3))
-    halves = [Batches(Drawn(), rules(), seed=1, process=i, processes=2).batch(2) for i in range(2)]
+    halves = [Batches(Drawn(), rules(), seed=1, share=(i, 2)).batch(2) for i in range(2)]
     assert same(every[2:3], [[torch.cat(parts) for parts in zip(*halves, strict=True)]])
 
 

@@ -173,7 +173,7 @@ def test_a_batch_depends_on_seed_step_and_place_alone():
     others = Images(pictures(seed=5), [0, 0, 0], ["a"])
     whole = batches(recipe(), pictures=others).batch(2)[0]
     assert torch.equal(whole, batches(recipe(), pictures=others).batch(2)[0])
-    parts = [batches(recipe(), pictures=others, process=i, processes=2).batch(2)[0] for i in range(2)]
+    parts = [batches(recipe(), pictures=others, share=(i, 2)).batch(2)[0] for i in range(2)]
     assert torch.equal(whole, torch.cat(parts))
     plain = batches(recipe(mix_pictures="none")).batch(2)[0]
     same = [torch.equal(one, other) for one, other in zip(whole, plain, strict=True)]

@@ -171,7 +171,7 @@ def test_draws_do_not_depend_on_workers_or_processes(models, views, kind):
     for workers in (1, 2):
         found = taken(Batches(images, how, seed=1), workers=workers)
         assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
-    halves = [taken(Batches(images, how, seed=1, process=i, processes=3)) for i in range(3)]
+    halves = [taken(Batches(images, how, seed=1, share=(i, 3))) for i in range(3)]
     assert all(torch.equal(torch.cat(parts), whole) for *parts, whole in zip(*halves, alone, strict=True))
 
 

@@ -60,7 +60,7 @@ def test_batches_do_not_depend_on_threads_processes_or_where_they_begin(opened):
     every = list(prefetch(source, 4))
     assert same(every, prefetch(again, 4, workers=3))
     assert same(every[3:], prefetch(Batches(*opened(**how), seed=1), 4, start=3, workers=2))
-    shares = [Batches(*opened(**how), seed=1, process=i, processes=2).batch(2) for i in range(2)]
+    shares = [Batches(*opened(**how), seed=1, share=(i, 2)).batch(2) for i in range(2)]
     assert same(every[2:3], [[torch.cat(parts) for parts in zip(*shares, strict=True)]])
 
 

@@ -65,7 +65,7 @@ def test_the_result_of_fine_tuning_comes_out_again(pretrained, tmp_path):
     rows, _ = tiny.evaluated(asked(tmp_path, checkpoint=str(last), data="digits"))
     found = sum(row["class"] == row["predicted"] for row in rows) / len(rows)
     assert found == pytest.approx(done.results[0]["accuracy"])
-    predictions = done.predictions()["pre-trained, 2 a class, repeat 0"]
+    predictions = done.by_training("predictions")["pre-trained, 2 a class, repeat 0"]
     assert [{"by": "head", **row} for row in predictions] == [{**row, "name": predictions[0]["name"]} for row in rows]
 
 

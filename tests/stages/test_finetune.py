@@ -423,7 +423,7 @@ def test_a_checkpoint_that_cannot_be_used_is_refused_before_anything_runs(settin
 def test_predictions_and_confusion_name_files_and_classes(settings, tmp_path):
     data = tree(tmp_path / "photos", train_1=2, train_cat=2, val_1=3, val_cat=2)
     done = tiny.compared(settings(data=data, repeats=1, starts=["pre-trained"]))
-    last, best = done.predictions().values()
+    last, best = done.by_training("predictions").values()
     assert [row["file"] for row in last] == ["1/0.png", "1/1.png", "1/2.png", "cat/0.png", "cat/1.png"]
     assert [row["class"] for row in last] == ["1"] * 3 + ["cat"] * 2
     assert all(row["predicted"] in ("1", "cat") and 0.5 <= row["probability"] <= 1 for row in (*last, *best))

@@ -6,6 +6,7 @@ import safetensors.torch
 
 from ofdb_core.data import tables
 from ofdb_core.stages import segment
+from ofdb_core.stages.comparison import MaskComparison
 from ofdb_core.training import networks, segmentation, weights
 from ofdb_core.training.pretrained import Checkpoint
 from tests.helpers import tiny
@@ -36,7 +37,7 @@ def compared(out, data, checkpoint, **values):
     settings = tiny.segment(**{**SMALL, "out": str(out), "data": str(data), "checkpoint": checkpoint, **values})
     segment.check(settings)
     given = segment.start(settings)
-    return segment.Comparison(settings, segment.compare(settings, given)), given
+    return MaskComparison(settings, segment.compare(settings, given)), given
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_both_starts_learn_to_find_what_no_constant_finds(done):
     comparison, _ = done
     known = comparison.baseline()
     assert known["name"] == "ground everywhere"
-    for start, (reached,) in comparison.reached().items():
+    for start, (reached,) in comparison.reached("mean_iou").items():
         assert reached > 2 * known["mean_iou"]
         (evaluations,) = comparison.of("evaluations", start)
         assert [row["step"] for row in evaluations] == list(range(3, 31, 3))

@@ -33,7 +33,7 @@ def test_features_have_length_one_and_the_width_of_the_network():
 
 
 def test_a_process_without_images_gets_what_the_others_found(monkeypatch):
-    monkeypatch.setattr(evaluation.processes, "share", lambda: {"process": 3, "processes": 4})
+    monkeypatch.setattr(evaluation.processes, "share", lambda: (3, 4))
     shares = [np.array([[found, 0.5]]) for found in (3, 1)]
     monkeypatch.setattr(evaluation, "gather_object", lambda mine: [*shares, None, *mine])
     assert evaluation.predict(network(), tiny.some_images(2, classes=2), tiny.pretrain()).tolist() == [3, 1]
