@@ -80,9 +80,9 @@ class Render(StageParameters):
 def box(stream: Mersenne, others: list[Object]) -> Object | None:
     """Size and centre of the next object on the floor; None if no place is free."""
     base = 0.75 + 0.5 * stream.random(1)[0]
-    size = (np.float32([1, *(0.9 + 0.2 * stream.random(2))]) * np.float32(base)).astype(float)
+    size = (np.array([1, *(0.9 + 0.2 * stream.random(2))], np.float32) * np.float32(base)).astype(float)
     for _ in range(TRIES):
-        middle = np.float32((1 - 2 * stream.random(2)) * ROOM * 0.5).astype(float)
+        middle = ((1 - 2 * stream.random(2)) * ROOM * 0.5).astype(np.float32).astype(float)
         if all(np.hypot(*(middle - other["c_pos"][:2])) >= _reach(size, np.array(other["size"])) for other in others):
             return {"size": size.tolist(), "c_pos": [*middle.tolist(), size[2] / 2]}
     return None
