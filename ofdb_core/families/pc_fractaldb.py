@@ -61,7 +61,7 @@ class Render(StageParameters):
     """Scenes (PC-FractalDB: 10,000)."""
     objects: Annotated[int, Range(1, 200)] = 15
     """Of a scene, to which a Poisson number of mean 5 is added; what finds no place is left out."""
-    points: Annotated[int, Range(1000, MOST)] = 20_000
+    scene_points: Annotated[int, Range(1000, MOST)] = 20_000
     """Of a scene, at most, as many of each object."""
     image_size: Annotated[int, Range(16, 4096)] = 512
     """Pixels, each side."""
@@ -143,7 +143,7 @@ class Scene:
     def __init__(self, systems: Systems, number: int, parameters: Render) -> None:
         stream, numbers = Mersenne([parameters.seed, SCENES, number]), [category for category, _ in systems]
         found = layout(stream, parameters.objects, numbers, parameters.instances)
-        each, clouds, labels = parameters.points // len(found), [], []
+        each, clouds, labels = parameters.scene_points // len(found), [], []
         for k, (which, instance, one) in enumerate(found):
             points = standing(model(systems, which, instance, parameters), one)
             points = points[np.linspace(0, len(points) - 1, min(each, len(points))).astype(int)]
@@ -223,7 +223,7 @@ KNOWN = (
     "a4e72bb2dd8daaea0114430475ecf1ced1a69ad25d583d62a4804da4ee1b1233",
     "bd69ac103f72b515c0f90685f228c5fb6a862ff21adb79aba9420d6ea455e060",
 )
-SMALL = {"model_points": 300, "objects": 4, "points": 1000, "images": 4, "image_size": 64}
+SMALL = {"model_points": 300, "objects": 4, "scene_points": 1000, "images": 4, "image_size": 64}
 FAMILY = Family(
     name="pc-fractaldb",
     title="PC-FractalDB",

@@ -9,7 +9,7 @@ from ofdb_core.families import fractal_3d, pc_fractaldb
 from ofdb_core.formulas import camera, chaos_game, point_cloud, search, streams
 from ofdb_core.formulas.streams import Mersenne
 
-SMALL = pc_fractaldb.Render(images=3, objects=6, model_points=2000, points=6000, image_size=256, instances=7)
+SMALL = pc_fractaldb.Render(images=3, objects=6, model_points=2000, scene_points=6000, image_size=256, instances=7)
 SYSTEMS = [(number, search.published(3, number)) for number in range(5)]
 
 
