@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ofdb_core.base import threads
-from ofdb_core.data import forms, shards
+from ofdb_core.data import forms, png, shards
 from ofdb_core.data.decoding import WHOLE, File, Reading, damage, decode, extensions, stream
 from ofdb_core.data.forms import CLASSES, IMAGES, MASKS
 from ofdb_core.data.layout import FEW
@@ -75,6 +75,18 @@ def coloured(mask: np.ndarray) -> np.ndarray:
 def file_names(name: str) -> tuple[str, str]:
     """The names of a scene's two files."""
     return f"{IMAGES}/{name}.png", f"{MASKS}/{name}.png"
+
+
+def files(name: str, scene: Callable[[], Pair]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Names and makers of a scene's two files; scene: makes its picture and its mask, once for both."""
+    once = threads.Once(scene)
+    for which, file in enumerate(file_names(name)):
+        yield file, functools.partial(_encoded, once, which)
+
+
+def _encoded(scene: Callable[[], Pair], which: int) -> bytes:
+    shown = scene()[which]
+    return png.indexed(shown.astype(np.uint8), palette()) if which else png.of(shown)
 
 
 def lists(names: Iterable[str], classes: Sequence[str]) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -206,6 +218,11 @@ class Pairs(Scenes):
         if mask.max() >= len(self.classes):
             raise ValueError(f"{path}: has class {mask.max()}; the last of {len(self.classes)} is {self.classes[-1]}")
         return mask
+
+
+def open_folder(root: Path, drawing: Any, cache_bytes: int) -> Pairs:
+    """The scenes of a folder, as `registry.Source` opens it."""
+    return Pairs.from_folder(root, cache_bytes=cache_bytes)
 
 
 def require_readable(*sets: Pairs) -> None:

@@ -5,10 +5,11 @@ the code, the seed and the number of its instance, so the codes are the data set
 anywhere, or anew for every sample while training.
 """
 
+import collections
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -66,7 +67,8 @@ class Kind:
     name: of its folder of images; numbers: the class of a code. sample(parameters of the stage, category) -> its code;
     draw(code, key, size) -> (size, size) or (size, size, 3) uint8, the instance that 64 random bits, the key, stand
     for: an image of `released` pixels, or scaled from it. stored(parameters, codes) -> names and makers of the stored
-    images, where these follow another rule than `draw`; ground: see `registry.Source`.
+    images, where these follow another rule than `draw`; ground: see `registry.Source`; through(parameters) -> name,
+    code and images of each category, drawn one after another from one stream, where `one_stream` asks for it.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Kind:
     stored: Callable[[Any, Codes], Makers] | None = None
     released: int = 512
     ground: int | None = 0
+    through: Callable[[Any], Iterable[tuple[str, Any, Iterable[Any]]]] | None = None
     endings: ClassVar[tuple[str, ...]] = ("json",)
     of_images: ClassVar[tuple[str, ...]] = ("instances", "image_size")  # parameters on which no code depends
 
@@ -115,7 +118,12 @@ class Kind:
 
     def drawn(self, parameters: Any) -> Iterator[tuple[str, Any]]:
         """The codes that the seed draws for a stage's categories, one after another."""
-        return ((f"{i:05d}", self.sample(parameters, i)) for i in range(parameters.categories))
+        if self.through is None or not parameters.one_stream:
+            yield from ((f"{i:05d}", self.sample(parameters, i)) for i in range(parameters.categories))
+            return
+        for name, code, images in self.through(parameters):
+            yield name, code
+            collections.deque(images, 0)  # the next category is behind them in the stream
 
     def code_of(self, parameters: Any, category: int) -> Any:
         """The code of a category: of the user's folder, by its place there, or drawn by the seed."""

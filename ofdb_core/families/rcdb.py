@@ -199,16 +199,6 @@ class Kind(coded.Kind):
         shift = [round(2 * at) - contours.RELEASED for at in centre]
         return Contours.of({**values, "shift": shift})
 
-    def drawn(self, parameters: Any) -> Iterator[tuple[str, Contours]]:
-        """As in any family; with one_stream, in the order of the stream."""
-        if not parameters.one_stream:
-            yield from super().drawn(parameters)
-            return
-        for name, code, images in one_stream(parameters):
-            yield name, code
-            for _ in images:  # the next category is behind them in the stream
-                pass
-
     def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image (size, size) uint8 of a category; with one_stream, as without."""
         code = self.code_of(parameters, category)
@@ -231,5 +221,5 @@ def goldens() -> Iterator[tuple[str, bool]]:
             yield golden(f"image {i % 2} of category {i // 2}", pixels, sha256)
 
 
-KIND = Kind("rcdb", Contours, sample, live, stored, ground=WHITE)
+KIND = Kind("rcdb", Contours, sample, live, stored, ground=WHITE, through=one_stream)
 FAMILY = coded.family(KIND, "RCDB", Render, goldens, image_size=512)  # a small image may show nothing

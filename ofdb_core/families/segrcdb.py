@@ -22,9 +22,8 @@ from PIL import Image, ImageDraw
 
 from ofdb_core.base.folder import Makers
 from ofdb_core.base.parameters import Parameters, StageParameters
-from ofdb_core.base.threads import Once
 from ofdb_core.base.values import SEEDS, Count, Place, Range, Workers
-from ofdb_core.data import png, scenes
+from ofdb_core.data import scenes
 from ofdb_core.families import coded
 from ofdb_core.families.rcdb import Outline, authors_rows, outline
 from ofdb_core.families.registry import Source, golden
@@ -177,18 +176,11 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
     """Names and makers of the scenes' pictures and masks, and of the two files that describe them."""
     names = [f"{i:06d}" for i in range(parameters.images)]
     through = Mersenne([parameters.seed + 1])
-
-    def encoded(scene: Callable[[], scenes.Pair], which: int) -> bytes:
-        shown = scene()[which]
-        return png.indexed(shown.astype(np.uint8), scenes.palette()) if which else png.of(shown)
-
     for i, name in enumerate(names):
+        scene = functools.partial(_scene, parameters, codes, i)
         if parameters.one_stream:
-            scene: Callable[[], scenes.Pair] = functools.partial(_drawn, draw(parameters, codes, through))
-        else:
-            scene = Once(functools.partial(_scene, parameters, codes, i))
-        for which, file in enumerate(scenes.file_names(name)):
-            yield file, functools.partial(encoded, scene, which)
+            scene = functools.partial(_drawn, draw(parameters, codes, through))
+        yield from scenes.files(name, scene)
     yield from scenes.lists(names, classes(codes))
 
 
@@ -257,7 +249,7 @@ def goldens() -> Iterator[tuple[str, bool]]:
 
 KIND = Kind("segrcdb", Outline, sample, live, stored)
 _FAMILY = coded.family(KIND, "SegRCDB", Render, goldens, image_size=128, images=4, objects=24)
-_STORED = Source(KIND.name, lambda root, _, cache_bytes: scenes.Pairs.from_folder(root, cache_bytes=cache_bytes))
+_STORED = Source(KIND.name, scenes.open_folder)
 _LIVE = Source(KIND.folder, LiveScenes, live=Drawing, suits=KIND.suits, functions=(LiveScenes, draw_live))
 FAMILY = replace(
     _FAMILY,

@@ -115,6 +115,12 @@ def sample(parameters: Render, category: int) -> Atom:
     return contours.category(category, seed=parameters.seed, ranges=contours.SETTINGS[parameters.settings])
 
 
+def one_stream(parameters: Render) -> Iterator[tuple[str, Atom, Iterator[Strokes]]]:
+    """As `in_one_stream`, for a stage's categories."""
+    how: dict[str, Any] = {"seed": parameters.seed, "ranges": contours.SETTINGS[parameters.settings]}
+    return in_one_stream(range(parameters.categories), parameters.instances, **how)
+
+
 def stored(parameters: Render, codes: coded.Codes) -> Makers:
     """The files of a stage's images."""
     how: dict[str, Any] = {"seed": parameters.seed, "size": parameters.image_size}
@@ -126,17 +132,6 @@ def stored(parameters: Render, codes: coded.Codes) -> Makers:
 
 class Kind(coded.Kind):
     """VisualAtom's codes; their stored images are the original's."""
-
-    def drawn(self, parameters: Any) -> Iterator[tuple[str, Atom]]:
-        """As in any family; with one_stream, in the order of the stream."""
-        if not parameters.one_stream:
-            yield from super().drawn(parameters)
-            return
-        how: dict[str, Any] = {"seed": parameters.seed, "ranges": contours.SETTINGS[parameters.settings]}
-        for name, atom, images in in_one_stream(range(parameters.categories), parameters.instances, **how):
-            yield name, atom
-            for _ in images:  # the next atom is behind them in the stream
-                pass
 
     def picture(self, parameters: Any, category: int) -> np.ndarray:
         """The first image (size, size) uint8 of a category; with one_stream, as without."""
@@ -164,7 +159,7 @@ def goldens() -> Iterator[tuple[str, bool]]:
     yield "the first two images are the original's", [hashlib.sha256(data).hexdigest() for data in pixels] == known
 
 
-KIND = Kind("visualatom", Atom, sample, live, stored)
+KIND = Kind("visualatom", Atom, sample, live, stored, through=one_stream)
 FAMILY = coded.family(KIND, "VisualAtom", Render, goldens)
 
 

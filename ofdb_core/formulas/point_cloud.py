@@ -57,16 +57,16 @@ def defect(points: np.ndarray) -> str | None:
     return None if extent else "its orbit has no extent: all coordinates are one number"
 
 
-def normalised(points: np.ndarray) -> np.ndarray:
+def normalised(points: np.ndarray, count: int | None = None) -> np.ndarray:
     """The cloud (n, 3) float64 of an orbit's points without their start, bit for bit the original's.
 
-    One scale takes all axes to -1..1. Then each axis is reduced by its sum / (n + 1), where n + 1 counts the start too.
-    Points that have a `defect` become NaN.
+    One scale takes all axes to -1..1. Then each axis is reduced by its sum / count; None: n + 1, which counts the start
+    too. Points that have a `defect` become NaN.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         low, high = points.min(), points.max()
         scaled = (points - low) / (high - low) * 2 - 1
-        return np.ascontiguousarray(scaled - np.cumsum(scaled, axis=0)[-1] / (len(points) + 1))
+        return np.ascontiguousarray(scaled - np.cumsum(scaled, axis=0)[-1] / (count or len(points) + 1))
 
 
 class Degenerate(ValueError):

@@ -22,6 +22,7 @@ BETWEEN = "commas, semicolons or white space between them"
 WIDTHS_TOLD = "a map has 6 numbers (2D) or 12 (3D), and may have its probability after them"
 LETTERS = "abcdefghijkl"  # the columns in order; p follows
 NAMES_OF_P = ("p", "prob", "probability", "weight")
+NAMES_OF_MAPS = ("w", "map")  # a column before the others that numbers the maps, as in Barnsley's tables
 SEPARATORS = re.compile(r"\s*[,\t]\s*|\s+")
 ENTRY = re.compile(r"([^{}]*)\{([^{}]*)\}")  # of a Fractint file without its comments
 DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
@@ -66,6 +67,7 @@ def is_file_of_systems(path: str | Path) -> bool:
 def tables(text: str, where: str, stem: str) -> Tables:
     """The tables in a text; an error begins with `where`; stem: the name of a system that has none."""
     text = text.partition("\x1a")[0].replace("\r\n", "\n").replace("\r", "\n")  # DOS ends a text with Ctrl-Z
+    text = text.removeprefix("\ufeff").replace("\N{MINUS SIGN}", "-")  # as pages and printed tables have it
     if text.lstrip().startswith("<"):
         return _named(_flames(text, where), where, stem)
     if re.search(r"^[^#;{\n]*\{", text, re.MULTILINE):
@@ -120,21 +122,23 @@ def _order(words: list[str], where: str) -> list[int] | None:
 
 def _table(text: str, where: str) -> np.ndarray:
     """The rows of a plain table: a first line may name its columns, and # begins a comment."""
-    order, rows = None, list[list[float]]()
+    order, rows, before = None, list[list[float]](), 0  # columns that number the maps
     for i, line in enumerate(text.split("\n"), 1):
         for words in _rows_of_line(line.partition("#")[0]):
             here = f"{where}, line {i}"
-            if not rows and order is None and (order := _order(words, here)):
-                continue
+            if not rows and order is None:
+                before = int(words[0].lower() in NAMES_OF_MAPS)
+                if order := _order(words[before:], here):
+                    continue
             try:
-                rows.append([_number(word) for word in words])
+                rows.append([_number(word) for word in words[before:]])
             except ValueError as error:
                 told = f"{values.shown(line.strip())} is no row of numbers, with a decimal point, and {BETWEEN}"
                 raise ValueError(f"{here}: {told}; {WIDTHS_TOLD}") from error
             wanted = len(order or rows[0])
             if len(rows[-1]) != wanted or wanted not in DIMENSIONS:
-                before = f", and {wanted} before" if wanted != len(rows[-1]) else ""
-                raise ValueError(f"{here}: {len(rows[-1])} numbers{before}; {WIDTHS_TOLD}")
+                others = f", and {wanted} before" if wanted != len(rows[-1]) else ""
+                raise ValueError(f"{here}: {len(rows[-1])} numbers{others}; {WIDTHS_TOLD}")
     if not rows:
         raise ValueError(f"{where}: holds no numbers; {WIDTHS_TOLD}")
     table = np.array(rows)

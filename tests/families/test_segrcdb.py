@@ -2,11 +2,13 @@
 
 import math
 import random
+import re
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from ofdb_core.base import provenance
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import scenes
 from ofdb_core.families import coded, segrcdb
@@ -62,6 +64,20 @@ def test_one_stream_draws_the_scenes_of_plain_python(kind):
 
 
 SMALL = {"categories": 6, "images": 3, "objects": 5, "image_size": 64, "seed": 3}
+
+
+def test_torchvisions_reader_of_voc_yields_the_scenes(tmp_path, monkeypatch):
+    """By the lines on the page."""
+    segrcdb.KIND.write(segrcdb.Render(out=str(tmp_path / "runs/segrcdb"), categories=4, images=3, image_size=64))
+    page = (provenance.PROJECT / "docs" / "families.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "VOCSegmentation" in block)
+    monkeypatch.chdir(tmp_path)
+    exec(code, names := {})
+    ours = scenes.Pairs.from_folder(tmp_path / "runs/segrcdb/segrcdb")
+    assert len(names["pairs"]) == len(ours) == 3
+    for i, (picture, mask) in enumerate(names["pairs"]):
+        assert (np.asarray(picture) == ours.pair(i)[0][..., None]).all()
+        assert (np.asarray(mask) == ours.pair(i)[1]).all()
 
 
 @pytest.mark.parametrize("one_stream", [False, True])

@@ -62,6 +62,15 @@ def test_columns_come_in_the_order_of_their_names_and_spreadsheets_may_have_deci
     assert (ifs.table(ifs.parse(commas))[:, :6] == TRIANGLE).all()
 
 
+@pytest.mark.parametrize("numbered", ["w", "Map"])
+def test_a_table_copied_from_a_book_or_a_page_is_read(numbered):
+    rows = [f"f{i} {line} 0.5" for i, line in enumerate(["0.85 0.04 \N{MINUS SIGN}0.04 0.85 0 1.6", MAPS[0]])]
+    text = "\n".join([f"\ufeff{numbered} a b c d e f p", *rows])
+    assert ifs.table(ifs.parse(text))[0].tolist() == [0.85, 0.04, -0.04, 0.85, 0, 1.6, 0.5]
+    with pytest.raises(ValueError, match="line 3: 6 numbers, and 7 before"):
+        ifs.parse("\n".join([*text.split("\n")[:2], f"f1 {MAPS[0]}"]))
+
+
 def test_what_is_done_to_p_is_said_once(tmp_path, capsys):
     (tmp_path / "printed.csv").write_text("\n".join(f"{line} 0.33" for line in MAPS))
     (tmp_path / "several.ifs").write_text("a { 0 0 0 1 0 0 .5 }\nb { 1 0 0 1 0 0 1 }\nc { 1 0 0 1 0 0 2 }")

@@ -18,6 +18,7 @@ from PIL import Image
 from ofdb_core.base import provenance
 from ofdb_core.data import croissant, forms, packing, ply, samples, scenes, tables
 from ofdb_core.families import registry
+from ofdb_core.show import wall
 from tests.helpers import tiny
 from tests.helpers.clients import client
 
@@ -144,6 +145,17 @@ def test_plyfile_and_trimesh_read_every_bit_of_the_points(model_file):
     vertices = client("plyfile").PlyData.read(str(model_file))["vertex"]
     assert (np.column_stack([vertices[axis] for axis in "xyz"]) == points).all()
     assert (client("trimesh").load(str(model_file)).vertices == points).all()
+
+
+def test_trimesh_opens_the_points_of_a_picture_and_of_a_labelled_scene_and_writes_gltf(tmp_path):
+    trimesh, system = client("trimesh"), wall.system_of("3d/4")
+    points = ply.load(wall.save(system, tmp_path / "points.ply", points=500))
+    (tmp_path / "scene.ply").write_bytes(ply.encode(points, np.ones((len(points), 2), np.int32)))
+    wall.save(system, tmp_path / "points.obj", points=500)
+    for name in ("points.ply", "points.obj", "scene.ply"):
+        cloud = trimesh.load(str(tmp_path / name))
+        assert (cloud.vertices == points).all()
+        assert cloud.export(file_type="glb").startswith(b"glTF")
 
 
 def test_pyvista_narrows_the_points_to_single_precision(model_file):
