@@ -196,6 +196,11 @@ class _Packed:
     classes: list[str]
     read: Read
 
+    @functools.cached_property
+    def number(self) -> dict[str | None, int]:
+        """Class -> its number."""
+        return {name: number for number, name in enumerate(self.classes)}
+
     @property
     def first(self) -> _Sample:
         """A sample; all have a mask, or objects, if this has."""
@@ -278,7 +283,7 @@ def _tar_shard(path: Path, packed: _Packed, part: Sequence[_Sample]) -> None:
             stem = one.name.rpartition(".")[0]
             yield one.name, packed.read(one.file)
             if one.label is not None:
-                yield f"{stem}.{LABEL}", str(packed.classes.index(one.label)).encode()
+                yield f"{stem}.{LABEL}", str(packed.number[one.label]).encode()
             if one.mask is not None:
                 yield f"{stem}.{forms.MASK}{Path(one.mask).suffix}", packed.read(one.mask)
             if shown := packed.numbers(one):
@@ -310,7 +315,7 @@ def _parquet_shard(path: Path, packed: _Packed, part: Sequence[_Sample]) -> None
         found: dict[str, Any] = {"image": {"bytes": packed.read(one.file), "path": one.name}}
         if one.mask is not None:
             return {**found, forms.MASK: {"bytes": packed.read(one.mask), "path": one.mask}}
-        return {**found, "label": packed.classes.index(str(one.label)), **packed.numbers(one)}
+        return {**found, "label": packed.number[one.label], **packed.numbers(one)}
 
     with parquet.ParquetWriter(path, schema, compression="none") as writer:
         for begin in tqdm(range(0, len(part), ROWS), path.name, delay=2, leave=False):
