@@ -7,7 +7,9 @@ What a piece makes depends on its arguments alone: the number of workers, their 
 
 import contextlib
 import itertools
+import logging
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -49,7 +51,9 @@ def started(asked: str) -> Iterator[None]:
         if asked.startswith("local:"):
             count = int(asked.partition(":")[2])
             how = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
-            opened = stack.enter_context(LocalCluster(n_workers=count, processes=True, **how))
+            with _deaf():
+                local = LocalCluster(n_workers=count, processes=True, silence_logs=logging.CRITICAL, **how)
+            opened = stack.enter_context(local)
         elif asked in QUEUES:
             import dask_jobqueue
 
@@ -62,6 +66,16 @@ def started(asked: str) -> Iterator[None]:
         dashboard = f", {opened.dashboard_link}" if opened else ""
         print(f"cluster: {os.environ[VARIABLE]}{dashboard}", flush=True)
         yield
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started here do not notice Ctrl-C: it goes to the whole terminal, and this one ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def address() -> str | None:

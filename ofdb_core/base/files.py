@@ -13,7 +13,7 @@ from typing import Any
 
 LONGEST_PART, LONGEST = 255, 1000  # bytes of one part of a name (what Linux allows), and of a whole name
 LARGEST_JSON = 2**30  # bytes
-TEMPORARY = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a file that is being written: see `_temporary`
+TEMPORARY = re.compile(r"\.(.*)\.\d+\.part", re.DOTALL)  # the name of a file that is being written: see `temporary`
 DRIVE = re.compile("[A-Za-z]:")  # Windows'
 NO_WRITING = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -119,7 +119,7 @@ def read_json(path: Path, most: int = LARGEST_JSON) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def _temporary(path: Path) -> Path:
+def temporary(path: Path) -> Path:
     """The hidden file beside `path` that is written first and then renamed; its name is never too long."""
     return path.with_name(f".{stem_of_temporary(path.name)}.{os.getpid()}.part")
 
@@ -149,7 +149,7 @@ def write_whole(path: str | Path, data: bytes | memoryview | str, *, durable: bo
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = _temporary(path)
+    part = temporary(path)
     try:
         part.unlink(missing_ok=True)  # left by an earlier process with this id, or a link that someone put there
         with part.open("xb") as file:

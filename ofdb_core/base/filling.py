@@ -30,7 +30,7 @@ ALTERED = "-"  # in PART, instead of the hash: a listed file that has changed si
 PIECE = 256  # files that a worker of a cluster makes at a time, at most
 PIECES = 64  # of a small folder, so that all workers have something to do
 
-Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functions that make their bytes
+Makers = Iterable[tuple[str, Callable[[], Any]]]  # names of files, and what makes their bytes, or a file to move there
 
 
 def refuse(root: Path, names: Collection[str]) -> None:
@@ -40,7 +40,7 @@ def refuse(root: Path, names: Collection[str]) -> None:
         raise FileExistsError(f"{root}: holds {min(names)}, which is not this project's; {hint}")
 
 
-def written(root: Path, makers: Mapping[str, Callable[[], bytes]], ours: Collection[str]) -> dict[str, str]:
+def written(root: Path, makers: Mapping[str, Callable[[], Any]], ours: Collection[str]) -> dict[str, str]:
     """Name -> hash of files, which are made and written into a folder; ours: those that may be overwritten."""
     hashes = {}
     for name, maker in makers.items():
@@ -155,7 +155,7 @@ class Filling:
         for name in self._kept.keys() - self._done.keys():
             self._remove(name)
         self.close()
-        refuse(self.folder.root, self.folder.names() - self._done.keys())
+        self.folder.refuse_others(self._done)
         root, parameters = self.folder.root.resolve(), manifests.portable(self.head["parameters"])
         about: Any = {"name": f"{root.parent.name}/{root.name}", **manifests.dated(), **self.head}
         manifest: Manifest = about | {"parameters": parameters, "files": dict(sorted(self._done.items()))}

@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ofdb_core.base.filling import Filling, Makers, refuse
 from ofdb_core.base.manifests import LOCK, MANIFEST, PART, SEEN, Header, Manifest, check_header, portable, same
 
 TABLES = (".csv", ".ifs", ".flame", ".json")  # whose bytes count, since another coefficient may leave a size unchanged
-CARD = "README.md"  # describes the data sets beside it
+CARD = "README.md"  # describes the data sets beside it; one that a folder does not list may be the user's
 TICK = 3 * 10**9  # ns: more than the clock of any file system takes to go on
 
 
@@ -156,7 +156,7 @@ class Folder:
             return ["unfinished: its notebook was interrupted; run it again" if unfinished else "no manifest"]
         present, listed = self._files(), manifest["files"]
         problems = [f"{name}: missing" for name in sorted(listed.keys() - present.keys())]
-        problems += [f"{name}: not in the manifest" for name in sorted(present.keys() - listed.keys())]
+        problems += [f"{name}: not in the manifest" for name in sorted(present.keys() - listed.keys() - {CARD})]
         problems += [f"{name}: altered" for name in self._altered(listed, present, {} if anew else self._seen())]
         if digest is not None and digest != self.digest():
             problems.append("another run wrote it")
@@ -222,7 +222,11 @@ class Folder:
         An unfinished folder is not checked here: foreign files are refused once all its own are made.
         """
         if self.root.is_dir() and not self.beside(PART).exists():
-            refuse(self.root, self.names() - self.listed()[1].keys())
+            self.refuse_others(self.listed()[1])
+
+    def refuse_others(self, listed: Collection[str]) -> None:
+        """Raise FileExistsError if the folder holds other files than these."""
+        refuse(self.root, self.names() - {*listed, CARD})
 
     def fill(self, head: Header, makers: Makers, *, total: int, workers: int = 0) -> Manifest:
         """Make the files of the folder, in threads or on a cluster (see `cluster`); return the manifest.
@@ -261,6 +265,14 @@ class Folder:
             for name, data in contents.items():
                 filling.put(name, data.encode() if isinstance(data, str) else data)
             filling.finish(notes)
+
+    def discard(self) -> None:
+        """Remove the files that are as the folder lists them, and the list; others stay."""
+        with contextlib.closing(Filling(self, {"parameters": {}, "code": "none"})):  # as if made from something else
+            self.beside(PART).unlink()
+        self.beside(SEEN).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.root.rmdir()
 
     def move(self, target: str | Path) -> None:
         """Rename a complete folder and its manifest."""

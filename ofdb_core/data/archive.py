@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from ofdb_core.base import files, folder
 from ofdb_core.base.folder import Folder
-from ofdb_core.base.manifests import header
+from ofdb_core.base.manifests import Header, header
 from ofdb_core.data.forms import ENDINGS, is_archive
 
 FILE, FOLDER, OTHER = "file", "folder", "other"  # types of an entry
@@ -44,22 +44,45 @@ def unpacked(path: str | Path, root: str | Path) -> Path:
     interruption, and kept while it is complete, unchanged and of the same archive (by SHA-256). At most three files, of
     LARGEST bytes each, are in memory: one is read while one is written and one waits. Files of macOS are left out. A
     ValueError names the archive if it is damaged, needs more room than the disk has, or holds an entry that must not be
-    written: one that leaves the folder, is a link or a device, or has the name of another.
+    written: one that leaves the folder, is a link or a device, or has the name of another; or the folder of results in
+    it that is not as its manifest says. Then nothing is left.
     """
     path, root = Path(path), Path(root)
     if not is_archive(path):
         raise ValueError(f"{path}: no such archive; allowed is a file that ends in {', '.join(ENDINGS)}")
     target = Folder(root / named(path))
-    head = header({"archive": folder.fingerprint(path)}, unpacked, license=None)
-    if target.is_kept(head):
+    if target.is_kept(made_from := head(path)):
         return target.root
     sizes = _sizes(path)
     root.mkdir(parents=True, exist_ok=True)
     needed = sum(size for name, size in sizes.items() if not (target.root / name).is_file())
     if needed > (free := shutil.disk_usage(root).free):
         raise ValueError(f"{path}: needs {needed:,} bytes in {root}, where {free:,} are free; nothing was unpacked")
-    target.fill(head, _files(path, sizes), total=len(sizes), workers=1)
+    try:
+        target.fill(made_from, _files(path, sizes), total=len(sizes), workers=1)
+        _require_proven(target)
+    except ValueError:  # its bytes are damaged
+        target.discard()
+        raise
     return target.root
+
+
+def _require_proven(target: Folder) -> None:
+    """Raise a ValueError if a folder of results in an unpacked one does not have the files of its manifest."""
+    there = target.manifest()["files"]
+    for inside in Folder.below(target.root):
+        if inside.root != target.root and inside.is_complete():
+            below = inside.root.relative_to(target.root).as_posix()
+            for name, hashed in inside.manifest()["files"].items():
+                if there.get(f"{below}/{name}") != hashed:
+                    raise ValueError(
+                        f"{target.root.name}/{below}/{name}: missing or altered in the archive; get it again"
+                    )
+
+
+def head(path: Path) -> Header:
+    """What the folder of an archive is made from."""
+    return header({"archive": folder.fingerprint(path)}, unpacked, license=None)
 
 
 def _sizes(path: Path) -> dict[str, int]:

@@ -1,15 +1,17 @@
 """The card of a packed data set, beside its shards: README.md with the head that hubs read, and Croissant."""
 
 import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import DatasetCardData
 
-from ofdb_core.base import files, folder
+from ofdb_core.base import folder
 from ofdb_core.base.folder import CARD, Folder
 from ofdb_core.base.manifests import LICENSE
-from ofdb_core.data import croissant, forms, scenes, shards
+from ofdb_core.data import croissant, forms
 
 TAGS = ["formula-driven-supervised-learning", "ofdb-lab"]  # of what is made here
 SIZES = {  # images below -> the hub's word
@@ -19,50 +21,43 @@ SIZES = {  # images below -> the hub's word
 SHOWN = 20  # classes that a card names
 
 
-def write(out: Path, root: Path) -> None:
-    """Write README.md and croissant.json into a folder of shards; root: the folder that was packed.
+def makers(
+    root: Path, shards: Sequence[Path], classes: list[str], endings: Counter[str], *, masks: bool
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Name and maker of croissant.json and README.md, to be made when the shards beside them are there.
 
-    The files depend on the images alone. README.md is written last: with it the folder is complete. Scenes have no
-    croissant.json, which has no word for masks beside their pictures.
+    root: the folder that was packed; endings: of its images -> their number. The files depend on the images alone.
+    Scenes have no croissant.json, which has no word for masks beside their pictures.
     """
-    paths = forms.shards(out)
-    masks = forms.has_masks(paths[0])
-    if masks:
-        images, classes = [picture for picture, _ in shards.pairs(paths)], scenes.classes_in(out)
-    else:
-        images, _, classes = shards.images(paths)
     facts = Folder(root).manifest() if Folder(root).is_complete() else None
     license = facts and facts.get("license", LICENSE)
-    about = f"{len(images):,} images {'with masks of' if masks else 'of'} {len(classes):,} classes"
+    count, kind = endings.total(), "segmentation" if masks else "classification"
+    about = f"{count:,} images {'with masks of' if masks else 'of'} {len(classes):,} classes"
     if facts:
         about += f", made by OFDB Lab from {json.dumps(facts['parameters'], sort_keys=True)}"
     title = str(facts.get("name", root.name)) if facts else root.name
+
+    def described() -> bytes:
+        return croissant.of_shards(shards, sorted(endings), title=title, about=about, license=license).encode()
+
+    def card() -> bytes:
+        head: dict[str, Any] = {"license": license.lower()} if license else {}
+        head |= {"pretty_name": title, "task_categories": [f"image-{kind}"]}
+        head |= {"size_categories": [next((word for most, word in SIZES.items() if count < most), "n>1T")]}
+        head |= {"tags": TAGS} if facts else {}
+        head |= {"configs": [{"config_name": "default", "data_files": _splits(shards[0])}]}
+        source = f"Packed from a folder with the fingerprint `{folder.fingerprint(root)}`."
+        return _text(shards[0].suffix, head, about, license, classes, source).encode()
+
     if not masks:
-        endings = sorted({image.name.rpartition(".")[2] for image in images})
-        text = croissant.of_shards(paths, endings, title=title, about=about, license=license)
-        files.write_whole(out / croissant.CROISSANT, text)
-    head: dict[str, Any] = {"license": license.lower()} if license else {}
-    head |= {"pretty_name": title, "task_categories": [f"image-{'segmentation' if masks else 'classification'}"]}
-    head |= {"size_categories": [next((word for most, word in SIZES.items() if len(images) < most), "n>1T")]}
-    head |= {"tags": TAGS} if facts else {}
-    head |= {"configs": [{"config_name": "default", "data_files": _splits(out, paths[0].suffix)}]}
-    files.write_whole(out / CARD, _text(paths[0].suffix, head, about, license, classes, of(root)))
+        yield croissant.CROISSANT, described
+    yield CARD, card
 
 
-def of(root: Path) -> str:
-    """The sentence of a card that says which images were packed."""
-    return f"Packed from a folder with the fingerprint `{folder.fingerprint(root)}`."
-
-
-def is_of(out: Path, root: Path) -> bool:
-    """Whether a folder of shards is complete and holds the images of these class folders."""
-    return (out / CARD).is_file() and of(root) in (out / CARD).read_text(encoding="utf-8")
-
-
-def _splits(out: Path, ending: str) -> list[dict[str, str]]:
-    """The shards of each part, by the hub's names of parts."""
-    names = {"val": "validation"}
-    found = [{"split": names.get(name, name), "path": f"{name}-*{ending}"} for name in forms.parts(out)]
+def _splits(shard: Path) -> list[dict[str, str]]:
+    """The shards of each part beside this one, by the hub's names of parts."""
+    names, ending = {"val": "validation"}, shard.suffix
+    found = [{"split": names.get(name, name), "path": f"{name}-*{ending}"} for name in forms.parts(shard.parent)]
     return found or [{"split": "train", "path": f"*{ending}"}]
 
 

@@ -13,6 +13,7 @@ TAR, PARQUET = ".tar", ".parquet"
 IMAGES, MASKS = "images", "masks"  # the folders of scenes
 MASK, OBJECTS = "mask", "json"  # what a sample of a shard may have: a mask, or the labels of all that it shows
 CLASSES = "classes.txt"  # beside shards, and in a folder of scenes: the names of the classes, a line each
+COLUMN = "label.txt"  # beside Parquet files: the name of the column of their labels
 PARTS = {  # part -> what the names of its folder, or of its shards, hold
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),

@@ -1,4 +1,7 @@
-"""Labels that a table holds: class folders of links to pictures that lie elsewhere."""
+"""Labels from elsewhere than the names of folders: from a table, or from a column of Parquet files.
+
+Either gives a folder of links to what lies elsewhere.
+"""
 
 import contextlib
 import hashlib
@@ -8,24 +11,59 @@ import shutil
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from ofdb_core.base import files
+from ofdb_core.base import files, folder
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.data import archive, tables
 from ofdb_core.data.decoding import extensions
-from ofdb_core.data.forms import PARTS
+from ofdb_core.data.forms import COLUMN, PARQUET, PARTS
+from ofdb_core.data.shards import require_label
 
 FEW = 3  # files that a refusal names
 
 
-def labelled(place: Path, table: str | Path, root: str | Path) -> Path:
-    """A folder of links to the pictures in a folder, <label>/<file>, by a CSV file with the columns file and label.
+def labelled(place: Path, labels: str | Path, root: str | Path) -> Path:
+    """A folder of links to the pictures in a folder, <label>/<file>, or to Parquet files, of which a column is named.
 
-    file: a name below the folder; train/x.png becomes train/<label>/x.png, likewise in val/ and test/. A ParameterError
-    names files that are listed and missing, listed twice, or there and not listed.
+    labels: of pictures, a CSV file with the columns file and label; of Parquet files, the column.
     """
     place, root = place.resolve(), Path(root)
     if archive.is_archive(place):
         place = archive.unpacked(place, root)
+    if shards := [name for name, _ in files.walk(place, followlinks=True) if name.endswith(PARQUET)]:
+        column = Path(labels).name  # a file of this name may lie where the command ran
+        try:
+            for name in shards:
+                require_label(place / name, column)
+        except (ValueError, OSError) as error:
+            raise ParameterError([f"labels: {error}"]) from error
+        asked = {str(PurePosixPath(name).with_name(COLUMN)): f"{column}\n" for name in shards}
+        return _linked(place, {name: str(place / name) for name in shards}, asked, root)
+    return _linked(place, _links(place, labels), {}, root)
+
+
+def _linked(place: Path, links: dict[str, str], texts: dict[str, str], root: Path) -> Path:
+    """A folder with these links, name -> path, and files of text."""
+    proven = folder.fingerprint(place) if texts else ""
+    digest = hashlib.sha256(json.dumps([links, texts, proven] if texts else links).encode()).hexdigest()[:12]
+    target, part = root / f"{place.name}-labels-{digest}", root / f".{place.name}-labels-{digest}.{os.getpid()}.part"
+    if not target.is_dir():
+        for name, source in links.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / name).symlink_to(source)
+        for name, text in texts.items():
+            (part / name).write_text(text, encoding="utf-8")
+        with contextlib.suppress(FileExistsError):  # another process was first
+            part.rename(target)
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _links(place: Path, table: str | Path) -> dict[str, str]:
+    """Name -> path of the pictures in a folder, by a CSV file.
+
+    file: a name below the folder; train/x.png becomes train/<label>/x.png, likewise in val/ and test/. A ParameterError
+    names files that are listed and missing, listed twice, or there and not listed.
+    """
     try:
         rows = tables.read(table, text=("file", "label"))
     except (ValueError, OSError) as error:
@@ -45,17 +83,7 @@ def labelled(place: Path, table: str | Path, root: str | Path) -> Path:
     }
     if problems := [f"labels: {table}: {_few(names)} {what}" for what, names in wrong.items() if names]:
         raise ParameterError(problems)
-    links = {_with_label(PurePosixPath(row["file"]), row["label"]): str(place / row["file"]) for row in rows}
-    digest = hashlib.sha256(json.dumps(links).encode()).hexdigest()[:12]
-    target, part = root / f"{place.name}-labels-{digest}", root / f".{place.name}-labels-{digest}.{os.getpid()}.part"
-    if not target.is_dir():
-        for name, source in links.items():
-            (part / name).parent.mkdir(parents=True, exist_ok=True)
-            (part / name).symlink_to(source)
-        with contextlib.suppress(FileExistsError):  # another process was first
-            part.rename(target)
-        shutil.rmtree(part, ignore_errors=True)
-    return target
+    return {_with_label(PurePosixPath(row["file"]), row["label"]): str(place / row["file"]) for row in rows}
 
 
 def _names_a_folder(label: str) -> bool:

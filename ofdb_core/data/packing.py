@@ -5,6 +5,7 @@ program is written. A folder of results is compared with its manifest on the way
 """
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -14,17 +15,18 @@ import os
 import shlex
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from ofdb_core.base import files, folder, project, record
 from ofdb_core.base.folder import Altered, Folder
-from ofdb_core.base.manifests import MANIFEST, SEEN
+from ofdb_core.base.manifests import LICENSE, MANIFEST, PART, SEEN, Header, header, same
 from ofdb_core.data import archive, cards, forms, scenes, yolo
 from ofdb_core.data.decoding import extensions
 from ofdb_core.data.shards import LABEL, LABELS
@@ -39,30 +41,51 @@ Read = Callable[[str], bytes]
 
 
 def pack(root: str | Path, form: str, out: str | Path | None = None) -> Path:
-    """Write a folder in one of `FORMS`; return the file or folder that is written.
+    """Write a folder in one of the forms of `forms.PACKED`; return the file or folder that is written.
 
-    out: its path; None: beside the folder. A ValueError if there is something already, or the form does not suit.
+    out: its path; None: beside the folder. A folder of shards has a manifest, and goes on after an interruption. A
+    ValueError if there is something else already, or the form does not suit.
     """
     root = Path(root).resolve()
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder")
     target = Path(out) if out else root.with_name(f"{root.name}{forms.PACKED[form]}")
-    if target.exists():
-        raise ValueError(f"{target}: is there already; remove it, or give another --out")
-    FORMS[form](target, root)
-    if target.is_dir():
-        cards.write(target, root)
+    if form in ARCHIVES:
+        if target.exists():
+            raise ValueError(f"{target}: is there already; remove it, or give another --out")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with files.locked(target.with_name(f".{target.name}.lock"), wait=f"{target}: waiting for another run"):
+            _made(target, functools.partial(ARCHIVES[form], root=root)).replace(target)
+        return target
+    license = Folder(root).manifest().get("license", LICENSE) if Folder(root).is_complete() else None
+    head = header(
+        {"packed": folder.fingerprint(root), "form": form}, _packed, _tar_shard, _parquet_shard, license=license
+    )
+    _require_free(target, head)
+    *makers, (card, text) = _shards(target, root, form)
+    Folder(target).fill(head, makers, total=len(makers), workers=1)
+    if not (target / card).exists():  # it is the user's to change
+        files.write_whole(target / card, text())
     return target
+
+
+def _require_free(target: Path, head: Header) -> None:
+    """Raise a ValueError if a path is neither free nor what this command makes, finished or not."""
+    own, begun = Folder(target), Folder(target).listed()[0]
+    ours = own.beside(PART).exists() or (begun and same(begun, head))
+    if not ours and target.exists() and (target.is_file() or any(target.iterdir())):
+        raise ValueError(f"{target}: is there already; remove it, or give another --out")
 
 
 def unpack(path: str | Path, out: str | Path) -> Path:
     """Write what an archive holds to a new folder of its name in `out`, and return that; see `archive.unpacked`.
 
-    The folder is as it was before it was packed: folders of results in it have their own manifests.
+    The folder is as it was before it was packed: folders of results in it have their own manifests. After an
+    interruption it goes on.
     """
     path, out = Path(path), Path(out)
-    if archive.is_archive(path) and (out / archive.named(path)).exists():
-        raise ValueError(f"{out / archive.named(path)}: is there already; remove it, or give another --out")
+    if archive.is_archive(path):
+        _require_free(out / archive.named(path), archive.head(path))
     root = archive.unpacked(path, out)
     for name in (MANIFEST, SEEN):
         Folder(root).beside(name).unlink(missing_ok=True)
@@ -121,22 +144,21 @@ def _codes(root: Path) -> Iterator[tuple[str, bytes]]:
             yield from _whole(out / name)
 
 
-@contextlib.contextmanager
-def _appearing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which takes its name at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _made(path: Path, write: Callable[[Path], None]) -> Path:
+    """A temporary file beside a path, in which a function has written what is to lie there; none if it fails."""
+    part = files.temporary(path)
+    files.remove_temporary(path.parent, files.stem_of_temporary(path.name).__eq__)
     try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    finally:
+        write(part)
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
+    return part
 
 
 def _tar(path: Path, pairs: Iterable[tuple[str, bytes]], *, compressed: bool = False) -> None:
     with contextlib.ExitStack() as stack:
-        stream: Any = stack.enter_context(_appearing(path))
+        stream: Any = stack.enter_context(path.open("wb"))
         if compressed:
             stream = stack.enter_context(gzip.GzipFile("", "wb", fileobj=stream, mtime=0))
         packed = stack.enter_context(tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT))
@@ -144,17 +166,18 @@ def _tar(path: Path, pairs: Iterable[tuple[str, bytes]], *, compressed: bool = F
             about = tarfile.TarInfo(name)
             about.size, about.mode = len(data), 0o644
             packed.addfile(about, io.BytesIO(data))
+            packed.members.clear()  # type: ignore[attr-defined]  # or else it keeps them all
 
 
-def _zip(path: Path, pairs: Iterable[tuple[str, bytes]]) -> None:
-    with _appearing(path) as stream, zipfile.ZipFile(stream, "w") as packed:  # images are compressed already
-        for name, data in pairs:
+def _zip(path: Path, root: Path) -> None:
+    with zipfile.ZipFile(path, "w") as packed:  # images are compressed already
+        for name, data in _with_card(root):
             about = zipfile.ZipInfo(name, FIRST_DAY)
             about.external_attr = 0o644 << 16
             packed.writestr(about, data)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Sample:
     """An image's file in a folder, its name in a shard, its class, and the files of its mask and of its objects."""
 
@@ -173,11 +196,22 @@ class _Packed:
     classes: list[str]
     read: Read
 
-    def numbers(self, sample: _Sample) -> tuple[list[int], list[list[float]]]:
-        """The classes of all that a sample shows, and their boxes."""
-        assert sample.objects is not None
+    @functools.cached_property
+    def number(self) -> dict[str | None, int]:
+        """Class -> its number."""
+        return {name: number for number, name in enumerate(self.classes)}
+
+    @property
+    def first(self) -> _Sample:
+        """A sample; all have a mask, or objects, if this has."""
+        return next(iter(self.shards.values()))[0][0]
+
+    def numbers(self, sample: _Sample) -> dict[str, Any]:
+        """The classes of all that a sample shows, and their boxes; empty if it has no objects."""
+        if sample.objects is None:
+            return {}
         try:
-            return yolo.read(self.read(sample.objects))
+            return dict(zip(BESIDE, yolo.read(self.read(sample.objects)), strict=True))
         except ValueError as error:
             raise ValueError(f"{sample.objects}: {error}") from error
 
@@ -224,81 +258,84 @@ def _cut(root: Path, group: list[_Sample]) -> list[list[_Sample]]:
     return parts
 
 
-def _shards(out: Path, root: Path) -> None:
-    """Tar files as WebDataset reads them: <class>/<name>.png, and the number of its class as <class>/<name>.cls.
+def _shards(out: Path, root: Path, form: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Name and maker of each file of a folder of shards; the card, which holds their hashes, comes last."""
+    write, ending = {"webdataset": (_tar_shard, forms.TAR), "parquet": (_parquet_shard, forms.PARQUET)}[form]
+    packed = _packed(root)
+    parts = {f"{name}-{i:06d}{ending}": part for name, cut in packed.shards.items() for i, part in enumerate(cut)}
+    for name, part in parts.items():
+        yield name, functools.partial(_made, out / name, functools.partial(write, packed=packed, part=part))
+    if ending == forms.TAR or packed.first.mask:
+        yield forms.CLASSES, "".join(f"{name}\n" for name in packed.classes).encode
+    endings = Counter(one.name.rpartition(".")[2] for part in parts.values() for one in part)
+    masks = packed.first.mask is not None
+    yield from cards.makers(root, [out / name for name in parts], packed.classes, endings, masks=masks)
+
+
+def _tar_shard(path: Path, packed: _Packed, part: Sequence[_Sample]) -> None:
+    """A tar file as WebDataset reads it: <class>/<name>.png, and the number of its class as <class>/<name>.cls.
 
     A scene is <name>.png and <name>.mask.png; what else an image shows stands in <class>/<name>.json.
     """
-    packed = _packed(root)
 
-    def members(part: Sequence[_Sample]) -> Iterator[tuple[str, bytes]]:
-        for one in tqdm(part, root.name, unit="image", delay=2):
+    def members() -> Iterator[tuple[str, bytes]]:
+        for one in tqdm(part, path.name, unit="image", delay=2, leave=False):
             stem = one.name.rpartition(".")[0]
             yield one.name, packed.read(one.file)
             if one.label is not None:
-                yield f"{stem}.{LABEL}", str(packed.classes.index(one.label)).encode()
+                yield f"{stem}.{LABEL}", str(packed.number[one.label]).encode()
             if one.mask is not None:
                 yield f"{stem}.{forms.MASK}{Path(one.mask).suffix}", packed.read(one.mask)
-            if one.objects is not None:
-                shown = dict(zip(BESIDE, packed.numbers(one), strict=True))
+            if shown := packed.numbers(one):
                 yield f"{stem}.{forms.OBJECTS}", json.dumps(shown).encode()
 
-    for name, parts in packed.shards.items():
-        for i, part in enumerate(parts):
-            _tar(out / f"{name}-{i:06d}{forms.TAR}", members(part))
-    files.write_whole(out / forms.CLASSES, "".join(f"{name}\n" for name in packed.classes))
+    _tar(path, members())
 
 
-def _parquet(out: Path, root: Path) -> None:
-    """Parquet files with the columns image and label, as Hugging Face's hub shows them and `datasets` reads them.
+def _parquet_shard(path: Path, packed: _Packed, part: Sequence[_Sample]) -> None:
+    """A Parquet file with the columns image and label, as Hugging Face's hub shows it and `datasets` reads it.
 
     Scenes have a mask in place of a label; images that show several classes have all their labels and boxes, too.
     """
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ValueError("the form parquet needs pyarrow: pip install pyarrow") from error
-    packed = _packed(root)
-    first = next(iter(packed.shards.values()))[0][0]
+    pa, parquet = _pyarrow()
     image, number = pa.struct([("bytes", pa.binary()), ("path", pa.string())]), pa.int64()
     features: dict[str, Any] = {"image": {"_type": "Image"}}
     columns = [("image", image)]
-    if first.mask is None:
+    if packed.first.mask is None:
         features["label"] = {"names": packed.classes, "_type": "ClassLabel"}
         columns.append(("label", number))
     else:
         features[forms.MASK] = {"_type": "Image"}
         columns.append((forms.MASK, image))
-    if first.objects is not None:
+    if packed.first.objects is not None:
         columns += zip(BESIDE, (pa.list_(number), pa.list_(pa.list_(pa.float64()))), strict=True)
-    about = {"huggingface": json.dumps({"info": {"features": features}})}
-    schema = pa.schema(columns, metadata=about)
+    schema = pa.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
     def row(one: _Sample) -> dict[str, Any]:
         found: dict[str, Any] = {"image": {"bytes": packed.read(one.file), "path": one.name}}
         if one.mask is not None:
             return {**found, forms.MASK: {"bytes": packed.read(one.mask), "path": one.mask}}
-        beside = zip(BESIDE, packed.numbers(one), strict=True) if one.objects else ()
-        return {**found, "label": packed.classes.index(str(one.label)), **dict(beside)}
+        return {**found, "label": packed.number[one.label], **packed.numbers(one)}
 
-    for name, parts in packed.shards.items():
-        for i, part in enumerate(parts):
-            path = out / f"{name}-{i:06d}{forms.PARQUET}"
-            with _appearing(path) as stream, parquet.ParquetWriter(stream, schema, compression="none") as writer:
-                for begin in tqdm(range(0, len(part), ROWS), root.name, delay=2):
-                    rows = [row(one) for one in part[begin : begin + ROWS]]
-                    writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-    if first.mask is not None:
-        files.write_whole(out / forms.CLASSES, "".join(f"{name}\n" for name in packed.classes))
+    with parquet.ParquetWriter(path, schema, compression="none") as writer:
+        for begin in tqdm(range(0, len(part), ROWS), path.name, delay=2, leave=False):
+            rows = [row(one) for one in part[begin : begin + ROWS]]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-# form -> what writes it to a path
-FORMS: dict[str, Callable[[Path, Path], None]] = {
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ValueError("the form parquet needs pyarrow: pip install pyarrow") from error
+    return pyarrow, parquet
+
+
+# form -> what writes a folder to one file
+ARCHIVES: dict[str, Callable[..., None]] = {
     "tar": lambda path, root: _tar(path, _with_card(root)),
     "tar.gz": lambda path, root: _tar(path, _with_card(root), compressed=True),
-    "zip": lambda path, root: _zip(path, _with_card(root)),
-    "webdataset": _shards,
-    "parquet": _parquet,
+    "zip": _zip,
     "codes": lambda path, root: _tar(path, _codes(root), compressed=True),
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 from ofdb_core.base import files, units
 from ofdb_core.base.folder import CARD, Folder
-from ofdb_core.data import cards, croissant, decoding, forms, layout, packing
+from ofdb_core.data import croissant, decoding, forms, layout, packing
 
 FORM = "webdataset"  # that class folders are packed in
 AT_ONCE = 50  # files of a commit; the hub's advice: below 100
@@ -90,10 +90,7 @@ def prepared(root: str | Path, form: str = FORM) -> Path:
     target = root.with_name(f"{root.name}{forms.PACKED[form]}")
     if not target.exists():
         print(f"{root}: class folders are packed first, as {target.name}", flush=True)
-        return packing.pack(root, form)
-    if not cards.is_of(target, root):
-        raise Refused(f"{target}: is unfinished, or of other images than {root}; remove it")
-    return target
+    return packing.pack(root, form)
 
 
 def _is_checkpoint(root: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ofdb_core.data.archive import BROKEN, LARGEST
 from ofdb_core.data.decoding import extensions
-from ofdb_core.data.forms import CLASSES, MASK, OBJECTS, PARQUET
+from ofdb_core.data.forms import CLASSES, COLUMN, MASK, OBJECTS, PARQUET
 
 LABEL = "cls"  # the ending of a member that holds the number of a class
 LABELS = "labels"  # the key, or the column, of the numbers of all classes that an image shows
@@ -50,7 +50,7 @@ class Row:
     name: str
     group: int
     number: int
-    column: str = "image"
+    column: str
     other: str | None = None  # the column of what is beside the image
 
     @property
@@ -61,7 +61,9 @@ class Row:
     def read_bytes(self) -> bytes:
         """The bytes of its file."""
         value = _group(self.shard, self.group, self.column)[self.number].as_py()
-        return json.dumps({self.column: value}).encode() if self.column == LABELS else value["bytes"]
+        if self.column == LABELS:
+            return json.dumps({self.column: value}).encode()
+        return (value["bytes"] if isinstance(value, dict) else value) or b""
 
     def __str__(self) -> str:
         return f"{self.shard}: {self.name}"
@@ -111,7 +113,9 @@ def _all(shards: Iterable[Path]) -> list[tuple[str, Member | Row]]:
     for shard in shards:
         try:
             found += _rows(shard) if shard.suffix == PARQUET else _members(shard)
-        except (*BROKEN, KeyError) as error:
+        except UnknownColumns:
+            raise
+        except (*BROKEN, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{shard}: cannot be read ({error}); it is damaged or no shard, get it again") from error
     if not found:
         raise ValueError("the shards hold no images")
@@ -165,20 +169,65 @@ def _parquet() -> Any:
     return parquet
 
 
+class UnknownColumns(ValueError):
+    """A Parquet file whose columns do not tell which of them hold images and labels; the message lists them."""
+
+
 def _rows(shard: Path) -> Iterator[tuple[str, Row]]:
-    """The class and the image of each row of a Parquet file with the columns image and label, or mask."""
+    """The class and the image of each row of a Parquet file; a scene has no class."""
     with _parquet().ParquetFile(shard) as file:
-        about = json.loads((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
-        names = about.get("info", {}).get("features", {}).get("label", {}).get("names", [])
-        columns = file.schema_arrow.names
-        other = next((column for column in (MASK, LABELS) if column in columns), None)
+        asked = shard.with_name(COLUMN)
+        named = asked.read_text(encoding="utf-8").strip() if asked.is_file() else None
+        image, label, names = _columns(shard, file.schema_arrow, named)
+        path = f"{image}.path" if "path" in getattr(file.schema_arrow.field(image).type, "names", ()) else None
+        other = next(
+            (column for column in (MASK, LABELS) if column in file.schema_arrow.names and column != label), None
+        )
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=["image.path", *(["label"] if other != MASK else [])])
-            pictures = [image["path"] for image in table["image"].to_pylist()]
-            labels = table["label"].to_pylist() if other != MASK else [""] * len(pictures)
-            for i, (label, path) in enumerate(zip(labels, pictures, strict=True)):
-                name = names[label] if isinstance(label, int) and 0 <= label < len(names) else str(label)
-                yield name, Row(shard, path or f"{shard.stem}/{group}/{i}", group, i, other=other)
+            table = file.read_row_group(group, columns=[column for column in (path, label) if column])
+            paths = [one and one["path"] for one in table[image].to_pylist()] if path else [None] * table.num_rows
+            labels = table[label].to_pylist() if label else [""] * table.num_rows
+            for i, (number, name) in enumerate(zip(labels, paths, strict=True)):
+                if number is None:
+                    raise ValueError(f"a row has no {label}")
+                known = names[number] if isinstance(number, int) and 0 <= number < len(names) else number
+                yield str(known), Row(shard, name or f"{shard.stem}/{group}/{i}", group, i, image, other)
+
+
+def require_label(shard: Path, label: str) -> None:
+    """Raise an `UnknownColumns` error unless a Parquet file has a column of this name that can hold the labels."""
+    _columns(shard, _parquet().read_schema(shard), label)
+
+
+def _columns(shard: Path, schema: Any, label: str | None = None) -> tuple[str, str | None, list[str]]:
+    """The columns of images and of labels (of scenes: None) in a Parquet file, and the names of the classes.
+
+    Images: `image`, else the only column of bytes. label: its name; None: `label`, else the only column with names of
+    classes, as `datasets` writes them, else the only one of whole numbers or text.
+    """
+    from pyarrow import types
+
+    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    kinds = {name: schema.field(name).type for name in schema.names}
+    pictures = [name for name, kind in kinds.items() if "bytes" in getattr(kind, "names", ()) or "binary" in str(kind)]
+    flat = {name: kind for name, kind in kinds.items() if not types.is_nested(kind)}
+    scalars = [name for name, kind in flat.items() if types.is_integer(kind) or "string" in str(kind)]
+    names = {name: features[name]["names"] for name in scalars if "names" in features.get(name, {})}
+
+    def the(wanted: str, among: list[str], *others: list[str]) -> str:
+        if wanted in among:
+            return wanted
+        if found := next((choice[0] for choice in others if len(choice) == 1), None):
+            return found
+        hint = " (-p labels NAME tells it)" * (wanted == "label")
+        what = f"which column is the {wanted} is not clear{hint}" if others else f"no column {wanted} holds labels"
+        raise UnknownColumns(f"{shard}: {what}; its columns are {', '.join(f'{n} ({k})' for n, k in kinds.items())}")
+
+    image = the("image", pictures, [name for name in pictures if name != MASK])
+    if MASK in pictures:
+        return image, None, []
+    label = the(label, scalars) if label else the("label", scalars, [*names], scalars)
+    return image, label, names.get(label, [])
 
 
 @functools.lru_cache(maxsize=GROUPS)

@@ -37,8 +37,8 @@ class Fetched(NotebookParameters):
 class Labelled(Fetched):
     """Pictures with classes, which a table may hold."""
 
-    labels: Folder | None = None
-    """A CSV file with the columns file and label, for pictures in `data` that are not in class folders."""
+    labels: Place | None = None
+    """A CSV file with the columns file and label, for pictures in no class folders; or a column of Parquet files."""
 
     def located_data(self) -> tuple[tuple[str, Path], ...]:
         found, data = super().located_data(), getattr(self, "data", "")
@@ -46,9 +46,6 @@ class Labelled(Fetched):
             return found
         place = dict(found).get(data, Path(data))
         return ((data, label_table.labelled(place, self.labels, self.data_root or project.DATA)),)
-
-    def reads(self) -> tuple[str, ...]:
-        return (*super().reads(), *([self.labels] if self.labels else []))
 
     def conflicts(self) -> Iterator[str]:
         data = getattr(self, "data", "")

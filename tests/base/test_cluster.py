@@ -5,6 +5,8 @@ import importlib
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -46,6 +48,16 @@ def test_what_is_shared_on_the_way_to_a_worker_is_made_there_once():
     one, other = pickle.loads(pickle.dumps((once, once)))
     assert one is other
     assert one() == made(3)
+
+
+def test_workers_leave_ctrl_c_to_the_process_that_starts_them():
+    asked, before = (
+        "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)",
+        signal.getsignal(signal.SIGINT),
+    )
+    with cluster._deaf():
+        assert subprocess.check_output([sys.executable, "-c", asked]) == b"True\n"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.slow
