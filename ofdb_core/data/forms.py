@@ -55,12 +55,18 @@ def is_archive(path: str | Path) -> bool:
 
 
 def shards(root: str | Path) -> list[Path]:
-    """The shards in a folder, sorted, or in data/ in it, as on Hugging Face's hub; none if it has other folders."""
+    """The shards in a folder, sorted, or in data/ in it, as on Hugging Face's hub; none if it has other folders.
+
+    A ValueError names one that is a pipe or a device, which would be read for ever.
+    """
     root = Path(root)
     inside = [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
     if folders := [path for path in inside if path.is_dir()]:
         return shards(folders[0]) if [path.name for path in folders] == ["data"] else []
-    return sorted(path for path in inside if path.suffix in (TAR, PARQUET))
+    found = sorted(path for path in inside if path.suffix in (TAR, PARQUET))
+    if wrong := next((path for path in found if not path.is_file()), None):
+        raise ValueError(f"{wrong}: cannot be read, it is no file; remove it")
+    return found
 
 
 def parts(root: str | Path) -> dict[str, Part]:

@@ -77,6 +77,8 @@ def class_files(
     for folder in folders:
         entries = list(_below(folder))
         files = sorted(Path(entry.path) for entry in entries if _counts(entry, endings))
+        for file in files:
+            require_unicode(folder, file.name)
         if not classes:
             _require_files(folder, what, endings, len(files))
         paths += files
@@ -143,9 +145,14 @@ def class_folders(root: str | Path, what: str, endings: Iterable[str]) -> list[P
     if not folders:
         raise ValueError(f"{root}: has no class folders; {what}s are read from <folder>/<class>/<file>")
     for folder in folders:
-        if folder.name != folder.name.encode(errors="ignore").decode():
-            raise ValueError(f"{root}: the name {folder.name!r} is not Unicode; give the folder another one")
+        require_unicode(root, folder.name)
     return folders
+
+
+def require_unicode(root: Path, name: str) -> None:
+    """Raise a ValueError if the name of a file or folder below root cannot be written to a table or a record."""
+    if name != name.encode(errors="ignore").decode():
+        raise ValueError(f"{root}: the name {name!r} is not Unicode; give it another one")
 
 
 def require_shots(shots: int, name: str, count: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ofdb_core.base import files
 from ofdb_core.data.archive import BROKEN, LARGEST
 from ofdb_core.data.decoding import extensions
 from ofdb_core.data.forms import CLASSES, COLUMN, MASK, OBJECTS, PARQUET
@@ -125,7 +126,7 @@ def _all(shards: Iterable[Path]) -> list[tuple[str, Member | Row]]:
 def _members(shard: Path) -> Iterator[tuple[str, Member]]:
     """The class and the image of each sample in a tar file; a scene has no class."""
     names = shard.with_name(CLASSES)
-    known = names.read_text(encoding="utf-8").splitlines() if names.is_file() else []
+    known = files.read_bytes(names).decode().splitlines() if names.is_file() else []
     pictures, labels, others = list[Member](), dict[str, Member](), dict[str, Member]()
     with shard.open("rb") as file:  # else a shard that is cut off between two members would seem whole
         file.seek(-min(END, shard.stat().st_size), 2)

@@ -31,6 +31,7 @@ FIRST = "from ofdb_core.run import launch\n\nlaunch.begin()"
 QUIET = ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]  # accelerate would ask for these
 OTHERS = {"use_fsdp": "FSDP", "use_deepspeed": "DEEPSPEED", "use_megatron_lm": "MEGATRON_LM", "tpu": "XLA"}
 OTHERS |= {"use_parallelism_config": ""}  # option -> its name in a file of `accelerate config`, of what is refused
+OF_OTHERS = ("DeepSpeed", "FSDP", "Megatron-LM", "ParallelismConfig", "FP8", "AWS")  # accelerate's groups of options
 SCRIPT = "the training"  # stands for the script while the options are checked
 ASKED = "OFDB_PROCESSES"  # environment variable: the number of processes that the options ask for
 PATIENCE = "600"  # seconds in which processes that are asked to stop save their state; torch gives them 30
@@ -80,6 +81,7 @@ def check(options: str) -> argparse.Namespace:
         if found.config_file and not Path(found.config_file).is_file():
             raise ValueError(f"--config_file: {found.config_file} is no file")
         _refuse_others(found)
+        _refuse_options_of_others(parser, found)
         if found.cpu and found.multi_gpu:
             raise ValueError("--cpu and --multi_gpu exclude each other")
         if found.multi_gpu and found.num_processes == 1:
@@ -126,6 +128,16 @@ def _refuse_others(found: argparse.Namespace) -> None:
         raise ValueError("mixed_precision: the precision is a parameter, as in -p precision bf16")
     if found.dynamo_backend != "no":
         raise ValueError("--dynamo_backend: torch.compile is a parameter, -p compile true")
+
+
+def _refuse_options_of_others(parser: argparse.ArgumentParser, found: argparse.Namespace) -> None:
+    """Raise a ValueError if an option has an effect only with what is refused; accelerate would ignore it."""
+    usual = parser.parse_args([*QUIET, SCRIPT])
+    for group in parser._action_groups:
+        if (group.title or "").removesuffix(" Arguments") in OF_OTHERS:
+            for action in group._group_actions:
+                if getattr(found, action.dest) != getattr(usual, action.dest):
+                    raise ValueError(f"{action.option_strings[0]} has no effect here: it is one of {group.title}")
 
 
 def _refuse(sentence: str) -> NoReturn:

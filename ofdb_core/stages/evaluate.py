@@ -13,6 +13,7 @@ from torch import nn
 
 from ofdb_core.base import folder
 from ofdb_core.base.manifests import header
+from ofdb_core.base.parameters import ParameterError
 from ofdb_core.data import forms, layout, real_images, samples, tables
 from ofdb_core.data.decoding import Reading
 from ofdb_core.data.samples import Images
@@ -67,7 +68,10 @@ def opened(parameters: Evaluate | Predict) -> tuple[Checkpoint, Inference]:
     path, shape = parameters.checkpoint_path(), {"input_size": parameters.input_size, "channels": parameters.channels}
     checkpoint = Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
     given = {name: value for name, value in parameters.values().items() if value is not None}
-    return checkpoint, Inference.take({**checkpoint.facts, **given})
+    try:
+        return checkpoint, Inference.take({**checkpoint.facts, **given})
+    except ParameterError as error:
+        raise ParameterError(f"{problem}, in {checkpoint.path}" for problem in error.problems) from error
 
 
 def check(parameters: Evaluate) -> None:

@@ -21,7 +21,7 @@ from torch import nn
 
 from ofdb_core.base import files, folder
 from ofdb_core.base.manifests import header
-from ofdb_core.data import archive, real_images, tables
+from ofdb_core.data import archive, layout, real_images, tables
 from ofdb_core.data.decoding import Reading, decode, extensions, unread
 from ofdb_core.data.samples import Images
 from ofdb_core.data.tables import Row
@@ -87,6 +87,7 @@ def paths_of(parameters: Predict, others: Counter[str]) -> Iterator[Path]:
             if hidden or isinstance(about, str):  # or a linked folder that was entered before
                 continue
             if name.lower().endswith(extensions()):
+                layout.require_unicode(place, name)
                 yield place / name
             else:
                 others[Path(name).suffix.lower()] += 1

@@ -26,7 +26,8 @@ PLACES = (
     *("classy_state_dict", "base_model", "trunk"),
 )
 SECOND = ("student", "encoder_k", "momentum", "ema", "target")  # in the prefix of the half that is not preferred
-SIDE = ("decoder_", "mask_token", "pooler.")  # beside the network: of MAE, and of transformers
+# Beside the network: of MAE, of transformers, and the heads of SwAV and of others that learn without labels.
+SIDE = ("decoder_", "mask_token", "pooler.", "projection_head.", "prototypes.", "projector.", "predictor.", "queue")
 
 # Objects that training scripts save beside the weights. None is needed, so none is created: see `_Nothing`.
 HARMLESS = (

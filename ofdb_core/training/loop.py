@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import GradientAccumulationPlugin
 from timm.utils import ModelEmaV3
 from torch import nn
 from torch.autograd.profiler import record_function
@@ -57,6 +58,7 @@ class Watch(Protocol):
 
 def check(recipe: Recipe) -> None:
     """Raise a ValueError if this machine cannot train by the recipe, although its values are allowed."""
+    processes.check()
     optimizer.check(recipe.optimizer)
     precision.resolve(recipe.precision, processes.state().device)
     tracking.check(recipe.tracker)
@@ -69,7 +71,9 @@ def _accelerator(recipe: Recipe) -> Accelerator:
     tracker = None if recipe.tracker == "none" else recipe.tracker
     resolved = precision.resolve(recipe.precision, processes.state().device)
     mixed = "no" if resolved == "fp32" else resolved
-    return Accelerator(mixed_precision=mixed, log_with=tracker, project_dir=str(tracking.folder(recipe)))
+    whole = GradientAccumulationPlugin(num_steps=1)  # or an environment variable would divide each loss
+    where = str(tracking.folder(recipe))
+    return Accelerator(mixed_precision=mixed, log_with=tracker, project_dir=where, gradient_accumulation_plugin=whole)
 
 
 def _suit(model: nn.Module, device: str | torch.device) -> None:

@@ -123,8 +123,8 @@ class Checkpoint:
             said = timm_config.facts(Path(path), model)
             if not (name := model or said.get("model") or _guessed(path)):
                 raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
-            facts = {**networks.facts(name), **said}
             try:
+                facts = {**networks.facts(name), **said}
                 weights.require({name: facts[name] for name in weights.SHAPE})
             except ValueError as error:
                 raise ValueError(f"{path}: {error}, in {places.CONFIG} beside it") from error

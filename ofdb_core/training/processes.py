@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,16 @@ Contents = dict[str, bytes | str | Path]  # name -> bytes or text of a file, or 
 Made = tuple[Contents, dict[str, Any]]  # the files of a folder, and notes for its manifest
 
 PATIENCE = datetime.timedelta(hours=2)  # for the main process while it downloads, unpacks or hashes; torch: 10 minutes
+
+
+def check() -> None:
+    """Raise a ValueError if an environment variable asks accelerate for what no training here does."""
+    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM", "PARALLELISM_CONFIG", "SAGEMAKER"):
+        if os.environ.get(variable := f"ACCELERATE_USE_{name}", "").lower() == "true":
+            raise ValueError(
+                f"the environment variable {variable} is true, and not supported: processes share each batch, and each "
+                f"has the whole network; unset {variable}"
+            )
 
 
 def state() -> PartialState:

@@ -351,3 +351,10 @@ def test_data_with_pictures_of_too_many_pixels_are_refused_by_name(tmp_path):
     photograph(tmp_path / "val" / "a" / "large.jpg", 640, 640)
     with pytest.raises(ValueError, match=r"1 of 5 files cannot be read.*\n.*val/a/huge.png: it has 320 x 200 pixels"):
         images_of(tmp_path, None, Reading(most=10_000), Reading(most=10_000, least=DRAFT.least))
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "png", "tiff"])
+def test_of_several_pictures_the_first_is_read(tmp_path, ending):
+    first, *others = (Image.fromarray(np.full((8, 8, 3), gray, np.uint8)) for gray in (40, 200, 120))
+    first.save(tmp_path / f"x.{ending}", save_all=True, append_images=others)
+    assert abs(int(decoding.decode(tmp_path / f"x.{ending}").mean()) - 40) <= 2

@@ -364,6 +364,18 @@ def test_an_archive_with_an_altered_image_is_refused_and_leaves_nothing(images, 
     assert [*(tmp_path / "data").iterdir()] == []
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", ["x.tar", "x.parquet", "train-0.tar"])
+def test_a_pipe_or_device_in_the_place_of_a_shard_is_refused_by_name(tmp_path, kind, name):
+    if kind == "pipe":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    for read in (Images.from_folder, forms.of, forms.parts):
+        with pytest.raises(ValueError, match=f"{name}: cannot be read, it is no file"):
+            read(tmp_path)
+
+
 def test_an_altered_image_is_not_packed_and_nothing_is_left(images, tmp_path):
     (images / "b" / "b_0001.png").write_bytes(png(99))
     for form in ("tar", "zip", "webdataset"):

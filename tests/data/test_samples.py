@@ -200,10 +200,11 @@ def test_links_in_circles_and_to_nowhere_are_looked_through(tmp_path, place):
     assert layout.unwrapped(tmp_path / "b") == tmp_path / "b"
 
 
-def test_a_class_whose_name_is_not_unicode_is_refused_before_anything_is_trained(tmp_path):
+@pytest.mark.parametrize(("name", "other"), [("a", b"/\xff"), ("a/x.png", b"/a/\xff.png")])
+def test_a_name_that_is_not_unicode_is_refused_before_anything_is_trained(tmp_path, name, other):
     folder_of(tmp_path, x=Image.fromarray(SHADES))
-    os.rename(tmp_path / "a", os.fsencode(tmp_path) + b"/\xff")  # noqa: PTH104
-    with pytest.raises(ValueError, match="is not Unicode; give the folder another one"):
+    os.rename(tmp_path / name, os.fsencode(tmp_path) + other)  # noqa: PTH104
+    with pytest.raises(ValueError, match="is not Unicode; give it another one"):
         samples.Images.from_folder(tmp_path)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ofdb_core.data import archive, png, samples, scenes
+from ofdb_core.data import archive, label_table, png, samples, scenes
 from ofdb_core.training import weights
 from tests.helpers import tiny
 
@@ -132,6 +132,33 @@ def archives() -> Files:
 def read_archives(inside: Path) -> None:
     for name in ("set.zip", "set.tar", "set.tgz"):
         archive.unpacked(inside / name, inside / "data" / name[4:])
+
+
+@functools.cache
+def shards() -> Files:
+    """A shard whose classes are folders, and one whose classes are numbers, with a file of their names beside it."""
+    picture = png.of(np.full((4, 6), 7, np.uint8))
+    numbered = {"1.png": picture, "1.cls": b"0", "2.png": picture, "2.cls": b"1"}
+    return {
+        "named/x-0.tar": _tar({"a/1.png": picture, "b/2.png": picture}, "w"),
+        "numbered/x-0.tar": _tar(numbered, "w"),
+        "numbered/classes.txt": b"cat\ndog\n",
+    }
+
+
+def read_shards(inside: Path) -> None:
+    for name in ("named", "numbered"):
+        read_pictures(inside / name)
+
+
+def labelled() -> Files:
+    """A table of labels, and the pictures that it names."""
+    files = {f"pictures/{name}.png": png.of(np.full((4, 6), 7, np.uint8)) for name in "ab"}
+    return {**files, "labels.csv": b"file,label\na.png,cat\nb.png,dog\n"}
+
+
+def read_labelled(inside: Path) -> None:
+    read_pictures(label_table.labelled(inside / "pictures", inside / "labels.csv", inside / "data"))
 
 
 FORMATS = (

@@ -256,6 +256,8 @@ READERS = {
             writes=True,
             odd=True,
         ),
+        Reader("shards", formats.shards, formats.read_shards, odd=True),
+        Reader("table of labels", formats.labelled, formats.read_labelled, writes=True, odd=True),
         Reader("scenes", formats.scenes_of_masks, formats.read_scenes, odd=True),
         Reader("image folder", formats.pictures, formats.read_pictures, mend=formats.one_picture, odd=True),
         Reader("picture of any mode", theirs.moded, theirs.read_moded, mend=theirs.one_moded, odd=True),

@@ -160,6 +160,11 @@ def test_a_link_to_itself_is_no_folder_for_results(params, tmp_path, below):
         ("--mixed_precision fp8", "mixed_precision: the precision is a parameter"),
         ("--mixed_precision bf16", "mixed_precision: the precision is a parameter"),
         ("--dynamo_backend inductor", "--dynamo_backend: torch.compile is a parameter"),
+        ("--zero_stage 3", "--zero_stage has no effect here: it is one of DeepSpeed"),
+        ("--fsdp_version 2", "--fsdp_version has no effect here"),
+        ("--gradient_accumulation_steps 4", "--gradient_accumulation_steps has no effect here"),
+        ("--parallelism_config_tp_size 2", "--parallelism_config_tp_size has no effect here"),
+        ("--fp8_format E4M3", "--fp8_format has no effect here"),
     ],
 )
 def test_launch_options_that_cannot_be_meant_are_refused_before_anything_runs(params, options, message):

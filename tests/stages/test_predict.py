@@ -1,8 +1,10 @@
+import json
 import os
 import shutil
 
 import numpy as np
 import pytest
+import safetensors.torch
 import timm
 import torch
 from PIL import Image
@@ -107,6 +109,31 @@ def test_timms_published_heads_name_imagenets_classes():
 def test_what_is_not_there_is_refused_before_anything_runs(tmp_path, given, message):
     with pytest.raises(parameters.ParameterError, match=message):
         tiny.of("6_predict", **{"out": str(tmp_path), **given})
+
+
+def test_a_picture_whose_name_no_table_can_hold_is_refused_by_name(pretrained, pictures, tmp_path):
+    os.rename(pictures / "flat.PNG", os.fsencode(pictures) + b"/\xff.png")  # noqa: PTH104
+    settings = asked(pretrained / "pretrain", tmp_path / "out", pictures)
+    with pytest.raises(ValueError, match=r"pictures: the name '\\udcff\.png' is not Unicode; give it another one"):
+        predict.start(settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [("crop_pct", 1e300, "crop_pct: 1e.300 is out of range"), ("std", [0, 0, 0], "std: .* is out of range")],
+)
+def test_a_fact_beside_others_weights_that_cannot_be_used_is_refused_with_their_name(
+    pretrained, pictures, tmp_path, key, value, sentence
+):
+    folder = tmp_path / "theirs"
+    shutil.copytree(pretrained / "pretrain", folder)
+    state = safetensors.torch.load_file(folder / "model.safetensors")
+    safetensors.torch.save_file(state, folder / "model.safetensors")  # without this project's facts
+    said = json.loads((folder / "config.json").read_text())
+    said["pretrained_cfg"][key] = value
+    (folder / "config.json").write_text(json.dumps(said))
+    with pytest.raises(ValueError, match=f"^{sentence}.*, in .*theirs/model.safetensors"):
+        predict.check(asked(folder, tmp_path / "out", pictures))
 
 
 def test_without_a_picture_it_is_said(pretrained, tmp_path):

@@ -186,6 +186,11 @@ def mae(state, _):
     return {"model": {**trunk(state), **decoder, "decoder_blocks.0.attn.qkv.weight": torch.ones(24, 8)}}
 
 
+def swav(state, _):
+    heads = {"projection_head.0.weight": torch.ones(8, 16), "prototypes.weight": torch.ones(9, 8)}
+    return {f"module.{name}": tensor for name, tensor in {**trunk(state), **heads}.items()}
+
+
 HALVES = {
     "DINO": (dino, r"teacher\.backbone: .* left out, of which student\.module\.backbone is the other half"),
     "MoCo v2": (
@@ -196,6 +201,7 @@ HALVES = {
         moco("base_encoder", "momentum_encoder"),
         r"base_encoder: .* momentum_encoder is the other half",
     ),
+    "SwAV": (swav, r"projection_head\S+ and the like, of no part of the network: 2 weights are left out"),
     "MAE": (mae, r"(decoder|mask)\w+.* and the like, of no part of the network: 3 weights are left out"),
     "Lightning": (lambda state, _: {"state_dict": within("model.", trunk(state)), "epoch": 3}, None),
     "wrapped twice": (lambda state, _: {"net": within("module.backbone.", trunk(state)), "acc": 0.5}, None),

@@ -118,6 +118,18 @@ def test_an_unknown_optimizer_is_refused():
         optimizer.check("adamv")
 
 
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "PARALLELISM_CONFIG", "SAGEMAKER"])
+def test_an_environment_that_asks_accelerate_for_more_is_refused(monkeypatch, name):
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "True")
+    with pytest.raises(ValueError, match=f"^the environment variable ACCELERATE_USE_{name} is true, and not supported"):
+        loop.check(tiny.pretrain(data="images", out="out"))
+
+
+def test_the_environment_does_not_divide_the_loss(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    assert loop._accelerator(tiny.pretrain(data="images", out="out")).gradient_accumulation_steps == 1
+
+
 def test_precision_is_what_the_device_has():
     assert precision.resolve("fp32", "cpu") == "fp32"
     assert precision.resolve("auto", "cpu") in ("fp32", "bf16")
