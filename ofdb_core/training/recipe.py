@@ -92,7 +92,7 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     tracker_project: str = "ofdb-lab"
     """Each training is a run of it."""
     tracker_group: str | None = None
-    """Of wandb's runs; null: the experiment."""
+    """Of the runs in wandb, trackio and swanlab; null: the experiment."""
     tracker_options: Options = {}
     """More arguments of the tracker's start, as {entity: lab, name: first} of wandb."""
 

@@ -1,9 +1,10 @@
 """Reports of a training to a tracker that accelerate knows, such as TensorBoard or Weights & Biases, beside the log.
 
-In Weights & Biases each training is a run of one project, grouped by its experiment; an interrupted
-training goes on in its first run.
+Each training is a run of one project, where the tracker can, grouped by its experiment; an interrupted training goes on
+in its first run.
 """
 
+import operator
 import secrets
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from ofdb_core.training.recipe import Recipe
 
 BY_TITLE = ("tensorboard", "aim")  # they are started with the name of a run, the others with that of a project
 ELSEWHERE = ("clearml", "comet_ml", "mlflow", "trackio")  # they choose where their files are
+# The argument of a run's id: those that take ours, with its length; and those that choose it, with what holds it then.
+OURS = {"comet_ml": ("experiment_key", 32), "swanlab": ("id", 21), "wandb": ("id", 16)}
+THEIRS = {"aim": ("run_hash", "hash"), "clearml": ("continue_last_task", "id"), "mlflow": ("run_id", "info.run_id")}
 
 
 def check(tracker: str) -> None:
@@ -44,26 +48,48 @@ def told(recipe: Recipe) -> str:
 def begin(accelerator: Accelerator, recipe: Recipe, title: str, *, anew: bool) -> None:
     """Start the accelerator's tracker, if it has one; anew: the training begins, or else goes on."""
     values, tracker = recipe.values(), recipe.tracker
+    if tracker == "none":
+        return
     if tracker == "tensorboard":  # its hyper-parameters are numbers and text
         values = {name: one if isinstance(one, (bool, int, float)) else str(one) for name, one in values.items()}
-    if tracker != "none":
-        options = {**_options(recipe, title, anew), **recipe.tracker_options}
-        accelerator.init_trackers(title if tracker in BY_TITLE else recipe.tracker_project, values, {tracker: options})
+    path = folder(recipe) / f"{title}.id"
+    ours = _id(path, OURS[tracker][1], anew) if tracker in OURS else None
+    kept = path.read_text(encoding="utf-8") if tracker in THEIRS and path.exists() and not anew else None
+    options = _options(recipe, title, anew)
+    options |= {OURS[tracker][0]: ours} if ours else {THEIRS[tracker][0]: kept} if kept else {}
+    options |= recipe.tracker_options
+    project = title if tracker in BY_TITLE else recipe.tracker_project
+    accelerator.init_trackers(project, None if kept else values, {tracker: options})  # a run has its values already
+    if tracker in THEIRS and accelerator.is_main_process:
+        _keep(path, operator.attrgetter(THEIRS[tracker][1])(accelerator.trackers[0].tracker))
 
 
-def _options(recipe: Recipe, title: str, anew: bool) -> dict[str, Any]:
-    """Arguments of the tracker's start; the id of wandb's run is kept in a file, so that a training goes on in it."""
-    group, place = recipe.tracker_group or Path(recipe.out).resolve().name, folder(recipe)
-    path, name = place / f"{title}.id", f"{group}: {title}"
+def _keep(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_whole(path, text)
+
+
+def _id(path: Path, length: int, anew: bool) -> str:
+    """The id of a run, kept in a file, which all processes have from the first one."""
 
     def kept() -> str:
         if anew or not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_whole(path, secrets.token_hex(8))
+            _keep(path, secrets.token_hex(16)[:length])
         return path.read_text(encoding="utf-8")
 
-    if recipe.tracker == "wandb":
-        about = {"name": name, "group": group, "dir": str(place)}
-        return {**about, "id": processes.shared(kept), "resume": "allow"}
-    own = {"trackio": {"name": name}, "mlflow": {"run_name": name}, "dvclive": {"dir": str(place / title)}}
-    return {**own, "swanlab": {"experiment_name": name, "logdir": str(place)}}.get(recipe.tracker, {})
+    return processes.shared(kept)
+
+
+def _options(recipe: Recipe, title: str, anew: bool) -> dict[str, Any]:
+    """Arguments of the tracker's start, but for the id of the run."""
+    group, place = recipe.tracker_group or Path(recipe.out).resolve().name, folder(recipe)
+    name = f"{group}: {title}"
+    own = {
+        "comet_ml": {"mode": "get_or_create"},
+        "dvclive": {"dir": str(place / title), "resume": not anew},
+        "mlflow": {"run_name": name},
+        "swanlab": {"experiment_name": name, "group": group, "logdir": str(place), "resume": "allow"},
+        "trackio": {"name": name, "group": group, "resume": "never" if anew else "allow"},
+        "wandb": {"name": name, "group": group, "dir": str(place), "resume": "allow"},
+    }
+    return own.get(recipe.tracker, {})

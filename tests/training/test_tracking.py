@@ -1,3 +1,4 @@
+import itertools
 import signal
 import sys
 import types
@@ -5,11 +6,12 @@ import types
 import accelerate.tracking
 import pytest
 import yaml
+from accelerate import Accelerator
 from accelerate.utils import LoggerType
 
 from ofdb_core.base import signals
 from ofdb_core.batches.source import Batches
-from ofdb_core.training import loop, milestones, states
+from ofdb_core.training import loop, milestones, states, tracking
 from tests.helpers import tiny
 
 
@@ -41,14 +43,79 @@ def test_a_tracker_that_accelerate_does_not_know_is_refused():
         loop.check(tiny.pretrain(tracker="wanb"))
 
 
+@pytest.fixture
+def begun(monkeypatch):
+    """A function that puts a stand-in for a tracker's package behind accelerate's class; it returns what runs get.
+
+    Only the class's own calls of the package are left out: it still refuses arguments that it does not know.
+    """
+    given, ids = [], itertools.count(1)
+
+    def stand_in(name):
+        monkeypatch.setattr(accelerate.tracking, "_available_trackers", [LoggerType(name)])
+        kind = accelerate.tracking.LOGGER_TYPE_TO_CLASS[name]
+        for method in ("start", "store_init_configuration", "log", "finish"):
+            monkeypatch.setattr(kind, method, lambda *_, **__: None)
+        held = types.SimpleNamespace(id=f"{next(ids)}", hash="h", info=types.SimpleNamespace(run_id="r"))
+        monkeypatch.setattr(kind, "tracker", held)
+        return given
+
+    start = Accelerator.init_trackers
+
+    def init_trackers(self, project, config, kwargs):
+        given.append({"project": project, "config": config, **next(iter(kwargs.values()))})
+        return start(self, project, config, kwargs)
+
+    monkeypatch.setattr(Accelerator, "init_trackers", init_trackers)
+    return stand_in
+
+
 @pytest.mark.parametrize("name", accelerate.tracking.LOGGER_TYPE_TO_CLASS)
-def test_every_tracker_takes_the_arguments_that_it_is_started_with(tmp_path, monkeypatch, name):
-    """Each is accelerate's own class, whose packages are not here: only what it starts is left out."""
-    monkeypatch.setattr(accelerate.tracking, "_available_trackers", [LoggerType(name)])
-    kind = accelerate.tracking.LOGGER_TYPE_TO_CLASS[name]
-    for method in ("start", "store_init_configuration", "log", "finish"):
-        monkeypatch.setattr(kind, method, lambda *_, **__: None)
+def test_every_tracker_takes_the_arguments_that_it_is_started_with(tmp_path, begun, name):
+    assert len(begun(name)) == 0
     train(tiny.pretrain(tracker=name, out=str(tmp_path)))
+    assert len(begun(name)) == 1
+
+
+def interrupted_and_resumed(settings, root):
+    """A training that is asked to stop after two steps, then goes on; and another, of its own, that begins anew."""
+
+    class Stop(milestones.Milestones):
+        def __call__(self, model, step):
+            signal.raise_signal(signal.SIGTERM)
+
+    store = states.Store(root / "states", {"parameters": {}, "code": "x"})
+    with pytest.raises(signals.Interrupted):
+        train(settings, store=store, watch=Stop(root, [2], {}))
+    train(settings, store=store)
+    train(settings)
+
+
+@pytest.mark.parametrize("name", ["comet_ml", "swanlab", "wandb"])
+def test_a_tracker_that_takes_an_id_gets_that_of_the_run_again(tmp_path, begun, name):
+    argument, length = tracking.OURS[name]
+    given = begun(name)
+    interrupted_and_resumed(tiny.pretrain(tracker=name, steps=6, out=str(tmp_path)), tmp_path)
+    first, second, third = (one[argument] for one in given)
+    assert first == second != third
+    assert len(first) == length
+    assert {one.get("resume", one.get("mode")) for one in given} <= {"allow", "get_or_create"}
+
+
+@pytest.mark.parametrize(("name", "held"), [("aim", "h"), ("clearml", "1"), ("mlflow", "r")])
+def test_a_tracker_that_chooses_the_id_gets_it_back_and_no_values_again(tmp_path, begun, name, held):
+    argument, given = tracking.THEIRS[name][0], begun(name)
+    settings = tiny.pretrain(tracker=name, steps=6, out=str(tmp_path))
+    interrupted_and_resumed(settings, tmp_path)
+    assert [one.get(argument) for one in given] == [None, held, None]
+    assert [one["config"] for one in given] == [settings.values(), None, settings.values()]
+
+
+@pytest.mark.parametrize(("name", "said"), [("dvclive", (False, True)), ("trackio", ("never", "allow"))])
+def test_a_tracker_that_goes_by_names_is_told_whether_to_go_on(tmp_path, begun, name, said):
+    given = begun(name)
+    interrupted_and_resumed(tiny.pretrain(tracker=name, steps=6, out=str(tmp_path)), tmp_path)
+    assert [one["resume"] for one in given] == [said[0], said[1], said[0]]
 
 
 @pytest.fixture
@@ -79,19 +146,3 @@ def test_the_group_and_what_else_wandb_takes_are_parameters(tmp_path, runs):
     train(tiny.pretrain(tracker="wandb", out=str(tmp_path), **how))
     (run,) = runs
     assert (run["entity"], run["group"], run["name"], run["tags"]) == ("lab", "pilots", "first", ["a"])
-
-
-def test_an_interrupted_training_goes_on_in_its_run_and_one_that_begins_anew_in_another(tmp_path, runs):
-    class Stop(milestones.Milestones):
-        def __call__(self, model, step):
-            signal.raise_signal(signal.SIGTERM)
-
-    settings = tiny.pretrain(tracker="wandb", steps=6, out=str(tmp_path))
-    store = states.Store(tmp_path / "states", {"parameters": {}, "code": "x"})
-    with pytest.raises(signals.Interrupted):
-        train(settings, store=store, watch=Stop(tmp_path, [2], {}))
-    train(settings, store=store)
-    train(settings)
-    first, second, third = (run["id"] for run in runs)
-    assert first == second != third
-    assert all(run["resume"] == "allow" for run in runs)
