@@ -316,7 +316,7 @@ def test_a_list_of_files_that_leads_out_of_the_site_removes_nothing_there(tmp_pa
     site.replace(tmp_path / "site", tmp_path / "built")
     assert (tmp_path / "mine").exists()
     (tmp_path / "site" / site.LIST).write_text("index.html\n")
-    with pytest.raises(files.Unreadable, match="is not the lab's list of its files"):
+    with pytest.raises(experiments.UsageError, match="is not the lab's list of its files"):
         site.replace(tmp_path / "site", tmp_path / "built")
 
 
