@@ -113,7 +113,7 @@ class Folder:
                     raise ValueError(f"{name!r} {problem or 'has no hash'}")
             return manifest
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, not text, or of another shape
-            raise Unreadable(f"{path}: not a manifest ({error}); delete {self.root} and run again") from error
+            raise Unreadable(f"{path}: not a manifest ({error}); move it and {self.root} away and run again") from error
 
     def listed(self) -> tuple[Header | None, dict[str, str]]:
         """The header and name -> hash of the files, from the manifest or from an interrupted run's list."""
@@ -221,8 +221,9 @@ class Folder:
 
         An unfinished folder is not checked here: foreign files are refused once all its own are made.
         """
+        listed = self.listed()[1]  # Unreadable, whether or not there is a folder
         if self.root.is_dir() and not self.beside(PART).exists():
-            self.refuse_others(self.listed()[1])
+            self.refuse_others(listed)
 
     def refuse_others(self, listed: Collection[str]) -> None:
         """Raise FileExistsError if the folder holds other files than these."""

@@ -57,12 +57,16 @@ class Own:
 
     def note(self, name: str, hashed: str) -> None:
         """List what a file is about to hold; what it held before stays listed, since the writing may be cut off."""
-        files.inside(self.root, name).parent.mkdir(parents=True, exist_ok=True)
-        if self.listed().get(name, [])[-1:] == [hashed]:  # Unreadable, if the list is somebody else's
-            return
-        head = "" if self.list.exists() else HEAD + COLUMNS
-        with self.list.open("a", encoding="utf-8") as file:
-            file.write(f"{head}\n{hashed} {name}")
+        path = files.inside(self.root, name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if self.listed().get(name, [])[-1:] == [hashed]:  # Unreadable, if the list is somebody else's
+                return
+            head = "" if self.list.exists() else HEAD + COLUMNS
+            with self.list.open("a", encoding="utf-8") as file:
+                file.write(f"{head}\n{hashed} {name}")
+        except OSError as error:  # in words about the file that was asked for
+            raise OSError(error.errno, f"cannot write {path} ({error.strerror})") from error
 
     def write(self, name: str, data: bytes | str, *, durable: bool = False) -> Path:
         """Write a file, unless there is one of somebody else's; return its path."""

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ofdb_core.base import files, project, provenance, record, signals, units
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import shown
@@ -139,15 +140,18 @@ def check_possible(checked: dict[str, NotebookParameters], processes: int) -> No
 
 
 def _check_own(todo: Iterable[str], out: Path) -> None:
-    """Refuse to replace a file of the user's that has the name of one that a stage will write."""
+    """Refuse to write where there is a file of the user's: of a name that a stage will write, or in a folder of its."""
     done = record.read(out)
-    names = [f"{stage}.{ending}" for stage in todo for ending in ("ipynb", "yaml", "py")]
+    names = ["figures/any"]  # ValueError, if that folder is a link
+    names += [f"{stage}.{ending}" for stage in todo for ending in ("ipynb", "yaml", "py")]
     for stage in todo:
         about = stages.stages()[stage]
         names += [*about.pages, *(f"{name}.{croissant.CROISSANT}" for name in about.writes)]
         names += [figure["file"] for figure in done[stage]["figures"]] if stage in done else []
     with refusals():
         Own(out).refuse_others(names)
+        for name in (name for stage in todo for name in stages.stages()[stage].writes):
+            Folder(out / name).refuse_strangers()
 
 
 def announcement(experiment: str, todo: dict[str, NotebookParameters]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Folder
-from ofdb_core.base.manifests import LICENSE, Header, header
+from ofdb_core.base.manifests import LICENSE, Header, header, portable
 from ofdb_core.base.parameters import ParameterError
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import archive, real_images, tables
@@ -40,6 +40,9 @@ from ofdb_core.training.milestones import Milestones
 from ofdb_core.training.states import CONTINUES, State, about_of
 
 EVALUATED = 500  # scenes, at most, on which a segmentation is evaluated
+NETWORK = ("task", "model", "model_options", "channels", "decoder")  # parameters without which weights do not fit
+ANEW = "-p changed restart begins anew"
+FEW = f"steps: {{}} are not more than the {{}} of the finished training in {{}}; give more to continue it, or {ANEW}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,26 @@ def check(parameters: Pretrain) -> None:
     if place.exists() and not archive.is_archive(place) and (problems := parameters.problems_of_data()):
         raise ParameterError(problems)
     networks.check_model(_shape(parameters), drop_path=parameters.drop_path)
+    if parameters.changed == "continue":
+        _check_continued(parameters, *_places(parameters))
+
+
+def _places(parameters: Pretrain) -> tuple[Folder, Path]:
+    """The folder of the results, and that of the states."""
+    return Folder(Path(parameters.out) / "pretrain"), Path(parameters.out) / "checkpoints/pretrain"
+
+
+def _check_continued(parameters: Pretrain, results: Folder, states: Path) -> None:
+    """Raise ValueError if the training that is there, unfinished or finished, cannot go on with these parameters."""
+    unfinished, finished = about_of(states), results.manifest() if results.is_complete() else None
+    if not (before := unfinished or finished):
+        return
+    had = {**parameters.defaults(), **before["parameters"]}
+    changed = {name: value for name, value in portable(parameters.makes()).items() if had.get(name) != value}
+    if other := [f"{name} {had.get(name)} -> {changed[name]}" for name in NETWORK if name in changed]:
+        raise ValueError(f"changed: what is to be continued is another network ({'; '.join(other)}); {ANEW}")
+    if changed and not unfinished and parameters.steps and parameters.steps <= (had["steps"] or 0):
+        raise ValueError(FEW.format(parameters.steps, had["steps"], results.root))
 
 
 def _shape(parameters: Pretrain) -> networks.Shape:
@@ -120,9 +143,10 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     A finished training of the same recipe and samples is read instead, and an unfinished one is continued; so is, if
     `changed` is continue, a finished one of another recipe. Every process of a training on several devices calls this.
     """
-    root, states = (Path(parameters.out) / name for name in ("pretrain", "checkpoints/pretrain"))
+    results, states = _places(parameters)
+    root = results.root
     own = LICENSE if parameters.data in registry.sources() else None  # None: a user's images have their own
-    identity = processes.shared(lambda: _identity(parameters, given, Folder(root), states))
+    identity = processes.shared(lambda: _identity(parameters, given, results, states))
     head = header(identity, _train, *parameters.code(), license=own)
     train = functools.partial(_train, given, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
@@ -164,10 +188,7 @@ def _finished(results: Folder, recipe: Pretrain) -> State:
     log = tables.read(results.root / "log.csv")
     last = log[-1]["step"]
     if last >= recipe.steps:
-        raise ValueError(
-            f"steps: {recipe.steps} are not more than the {last} of the finished training in {results.root}, which is "
-            "to be continued; give more steps, or -p changed restart to begin anew"
-        )
+        raise ValueError(FEW.format(recipe.steps, last, results.root))
     print(f"{results.root}: the finished training goes on from its weights; its optimizer starts afresh")
     known = {name: speed[name] for name in ("images_per_second", "data_share")}
     rows = [{**row, **known, "seconds": speed["seconds"] * row["step"] / last} for row in log]

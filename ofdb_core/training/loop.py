@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import shutil
+import textwrap
 import time
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -172,7 +173,8 @@ class _Training:
                 if name not in FRESH or "optimizer" in state:
                     part.load_state_dict(state[name])
         except networks.MISFITS as error:
-            raise ValueError(f"the state of step {state['step']} is of another training ({error})") from error
+            why = textwrap.shorten("".join(str(error).splitlines()[1:] or [str(error)]), 150, placeholder=" ...")
+            raise ValueError(f"the state of step {state['step']} is of another training ({why})") from error
         for group, rule in zip(self.optimizer.param_groups, rules, strict=True):
             group.update({name: value for name, value in rule.items() if name != "params"})
         self.step = state["step"]

@@ -122,7 +122,9 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"files": []}', b"\xff\xfe"])
 def test_a_broken_manifest_is_named(tmp_path, junk):
     Folder(tmp_path).beside(manifests.MANIFEST).write_bytes(junk)
-    assert re.search(r"manifest\.json: not a manifest .*; delete .* and run again", Folder(tmp_path).verify()[0])
+    assert re.search(
+        r"manifest\.json: not a manifest .*; move it and .* away and run again", Folder(tmp_path).verify()[0]
+    )
     with pytest.raises(files.Unreadable, match="not a manifest"):
         Folder(tmp_path).digest()
 

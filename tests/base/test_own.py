@@ -103,3 +103,9 @@ def test_what_is_behind_a_link_is_altered_and_not_read(tmp_path):
     (tmp_path / "run" / "figures").rename(tmp_path / "elsewhere")
     (tmp_path / "run" / "figures").symlink_to(tmp_path / "elsewhere")
     assert mine.altered() == ["figures/a.svg"]
+
+
+def test_where_nothing_can_be_written_the_file_that_was_asked_for_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match=r"cannot write .*page\.html \(\S"):
+        Own(tmp_path / "file" / "folder").write("page.html", "page")

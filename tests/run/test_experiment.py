@@ -293,6 +293,23 @@ def test_a_file_of_the_users_is_refused_by_name_before_anything_runs(params, tmp
     assert sorted(path.name for path in out.iterdir()) == sorted([*before, name])
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("categories/notes.txt", r"categories: holds notes.txt, which is not this project's"),
+        ("categories.manifest.json", r"categories.manifest.json: not a manifest"),
+        ("figures", r"figures: a link to another folder"),
+    ],
+)
+def test_a_folder_with_files_of_others_is_refused_before_anything_runs(params, tmp_path, name, sentence):
+    out = params(**{"1_search_categories": SEARCH})
+    (out / name).parent.mkdir(parents=True)
+    (out / name).symlink_to(tmp_path) if name == "figures" else (out / name).write_text("mine")
+    with pytest.raises(experiments.UsageError, match=sentence):
+        run("tiny", "--out", out)
+    assert [path.name for path in out.iterdir()] == [name.partition("/")[0]]
+
+
 def test_the_sources_of_the_notebooks_are_not_replaced(params, tmp_path):
     params(**{"1_search_categories": SEARCH})
     shutil.copytree(provenance.NOTEBOOKS, tmp_path / "notebooks")

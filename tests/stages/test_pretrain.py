@@ -176,16 +176,23 @@ def test_what_goes_on_from_a_finished_training_goes_on_after_an_interruption(dat
 def test_a_finished_training_of_as_many_steps_is_not_continued(data, tmp_path, steps):
     tiny.trained(settings(data, tmp_path))
     before = Folder(tmp_path / "pretrain").digest()
-    with pytest.raises(ValueError, match=rf"steps: {steps} are not more than the 3 of the finished training"):
-        tiny.trained(settings(data, tmp_path, steps=steps, weight_decay=0.5, changed="continue"))
+    asked = settings(data, tmp_path, steps=steps, weight_decay=0.5, changed="continue")
+    for refuse in (tiny.trained, pretrain.check):
+        with pytest.raises(ValueError, match=rf"steps: {steps} are not more than the 3 of the finished training"):
+            refuse(asked)
+    pretrain.check(settings(data, tmp_path, steps=5, weight_decay=0.5, changed="continue"))
     assert Folder(tmp_path / "pretrain").digest() == before
 
 
 def test_a_finished_training_of_another_network_is_not_continued(data, tmp_path):
     tiny.trained(settings(data, tmp_path))
     deeper = {**tiny.VIT, "depth": 2}
-    with pytest.raises(ValueError, match="the state of step 3 is of another training"):
-        tiny.trained(settings(data, tmp_path, steps=5, model_options=deeper, changed="continue"))
+    asked = settings(data, tmp_path, steps=5, model_options=deeper, changed="continue")
+    with pytest.raises(ValueError, match=r"the state of step 3 is of another training \([^\n]{1,200}\)$"):
+        tiny.trained(asked)
+    with pytest.raises(ValueError, match=r"changed: what is to be continued is another network .model_options .*depth"):
+        pretrain.check(asked)
+    pretrain.check(settings(data, tmp_path, steps=5, model_options=deeper, changed="restart"))
 
 
 def test_a_training_that_ended_before_its_files_were_written_is_not_done_again(data, tmp_path, monkeypatch, capsys):
