@@ -84,7 +84,7 @@ def _options(recipe: Recipe, title: str, anew: bool) -> dict[str, Any]:
     """Arguments of the tracker's start, but for the id of the run."""
     group, place = recipe.tracker_group or Path(recipe.out).resolve().name, folder(recipe)
     name = f"{group}: {title}"
-    own = {
+    own: dict[str, dict[str, Any]] = {
         "comet_ml": {"mode": "get_or_create"},
         "dvclive": {"dir": str(place / title), "resume": not anew},
         "mlflow": {"run_name": name},
