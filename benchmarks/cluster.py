@@ -15,7 +15,7 @@ from ofdb_core.base import cluster, files, provenance
 from ofdb_core.data import tables
 from ofdb_core.families import fractaldb
 
-TURNS, WORKERS = 3, (1, 2)
+TURNS, WORKERS = 2, (1, 2)
 MARKS = ("<!-- cluster -->", "<!-- end cluster -->")
 
 
