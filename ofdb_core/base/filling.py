@@ -30,7 +30,9 @@ ALTERED = "-"  # in PART, instead of the hash: a listed file that has changed si
 PIECE = 256  # files that a worker of a cluster makes at a time, at most
 PIECES = 64  # of a small folder, so that all workers have something to do
 
-Makers = Iterable[tuple[str, Callable[[], Any]]]  # names of files, and what makes their bytes, or a file to move there
+Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functions that make their bytes
+Maker = Callable[[], bytes | Path]  # of a file's bytes, or of a file that is moved there
+AnyMakers = Iterable[tuple[str, Maker]]
 
 
 def refuse(root: Path, names: Collection[str]) -> None:
@@ -40,15 +42,32 @@ def refuse(root: Path, names: Collection[str]) -> None:
         raise FileExistsError(f"{root}: holds {min(names)}, which is not this project's; {hint}")
 
 
-def written(root: Path, makers: Mapping[str, Callable[[], Any]], ours: Collection[str]) -> dict[str, str]:
+def _hash(root: Path, name: str, data: bytes | Path, ours: Collection[str]) -> str:
+    """The hash of what is to lie in a folder; FileExistsError if another's file is there. ours: may be overwritten."""
+    path, hashed = (
+        files.inside(root, name),
+        sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest(),
+    )
+    if name not in ours and path.exists() and path.stat().st_size and not files.holds(path, hashed):
+        refuse(root, {name})  # a power cut may leave an empty file, or a file without its line
+    return hashed
+
+
+def _write(path: Path, data: bytes | Path) -> None:
+    if isinstance(data, Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(data, path)
+    else:
+        write_whole(path, data)
+
+
+def written(root: Path, makers: Mapping[str, Maker], ours: Collection[str]) -> dict[str, str]:
     """Name -> hash of files, which are made and written into a folder; ours: those that may be overwritten."""
     hashes = {}
     for name, maker in makers.items():
-        data, path = maker(), files.inside(root, name)
-        hashes[name] = hashlib.sha256(data).hexdigest()
-        if name not in ours and path.exists() and path.stat().st_size and not files.holds(path, hashes[name]):
-            refuse(root, {name})
-        write_whole(path, data)
+        data = maker()
+        hashes[name] = _hash(root, name, data, ours)
+        _write(files.inside(root, name), data)
     return hashes
 
 
@@ -93,7 +112,7 @@ class Filling:
                 break
             parent.rmdir()
 
-    def make(self, makers: Makers, *, total: int, workers: int) -> None:
+    def make(self, makers: AnyMakers, *, total: int, workers: int) -> None:
         """Make the files that no earlier run has left; see `Folder.fill`."""
         with tqdm(total=total, desc=self.folder.root.name, unit="file") as bar:
             if workers != 1 and cluster.address():
@@ -102,7 +121,7 @@ class Filling:
                     bar.update(len(hashes))
                 return
 
-            def make(name: str, maker: Callable[[], bytes]) -> None:
+            def make(name: str, maker: Maker) -> None:
                 if name in self._kept:
                     self._done[name] = self._kept[name]
                 else:
@@ -113,7 +132,7 @@ class Filling:
             for _ in threads.results(tasks, workers or os.cpu_count() or 1):
                 pass
 
-    def _pieces(self, makers: Makers, size: int) -> Iterator[dict[str, str]]:
+    def _pieces(self, makers: AnyMakers, size: int) -> Iterator[dict[str, str]]:
         """Name -> hash of the files, as workers of a cluster make them and write them into this folder."""
         kept = list[dict[str, str]]()
 
@@ -138,16 +157,9 @@ class Filling:
 
     def put(self, name: str, data: bytes | Path) -> None:
         """List a file, then write it; data given as a path is moved here."""
-        path = self._path(name)
-        hashed = sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
-        if name not in self._listed and path.exists() and path.stat().st_size and not files.holds(path, hashed):
-            refuse(self.folder.root, {name})  # a power cut may leave an empty file, or a file without its line
+        hashed = _hash(self.folder.root, name, data, self._listed)
         self._note({name: hashed})
-        if isinstance(data, Path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(data, path)
-        else:
-            write_whole(path, data)
+        _write(self._path(name), data)
         self._done[name] = hashed
 
     def finish(self, notes: dict[str, Any] | None = None) -> Manifest:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ofdb_core.base import files, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
-from ofdb_core.base.filling import Filling, Makers, refuse
+from ofdb_core.base.filling import AnyMakers, Filling, refuse
 from ofdb_core.base.manifests import LOCK, MANIFEST, PART, SEEN, Header, Manifest, check_header, portable, same
 
 TABLES = (".csv", ".ifs", ".flame", ".json")  # whose bytes count, since another coefficient may leave a size unchanged
@@ -229,7 +229,7 @@ class Folder:
         """Raise FileExistsError if the folder holds other files than these."""
         refuse(self.root, self.names() - {*listed, CARD})
 
-    def fill(self, head: Header, makers: Makers, *, total: int, workers: int = 0) -> Manifest:
+    def fill(self, head: Header, makers: AnyMakers, *, total: int, workers: int = 0) -> Manifest:
         """Make the files of the folder, in threads or on a cluster (see `cluster`); return the manifest.
 
         total: the number of makers, for the progress bar; workers: threads (0: one a core), each of which holds the

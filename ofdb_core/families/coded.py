@@ -17,7 +17,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from ofdb_core.base import files
-from ofdb_core.base.folder import Folder, Makers
+from ofdb_core.base.filling import Makers
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import Parameters, StageParameters
 from ofdb_core.base.values import SEEDS, Place, Range, Workers

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from ofdb_core.base.folder import Makers
+from ofdb_core.base.filling import Makers
 from ofdb_core.base.parameters import Parameters
 from ofdb_core.base.values import Factor, Length, Range
 from ofdb_core.data import png, yolo

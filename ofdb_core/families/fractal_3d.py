@@ -14,7 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from ofdb_core.base.folder import Folder, Makers
+from ofdb_core.base.filling import Makers
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.threads import Once

@@ -18,7 +18,8 @@ from typing import Annotated
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base.folder import Folder, Makers
+from ofdb_core.base.filling import Makers
+from ofdb_core.base.folder import Folder
 from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.threads import Once
 from ofdb_core.base.values import Range

@@ -19,7 +19,8 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from ofdb_core.base.folder import Folder, Makers, fingerprint
+from ofdb_core.base.filling import Makers
+from ofdb_core.base.folder import Folder, fingerprint
 from ofdb_core.base.manifests import Manifest, header
 from ofdb_core.base.parameters import StageParameters
 from ofdb_core.base.values import SEEDS, Place, Points, Range, Share, Workers

@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ofdb_core.base.folder import Makers
+from ofdb_core.base.filling import Makers
 from ofdb_core.base.parameters import Parameters, StageParameters
 from ofdb_core.base.values import SEEDS, Count, Place, Range, Workers
 from ofdb_core.data import scenes

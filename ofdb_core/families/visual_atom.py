@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from PIL import Image
 
-from ofdb_core.base.folder import Makers
+from ofdb_core.base.filling import Makers
 from ofdb_core.base.manifests import Manifest
 from ofdb_core.base.values import Range
 from ofdb_core.data import png

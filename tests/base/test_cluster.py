@@ -60,6 +60,14 @@ def test_workers_leave_ctrl_c_to_the_process_that_starts_them():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_worker_moves_a_file_that_was_made_elsewhere(tmp_path):
+    (tmp_path / "part").write_bytes(b"x")
+    hashes = filling.written(tmp_path / "there", {"a/x.bin": lambda: tmp_path / "part"}, ours=[])
+    assert hashes == {"a/x.bin": hashlib.sha256(b"x").hexdigest()}
+    assert (tmp_path / "there" / "a" / "x.bin").read_bytes() == b"x"
+    assert not (tmp_path / "part").exists()
+
+
 @pytest.mark.slow
 def test_workers_that_die_pause_and_join_late_make_the_bytes_of_one_machine(tmp_path, monkeypatch):
     """Three processes: one killed, one stopped for good, and a fourth that joins; then a folder with all files done."""
