@@ -169,24 +169,24 @@ def robustness_table():
     rows = tables.read(path) if path.is_file() else []
     error, columns = "corrupted_error", ("clean_error", "corrupted_rms", "corrupted_ece")
     against = ("plain", "fractals")
-    heads = ("data, mixed with", "mean corruption error", *(f"minus {name}" for name in against), "clean error")
+    heads = ("data, steps", "mixed with", "mean corruption error", *(f"minus {name}" for name in against), "clean error")
     heads = (*heads, "RMS calibration error", "ECE")
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
 
-    def of(data, variant):
-        return {row["repeat"]: row for row in rows if (row["data"], row["variant"]) == (data, variant)}
+    def of(*kind):
+        return {row["repeat"]: row for row in rows if (row["data"], row["steps"], row["variant"]) == kind}
 
-    for data, variant in dict.fromkeys((row["data"], row["variant"]) for row in rows):
-        found = of(data, variant)
-        cells = [f"{data}, {'nothing' if variant == 'plain' else variant}"]
+    for data, steps, variant in dict.fromkeys((row["data"], row["steps"], row["variant"]) for row in rows):
+        found = of(data, steps, variant)
+        cells = [f"{data}, {steps:,}", "nothing" if variant == "plain" else variant]
         cells += [intervals.mean_of([row[error] for row in found.values()])]
         for number, name in enumerate(against, 1):
-            other = of(data, name)
+            other = of(data, steps, name)
             gaps = [found[seed][error] - other[seed][error] for seed in found if seed in other]
             cells.append("" if variant in against[:number] or not gaps else intervals.points(gaps))
         cells += [intervals.mean_of([row[column] for row in found.values()]) for column in columns]
         lines.append(f"| {' | '.join(cells)} |")
-    said = [f"{rows[0]['test_images']} test images, {rows[0]['steps']} steps. {_measured_on(rows)}"] if rows else []
+    said = [f"{rows[0]['test_images']} test images. {_measured_on(rows)}"] if rows else []
     return "\n".join([*lines, "", *said])
 
 
