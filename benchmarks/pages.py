@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks import published, samples, training
+from benchmarks import published, samples, study_pages, training
 from benchmarks.cases import CASES
 from ofdb_core.base import files, provenance
 from ofdb_core.data import tables
@@ -144,32 +144,19 @@ def control_table():
     return "\n".join([*lines, "", f"After {seen:,} samples each; {one['machine']}, {one['commit'][:7]}."])
 
 
-def study_table():
-    """What frozen features of the study's pre-trainings tell, for docs/evidence.md, from results/study/study.csv."""
-    path = RESULTS / "study" / "study.csv"
-    rows = [row for row in (tables.read(path) if path.is_file() else []) if row["judge"] == "logistic regression"]
-    sets = list(dict.fromkeys(row["data"] for row in rows))
-    lines = [f"| pre-trained on | {' | '.join(sets)} | {sets[0]}, minus pattern |", f"|---|{'---|' * len(sets)}---|"]
-
-    def of(group, data):
-        return {row["seed"]: row["accuracy"] for row in rows if (row["group"], row["data"]) == (group, data)}
-
-    first = of("pattern", sets[0])
-    for group in dict.fromkeys(row["group"] for row in rows):
-        cells = [intervals.mean_of([*of(group, data).values()]) for data in sets]
-        gaps = [value - first[seed] for seed, value in of(group, sets[0]).items() if seed in first]
-        paired = intervals.points(gaps) if len(gaps) > 1 and group != "pattern" else ""
-        lines.append(f"| {group} | {' | '.join(cells)} | {paired} |")
-    return "\n".join([*lines, "", _measured_on(rows)])
-
-
 def robustness_table():
     """What the study of mixing pictures found, for docs/robustness.md, from results/study/mixing.csv."""
     path = RESULTS / "study" / "mixing.csv"
     rows = tables.read(path) if path.is_file() else []
     error, columns = "corrupted_error", ("clean_error", "corrupted_rms", "corrupted_ece")
     against = ("plain", "fractals")
-    heads = ("data, steps", "mixed with", "mean corruption error", *(f"minus {name}" for name in against), "clean error")
+    heads = (
+        "data, steps",
+        "mixed with",
+        "mean corruption error",
+        *(f"minus {name}" for name in against),
+        "clean error",
+    )
     heads = (*heads, "RMS calibration error", "ECE")
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
 
@@ -194,11 +181,13 @@ TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("README.md", QUICKSTART_MARKS, quickstart_table),
     ("docs/evidence.md", ("<!-- frozen -->", "<!-- end frozen -->"), frozen_table),
     ("docs/evidence.md", ("<!-- control -->", "<!-- end control -->"), control_table),
-    ("docs/evidence.md", ("<!-- study -->", "<!-- end study -->"), study_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
     ("docs/robustness.md", ("<!-- study -->", "<!-- end study -->"), robustness_table),
     ("docs/samples.md", SAMPLE_MARKS, sample_table),
+    ("docs/study.md", ("<!-- accuracies -->", "<!-- end accuracies -->"), study_pages.accuracy_table),
+    ("docs/study.md", ("<!-- differences -->", "<!-- end differences -->"), study_pages.difference_table),
+    ("docs/study.md", ("<!-- predictors -->", "<!-- end predictors -->"), study_pages.predictor_table),
     *(("docs/full-size.md", marks, made) for marks, made in published.tables_by_marks()),
 )
 

@@ -2,7 +2,7 @@
 
 Each cell's last weights are judged as in `benchmarks.frozen`, by the tokens of the middle block, beside raw pixels and
 the same network with random weights of each seed. What was judged before is kept, so the command can follow a sweep
-that still runs. Writes results/study/<experiment>.csv, and a figure of it.
+that still runs. Writes results/study/<experiment>.csv, and the tables and figures of docs/study.md.
 """
 
 import argparse
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import frozen
-from benchmarks.pages import RESULTS
-from ofdb_core.base import files, provenance, record
+from benchmarks import frozen, pages, study_pages
+from benchmarks.study_pages import PIXELS, RANDOM, RAW
+from ofdb_core.base import provenance
 from ofdb_core.data import real_images, tables
-from ofdb_core.show import compare, outcomes, plot
+from ofdb_core.run import experiments
+from ofdb_core.show import compare, outcomes
 from ofdb_core.training import baselines, evaluation, networks
 from ofdb_core.training.pretrained import Checkpoint
 from ofdb_core.training.recipe import Inference
 
-RAW, RANDOM = "raw pixels", "random weights"  # groups beside those of the cells
 SHOTS, DRAWS = 20, 3  # training images a class, or all where a class has fewer; draws of them
 
 
@@ -33,35 +33,49 @@ def means(read, train, test):
         yield judge, float(np.mean([row["accuracy"] for row in rows if row["judge"] == judge]))
 
 
+def kind(cell):
+    """What a cell was pre-trained on: its variant."""
+    return compare.CELL.sub("", cell.name).partition("=")[2]
+
+
 def subjects(cell):
-    """(group, seed, how it reads images, what else is known of it): raw pixels, random weights, and the cell's own."""
+    """(group, seed, how it reads images, what else is known of it): raw pixels, random weights, and the cell's own.
+
+    Raw pixels and random weights are named by the pixels that the network sees.
+    """
     kept, given = frozen.weights_of(cell)
     checkpoint, seed = Checkpoint.open(str(kept[max(kept)])), given.recipe.seed
-    recipe, notes = Inference.take(checkpoint.facts), {"compactness": "", "own_categories": ""}
-    yield RAW, 0, lambda: functools.partial(baselines.raw_pixels, recipe=recipe), lambda: notes
+    recipe, notes = Inference.take(checkpoint.facts), dict.fromkeys(study_pages.PREDICTORS, "")
+    seen = PIXELS.format(recipe.input_size)
+    yield RAW + seen, 0, lambda: functools.partial(baselines.raw_pixels, recipe=recipe), lambda: notes
 
     def reading(network):
         return functools.partial(evaluation.features, network, recipe=recipe, read=frozen.middle)
 
     names = len(checkpoint.facts["classes"])
-    yield RANDOM, seed, lambda: reading(networks.build(checkpoint.shape, names, seed=seed)), lambda: notes
+    yield RANDOM + seen, seed, lambda: reading(networks.build(checkpoint.shape, names, seed=seed)), lambda: notes
 
     @functools.cache
     def known():
         compact = frozen.compactness(checkpoint.network()[0], given)
-        return {"compactness": round(compact, 4), "own_categories": outcomes.metrics(cell)["own categories"]}
+        own = outcomes.metrics(cell)["own categories"]
+        loss = tables.read(cell / "pretrain" / "log.csv")[-1]["loss"]
+        return {"compactness": round(compact, 4), "own_categories": own, "own_loss": round(loss, 4)}
 
-    yield compare.CELL.sub("", cell.name).partition("=")[2], seed, lambda: reading(checkpoint.network()[0]), known
+    yield kind(cell), seed, lambda: reading(checkpoint.network()[0]), known
 
 
 def judge(sweep, data_sets):
     """Judge what the table lacks of the finished cells of a sweep, and write the table after each."""
-    path = RESULTS / "study" / f"{sweep.parents[1].name}.csv"
+    experiment = sweep.parents[1].name
+    path = study_pages.FOLDER / f"{experiment}.csv"
     sets: dict[str, list] = {}
     rows = tables.read(path) if path.is_file() else []
     about = {"commit": provenance.commit(), "machine": provenance.machine()}
-    for cell in sorted(sweep.glob("cells/*/pretrain")):
-        for group, seed, reader, notes in subjects(cell.parent):
+    order = experiments.sweep(experiment)["variant"]  # the first one's mean and deviation are those of random weights
+    cells = [path.parent for path in sweep.glob("cells/*/pretrain")]
+    for cell in sorted(cells, key=lambda cell: (order.index(kind(cell)), cell.name)):
+        for group, seed, reader, notes in subjects(cell):
             done = {row["data"] for row in rows if (row["group"], row["seed"]) == (group, seed)}
             for data in (data for data in data_sets if Path(data).name not in done):
                 sets[data] = sets.get(data) or real_images.images_of(data, None)
@@ -71,16 +85,6 @@ def judge(sweep, data_sets):
                     rows.append({**where, "judge": named, "accuracy": accuracy, **notes(), **about})
                     print(f"{group}, seed {seed}, {name}, {named}: {accuracy:.1%}", flush=True)
                 tables.write(path, rows)
-    return rows
-
-
-def panels(rows, named="logistic regression"):
-    """Data set -> group -> accuracies by a judge."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for row in rows:
-        if row["judge"] == named:
-            found.setdefault(row["data"], {}).setdefault(row["group"], []).append(row["accuracy"])
-    return found
 
 
 if __name__ == "__main__":
@@ -88,6 +92,6 @@ if __name__ == "__main__":
     parser.add_argument("sweep", type=Path, help="the folder of a sweep over variants and seeds")
     parser.add_argument("data", nargs="+", help="digits, cifar10, ... or folders of train/<class>/ and val/<class>/")
     asked = parser.parse_args()
-    found = judge(asked.sweep.resolve(), asked.data)
-    drawing = record.svg(plot.swept(panels(found)))
-    files.write_whole(RESULTS / "study" / f"{asked.sweep.resolve().parents[1].name}.svg", drawing)
+    judge(asked.sweep.resolve(), asked.data)
+    study_pages.draw()
+    pages.write_tables()

@@ -115,26 +115,27 @@ def experiment(
 
 
 @command.command("list")
-@click.argument("names", nargs=-1, metavar="[EXPERIMENT [STAGE] ...]", shell_complete=completion.experiment)
+@click.argument("name", required=False, metavar="[EXPERIMENT]", shell_complete=completion.experiment)
+@NOTEBOOKS
 @click.option("--against", metavar="EXPERIMENT", shell_complete=completion.experiment, help="Show what differs.")
-@click.option("--yaml", is_flag=True, help="Print the parameters of one STAGE as a flat YAML file.")
+@click.option("--yaml", is_flag=True, help="Print the parameters of one NOTEBOOK as a flat YAML file.")
 @OVERRIDES
 @PARAMS
-def list_(names: tuple[str, ...], against: str | None, yaml: bool, overrides: Overrides) -> None:
-    """Show the experiments, or the parameters of some."""
+def list_(name: str | None, names: tuple[str, ...], against: str | None, yaml: bool, overrides: Overrides) -> None:
+    """Show the experiments, or the parameters of one or of some of its notebooks."""
     from ofdb_core.run import listing
 
     columns = listing.width()
     if overrides and not yaml:
         raise UsageError("list: -p requires --yaml")
-    if yaml and len(names) == 2:
-        print(listing.as_yaml(*names, overrides), end="")
-    elif against and len(names) == 1:
-        print(listing.differences(names[0], against, columns))
+    if name and yaml and len(names) == 1:
+        print(listing.as_yaml(name, *names, overrides), end="")
+    elif name and against and not names:
+        print(listing.differences(name, against, columns))
     elif yaml or against:
-        raise UsageError("list: give EXPERIMENT STAGE --yaml, or EXPERIMENT --against ANOTHER")
+        raise UsageError("list: give EXPERIMENT NOTEBOOK --yaml, or EXPERIMENT --against ANOTHER")
     else:
-        for line in listing.parameters(names, columns) if names else [listing.overview(columns)]:
+        for line in listing.parameters(name, names, columns) if name else [listing.overview(columns)]:
             print(line)
 
 

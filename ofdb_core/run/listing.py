@@ -1,9 +1,9 @@
-"""What `list` prints: the experiments, the parameters of some of them, or the differences between two of them."""
+"""What `list` prints: the experiments, the parameters of one of them, or the differences between two of them."""
 
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from ofdb_core.base import project, record, units
@@ -70,17 +70,16 @@ def _done(name: str, every: experiments.Experiments) -> str:
     return "all" if len(ran) == len(stages) else f"{len(ran)} of {len(stages)}" if ran else "-"
 
 
-def parameters(names: Iterable[str], columns: int | None) -> Iterator[str]:
-    """The lines that show all parameters of the named experiments: value, meaning, what is allowed, where it is set."""
+def parameters(name: str, only: Collection[str], columns: int | None) -> Iterator[str]:
+    """The lines of an experiment's parameters, or of some stages': value, meaning, what is allowed, where it is set."""
     from ofdb_core.run import parameter_files  # slow to import, and the overview does not need it
 
-    for name in names:
-        chosen = parameter_files.notebooks(name)
-        yield from wrapped(f"{name}: ", " ".join(chosen), columns)
-        if swept := experiments.sweep(name):
-            yield f"\n  sweep: {', '.join(f'{axis} {values}' for axis, values in swept.items())}"
-        for stage in chosen:
-            yield f"\n  {stage}\n{table(list(_rows(name, stage)), columns)}"
+    chosen = parameter_files.notebooks(name, only)
+    yield from wrapped(f"{name}: ", " ".join(chosen), columns)
+    if swept := experiments.sweep(name):
+        yield f"\n  sweep: {', '.join(f'{axis} {values}' for axis, values in swept.items())}"
+    for stage in chosen:
+        yield f"\n  {stage}\n{table(list(_rows(name, stage)), columns)}"
 
 
 def _rows(experiment: str, stage: str) -> Iterator[tuple[str, str]]:

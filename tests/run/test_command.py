@@ -304,6 +304,7 @@ def test_the_commit_is_the_projects_own_or_none(tmp_path, monkeypatch):
     ("words", "shown"),
     [
         (["2d-ofdb-1k", "--against", "2d-ofdb-21k"], r"4_pretrain\.batch_size +256 +1024\n"),
+        (["quickstart", "4_pretrain"], r"^quickstart: 4_pretrain\n\n  4_pretrain\n    out = "),
         (["quickstart", "4_pretrain", "--yaml"], r"\nlive: {.*'patches': 'pattern'.*}\n"),
         (["quickstart", "4_pretrain", "--yaml", "-p", "live.patches", "both"], r"\nlive: {.*'patches': 'both'.*}\n"),
     ],
@@ -316,10 +317,11 @@ def test_list_shows_what_differs_and_what_a_stage_would_run_with(words, shown, c
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["quickstart", "--yaml"], "give EXPERIMENT STAGE --yaml"),
+        (["quickstart", "--yaml"], "give EXPERIMENT NOTEBOOK --yaml"),
         (["quickstart", "evaluate", "--against", "compare"], "or EXPERIMENT --against ANOTHER"),
         (["quickstart", "-p", "seed", "3"], "-p requires --yaml"),
         (["quickstart", "--against", "quickstar"], "quickstar: no such experiment .did you mean quickstart"),
+        (["quickstart", "9_nothing"], "9_nothing: no notebook of quickstart"),
         (["quickstart", "9_nothing", "--yaml"], "9_nothing: no notebook of quickstart"),
     ],
 )

@@ -309,11 +309,11 @@ def test_the_overview_has_a_row_for_each_experiment_in_columns_with_what_is_done
 
 
 def test_the_parameters_of_an_experiment_are_listed_and_keep_to_a_width():
-    plain = "\n".join(listing.parameters(["quickstart"], None))
+    plain = "\n".join(listing.parameters("quickstart", (), None))
     assert re.search(r"\* categories = \d+ .*How many to find.*\[a whole number, at least 1.* <- params/quick", plain)
     assert re.search(r"\* live\.patches = 'pattern' .*Of a dot: .*\[one of stored, .* <- params/quickstart", plain)
     assert re.search(r"^    live\.share = 1\.0 +Of the samples[^<]*$", plain, re.MULTILINE)
-    narrow = "\n".join(listing.parameters(["quickstart"], 80))
+    narrow = "\n".join(listing.parameters("quickstart", (), 80))
     assert max(map(len, narrow.splitlines())) <= 80
     assert plain.split() == narrow.split()
     assert max(map(len, listing.overview(80).splitlines())) <= 80

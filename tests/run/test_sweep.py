@@ -79,7 +79,7 @@ def test_the_file_may_hold_the_grid_and_the_command_changes_it(params, tmp_path)
     assert seeds == 3
     assert axes == {"4_pretrain.mean": ["[0.5, 0.5, 0.5]", "[0.1, 0.1, 0.1]"], "auto_augment": ["null", "rand-m9"]}
     assert "sweep: 4_pretrain.mean [[0.5, 0.5, 0.5], [0.1, 0.1, 0.1]], auto_augment" in "".join(
-        listing.parameters(["tiny"], None)
+        listing.parameters("tiny", (), None)
     )
     cells = grid(("auto_augment", "null"), out=out)
     assert [cell.parameters["4_pretrain"].mean[0] for cell in cells] == [0.5, 0.1]
