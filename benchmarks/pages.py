@@ -144,6 +144,11 @@ def control_table():
     return "\n".join([*lines, "", f"After {seen:,} samples each; {one['machine']}, {one['commit'][:7]}."])
 
 
+def _place(name, first):
+    """A key to sort names by: some of them first, in their order."""
+    return (first.index(name), "") if name in first else (len(first), name)
+
+
 def robustness_table():
     """What the study of mixing pictures found, for docs/robustness.md, from results/study/mixing.csv."""
     path = RESULTS / "study" / "mixing.csv"
@@ -163,7 +168,9 @@ def robustness_table():
     def of(*kind):
         return {row["repeat"]: row for row in rows if (row["data"], row["steps"], row["variant"]) == kind}
 
-    for data, steps, variant in dict.fromkeys((row["data"], row["steps"], row["variant"]) for row in rows):
+    kinds = dict.fromkeys((row["data"], row["steps"], row["variant"]) for row in rows)
+    studies = list(dict.fromkeys(kind[:2] for kind in kinds))
+    for data, steps, variant in sorted(kinds, key=lambda kind: (studies.index(kind[:2]), *_place(kind[2], against))):
         found = of(data, steps, variant)
         cells = [f"{data}, {steps:,}", "nothing" if variant == "plain" else variant]
         cells += [intervals.mean_of([row[error] for row in found.values()])]
