@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import pages, robustness, training
+from benchmarks import pages, robustness, shuffled, study_pages, training
 from ofdb_core.data import tables
 from tests.helpers import tiny
 
@@ -47,13 +47,55 @@ def test_mixing_pictures_are_compared_seed_by_seed_with_plain_training_and_with_
     (tmp_path / "study").mkdir()
     tables.write(tmp_path / "study" / "mixing.csv", rows)
     monkeypatch.setattr(pages, "RESULTS", tmp_path)
-    lines = [line.split(" | ")[2:4] for line in pages.robustness_table().splitlines()[2:6]]
+    lines = [line.split(" | ")[3:5] for line in pages.robustness_table().splitlines()[2:6]]
     assert lines[:2] == [["", ""], ["-20.0 points (95 % interval -20.0 to -20.0)", ""]]
-    assert lines[2][1].startswith("-9.0 points (95 % interval ")
-    assert lines[3] == ["-25.0 points", "-5.0 points"]
+    assert lines[2] == ["-25.0 points", "-5.0 points"]  # of moire
+    assert lines[3][1].startswith("-9.0 points (95 % interval ")
 
 
 def test_of_a_sweep_only_finished_cells_are_judged(tmp_path, capsys):
     (tmp_path / "cells" / "variant=noise").mkdir(parents=True)
     assert [*robustness.measure(tmp_path)] == []
     assert "not finished, left out" in capsys.readouterr().out
+
+
+def test_kinds_of_pre_training_are_compared_seed_by_seed_and_ranked_by_what_is_known_of_them(tmp_path, monkeypatch):
+    kinds = {
+        "pattern": 0.8,
+        "noise": 0.7,
+        "stored": 0.6,
+        "texture": 0.5,
+        "both": 0.4,
+        "few": 0.9,
+        "raw pixels, 24 px": 0.6,
+    }
+    rows = [
+        {"group": kind, "seed": seed, "data": "digits", "test_images": 9, "judge": study_pages.JUDGE, "machine": "m"}
+        | {"accuracy": share + 0.01 * seed, "own_categories": share**2, "own_loss": share}
+        | {"compactness": "" if "pixels" in kind else 1 - share}
+        for kind, share in kinds.items()
+        for seed in range(2)
+    ]
+    rows[2]["accuracy"] -= 0.01  # of noise
+    tables.write(tmp_path / "study.csv", rows)
+    monkeypatch.setattr(study_pages, "FOLDER", tmp_path)
+    assert "| pattern | 2 | 80.5 ± 0.7 |" in study_pages.accuracy_table()
+    lines = study_pages.difference_table().splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| noise", "| stored", "| texture", "| both", "| few"]
+    assert lines[2] == "| noise | **-10.5 (-16.9 to -4.1)** |"
+    heads, _, compactness, own, _ = study_pages.predictor_table().splitlines()
+    assert "over 5 kinds" in heads  # `few` has fewer categories, and pixels have none
+    assert compactness.startswith("| intraclass compactness | -1.00 (")
+    assert own.startswith("| accuracy on its own categories | +1.00 (")
+
+
+def test_shuffled_images_keep_the_sizes_of_the_classes(tmp_path):
+    for name in ("a/1.png", "a/2.png", "a/3.png", "b/1.png"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert shuffled.deal(tmp_path / "images", tmp_path / "dealt", seed=2) == 4
+    dealt = {name: sorted(path.read_text() for path in (tmp_path / "dealt" / name).iterdir()) for name in "ab"}
+    assert [len(dealt[name]) for name in "ab"] == [3, 1]
+    assert sorted(dealt["a"] + dealt["b"]) == ["a/1.png", "a/2.png", "a/3.png", "b/1.png"]
+    assert dealt["b"] != ["b/1.png"]
