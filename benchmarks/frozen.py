@@ -37,36 +37,44 @@ READINGS = {"the head's input": evaluation.pooled, "tokens of the middle block":
 
 
 def compactness(model, given):
-    """Intraclass compactness: one minus the share of the features' variance that lies within the categories.
+    """Intraclass compactness: one minus the variance of features within the categories, as a share of all variance.
 
-    (Of `EPOCHS` augmented samples of each category, by their directions: 1 where a category's samples have the same
-    features, 0 where they scatter as samples of any category do.)
+    (Of augmented samples, `EPOCHS` of each category in the mean, by the directions of their features: 1 where a
+    category's samples have the same features, 0 in expectation where they scatter as samples of any category do.)
     """
     recipe = replace(given.recipe, mix_probability=0.0, label_smoothing=0.0)
     source = Batches(given.samples, recipe, seed=recipe.seed + 1)
     found, labels = [], []
     model.eval()
     with torch.inference_mode():
-        for step in range(EPOCHS * len(given.samples) // recipe.batch_size):
+        for step in range(EPOCHS * len(given.samples.classes) // recipe.batch_size):
             images, targets = source.batch(step)
             features = evaluation.pooled(model, images).numpy()
             found.append(features / np.linalg.norm(features, axis=1, keepdims=True))
             labels.append(targets.argmax(dim=1).numpy())
-    points, named = np.concatenate(found), np.concatenate(labels)
-    centred = points.copy()
-    for label in np.unique(named):
-        centred[named == label] -= points[named == label].mean(axis=0)
-    return 1 - float(np.sum(centred**2) / np.sum((points - points.mean(axis=0)) ** 2))
+    points, (shown, named) = np.concatenate(found), np.unique(np.concatenate(labels), return_inverse=True)
+    centres = np.zeros((len(shown), points.shape[1]))
+    np.add.at(centres, named, points)
+    within = points - (centres / np.bincount(named)[:, None])[named]
+    around = points - points.mean(axis=0)
+    return 1 - np.sum(within**2) / (len(points) - len(shown)) / (np.sum(around**2) / (len(points) - 1))
 
 
 def judged(read, train, test, shots, draws):
-    """Rows of the accuracy by each judge, for each draw of training images; read(images) -> (n, D)."""
-    seen, rows = read(test), []
+    """(judge, draw, which test images it names rightly) for each draw of training images; read(images) -> (n, D)."""
+    seen = read(test)
     for draw in range(draws):
         few = train.few_shot(shots, seed=draw)
-        found = baselines.accuracies(read(few), few.labels, seen, test.labels, seed=draw)
-        rows += [{"judge": judge, "draw": draw, "accuracy": accuracy} for judge, accuracy in found.items()]
-    return rows
+        for judge, right in baselines.right(read(few), few.labels, seen, test.labels, seed=draw).items():
+            yield judge, draw, right
+
+
+def rows_of(about, read, *how):
+    """A row for each accuracy of `judged`."""
+    return [
+        {**about, "judge": judge, "draw": draw, "accuracy": float(np.mean(right))}
+        for judge, draw, right in judged(read, *how)
+    ]
 
 
 def weights_of(run):
@@ -96,16 +104,11 @@ def measure(run, data_sets, shots, draws):
         pixels = functools.partial(baselines.raw_pixels, recipe=recipe)
         few = min(shots, *np.bincount(train.labels).tolist())
         about = {"data": Path(data).name, "shots": few, "test_images": len(test)}
-        rows += [
-            {**about, "samples": "", "reading": "raw pixels", **row} for row in judged(pixels, train, test, few, draws)
-        ]
+        rows += rows_of({**about, "samples": "", "reading": "raw pixels"}, pixels, train, test, few, draws)
         for seen, network in known.items():
             for reading, read in READINGS.items():
                 take = functools.partial(evaluation.features, network, recipe=recipe, read=read)
-                rows += [
-                    {**about, "samples": seen, "reading": reading, **row}
-                    for row in judged(take, train, test, few, draws)
-                ]
+                rows += rows_of({**about, "samples": seen, "reading": reading}, take, train, test, few, draws)
     compact = {seen: f"{compactness(network, given):.4f}" for seen, network in known.items()}
     return [{**row, "compactness": compact.get(row["samples"], "")} for row in rows]
 

@@ -192,9 +192,7 @@ TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("docs/results.md", TRAINING_MARKS, training_table),
     ("docs/robustness.md", ("<!-- study -->", "<!-- end study -->"), robustness_table),
     ("docs/samples.md", SAMPLE_MARKS, sample_table),
-    ("docs/study.md", ("<!-- accuracies -->", "<!-- end accuracies -->"), study_pages.accuracy_table),
-    ("docs/study.md", ("<!-- differences -->", "<!-- end differences -->"), study_pages.difference_table),
-    ("docs/study.md", ("<!-- predictors -->", "<!-- end predictors -->"), study_pages.predictor_table),
+    *(("docs/study.md", (f"<!-- {name} -->", f"<!-- end {name} -->"), made) for name, made in study_pages.TABLES),
     *(("docs/full-size.md", marks, made) for marks, made in published.tables_by_marks()),
 )
 

@@ -1,19 +1,21 @@
 """python -m benchmarks.study SWEEP DATA ...: what frozen features of the cells of a sweep tell of real images.
 
 Each cell's last weights are judged as in `benchmarks.frozen`, by the tokens of the middle block, beside raw pixels and
-the same network with random weights of each seed. What was judged before is kept, so the command can follow a sweep
-that still runs. Writes results/study/<experiment>.csv, and the tables and figures of docs/study.md.
+the same network with random weights of each seed, which sees the images as the cell's does. What was judged before is
+kept, so the command can follow a sweep that still runs. Writes results/study/<experiment>.csv, which test images were
+named rightly, and the tables and figures of docs/study.md.
 """
 
 import argparse
 import functools
+import io
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import frozen, pages, study_pages
-from benchmarks.study_pages import PIXELS, RANDOM, RAW
-from ofdb_core.base import provenance
+from benchmarks.study_pages import RANDOM, RAW
+from ofdb_core.base import files, provenance
 from ofdb_core.data import real_images, tables
 from ofdb_core.run import experiments
 from ofdb_core.show import compare, outcomes
@@ -25,12 +27,13 @@ SHOTS, DRAWS = 20, 3  # training images a class, or all where a class has fewer;
 
 
 def means(read, train, test):
-    """(judge, accuracy) by the mean over the draws; read(images) -> (n, D)."""
+    """Judge -> the share of the draws in which each test image was named rightly, (n,); read(images) -> (n, D)."""
     few = min(SHOTS, *np.bincount(train.labels).tolist())
     every = len(train.few_shot(few, seed=0)) == len(train)  # then all draws are one
-    rows = frozen.judged(read, train, test, few, 1 if every else DRAWS)
-    for judge in dict.fromkeys(row["judge"] for row in rows):
-        yield judge, float(np.mean([row["accuracy"] for row in rows if row["judge"] == judge]))
+    found: dict[str, list[np.ndarray]] = {}
+    for judge, _, right in frozen.judged(read, train, test, few, 1 if every else DRAWS):
+        found.setdefault(judge, []).append(right)
+    return {judge: np.mean(draws, axis=0) for judge, draws in found.items()}
 
 
 def kind(cell):
@@ -39,21 +42,19 @@ def kind(cell):
 
 
 def subjects(cell):
-    """(group, seed, how it reads images, what else is known of it): raw pixels, random weights, and the cell's own.
-
-    Raw pixels and random weights are named by the pixels that the network sees.
-    """
+    """(group, what is seen, seed, how it reads images, notes): of raw pixels, random weights, and the cell itself."""
     kept, given = frozen.weights_of(cell)
     checkpoint, seed = Checkpoint.open(str(kept[max(kept)])), given.recipe.seed
     recipe, notes = Inference.take(checkpoint.facts), dict.fromkeys(study_pages.PREDICTORS, "")
-    seen = PIXELS.format(recipe.input_size)
-    yield RAW + seen, 0, lambda: functools.partial(baselines.raw_pixels, recipe=recipe), lambda: notes
+    pixels = f"{recipe.input_size} px"
+    seen = f"{pixels}, mean {recipe.mean[0]:g}"
+    yield RAW, pixels, 0, lambda: functools.partial(baselines.raw_pixels, recipe=recipe), lambda: notes
 
     def reading(network):
         return functools.partial(evaluation.features, network, recipe=recipe, read=frozen.middle)
 
     names = len(checkpoint.facts["classes"])
-    yield RANDOM + seen, seed, lambda: reading(networks.build(checkpoint.shape, names, seed=seed)), lambda: notes
+    yield RANDOM, seen, seed, lambda: reading(networks.build(checkpoint.shape, names, seed=seed)), lambda: notes
 
     @functools.cache
     def known():
@@ -62,29 +63,34 @@ def subjects(cell):
         loss = tables.read(cell / "pretrain" / "log.csv")[-1]["loss"]
         return {"compactness": round(compact, 4), "own_categories": own, "own_loss": round(loss, 4)}
 
-    yield kind(cell), seed, lambda: reading(checkpoint.network()[0]), known
+    yield kind(cell), seen, seed, lambda: reading(checkpoint.network()[0]), known
 
 
 def judge(sweep, data_sets):
     """Judge what the table lacks of the finished cells of a sweep, and write the table after each."""
-    experiment = sweep.parents[1].name
-    path = study_pages.FOLDER / f"{experiment}.csv"
+    path, hits = study_pages.FOLDER / "study.csv", study_pages.read_hits()
     sets: dict[str, list] = {}
     rows = tables.read(path) if path.is_file() else []
     about = {"commit": provenance.commit(), "machine": provenance.machine()}
-    order = experiments.sweep(experiment)["variant"]  # the first one's mean and deviation are those of random weights
+    order = experiments.sweep(sweep.parents[1].name)["variant"]
     cells = [path.parent for path in sweep.glob("cells/*/pretrain")]
     for cell in sorted(cells, key=lambda cell: (order.index(kind(cell)), cell.name)):
-        for group, seed, reader, notes in subjects(cell):
-            done = {row["data"] for row in rows if (row["group"], row["seed"]) == (group, seed)}
+        for group, seen, seed, reader, notes in subjects(cell):
+            key = {"group": group, "seen": seen, "seed": seed}
+            done = {row["data"] for row in rows if {name: row[name] for name in key} == key}
             for data in (data for data in data_sets if Path(data).name not in done):
                 sets[data] = sets.get(data) or real_images.images_of(data, None)
                 name, (train, test) = Path(data).name, sets[data]
-                where = {"group": group, "seed": seed, "data": name, "test_images": len(test)}
-                for named, accuracy in means(reader(), train, test):
-                    rows.append({**where, "judge": named, "accuracy": accuracy, **notes(), **about})
-                    print(f"{group}, seed {seed}, {name}, {named}: {accuracy:.1%}", flush=True)
+                for named, right in means(reader(), train, test).items():
+                    of = {**key, "data": name, "classes": len(test.classes), "test_images": len(test), "judge": named}
+                    rows.append({**of, "accuracy": float(np.mean(right)), **notes(), **about})
+                    print(f"{group}, {seen}, seed {seed}, {name}, {named}: {np.mean(right):.1%}", flush=True)
+                    if named == study_pages.JUDGE and study_pages.is_primary(group, seen):
+                        hits[study_pages.hits_of(group, seed, name)] = np.round(255 * right).astype(np.uint8)
                 tables.write(path, rows)
+                packed = io.BytesIO()
+                np.savez_compressed(packed, **hits)
+                files.write_whole(study_pages.HITS, packed.getvalue())
 
 
 if __name__ == "__main__":

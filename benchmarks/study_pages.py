@@ -10,9 +10,12 @@ from ofdb_core.show import plot
 from ofdb_core.training import intervals
 
 FOLDER = provenance.PROJECT / "results" / "study"
-RAW, RANDOM, PIXELS = "raw pixels", "random weights", ", {} px"  # groups beside the kinds of pre-training
-FIRST = "pattern"  # what the others are compared with
-JUDGE = "logistic regression"
+HITS = FOLDER / "hits.npz"  # group, seed and data set -> the share of the draws in which each test image was right
+RAW, RANDOM = "raw pixels", "random weights"  # groups beside the kinds of pre-training
+FIRST, USUAL = "pattern", "24 px, mean 0.11"  # what the others are compared with, and what it sees
+JUDGE, OTHER_JUDGE = "logistic regression", "nearest neighbour"
+AGAINST = (RANDOM, "scattered", "noise", "stored")  # FIRST minus these is what counts,
+COUNTS = "emoji"  # on this data set
 PREDICTORS = {  # what may be known of a network without a real image
     "compactness": "intraclass compactness",
     "own_categories": "accuracy on its own categories",
@@ -20,33 +23,45 @@ PREDICTORS = {  # what may be known of a network without a real image
 }
 # Kinds that differ in categories, samples or pixels: what is known of their own categories is not to be compared.
 OTHER_SCALE = ("few", "categories-128", "samples-24k", "samples-384k", "noise-384k", "pixels-16", "pixels-32")
+CONTROLS = ("scattered", "noise", "shuffled")
 SCALES = {  # axis -> its values, each a kind
     "images a category, stored": {1: "stored", 10: "instances-10", 100: "instances-100"},
-    "delta of 1p-frac": {
-        0.01: "delta-0.01",
-        0.05: "delta-0.05",
-        0.1: "1p-frac",
-        0.2: "delta-0.2",
-        0.4: "delta-0.4",
-    },
+    "delta of 1p-frac": {0.01: "delta-0.01", 0.05: "delta-0.05", 0.1: "1p-frac", 0.2: "delta-0.2", 0.4: "delta-0.4"},
     "categories": {32: "few", 128: "categories-128", 1000: "pattern"},
     "samples": {24_000: "samples-24k", 96_000: "pattern", 384_000: "samples-384k"},
     "pixels": {16: "pixels-16", 24: "pattern", 32: "pixels-32"},
 }
-Found = dict[str, dict[str, dict[int, float]]]  # data set -> group -> seed -> accuracy
 
 
-def rows():
-    """What was judged by logistic regression."""
+def rows(judge=JUDGE):
+    """What was judged by one of the judges."""
     path = FOLDER / "study.csv"
-    return [row for row in (tables.read(path) if path.is_file() else []) if row["judge"] == JUDGE]
+    return [row for row in (tables.read(path) if path.is_file() else []) if row["judge"] == judge]
 
 
-def accuracies(judged) -> Found:
-    """The accuracy of each seed of each group on each data set."""
-    found: Found = {}
+def read_hits():
+    """What HITS holds."""
+    if not HITS.is_file():
+        return {}
+    with np.load(HITS) as kept:
+        return dict(kept)
+
+
+def hits_of(group, seed, data):
+    """The name in HITS."""
+    return f"{group}/{seed}/{data}"
+
+
+def is_primary(group, seen):
+    """Whether a group takes part in the differences that count."""
+    return group in (FIRST, *AGAINST) and seen == USUAL
+
+
+def accuracies(judged):
+    """Data set -> (group, what is seen) -> seed -> accuracy."""
+    found = {}
     for row in judged:
-        found.setdefault(row["data"], {}).setdefault(row["group"], {})[row["seed"]] = row["accuracy"]
+        found.setdefault(row["data"], {}).setdefault((row["group"], row["seen"]), {})[row["seed"]] = row["accuracy"]
     return found
 
 
@@ -58,39 +73,97 @@ def _groups(found):
     return list(dict.fromkeys(group for of in found.values() for group in of))
 
 
-def _spread(values):
-    return f"{100 * np.mean(values):.1f}" + (f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+def _name(group, seen):
+    return f"{group}, {seen}" if group in (RAW, RANDOM) else group
 
 
-def accuracy_table():
+def accuracy_table(judge=JUDGE):
     """Accuracy in percent by group and data set."""
-    judged = rows()
+    judged = rows(judge)
     found = accuracies(judged)
     lines = []
     for group in _groups(found):
         seeds = max(len(of.get(group, {})) for of in found.values())
         cells = [_spread([*of[group].values()]) if group in of else "" for of in found.values()]
-        lines.append([group, str(seeds), *cells])
+        lines.append([_name(*group), str(seeds), *cells])
+    by_chance = {row["data"]: 100 / row["classes"] for row in judged}
+    lines.append(["chance", "", *(f"{share:.1f}" for share in by_chance.values())])
     machines = "; ".join(sorted({row["machine"] for row in judged}))
-    return f"{_table(['pre-trained on', 'n', *found], lines)}\n\nMeasured on: {machines}."
+    return f"{_table([f'pre-trained on ({judge})', 'n', *found], lines)}\n\nMeasured on: {machines}."
 
 
-def _gap(of, group, other):
-    """A difference seed by seed, in points with its interval; empty where nothing can be said."""
-    gaps = [of[group][seed] - of[other][seed] for seed in of.get(group, {}) if seed in of.get(other, {})]
+def _spread(values):
+    return f"{100 * np.mean(values):.1f}" + (f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+
+
+def _gaps(of, one, other):
+    """Differences seed by seed of two groups of a data set; of raw pixels, to each seed."""
+    there = of.get(other, {})
+    if other[0] == RAW and there:
+        there = dict.fromkeys(of.get(one, {}), next(iter(there.values())))
+    return [of[one][seed] - there[seed] for seed in of.get(one, {}) if seed in there]
+
+
+def _gap(of, one, other):
+    """Their mean in points with its interval; empty where nothing can be said."""
+    gaps = _gaps(of, one, other)
     if not (interval := intervals.of_mean(gaps)):
         return ""
     low, high = (100 * end for end in interval)
-    text = f"{100 * np.mean(gaps):+.1f} ({low:+.1f} to {high:+.1f})"
-    return text if low <= 0 <= high else f"**{text}**"
+    return f"{100 * np.mean(gaps):+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _kinds(found):
+    return [group for group in _groups(found) if group[0] not in (RAW, RANDOM)]
+
+
+def untrained_table():
+    """Differences in points, with 95 % intervals: each kind minus random weights that see the same."""
+    found = accuracies(rows())
+    lines = [[kind, *(_gap(of, (kind, seen), (RANDOM, seen)) for of in found.values())] for kind, seen in _kinds(found)]
+    return _table(["minus random weights", *found], lines)
 
 
 def difference_table():
-    """Differences in points, with 95 % intervals: each group minus the first kind; bold where the interval lacks 0."""
-    found = accuracies(rows())
-    names = [group for group in _groups(found) if group != FIRST and not group.startswith(RAW)]
-    lines = [[group, *(_gap(of, group, FIRST) for of in found.values())] for group in names]
-    return _table([f"minus `{FIRST}`", *found], [line for line in lines if any(line[1:])])
+    """Differences in points, with 95 % intervals: each kind of the usual pixels, and raw pixels, and the first kind."""
+    found, first = accuracies(rows()), (FIRST, USUAL)
+    lines = [
+        [kind, *(_gap(of, (kind, seen), first) for of in found.values())]
+        for kind, seen in _kinds(found)
+        if kind != FIRST and seen.startswith("24 px")
+    ]
+    raw = [_gap(of, first, (RAW, "24 px")) for of in found.values()]
+    lines.append([f"`{FIRST}` minus {RAW}", *raw])
+    return _table([f"minus `{FIRST}`", *found], lines)
+
+
+def primary_table():
+    """The differences that count: intervals over seeds, and over seeds and test images; p-values after Holm."""
+    of, first = accuracies(rows()).get(COUNTS, {}), (FIRST, USUAL)
+    gaps = {name: _gaps(of, first, (name, USUAL)) for name in AGAINST}
+    gaps = {name: values for name, values in gaps.items() if len(values) > 1}
+    chances = {name: stats.ttest_1samp(values, 0).pvalue for name, values in gaps.items()}
+    held, least, kept = {}, 0.0, read_hits()
+    for rank, name in enumerate(sorted(chances, key=chances.__getitem__)):
+        least = held[name] = max(least, min(1.0, (len(chances) - rank) * chances[name]))
+    lines = [
+        [name, _gap(of, first, (name, USUAL)), _over_images(kept, name, len(values)), f"{held[name]:.3f}"]
+        for name, values in gaps.items()
+    ]
+    heads = [f"`{FIRST}` minus, on {COUNTS}", "points (95 %, over seeds)", "95 %, over seeds and images", "p (Holm)"]
+    return _table(heads, lines)
+
+
+def _over_images(hits, other, seeds):
+    """The interval of a difference by a bootstrap over seeds and test images, both groups on the same."""
+    named = [np.stack([hits[hits_of(group, seed, COUNTS)] for seed in range(seeds)]) for group in (FIRST, other)]
+    gaps, random = (named[0].astype(float) - named[1]) / 255, np.random.default_rng(0)
+    seeds, images = gaps.shape
+    drawn = [
+        gaps[random.integers(seeds, size=seeds)][:, random.integers(images, size=images)].mean() for _ in range(2000)
+    ]
+    low, high = 100 * np.percentile(drawn, [2.5, 97.5])
+    return f"{low:+.1f} to {high:+.1f}"
 
 
 def predictor_table():
@@ -102,15 +175,13 @@ def predictor_table():
             for column in (*PREDICTORS, row["data"]):
                 value = row["accuracy"] if column == row["data"] else row[column]
                 known.setdefault(row["group"], {}).setdefault(column, []).append(value)
-    sets = [*accuracies(judged)]
-    lines = []
+    sets, lines = [*accuracies(judged)], []
     for column, text in PREDICTORS.items():
-        cells = []
-        for data in sets:
-            pairs = [(np.mean(of[column]), np.mean(of[data])) for of in known.values() if data in of]
-            cells.append(_correlation(np.array(pairs)))
-        lines.append([text, *cells])
-    return _table([f"rank correlation over {len(known)} kinds", *sets], lines)
+        for without, more in (((), ""), (CONTROLS, ", without controls")):
+            chosen = [of for group, of in known.items() if group not in without]
+            pairs = {data: [(np.mean(of[column]), np.mean(of[data])) for of in chosen if data in of] for data in sets}
+            lines.append([text + more, str(len(chosen)), *(_correlation(np.array(pairs[data])) for data in sets)])
+    return _table(["rank correlation with", "kinds", *sets], lines)
 
 
 def _correlation(pairs):
@@ -125,23 +196,21 @@ def _correlation(pairs):
 
 
 def overview(found):
-    """A figure: for each data set a row of dots for each group, one a seed; raw pixels and random weights as lines."""
-    groups = [group for group in _groups(found) if not group.startswith((RAW, RANDOM))]
-    figure = Figure(figsize=(2 + 2.6 * len(found), 1 + 0.25 * len(groups)), layout="constrained")
+    """A figure: for each data set a row of dots for each kind, one a seed; raw pixels and random weights as lines."""
+    kinds = _kinds(found)
+    figure = Figure(figsize=(2 + 2.6 * len(found), 1 + 0.25 * len(kinds)), layout="constrained")
     axes = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
-    usual = PIXELS.format(24)
     for axis, (data, of) in zip(axes, found.items(), strict=True):
-        for y, group in enumerate(groups):
-            shares = [100 * share for share in of.get(group, {}).values()]
+        for y, kind in enumerate(kinds):
+            shares = [100 * share for share in of.get(kind, {}).values()]
             axis.plot(shares, [y] * len(shares), "o", color=plot.INK, alpha=0.4, markersize=4)
             if shares:
                 axis.plot(np.mean(shares), y, "|", color=plot.ACCENT, markersize=12, markeredgewidth=2)
-        lines = {RAW: ":", RANDOM: "--"}
-        for name, style in lines.items():
-            if values := [*of.get(name + usual, {}).values()]:
-                axis.axvline(100 * np.mean(values), linestyle=style, color="gray", label=name)
+        for group, style in (((RAW, "24 px"), ":"), ((RANDOM, USUAL), "--")):
+            if values := [*of.get(group, {}).values()]:
+                axis.axvline(100 * np.mean(values), linestyle=style, color="gray", label=group[0])
         axis.set(title=data, xlabel="correct (%)")
-        axis.set_yticks(range(len(groups)), groups, fontsize=8)
+        axis.set_yticks(range(len(kinds)), [kind for kind, _ in kinds], fontsize=8)
         axis.margins(y=0.03)
     axes[0].invert_yaxis()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
@@ -150,10 +219,10 @@ def overview(found):
 
 def scales(found, data="mnist5k"):
     """A figure: accuracy on a data set along each axis of scale, a dot for each seed."""
-    of = found.get(data, {})
+    of = {kind: values for (kind, _), values in found.get(data, {}).items()}
     figure = Figure(figsize=(2.6 * len(SCALES), 3), layout="constrained")
     for axis, (name, kinds) in zip(figure.subplots(1, len(SCALES), sharey=True), SCALES.items(), strict=True):
-        shown = {x: 100 * np.array([*of[group].values()]) for x, group in kinds.items() if group in of}
+        shown = {x: 100 * np.array([*of[kind].values()]) for x, kind in kinds.items() if kind in of}
         for x, shares in shown.items():
             axis.plot([x] * len(shares), shares, "o", color=plot.INK, alpha=0.4, markersize=4)
         axis.plot([*shown], [shares.mean() for shares in shown.values()], "-", color=plot.ACCENT)
@@ -169,3 +238,13 @@ def draw():
     found = accuracies(rows())
     files.write_whole(FOLDER / "study.svg", record.svg(overview(found)))
     files.write_whole(FOLDER / "scales.svg", record.svg(scales(found)))
+
+
+TABLES = (
+    ("primary", primary_table),
+    ("accuracies", accuracy_table),
+    ("neighbours", lambda: accuracy_table(OTHER_JUDGE)),
+    ("untrained", untrained_table),
+    ("differences", difference_table),
+    ("predictors", predictor_table),
+)

@@ -42,10 +42,10 @@ def _judges(fewest: int, seed: int) -> Iterator[tuple[str, Any]]:
     yield "logistic regression", regression
 
 
-def accuracies(
+def right(
     train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, *, seed: int
-) -> dict[str, float]:
-    """Judge -> the share of test images that it names rightly. train, test: (n, D), what is known of each image.
+) -> dict[str, np.ndarray]:
+    """Judge -> which test images it names rightly, (n,) bool. train, test: (n, D), what is known of each image.
 
     Logistic regression sees standardised columns; its penalty is chosen on a fifth of the training images, drawn by the
     seed, if every class has five.
@@ -55,6 +55,13 @@ def accuracies(
     fewest = int(np.unique(train_labels, return_counts=True)[1].min())
     with threadpool_limits(1):  # more threads add in another order
         return {
-            name: float(np.mean(judge.fit(train, train_labels).predict(test) == test_labels))
-            for name, judge in _judges(fewest, seed)
+            name: judge.fit(train, train_labels).predict(test) == test_labels for name, judge in _judges(fewest, seed)
         }
+
+
+def accuracies(
+    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, *, seed: int
+) -> dict[str, float]:
+    """Judge -> the share of test images that it names rightly; see `right`."""
+    found = right(train, train_labels, test, test_labels, seed=seed)
+    return {name: float(np.mean(hits)) for name, hits in found.items()}

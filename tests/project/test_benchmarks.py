@@ -1,5 +1,6 @@
 """The benchmark of training: both trainers train by one recipe, and the shares of their parts make up the steps."""
 
+import numpy as np
 import pytest
 
 from benchmarks import pages, robustness, shuffled, study_pages, training
@@ -59,34 +60,57 @@ def test_of_a_sweep_only_finished_cells_are_judged(tmp_path, capsys):
     assert "not finished, left out" in capsys.readouterr().out
 
 
-def test_kinds_of_pre_training_are_compared_seed_by_seed_and_ranked_by_what_is_known_of_them(tmp_path, monkeypatch):
-    kinds = {
-        "pattern": 0.8,
-        "noise": 0.7,
-        "stored": 0.6,
-        "texture": 0.5,
-        "both": 0.4,
-        "few": 0.9,
-        "raw pixels, 24 px": 0.6,
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A study of two seeds: six kinds, random weights and raw pixels; `few` has other categories."""
+    seen = study_pages.USUAL
+    groups = {
+        (kind, seen): share for kind, share in zip(("noise", "stored", "texture", "both"), (7, 6, 5, 4), strict=True)
     }
+    groups |= {("pattern", seen): 8, ("few", seen): 9, ("random weights", seen): 3, ("raw pixels", "24 px"): 6}
     rows = [
-        {"group": kind, "seed": seed, "data": "digits", "test_images": 9, "judge": study_pages.JUDGE, "machine": "m"}
-        | {"accuracy": share + 0.01 * seed, "own_categories": share**2, "own_loss": share}
-        | {"compactness": "" if "pixels" in kind else 1 - share}
-        for kind, share in kinds.items()
-        for seed in range(2)
+        {"group": group, "seen": sees, "seed": seed, "data": "emoji", "classes": 10, "test_images": 9, "machine": "m"}
+        | {"judge": judge, "accuracy": share / 10 + 0.01 * seed, "own_categories": share**2, "own_loss": share}
+        | {"compactness": "" if group.startswith("ra") else 1 - share}
+        for (group, sees), share in groups.items()
+        for seed in range(1 if group == "raw pixels" else 2)
+        for judge in (study_pages.JUDGE, study_pages.OTHER_JUDGE)
     ]
-    rows[2]["accuracy"] -= 0.01  # of noise
+    rows[0]["accuracy"] -= 0.01  # of noise
     tables.write(tmp_path / "study.csv", rows)
+    hits = {
+        study_pages.hits_of(group, seed, "emoji"): np.full(9, 200) for group in ("noise", "stored") for seed in (0, 1)
+    }
+    hits |= {study_pages.hits_of(group, seed, "emoji"): np.full(9, 251) for group in ("pattern",) for seed in (0, 1)}
+    hits |= {study_pages.hits_of("random weights", seed, "emoji"): np.arange(9) for seed in (0, 1)}
+    np.savez(tmp_path / "hits.npz", **hits)
     monkeypatch.setattr(study_pages, "FOLDER", tmp_path)
-    assert "| pattern | 2 | 80.5 ± 0.7 |" in study_pages.accuracy_table()
+    monkeypatch.setattr(study_pages, "HITS", tmp_path / "hits.npz")
+
+
+def test_kinds_of_pre_training_are_compared_seed_by_seed(study):
+    table = study_pages.accuracy_table()
+    assert "| pattern | 2 | 80.5 ± 0.7 |" in table
+    assert "| raw pixels, 24 px | 1 | 60.0 |\n| chance |  | 10.0 |" in table
     lines = study_pages.difference_table().splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| noise", "| stored", "| texture", "| both", "| few"]
-    assert lines[2] == "| noise | **-10.5 (-16.9 to -4.1)** |"
-    heads, _, compactness, own, _ = study_pages.predictor_table().splitlines()
-    assert "over 5 kinds" in heads  # `few` has fewer categories, and pixels have none
-    assert compactness.startswith("| intraclass compactness | -1.00 (")
-    assert own.startswith("| accuracy on its own categories | +1.00 (")
+    names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
+    assert names == ["noise", "stored", "texture", "both", "few", "`pattern` minus raw pixels"]
+    assert lines[2] == "| noise | -10.5 (-16.9 to -4.1) |"
+    assert lines[-1] == "| `pattern` minus raw pixels | +20.5 (+14.1 to +26.9) |"
+    assert "| few | +60.0 (+60.0 to +60.0) |" in study_pages.untrained_table()
+
+
+def test_differences_that_count_have_intervals_over_images_too_and_corrected_p_values(study):
+    noise = next(line for line in study_pages.primary_table().splitlines() if line.startswith("| noise"))
+    assert noise.split(" | ")[1:3] == ["+10.5 (+4.1 to +16.9)", "+20.0 to +20.0"]
+    assert float(noise.split(" | ")[3].removesuffix(" |")) <= 1
+
+
+def test_kinds_of_one_scale_are_ranked_by_what_is_known_of_them(study):
+    _, _, *lines = study_pages.predictor_table().splitlines()
+    assert lines[0].startswith("| intraclass compactness | 5 | -1.00 (")  # without `few`, and what has no categories
+    assert lines[1].startswith("| intraclass compactness, without controls | 4 |")
+    assert lines[2].startswith("| accuracy on its own categories | 5 | +1.00 (")
 
 
 def test_shuffled_images_keep_the_sizes_of_the_classes(tmp_path):

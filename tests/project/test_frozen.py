@@ -44,7 +44,7 @@ def test_features_that_are_the_same_within_a_category_are_compact_and_random_one
     monkeypatch.setattr(frozen.Batches, "batch", noted)
     assert frozen.compactness(Told(lambda gray: one_hot[seen["labels"]]), given) == pytest.approx(1)
     random = frozen.compactness(Told(lambda gray: torch.randn(len(gray), 200)), given)
-    assert random < 0.4  # (8 - 1) of (32 - 1) degrees of freedom lie between the categories
+    assert abs(random) < 0.1
 
 
 @pytest.mark.slow
@@ -54,7 +54,7 @@ def test_a_run_is_measured_from_random_weights_to_the_end(run):
     assert {row["reading"] for row in rows} == {"raw pixels", *frozen.READINGS}
     assert len(rows) == 2 * 2 * (1 + 3 * len(frozen.READINGS))
     assert np.mean([row["accuracy"] for row in rows if row["reading"] == "raw pixels"]) > 0.3
-    assert all(0 <= float(row["compactness"]) <= 1 for row in rows if row["samples"] != "")
+    assert all(-0.2 <= float(row["compactness"]) <= 1 for row in rows if row["samples"] != "")
     assert frozen.curves(rows).axes[0].get_title() == "digits, 2 images a class"
 
 
