@@ -38,7 +38,7 @@ def means(read, train, test):
 
 def kind(cell):
     """What a cell was pre-trained on: its variant."""
-    return compare.CELL.sub("", cell.name).partition("=")[2]
+    return compare.CELL.sub("", cell.name).removeprefix("variant=")
 
 
 def subjects(cell):

@@ -10,10 +10,12 @@ from ofdb_core.show import plot
 from ofdb_core.training import intervals
 
 FOLDER = provenance.PROJECT / "results" / "study"
+FIGURES = provenance.PROJECT / "docs" / "study"
 HITS = FOLDER / "hits.npz"  # group, seed and data set -> the share of the draws in which each test image was right
 RAW, RANDOM = "raw pixels", "random weights"  # groups beside the kinds of pre-training
 FIRST, USUAL = "pattern", "24 px, mean 0.11"  # what the others are compared with, and what it sees
 JUDGE, OTHER_JUDGE = "logistic regression", "nearest neighbour"
+TUNED, SCRATCH = FOLDER / "finetune.csv", "from scratch"
 AGAINST = (RANDOM, "scattered", "noise", "stored")  # FIRST minus these is what counts,
 COUNTS = "emoji"  # on this data set
 PREDICTORS = {  # what may be known of a network without a real image
@@ -195,6 +197,31 @@ def _correlation(pairs):
     return f"{found:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
+def tuned():
+    """Kind, or SCRATCH -> seed -> the rows of its fine-tuning, by steps."""
+    found: dict[str, dict[int, list]] = {}
+    for row in tables.read(TUNED) if TUNED.is_file() else []:
+        name = SCRATCH if row["start"] == SCRATCH else row["kind"]
+        found.setdefault(name, {}).setdefault(row["seed"], []).append(row)
+    return found
+
+
+def tuned_table():
+    """What fine-tuning reached from each kind and from scratch, and what its last third still brought."""
+    found, lines = tuned(), []
+    for name, seeds in found.items():
+        last = {seed: rows[-1]["accuracy"] for seed, rows in seeds.items()}
+        early = {seed: [row for row in rows if row["step"] <= 2 / 3 * rows[-1]["step"]] for seed, rows in seeds.items()}
+        late = [last[seed] - rows[-1]["accuracy"] for seed, rows in early.items()]
+        there = {seed: rows[-1]["accuracy"] for seed, rows in found.get(SCRATCH, {}).items()}
+        gaps = [last[seed] - there[seed] for seed in last if seed in there] if name != SCRATCH else []
+        rates = ", ".join(f"{rate:g}" for rate in sorted({rows[0]["learning_rate"] for rows in seeds.values()}))
+        gap = intervals.points(gaps) if gaps else ""
+        lines.append([name, str(len(seeds)), _spread([*last.values()]), gap, intervals.points(late), rates])
+    heads = ["fine-tuned from", "n", "mnist5k", f"minus {SCRATCH}", "gained in the last third of the steps", "rates"]
+    return _table(heads, lines)
+
+
 def overview(found):
     """A figure: for each data set a row of dots for each kind, one a seed; raw pixels and random weights as lines."""
     kinds = _kinds(found)
@@ -234,10 +261,14 @@ def scales(found, data="mnist5k"):
 
 
 def draw():
-    """Write both figures."""
+    """Write the figures."""
     found = accuracies(rows())
-    files.write_whole(FOLDER / "study.svg", record.svg(overview(found)))
-    files.write_whole(FOLDER / "scales.svg", record.svg(scales(found)))
+    files.write_whole(FIGURES / "kinds.svg", record.svg(overview(found)))
+    files.write_whole(FIGURES / "scales.svg", record.svg(scales(found)))
+    if curves := {name: [*seeds.values()] for name, seeds in tuned().items()}:
+        levels = {RAW: np.mean([*found["mnist5k"][RAW, "24 px"].values()])}
+        title = "mnist5k, 20 images a class: fine-tuned from each pre-training"
+        files.write_whole(FIGURES / "finetune.svg", record.svg(plot.accuracy(curves, title=title, levels=levels)))
 
 
 TABLES = (
@@ -247,4 +278,5 @@ TABLES = (
     ("untrained", untrained_table),
     ("differences", difference_table),
     ("predictors", predictor_table),
+    ("tuned", tuned_table),
 )

@@ -1,0 +1,34 @@
+"""python -m benchmarks.study_finetune SWEEP: what fine-tuning makes of the study's pre-trainings.
+
+SWEEP: a folder of `./run_all.sh sweep study-finetune`. Writes results/study/finetune.csv, a row for each evaluation of
+each training, and the table and figure of docs/study.md.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks import pages, study_pages
+from benchmarks.study import kind
+from ofdb_core.base import provenance
+from ofdb_core.data import tables
+from ofdb_core.run import plain_yaml
+
+
+def curves(sweep):
+    """A row for each evaluation of each training of the finished cells: kind, seed, start, rate, step, accuracy."""
+    for cell in sorted(path.parents[1] for path in sweep.glob("cells/*/finetune/results.csv")):
+        settings = plain_yaml.parse((cell / "4_pretrain.yaml").read_bytes())
+        trainings = {row["name"]: row for row in tables.read(cell / "finetune" / "results.csv")}
+        for row in tables.read(cell / "finetune" / "evaluations.csv"):
+            known = trainings[row["name"]]
+            about = {"kind": kind(cell), "seed": settings["seed"], "start": known["start"]}
+            yield about | {"learning_rate": known["learning_rate"], "step": row["step"], "accuracy": row["accuracy"]}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.study_finetune", description=__doc__.splitlines()[0])
+    parser.add_argument("sweep", type=Path, help="the folder of a sweep of study-finetune")
+    about = {"commit": provenance.commit(), "machine": provenance.machine()}
+    tables.write(study_pages.TUNED, [{**row, **about} for row in curves(parser.parse_args().sweep)])
+    study_pages.draw()
+    pages.write_tables()
