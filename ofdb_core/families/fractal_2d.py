@@ -234,8 +234,8 @@ def write(parameters: Render) -> Manifest:
     """
     drawing = parameters.drawing()
     if parameters.systems and parameters.weight != 1:
-        told = live.told(parameters.weight)
-        print(f"{parameters.source()}: {told}; -p weight 1 draws the systems as they are")
+        effect = live.effect(parameters.weight)
+        print(f"{parameters.source()}: {effect}; -p weight 1 draws the systems as they are")
     systems, names, source = loaded(parameters.source(), parameters.categories)
     if parameters.systems:
         _tell_dull(parameters, systems, names)

@@ -87,7 +87,7 @@ class ImagesDrawing(Patched, Varied):
     """Pixels, each side; null: as released (362; 1p-frac: 512)."""
 
 
-def told(weight: Weight) -> str:
+def effect(weight: Weight) -> str:
     """What a weight does, in words."""
     what = f"coefficient a of every map is multiplied by {weight}" if np.ndim(weight) == 0 else f"factors {weight}"
     return f"weight: {what}, as 2D-OFDB does by 0.2 and 3D-OFDB by 0.4"
@@ -110,7 +110,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
         if name == "weight" and given is None and usual != 1 and not Folder(root).is_complete():
-            print(f"{root}: {told(usual)}; -p live.weight 1 draws the systems as they are")
+            print(f"{root}: {effect(usual)}; -p live.weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
             sentence = f"live.{parameter}: {made[name]}, but {stored} was made with {had}"
             if given is None:

@@ -277,7 +277,7 @@ def fit(
             stream.close()
             training.close()
             if recipe.tracker != "none" and training.accelerator.is_main_process:
-                print(f"{title}: {tracking.told(recipe)}")
+                print(f"{title}: {tracking.location(recipe)}")
     return training.log.rows
 
 
