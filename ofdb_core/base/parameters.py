@@ -293,4 +293,4 @@ class StageParameters(NotebookParameters):
     """Parameters of a notebook that draws random numbers; the seed of a search is a separate parameter."""
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of all that is drawn."""
+    """Seed of all random draws."""

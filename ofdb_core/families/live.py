@@ -35,13 +35,13 @@ class Patched(Parameters):
     """Parameters of samples whose dots have patches; new patches cost 0.05 to 0.08 ms an image, 0.1 ms a view."""
 
     patches: Literal["stored", instances.Kind] = "stored"
-    """Of a dot: stored, or drawn anew: pattern (a random mask), texture (random grays) or both."""
+    """Patch of a dot: stored, or drawn anew: pattern (a random mask), texture (random grays) or both."""
     unit: instances.Unit = "dot"
     """What a patch is drawn for: each dot, or the whole image."""
     levels: Annotated[list[int], Length(2, 2), Range(0, 255)] = [0, 255]
     """Grays of a texture: between these."""
     share: Share = 1.0
-    """Of the samples that are drawn so; the others are as stored."""
+    """Share of the samples that are drawn so; the others are as stored."""
 
     def __str__(self) -> str:
         if self.patches == "stored":
@@ -71,11 +71,11 @@ class Varied(Parameters):
     weights: Annotated[float, Range(0, 0.5)] = 0.0
     """Spread of FractalDB's rows of weights (0.4), one drawn in place of weight; 0: none."""
     dots: Annotated[int, Range(3, MOST)] | None = None
-    """Of an image, or points of a model; null: as released (200,000; 1p-frac: 100,000; models: 10,000)."""
+    """Dots of an image, or points of a model; null: as released (200,000; 1p-frac: 100,000; models: 10,000)."""
     weight: Factor | Annotated[list[Factor], Length(6, 12)] | None = None
-    """On coefficient a, or a list for each coefficient; null: as released (0.2; 1p-frac: 1; in space: 0.4)."""
+    """Factor on coefficient a, or a list for all; null: as released (0.2; 1p-frac: 1; in space: 0.4)."""
     seed: Annotated[int, Range(0, SEEDS)] | None = None
-    """Of the stored ones that systems stand for; null: as released (0)."""
+    """Seed of the stored images that systems stand for; null: as released (0)."""
 
 
 class ImagesDrawing(Patched, Varied):

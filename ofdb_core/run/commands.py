@@ -267,7 +267,7 @@ def export(systems: str, out: str) -> None:
 @click.option("--colours", default="magma", help="A colour map of matplotlib (magma, viridis, gray, Greys, ...).")
 @click.option("--points", type=int, help="Steps of a picture's game (16 a pixel).")
 @click.option("--seed", type=int, default=0, help="Of the game (0).")
-@click.option("--weight", type=float, default=1.0, help="On coefficient a of every map (2D-OFDB: 0.2).")
+@click.option("--weight", type=float, default=1.0, help="Factor on coefficient a of every map (2D-OFDB: 0.2).")
 @click.option("--turn", default="a", help="The coefficient that turns in a film of the plane (a).")
 @click.option("--by", type=float, default=0.2, help="How far: times 1 - by to 1 + by (0.2).")
 @click.option("--frames", type=int, default=48, help="Of a film (48).")
