@@ -214,7 +214,7 @@ def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> i
     from ofdb_core.data import publishing
 
     if not yes and not sys.stdin.isatty():
-        raise UsageError("push: nobody can be asked here; --yes sends without a question")
+        raise UsageError("push: this is no terminal, so push cannot ask; give --yes")
     with refusals():
         publishing.check(repository)
         found = publishing.look(publishing.prepared(folder, form), repository, private=private)
@@ -354,4 +354,4 @@ def clean(names: tuple[str, ...], yes: bool) -> None:
     elif yes or sys.stdin.isatty():
         clean.remove(names, agreed=lambda question: yes or click.confirm(question))
     else:
-        raise UsageError("clean: nobody can be asked here; --yes removes without a question")
+        raise UsageError("clean: this is no terminal, so clean cannot ask; give --yes")
