@@ -134,8 +134,7 @@ class Parameters:
 
         A name that the notebook's own cell or papermill's sets is refused unless it is a field or one of `besides`.
         """
-        wanted = {*cls.kinds(), *_assigned(_last_cell(names, OWN)), *_assigned(_last_cell(names, INJECTED))}
-        wanted -= set(besides)
+        wanted = {*cls.kinds(), *_assigned(names)} - set(besides)
         return cls.of({name: names[name] for name in wanted if name in names})
 
     @classmethod
@@ -206,9 +205,10 @@ def _last_cell(names: Mapping[str, Any], beginning: str) -> str:
     return next((cell for cell in reversed(names.get("In", ())) if cell.startswith(beginning)), "")
 
 
-def _assigned(cell: str) -> list[str]:
-    """The names that a cell gives a value."""
-    return [node.id for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name) and type(node.ctx) is ast.Store]
+def _assigned(names: Mapping[str, Any]) -> list[str]:
+    """The names that the notebook's own cell of parameters and papermill's give values."""
+    tree = ast.parse(f"{_last_cell(names, OWN)}\n{_last_cell(names, INJECTED)}")
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def suggestion(name: str, classes: Sequence[type[Parameters]]) -> str:

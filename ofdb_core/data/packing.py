@@ -252,11 +252,9 @@ def _labelled(whole: str, every: Sequence[str], read: Read, parts: Collection[st
     objects = lists if {*every}.issuperset(lists) and all(yolo.is_list(read(name)) for name in lists[:1]) else []
     groups = dict[str, list[_Sample]]()
     for file, text in itertools.zip_longest(pictures, objects):
-        part = file.partition("/")[0] if parts else ""
-        name = file.removeprefix(f"{part}/") if part else file
-        if (part in parts or not parts) and "/" in name:
-            one = _Sample(file, name, name.partition("/")[0], objects=text)
-            groups.setdefault(part or whole, []).append(one)
+        part, name = file.split("/", 1) if parts else (whole, file)
+        if "/" in name and (part in parts or not parts):
+            groups.setdefault(part, []).append(_Sample(file, name, name.partition("/")[0], objects=text))
     return groups
 
 

@@ -54,8 +54,8 @@ class _Stop(signals.Stop):
             return signals.Continued(f"{self.notebook}: asked to stop; the same command goes on with what is done")
         return KeyboardInterrupt()
 
-    def begin_cell(self, **_: Any) -> None:
-        """End the run before a cell: a kernel ignores SIGINT between cells."""
+    def check(self, **_: Any) -> None:
+        """End the run if it was asked to stop; also before each cell, since a kernel ignores SIGINT between cells."""
         if self.asked:
             raise self.error()
 
@@ -89,7 +89,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 stdout_file=_Echo(),
                 stderr_file=_Echo(),
                 autosave_cell_every=2,
-                on_cell_execute=stop.begin_cell,
+                on_cell_execute=stop.check,
                 extra_arguments=["--log-level=CRITICAL"],  # at its end it would log the interrupt that stops it
             )
         except papermill.PapermillExecutionError as error:
@@ -97,8 +97,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
                 raise signals.Continued(f"{result.stem}: {error.evalue}") from error
             raise (stop.error() if error.ename == "KeyboardInterrupt" else _failure(error, result)) from error
         except RuntimeError as error:  # the kernel died, or was not ready yet
-            if stop.asked:
-                raise stop.error() from error
+            stop.check()
             if not isinstance(error, DeadKernelError) and not str(error).startswith("Kernel d"):
                 raise  # "Kernel died before ..." and "Kernel didn't respond ..." are jupyter_client's
             raise NotebookError(
@@ -108,8 +107,7 @@ def execute(source: Path, parameters: dict[str, Any], result: Path) -> None:
         finally:
             if half.is_file():
                 Own(result.parent).write(result.name, _signed(half, result))
-    if stop.asked:  # so late that the notebook came to its end
-        raise stop.error()
+    stop.check()  # so late that the notebook came to its end
 
 
 def _kernel_class(sockets: str, kernels: list[Any]) -> type:

@@ -44,8 +44,7 @@ OF_SYSTEM: dict[str, tuple[Callable[[IFS], float], str]] = {
         measures.average_contraction,
         "geometric mean of the maps' largest singular values, weighted by their probabilities. Below 1, the "
         "points of the chaos game are spread in the same way from any start: there is one invariant distribution, but "
-        "no bounded attractor need exist. Above 1 the same may hold: where the maps stretch different directions, "
-        "several steps together still contract",
+        "no bounded attractor need exist. Above 1 the same may hold, as several steps together may contract",
     ),
 }
 LIKENESS = (
