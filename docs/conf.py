@@ -11,7 +11,7 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"  # so that Sphinx meets kernels as functio
 
 project = html_title = "OFDB Lab"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
-suppress_warnings = ["myst.xref_missing"]  # of what only a checkout has, as LICENSE; tests/test_pages.py tries links
+suppress_warnings = ["myst.xref_missing"]  # of files that only a clone has; tests/pages/test_pages.py tries links
 
 nb_execution_mode = "off"  # notebooks are shown as they ran
 nb_ipywidgets_js = {}  # a widget is a picture here

@@ -3,7 +3,7 @@
 The wings, from top to ground; each imports only wings below it, and its `__init__` says what lives there:
 
     run        runs the notebooks of an experiment in order, and trainings in several processes
-    stages     pre-training, fine-tuning and evaluation
+    stages     pre-training, fine-tuning, segmentation, evaluation, prediction by a head or by a memory of examples
     show       figures, widgets and the report
     families   the kinds of images, one file each, and their registry
     training   networks, weights, the training loop, states on disk

@@ -22,7 +22,7 @@ ORDERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u
 
 
 class Output(io.TextIOWrapper):
-    """An output in UTF-8 that shows what a terminal would obey, as in the name of a file, by its code."""
+    """UTF-8 output that escapes control characters, which file names may hold."""
 
     def write(self, text: str) -> int:
         super().write(ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text))

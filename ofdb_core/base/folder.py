@@ -62,7 +62,7 @@ def _status(about: os.stat_result) -> list[int]:
     return [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
 
 
-def told(problems: Sequence[str]) -> str:
+def summary(problems: Sequence[str]) -> str:
     """The first of several sentences of `verify`, and the number of the others."""
     return f"{problems[0]}{f', and {len(problems) - 1} more' if len(problems) > 1 else ''}"
 
@@ -191,7 +191,7 @@ class Folder:
         digest = self.digest()
         if problems := self.verify():
             hint = "undo that, or run again what made it"
-            raise Altered(f"{self.root}: not as it was written ({told(problems)}); {hint}")
+            raise Altered(f"{self.root}: not as it was written ({summary(problems)}); {hint}")
         return digest
 
     def digest(self) -> str:

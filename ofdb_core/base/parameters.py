@@ -28,6 +28,7 @@ from ofdb_core.base.values import SEEDS, Folder, Place, Range, arms, nearest, pr
 
 ENTRY = bool | int | float | str | list | dict | None  # the type of an entry in a mapping with free names
 INJECTED = "# Parameters\n"  # the first line of the cell that papermill injects
+OWN = "# Turn these first"  # how the first line of a notebook's own cell of parameters begins
 RAN = "# as run in {!r}; in a copy elsewhere, out needs another folder\n"  # the second line, once a run is done
 
 
@@ -131,9 +132,9 @@ class Parameters:
     def take(cls, names: Mapping[str, Any], *, besides: Collection[str] = ()) -> Self:
         """The parameters in a notebook's `globals()`; a field without a value there has its default.
 
-        A name that papermill injected is refused unless it is a field or one of `besides`.
+        A name that the notebook's own cell or papermill's sets is refused unless it is a field or one of `besides`.
         """
-        wanted = {*cls.kinds(), *_injected(names)} - set(besides)
+        wanted = {*cls.kinds(), *_assigned(names)} - set(besides)
         return cls.of({name: names[name] for name in wanted if name in names})
 
     @classmethod
@@ -199,15 +200,15 @@ class Parameters:
         return self._without("no_effect", "display_only")
 
 
-def _injected_cell(names: Mapping[str, Any]) -> str:
-    """The last cell that papermill injected, from a notebook's `globals()`; empty if there is none."""
-    return next((cell for cell in reversed(names.get("In", ())) if cell.startswith(INJECTED)), "")
+def _last_cell(names: Mapping[str, Any], beginning: str) -> str:
+    """The last cell that ran and begins so, from a notebook's `globals()`; empty if there is none."""
+    return next((cell for cell in reversed(names.get("In", ())) if cell.startswith(beginning)), "")
 
 
-def _injected(names: Mapping[str, Any]) -> list[str]:
-    """The names in the last cell that papermill injected."""
-    tree = ast.parse(_injected_cell(names))
-    return [ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+def _assigned(names: Mapping[str, Any]) -> list[str]:
+    """The names that the notebook's own cell of parameters and papermill's give values."""
+    tree = ast.parse(f"{_last_cell(names, OWN)}\n{_last_cell(names, INJECTED)}")
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def suggestion(name: str, classes: Sequence[type[Parameters]]) -> str:
@@ -236,7 +237,7 @@ class NotebookParameters(Parameters):
         values = {**cls.defaults(), **names}
         if isinstance(out := values["out"], str):
             values["out"] = out = str(project.located(out))
-            if RAN.format(out) in _injected_cell(names) and os.path.realpath(".") != out:
+            if RAN.format(out) in _last_cell(names, INJECTED) and os.path.realpath(".") != out:
                 raise ParameterError([f"out: {out} is of the run that this notebook is a copy of; give another folder"])
         return super().take(cls.located(values, project.FOLDER), besides=besides)
 
@@ -292,4 +293,4 @@ class StageParameters(NotebookParameters):
     """Parameters of a notebook that draws random numbers; the seed of a search is a separate parameter."""
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of all that is drawn."""
+    """Seed of all random draws."""

@@ -26,9 +26,9 @@ class View(Parameters):
     input_size: Annotated[int, Range(8, 4096)] = 224
     """Pixels, each side, that the network sees."""
     channels: Literal[1, 3] = 3
-    """Of the network's input: 3, or 1 for gray."""
+    """Channels of the network's input: 3, or 1 for gray."""
     interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic"
-    """Of the crop."""
+    """Interpolation of the crop."""
     crop_pct: Annotated[float, Range(0, 1, above=True)] = 0.875
     """Share of the image that evaluation sees, in the centre."""
     mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.5, 0.5, 0.5]
@@ -40,7 +40,7 @@ class View(Parameters):
     draft: bool = False
     """Your JPEGs are decoded at 1/2, 1/4 or 1/8 of their sides where that enlarges no view: in less time and memory."""
     max_pixels: Annotated[int, Range(1, LIMIT)] = MOST
-    """Of your images, each; larger ones are refused, as some 11 bytes a pixel are needed in every thread."""
+    """Most pixels of an image of yours; larger ones are refused: each thread needs some 11 bytes a pixel."""
 
     def reading(self) -> Reading:
         """How files are decoded to be seen whole, as in evaluation."""
@@ -134,9 +134,9 @@ class MixedPictures(Parameters):
     pixmix_beta: Positive = 3.0
     """A higher one leaves more of the sample in each mixing; the original: 3 on CIFAR, 4 on ImageNet."""
     pixmix_severity: Annotated[float, Range(0.1, 10)] = 3.0
-    """Of the operations on a sample's copies; the original: 3 on CIFAR, 1 on ImageNet."""
+    """Strength of the operations on a sample's copies; the original: 3 on CIFAR, 1 on ImageNet."""
     pixmix_all: bool = False
-    """Also operations that overlap with corruptions of ImageNet-C: colour, contrast, brightness, sharpness."""
+    """Use operations, too, that overlap with corruptions of ImageNet-C: colour, contrast, brightness, sharpness."""
 
 
 class PlainRecipe(Loading, View):

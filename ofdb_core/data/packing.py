@@ -16,7 +16,7 @@ import shlex
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def pack(root: str | Path, form: str, out: str | Path | None = None) -> Path:
             raise ValueError(f"{target}: is there already; remove it, or give another --out")
         target.parent.mkdir(parents=True, exist_ok=True)
         with files.locked(target.with_name(f".{target.name}.lock"), wait=f"{target}: waiting for another run"):
-            _made(target, functools.partial(ARCHIVES[form], root=root)).replace(target)
+            _written(target, functools.partial(ARCHIVES[form], root=root)).replace(target)
         return target
     license = Folder(root).manifest().get("license", LICENSE) if Folder(root).is_complete() else None
     head = header(
@@ -144,8 +144,8 @@ def _codes(root: Path) -> Iterator[tuple[str, bytes]]:
             yield from _whole(out / name)
 
 
-def _made(path: Path, write: Callable[[Path], None]) -> Path:
-    """A temporary file beside a path, in which a function has written what is to lie there; none if it fails."""
+def _written(path: Path, write: Callable[[Path], None]) -> Path:
+    """A temporary file beside a path, filled by a function; removed if that fails."""
     part = files.temporary(path)
     files.remove_temporary(path.parent, files.stem_of_temporary(path.name).__eq__)
     try:
@@ -222,30 +222,40 @@ def _packed(root: Path) -> _Packed:
     The order mixes the classes: most programs read a shard from its beginning, so neighbours in it meet in a batch.
     """
     every, read = _opened(root)
-    known, parts = {*every}, forms.parts(root)
-    pictures = [name for name in every if "/" in name and name.lower().endswith(extensions())]
-    groups = dict[str, list[_Sample]]()
-    places = {name: part.root for name, part in parts.items()} or {root.name: root}
-    if all(forms.of(place) == "scenes" and not forms.shards(place) for place in places.values()):
-        classes = scenes.classes_in(root)
-        for name, place in places.items():
-            found = scenes.Pairs.from_folder(place, classes=classes)
-            files = ([os.path.relpath(str(path), root) for path in paths] for paths in (found.pictures, found.masks))
-            groups[name] = [_Sample(path, Path(path).name, mask=mask) for path, mask in zip(*files, strict=True)]
-            classes = found.classes
+    parts = {name: part.root for name, part in forms.parts(root).items()}
+    roots = parts or {root.name: root}
+    if all(forms.of(each) == "scenes" and not forms.shards(each) for each in roots.values()):
+        classes, groups = _scenes(root, roots)
     else:
-        beside = [f"{name.rpartition('.')[0]}{yolo.ENDING}" for name in pictures]
-        objects = beside if known.issuperset(beside) and all(yolo.is_list(read(name)) for name in beside[:1]) else []
-        for file, text in itertools.zip_longest(pictures, objects):
-            part = file.partition("/")[0] if parts else ""
-            name = file.removeprefix(f"{part}/") if part else file
-            if (part in parts or not parts) and "/" in name:
-                one = _Sample(file, name, name.partition("/")[0], objects=text)
-                groups.setdefault(part or root.name, []).append(one)
+        groups = _labelled(root.name, every, read, parts)
         classes = sorted({str(one.label) for group in groups.values() for one in group})
     if not groups:
         raise ValueError(f"{root}: has no images in class folders; the forms tar and zip pack any folder")
     return _Packed({name: _cut(root, group) for name, group in groups.items()}, classes, read)
+
+
+def _scenes(root: Path, roots: Mapping[str, Path]) -> tuple[list[str], dict[str, list[_Sample]]]:
+    """The classes of scenes, and the scenes of each part; roots: its name -> its folder."""
+    classes, groups = scenes.classes_in(root), dict[str, list[_Sample]]()
+    for name, place in roots.items():
+        found = scenes.Pairs.from_folder(place, classes=classes)
+        files = ([os.path.relpath(str(path), root) for path in paths] for paths in (found.pictures, found.masks))
+        groups[name] = [_Sample(path, Path(path).name, mask=mask) for path, mask in zip(*files, strict=True)]
+        classes = found.classes
+    return classes, groups
+
+
+def _labelled(whole: str, every: Sequence[str], read: Read, parts: Collection[str]) -> dict[str, list[_Sample]]:
+    """The images in class folders, with their lists of objects, of each part; without parts, all are of the whole."""
+    pictures = [name for name in every if "/" in name and name.lower().endswith(extensions())]
+    lists = [f"{name.rpartition('.')[0]}{yolo.ENDING}" for name in pictures]
+    objects = lists if {*every}.issuperset(lists) and all(yolo.is_list(read(name)) for name in lists[:1]) else []
+    groups = dict[str, list[_Sample]]()
+    for file, text in itertools.zip_longest(pictures, objects):
+        part, name = file.split("/", 1) if parts else (whole, file)
+        if "/" in name and (part in parts or not parts):
+            groups.setdefault(part, []).append(_Sample(file, name, name.partition("/")[0], objects=text))
+    return groups
 
 
 def _cut(root: Path, group: list[_Sample]) -> list[list[_Sample]]:
@@ -264,7 +274,7 @@ def _shards(out: Path, root: Path, form: str) -> Iterator[tuple[str, Callable[[]
     packed = _packed(root)
     parts = {f"{name}-{i:06d}{ending}": part for name, cut in packed.shards.items() for i, part in enumerate(cut)}
     for name, part in parts.items():
-        yield name, functools.partial(_made, out / name, functools.partial(write, packed=packed, part=part))
+        yield name, functools.partial(_written, out / name, functools.partial(write, packed=packed, part=part))
     if ending == forms.TAR or packed.first.mask:
         yield forms.CLASSES, "".join(f"{name}\n" for name in packed.classes).encode
     endings = Counter(one.name.rpartition(".")[2] for part in parts.values() for one in part)

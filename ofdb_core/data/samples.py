@@ -228,7 +228,7 @@ class Sets(Images):
         """The classes that image i shows; key is not used. A ValueError if they cannot be those of the image."""
         numbers = self._shown_in(self.items[i])
         if self.labels[i] not in numbers or not 0 <= min(numbers) <= max(numbers) < len(self.classes):
-            raise ValueError(f"{self.items[i]}: shows {numbers}, by what is beside it; its own is {self.labels[i]}")
+            raise ValueError(f"{self.items[i]}: the list beside it, {numbers}, does not fit its class {self.labels[i]}")
         return numbers
 
 

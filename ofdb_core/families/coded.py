@@ -38,11 +38,11 @@ class Render(StageParameters):
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of codes and images; each category and each image has a stream of its own."""
+    """Seed of codes and images; each category and each image has a stream of its own."""
     codes: Place | None = None
     """A folder of codes of your own, JSON files, one a category; null: drawn by the seed."""
     categories: Annotated[int, Range(1, 99_999)] = 1000
-    """How many; of a folder of codes, the first ones."""
+    """Number of categories; of a folder of codes, the first ones."""
     instances: Annotated[int, Range(1, 9_999)] = 1
     """Images of each category."""
     image_size: Annotated[int, Range(16, 4096)] = 512

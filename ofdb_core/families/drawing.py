@@ -24,7 +24,7 @@ class Drawing(Parameters):
     samples: Literal["all", "one", "live"] = "all"
     """What is a sample: all: a file; one: a category, one of its files each time; live: a new picture."""
     live: dict = {}
-    """With samples: live, parameters of the data that they are drawn from, as {"patches": "pattern"}."""
+    """Parameters of live samples, those of the data that they are drawn from, as {"patches": "pattern"}."""
     cache_gb: NotNegative = 1.0
     """Memory, for each device, for decoded images, tables or models; what is beyond is made anew."""
 

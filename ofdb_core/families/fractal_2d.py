@@ -32,13 +32,13 @@ class Rule(Parameters):
     """Which random systems are categories; the defaults are FractalDB's."""
 
     search_seed: Annotated[int, Range(0, values.SEEDS)] = 1
-    """Of the one stream of candidates; 1 is the published one."""
+    """Seed of the one stream of candidates; 1 is the published one."""
     method: search.Method = "uniform"
     """How a candidate is drawn: its coefficients uniform, or its singular values, so that each map contracts."""
     filling_rate: Share = 0.2
     """Share of the picture that a candidate must light to be a category (FractalDB: 0.2)."""
     search_points: Points = 100_000
-    """Of each candidate's orbit (FractalDB: 100,000)."""
+    """Points of each candidate's orbit (FractalDB: 100,000)."""
 
     def conflicts(self) -> Iterator[str]:
         try:
@@ -77,7 +77,7 @@ class Search(NotebookParameters, Rule):
     renamed = {"points": "search_points", "seed": "search_seed"}
 
     categories: Annotated[int, Range(1, 99_999)] = 1000
-    """How many to find; a longer search begins with the categories of a shorter one."""
+    """Number of categories; a longer search begins with the categories of a shorter one."""
     workers: Workers = 0
     """Threads; 0: one a core. The result does not depend on it."""
 
@@ -88,11 +88,11 @@ class Drawn(StageParameters):
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
 
     seed: Annotated[int, Range(0, values.SEEDS)] = 0
-    """Of the patches; each category has a stream of its own."""
+    """Seed of the patches; each category has a stream of its own."""
     systems: Place | None = None
     """Your own systems: a folder or a file (CSV, .ifs, .flame); null: categories/ of notebook 1."""
     categories: Count | None = None
-    """How many to render, the first ones; null: all that were found."""
+    """Number of categories to render, the first ones; null: all that were found."""
     image_size: Annotated[int, Range(16, 4096)] = 362
     """Pixels, each side (2D-OFDB: 362)."""
     points: Points = 200_000
@@ -118,7 +118,7 @@ class Render(Drawn):
     """Parameters of notebook 2_render_2d; the defaults are those of the released 2D-OFDB."""
 
     weight: Factor | Annotated[list[Factor], Length(6, 6)] = 0.2
-    """On coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six numbers, for a to f."""
+    """Factor on coefficient a of every map (2D-OFDB: 0.2; 1: as it is); or six factors, for a to f."""
 
     def drawing(self) -> dict[str, Any]:
         return {**super().drawing(), "weight": self.weight}
@@ -234,8 +234,8 @@ def write(parameters: Render) -> Manifest:
     """
     drawing = parameters.drawing()
     if parameters.systems and parameters.weight != 1:
-        told = live.told(parameters.weight)
-        print(f"{parameters.source()}: {told}; -p weight 1 draws the systems as they are")
+        effect = live.effect(parameters.weight)
+        print(f"{parameters.source()}: {effect}; -p weight 1 draws the systems as they are")
     systems, names, source = loaded(parameters.source(), parameters.categories)
     if parameters.systems:
         _tell_dull(parameters, systems, names)

@@ -35,9 +35,9 @@ class Viewed(StageParameters):
     renamed = {"points": "model_points"}
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of the models' points and of the cameras' jitter; each category has streams of its own."""
+    """Seed of the models' points and of the cameras' jitter; each category has streams of its own."""
     model_points: Annotated[int, Range(3, MOST)] = 10_000
-    """Of a model's orbit, with its start, which is left out (3D-OFDB: 10,000)."""
+    """Points of a model's orbit, with its start, which is left out (3D-OFDB: 10,000)."""
     views: Annotated[int, Range(1, 999)] = 12
     """Stored for each axis: 12, 144 or 1,728 images a category (3D-OFDB: 12)."""
     image_size: Annotated[int, Range(1, 4096)] = 224
@@ -58,21 +58,21 @@ class Render(Viewed):
     """Parameters of notebook 3_render_3d; the defaults are those of the released 3D-OFDB."""
 
     categories: Annotated[int, Range(1, 999_999)] = 1000
-    """How many to find; a longer search begins with the categories of a shorter one."""
+    """Number of categories; a longer search begins with the categories of a shorter one."""
     search_seed: Annotated[int, Range(0, SEEDS)] = 1
-    """Of the one stream of candidates."""
+    """Seed of the one stream of candidates."""
     method: search.Method = "uniform"
     """How a candidate is drawn: its coefficients uniform, or its singular values, so that each map contracts."""
     search_points: Annotated[int, Range(3, MOST)] = 10_000
-    """Of each candidate's orbit, with its start (3D-OFDB: 10,000)."""
+    """Points of each candidate's orbit, with its start (3D-OFDB: 10,000)."""
     variance: Annotated[float, Range(0, 0.9)] = 0.05
     """A candidate is a category when each axis varies more than this (3D-OFDB: 0.05)."""
     degenerate: Literal["skip", "keep"] = "skip"
     """A candidate whose weighted model diverges: skip it, or keep it without a model."""
     weight: Factor | Annotated[list[Factor], Length(12, 12)] = 0.4
-    """On coefficient a of every map (3D-OFDB: 0.4); or twelve numbers, for a to l."""
+    """Factor on coefficient a of every map (3D-OFDB: 0.4); or twelve factors, for a to l."""
     axes: camera.AXES = 1
-    """What the camera turns about: 1 axis (3D-OFDB), 2 or 3."""
+    """Number of axes that the camera turns about: 1 (3D-OFDB), 2 or 3."""
 
     def conflicts(self) -> Iterator[str]:
         if self.one_stream and self.degenerate == "skip":

@@ -35,13 +35,13 @@ class Patched(Parameters):
     """Parameters of samples whose dots have patches; new patches cost 0.05 to 0.08 ms an image, 0.1 ms a view."""
 
     patches: Literal["stored", instances.Kind] = "stored"
-    """Of a dot: stored, or drawn anew: pattern (a random mask), texture (random grays) or both."""
+    """Patch of a dot: stored, or drawn anew: pattern (a random mask), texture (random grays) or both."""
     unit: instances.Unit = "dot"
     """What a patch is drawn for: each dot, or the whole image."""
     levels: Annotated[list[int], Length(2, 2), Range(0, 255)] = [0, 255]
     """Grays of a texture: between these."""
     share: Share = 1.0
-    """Of the samples that are drawn so; the others are as stored."""
+    """Share of the samples that are drawn so; the others are as stored."""
 
     def __str__(self) -> str:
         if self.patches == "stored":
@@ -71,11 +71,11 @@ class Varied(Parameters):
     weights: Annotated[float, Range(0, 0.5)] = 0.0
     """Spread of FractalDB's rows of weights (0.4), one drawn in place of weight; 0: none."""
     dots: Annotated[int, Range(3, MOST)] | None = None
-    """Of an image, or points of a model; null: as released (200,000; 1p-frac: 100,000; models: 10,000)."""
+    """Dots of an image, or points of a model; null: as released (200,000; 1p-frac: 100,000; models: 10,000)."""
     weight: Factor | Annotated[list[Factor], Length(6, 12)] | None = None
-    """On coefficient a, or a list for each coefficient; null: as released (0.2; 1p-frac: 1; in space: 0.4)."""
+    """Factor on coefficient a, or a list for all; null: as released (0.2; 1p-frac: 1; in space: 0.4)."""
     seed: Annotated[int, Range(0, SEEDS)] | None = None
-    """Of the stored ones that systems stand for; null: as released (0)."""
+    """Seed of the stored images that systems stand for; null: as released (0)."""
 
 
 class ImagesDrawing(Patched, Varied):
@@ -87,7 +87,7 @@ class ImagesDrawing(Patched, Varied):
     """Pixels, each side; null: as released (362; 1p-frac: 512)."""
 
 
-def told(weight: Weight) -> str:
+def effect(weight: Weight) -> str:
     """What a weight does, in words."""
     what = f"coefficient a of every map is multiplied by {weight}" if np.ndim(weight) == 0 else f"factors {weight}"
     return f"weight: {what}, as 2D-OFDB does by 0.2 and 3D-OFDB by 0.4"
@@ -110,7 +110,7 @@ def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | P
         given = getattr(drawing, parameter)
         made[name], had = usual if given is None else given, facts.get(name)
         if name == "weight" and given is None and usual != 1 and not Folder(root).is_complete():
-            print(f"{root}: {told(usual)}; -p live.weight 1 draws the systems as they are")
+            print(f"{root}: {effect(usual)}; -p live.weight 1 draws the systems as they are")
         if name in facts and had != made[name]:
             sentence = f"live.{parameter}: {made[name]}, but {stored} was made with {had}"
             if given is None:

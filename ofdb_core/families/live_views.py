@@ -32,9 +32,9 @@ class ViewsDrawing(live.Patched):
     size: Annotated[int, Range(1, 4096)] | None = None
     """Pixels, each side; null: as released (224)."""
     seed: Annotated[int, Range(0, SEEDS)] | None = None
-    """Of the stored views' jitter; null: as released (0)."""
+    """Seed of the stored views' jitter; null: as released (0)."""
     axes: Annotated[int, Range(1, 3)] = 3
-    """What the camera turns about: 1 (as the stored views), 2 or 3 (any viewpoint)."""
+    """Number of axes that the camera turns about: 1 (as the stored views), 2 or 3 (any viewpoint)."""
     range: Annotated[float, Range(0, 360)] = 360.0
     """Degrees about each of these axes in which the camera may stand; 360: anywhere."""
     views: Annotated[int, Range(0, 999)] = 0
@@ -46,7 +46,7 @@ class ViewsDrawing(live.Patched):
     points: Annotated[list[float], Length(2, 2), Range(0, 1, above=True)] = [0.5, 1.0]
     """Share of a model's points that are drawn: between these."""
     depth: Literal["nearest", "last"] = "nearest"
-    """Of points with patches, which is seen: the nearest to the camera, or the last in its file."""
+    """Point that is seen where patches overlap: the nearest to the camera, or the last in its file."""
 
     def conflicts(self) -> Iterator[str]:
         yield from self.falling("point_size", "points")
@@ -62,7 +62,7 @@ class SystemsDrawing(ViewsDrawing, live.Varied):
     weights: Annotated[float, Range(0, 0.16)] = 0.0
     """Spread of MV-FractalDB's rows of weights (0.1), one drawn in place of weight; 0: none."""
     seed: Annotated[int, Range(0, SEEDS)] | None = None
-    """Of the stored models and views that systems stand for; null: as released (0)."""
+    """Seed of the stored models and views that systems stand for; null: as released (0)."""
 
 
 def cloud(points: np.ndarray) -> np.ndarray:

@@ -33,9 +33,9 @@ class Render(fractal_3d.Viewed):
     """Parameters of stage 3_render_mv-fractaldb; the defaults are those of the released MV-FractalDB."""
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of the models' points and of the viewpoints; each model has a stream of its own."""
+    """Seed of the models' points and of the viewpoints; each model has a stream of its own."""
     categories: Count | None = None
-    """How many to render, the first ones of categories3d/; null: all."""
+    """Number of categories to render, the first ones of categories3d/; null: all."""
     steps: Annotated[int, Range(0, 9)] = 6
     """Factors on a coefficient are 1 - k/10 to 1 + k/10 in tenths, for this k: 1 + 24 k models (MV-FractalDB: 6)."""
     instances: Count | None = None
@@ -43,9 +43,9 @@ class Render(fractal_3d.Viewed):
     views: Annotated[int, Range(1, 999)] = 12
     """Stored views of each model (MV-FractalDB: 12)."""
     viewpoints: Literal["stored", "circle", "sphere"] = "stored"
-    """In a ring as 3D-OFDB's stored views; or random: uniform on that circle or on the sphere (ExFractalDB)."""
+    """Viewpoints in a ring, as 3D-OFDB's stored ones; or random: uniform on that circle or the sphere (ExFractalDB)."""
     images: Annotated[int, Range(1, 999_999)] = 1000
-    """Of each category, with random viewpoints, of one model after another (ExFractalDB's paper: 1,000)."""
+    """Images of each category, with random viewpoints, of one model after another (ExFractalDB's paper: 1,000)."""
 
     def conflicts(self) -> Iterator[str]:
         if self.one_stream and self.viewpoints != "stored":

@@ -35,7 +35,7 @@ class Noise(Parameters):
     lit: Share
     """Share of the pixels that are lit."""
     seed: Annotated[int, Range(0, SEEDS)]
-    """Of the pixels that can be lit."""
+    """Seed of the pixels that can be lit."""
 
 
 def filling_rate(parameters: Render, category: int) -> float:

@@ -49,7 +49,7 @@ class Render(StageParameters):
     categories: Annotated[int, Range(1, 99_999)] = 1000
     """Perturbations of the one system (1p-frac: 1,000)."""
     system_seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of the one system (the original has no seed)."""
+    """Seed of the one system (the original has no seed)."""
     sigma: Annotated[float, Range(0.2, 5.8)] = 3.5
     """The system's sigma-factor, within 0.1 (1p-frac's published table: 3.5; their script generate.sh: 4.0)."""
     delta: Annotated[float, Range(0, 1)] = 0.1

@@ -49,21 +49,21 @@ class Render(StageParameters):
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of instances and scenes; each has a stream of its own."""
+    """Seed of instances and scenes; each has a stream of its own."""
     categories: Annotated[int, Range(1, 254)] | None = None
     """The first ones of categories3d/; null: all, or 254 (PC-FractalDB: 1,000, which a mask cannot name)."""
     instances: Annotated[int, Range(1, 9999)] = 1000
-    """Of each category, from which the objects are drawn (PC-FractalDB: 1,000)."""
+    """Instances of each category, from which the objects are drawn (PC-FractalDB: 1,000)."""
     noise: Share = 0.2
-    """Of an instance's points that another category's system makes (PC-FractalDB: 0.2)."""
+    """Share of an instance's points that another category's system makes (PC-FractalDB: 0.2)."""
     model_points: Annotated[int, Range(100, MOST)] = 10_000
-    """Of an instance's two orbits, with their starts, which are left out (PC-FractalDB: 10,000)."""
+    """Points of an instance's two orbits, with their starts, which are left out (PC-FractalDB: 10,000)."""
     images: Annotated[int, Range(1, 999_999)] = 10_000
     """Scenes (PC-FractalDB: 10,000)."""
     objects: Annotated[int, Range(1, 200)] = 15
-    """Of a scene, to which a Poisson number of mean 5 is added; what finds no place is left out."""
+    """Objects of a scene, to which a Poisson number of mean 5 is added; what finds no place is left out."""
     scene_points: Annotated[int, Range(1000, MOST)] = 20_000
-    """Of a scene, at most, as many of each object."""
+    """Points of a scene, at most; all objects have the same number."""
     image_size: Annotated[int, Range(16, 4096)] = 512
     """Pixels, each side."""
     point_size: camera.POINT_SIZE = 2

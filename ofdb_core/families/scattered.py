@@ -33,7 +33,7 @@ class Dots(Parameters):
     density: Annotated[float, Range(0, 1, above=True)]
     """Dots for each pixel of the picture; a dot has 3 x 3 pixels, whatever the picture's size."""
     seed: Annotated[int, Range(0, SEEDS)]
-    """Of their places."""
+    """Seed of the dots' places."""
 
 
 def sample(parameters: Render, category: int) -> Dots:

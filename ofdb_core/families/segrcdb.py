@@ -43,7 +43,7 @@ class Render(StageParameters):
     no_effect: ClassVar[tuple[str, ...]] = ("workers",)
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of codes and scenes; each category and each scene has a stream of its own."""
+    """Seed of codes and scenes; each category and each scene has a stream of its own."""
     codes: Place | None = None
     """A folder of codes of your own, JSON files, one a category; null: drawn by the seed."""
     categories: Annotated[int, Range(1, 254)] = 254
@@ -51,7 +51,7 @@ class Render(StageParameters):
     images: Annotated[int, Range(1, 999_999)] = 20_000
     """Scenes."""
     objects: Annotated[int, Range(1, 999)] = 32
-    """Of a scene, each of a category drawn at random."""
+    """Objects of a scene, each of a category drawn at random."""
     mask: Mask = "lines"
     """Pixels of an object: lines (its lines: M1), ring (from its first line to its last: M2), filled (M3)."""
     image_size: Annotated[int, Range(16, 4096)] = 512
@@ -74,7 +74,7 @@ class Drawing(Parameters):
     images: Count = 20_000
     """Scenes that an epoch has, and that are evaluated."""
     objects: Annotated[int, Range(1, 999)] = 32
-    """Of a scene, each of a category drawn at random."""
+    """Objects of a scene, each of a category drawn at random."""
     mask: Mask = "lines"
     """Pixels of an object: lines, ring or filled."""
     size: Annotated[int, Range(16, 4096)] | None = None

@@ -39,7 +39,7 @@ class Ranges(Parameters):
     """The ranges [low, high] of uniform draws for atoms and centres. The defaults are the original program's."""
 
     vertices: Annotated[list[int], Pair, SOME] = [200, 1000]
-    """Of a contour."""
+    """Vertices of a contour."""
     lines: Annotated[list[int], Pair, SOME] = [1, 200]
     """Contours of an image."""
     noise: Annotated[list[float], Pair, ANY] = [2.0, 6.0]

@@ -35,10 +35,10 @@ def box_dimension(image: np.ndarray) -> float:
 def average_contraction(system: IFS) -> float:
     """The geometric mean of the maps' largest singular values, weighted by p.
 
-    A step of the chaos game stretches distances by this factor on average, at most. Below 1 the system contracts on
-    average (Barnsley and Elton, "A new class of Markov processes for image encoding", 1988): it has one attractor, and
-    every orbit settles on it. This is sufficient, not necessary: maps that stretch different directions may contract
-    together although the mean is above 1.
+    A step of the chaos game stretches distances by this factor on average, at most. Below 1, its points are spread in
+    the same way from any start: there is one invariant distribution (Barnsley and Elton, "A new class of Markov
+    processes for image encoding", 1988), but no bounded attractor need exist. This is sufficient, not necessary: maps
+    that stretch different directions may contract together although the mean is above 1.
     """
     norms = np.linalg.svd(system.A, compute_uv=False)[:, 0]
     return float(np.exp(np.sum(system.p * np.log(np.maximum(norms, np.finfo(float).tiny)))))

@@ -214,7 +214,7 @@ def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> i
     from ofdb_core.data import publishing
 
     if not yes and not sys.stdin.isatty():
-        raise UsageError("push: nobody can be asked here; --yes sends without a question")
+        raise UsageError("push: this is no terminal, so push cannot ask; give --yes")
     with refusals():
         publishing.check(repository)
         found = publishing.look(publishing.prepared(folder, form), repository, private=private)
@@ -267,7 +267,7 @@ def export(systems: str, out: str) -> None:
 @click.option("--colours", default="magma", help="A colour map of matplotlib (magma, viridis, gray, Greys, ...).")
 @click.option("--points", type=int, help="Steps of a picture's game (16 a pixel).")
 @click.option("--seed", type=int, default=0, help="Of the game (0).")
-@click.option("--weight", type=float, default=1.0, help="On coefficient a of every map (2D-OFDB: 0.2).")
+@click.option("--weight", type=float, default=1.0, help="Factor on coefficient a of every map (2D-OFDB: 0.2).")
 @click.option("--turn", default="a", help="The coefficient that turns in a film of the plane (a).")
 @click.option("--by", type=float, default=0.2, help="How far: times 1 - by to 1 + by (0.2).")
 @click.option("--frames", type=int, default=48, help="Of a film (48).")
@@ -354,4 +354,4 @@ def clean(names: tuple[str, ...], yes: bool) -> None:
     elif yes or sys.stdin.isatty():
         clean.remove(names, agreed=lambda question: yes or click.confirm(question))
     else:
-        raise UsageError("clean: nobody can be asked here; --yes removes without a question")
+        raise UsageError("clean: this is no terminal, so clean cannot ask; give --yes")

@@ -90,17 +90,11 @@ def found() -> dict[str, Experiment]:
         paths = [path for path in root.iterdir() if path.suffix == ".yaml" and not path.name.startswith(".")]
         own = {each.name: each for path in paths for each in _read(path.stem, path, mapping(path))}
         if not own:
-            raise UsageError(f"{root}: holds no experiment, which is a file as quickstart.yaml{_former(root)}")
+            raise UsageError(f"{root}: holds no experiment, which is a file as quickstart.yaml")
         if taken := sorted(own.keys() & every.keys()):
             raise UsageError(f"{every[taken[0]].path}: {taken[0]} is an experiment of {root}, too; give another name")
         every |= own
     return dict(sorted(every.items()))
-
-
-def _former(root: Path) -> str:
-    """What to do with a folder in the form of version 0.1.0, as the end of a sentence."""
-    old = next((path for path in root.glob("**/*.yaml")), None)
-    return f"; {old} is of version 0.1.0: docs/commands.md says how it is written now" if old else ""
 
 
 def mapping(path: Path) -> dict[str, Any]:

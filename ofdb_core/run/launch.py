@@ -3,6 +3,9 @@
 The script holds the notebook's cells that are tagged `parameters` or `launch`. The notebook itself runs afterwards,
 finds the training done and shows it. `python -m ofdb_core.run.launch <options> script.py` is `accelerate launch` with
 the exit status of this project.
+
+`check` uses names that accelerate and argparse do not document (tests/run/test_refusals.py fails when they change),
+because neither has a public way to learn what the options ask for before the processes start.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ofdb_core.base import files, manifests, provenance, record
-from ofdb_core.base.folder import Altered, Folder, told
+from ofdb_core.base.folder import Altered, Folder, summary
 from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.run import stages
@@ -40,7 +40,7 @@ def reasons(stage: str, checked: NotebookParameters, out: Path) -> Iterator[str]
             yield problem
     for name, digest in entry["writes"].items():
         if problems := Folder(out / name).verify(digest):
-            yield f"{name} is not as it was written ({told(problems)})"
+            yield f"{name} is not as it was written ({summary(problems)})"
     own = Own(out).listed()
     for name in stages.stages()[stage].pages:
         if name in own and not (out / name).is_file():

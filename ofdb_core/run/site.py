@@ -96,7 +96,7 @@ def _lay_out(root: Path, run: Path, entries: dict[str, record.Entry], categories
     title = entries.get("6_report", {"parameters": {}})["parameters"].get("title", run.name)
     whole = report.page(run, title, entries, explorer=True).replace(pages.TOP, pages.TOP + HOME, 1)
     files.write_whole(root / "docs" / "extra" / "report.html", whole)
-    parts = ("gallery", "All families", _gallery(categories)), ("live", "Live explorer", _explorer(run))
+    parts = ("gallery", "Gallery", _gallery(categories)), ("live", "Live explorer", _explorer(run))
     for name, heading, body in parts:
         files.write_whole(root / f"{name}.md", f"---\nhide-toc: true\n---\n# {heading}\n")
         files.write_whole(root / "docs" / "embedded" / f"{name}.html", body)
@@ -169,7 +169,7 @@ def copy_notebook(path: Path, target: Path) -> None:
 
 
 def _gallery(categories: int) -> str:
-    """The gallery of all families, by their experiments' own parameters."""
+    """The gallery of `FAMILIES`, by their experiments' own parameters."""
     sets = []
     names = ", ".join(FAMILIES)
     print(f"for the gallery, {categories} categories each of {names} are made below {DATA} once", flush=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ofdb_core.base import record
-from ofdb_core.base.folder import Folder, told
+from ofdb_core.base.folder import Folder, summary
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.families import registry
 from ofdb_core.families.registry import Family, Stage
@@ -57,7 +57,7 @@ def missing(parameters: NotebookParameters, before: Collection[str] = ()) -> str
         results, own = Folder(out / name), name in parameters.inputs()
         if results.is_complete() and (problems := results.verify()):
             again = f"run {maker(name)} again, which makes it anew" if own else "run again what made it"
-            return f"{results.root} is not as it was written ({told(problems)}); undo that, or {again}"
+            return f"{results.root} is not as it was written ({summary(problems)}); undo that, or {again}"
         if own and not results.is_complete():
             given = {"a checkpoint": hasattr(parameters, "checkpoint") and name == "pretrain"}
             given["data"] = getattr(parameters, "data", None) == name

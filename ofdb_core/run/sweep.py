@@ -87,7 +87,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The name of its folder: the values, or as much of them as a name may hold."""
+        """The name of its folder: the values, cut to the longest allowed name."""
         pairs = [f"{name}={value}" for name, value in self.values.items()]
         whole = "_".join(pairs if self.values.keys() - {"seed"} else [self.experiment.rpartition("/")[2], *pairs])
         short = re.sub(r"[^\w.,=+-]+", "-", whole, flags=re.ASCII)

@@ -42,9 +42,9 @@ OF_SYSTEM: dict[str, tuple[Callable[[IFS], float], str]] = {
     "maps": (len, "number of affine maps in the system"),
     "average contraction": (
         measures.average_contraction,
-        "geometric mean of the maps' largest singular values, weighted by their probabilities. Below 1 the system "
-        "contracts on average, which is enough for the chaos game to settle on one attractor. Above 1 it can settle "
-        "all the same: where the maps stretch different directions, several steps together still contract",
+        "geometric mean of the maps' largest singular values, weighted by their probabilities. Below 1, the "
+        "points of the chaos game are spread in the same way from any start: there is one invariant distribution, but "
+        "no bounded attractor need exist. Above 1 the same may hold, as several steps together may contract",
     ),
 }
 LIKENESS = (

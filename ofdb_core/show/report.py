@@ -81,7 +81,7 @@ class Report(NotebookParameters):
     """Parameters of notebook 6_report."""
 
     title: str = "OFDB Lab"
-    """Of the page."""
+    """Title of the page."""
 
     def code(self) -> tuple[Callable, ...]:
         return (page,)

@@ -1,4 +1,4 @@
-"""Stages of learning: pre-training, fine-tuning and evaluation, each with its parameters.
+"""Stages of learning, each with its parameters: pre-training, fine-tuning, segmentation, evaluation and prediction.
 
 Imports every wing below: `training`, `families`, `data`, `formulas`, `base`.
 """

@@ -21,7 +21,7 @@ class Looking(Starting):
     input_size: Annotated[int, Range(8, 4096)] | None = None
     """Pixels, each side, that the network sees."""
     channels: Literal[1, 3, None] = None
-    """Of the network's input."""
+    """Channels of the network's input."""
     interpolation: Literal["bilinear", "bicubic", None] = None
     """When an image is resized."""
     crop_pct: Annotated[float, Range(0, 1, above=True)] | None = None
@@ -35,13 +35,13 @@ class Looking(Starting):
     draft: bool | None = None
     """JPEGs are decoded at a part of their sides; null: if the checkpoint's training did so."""
     max_pixels: Annotated[int, Range(1, decoding.LIMIT)] = decoding.MOST
-    """Of your images, each; larger ones are refused, as some 11 bytes a pixel are needed in every thread."""
+    """Most pixels of an image of yours; larger ones are refused: each thread needs some 11 bytes a pixel."""
     batch_size: Count = 256
     """Images at once."""
     device_batch: Whole = 0
-    """Of these, at most on a device at once; 0: all."""
+    """Images that a device takes at once, at most; 0: all."""
     precision: Precision = "fp32"
-    """As timm's validate; bf16, which auto takes where it can, may turn a close call."""
+    """Number format (timm's: fp32); bf16, which auto takes where it can, may turn a close call."""
     loader_workers: Workers = 1
     """Threads that read images, for each device; 0: none. The result does not depend on it."""
 
@@ -73,9 +73,9 @@ class Evaluate(Looking, Labelled):
     knn: Whole = 0
     """Neighbours among the training images that vote; 0: not asked."""
     corruptions: Literal["all"] | Annotated[list[Literal[CORRUPTIONS]], Length(0, 15, once=True)] = []  # type: ignore[valid-type]
-    """Of ImageNet-C, which the images suffer one after another, at five strengths; all: all fifteen."""
+    """Corruptions of ImageNet-C, one at a time, each at five strengths; all: all fifteen."""
     corruptions_seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of what the corruptions draw."""
+    """Seed of the corruptions' random draws."""
 
     @property
     def corrupted_by(self) -> tuple[str, ...]:

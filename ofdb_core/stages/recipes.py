@@ -41,7 +41,7 @@ class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
     display_only: ClassVar[tuple[str, ...]] = ("required_gain",)
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of weights, order, augmentation and drop path."""
+    """Seed of weights, order, augmentation and drop path."""
     data: Place = "images"
     """This experiment's images, views, models, categories ...; or a folder or archive of yours."""
     model: str = "vit_tiny_patch16_224"
@@ -139,11 +139,11 @@ class Comparing(Starting, StageParameters, Course):
     head_only: bool = False
     """A linear probe: nothing but the head learns."""
     keep_weights: bool = True
-    """Of each training, the last and the best."""
+    """Keep the last and the best weights of each training."""
     input_size: Annotated[int, Range(8, 4096)] | None = 224  # type: ignore[assignment]  # `seeing` gives a number
     """Pixels, each side, that the network sees (positions are resized); null: as the checkpoint says."""
     channels: Literal[1, 3, None] = 3  # type: ignore[assignment]
-    """Of the network's input: 3, or 1 for gray; null: as the checkpoint says."""
+    """Channels of the network's input: 3, or 1 for gray; null: as the checkpoint says."""
     mean: Annotated[list[float], Length(3, 3), Range(0, 1)] = [0.485, 0.456, 0.406]
     """Subtracted from each channel: ImageNet's."""
     std: Annotated[list[float], Length(3, 3), Range(0, above=True)] = [0.229, 0.224, 0.225]
@@ -161,7 +161,7 @@ class Finetune(Labelled, Comparing, MixingPictures):
     renamed = {"knn": "baselines"}
 
     seed: Annotated[int, Range(0, SEEDS)] = 0
-    """Of the first repeat: weights of the head, choice of shots, order, augmentation."""
+    """Seed of the first repeat: weights of the head, choice of shots, order, augmentation."""
     shots: Annotated[list[int], Length(1, 8, once=True), Range(0, MOST)] = [0]
     """Images of each class to train on; 0: all of them."""
     evaluate_every: EverySteps = 0
@@ -177,7 +177,7 @@ class Finetune(Labelled, Comparing, MixingPictures):
     optimizer: str = "sgd"
     """Any timm optimizer; timm's sgd has Nesterov's momentum of 0.9, as the original's."""
     learning_rate: Positive = 1.0e-2
-    """At the peak, before scaling: 0.015 with 768 images a step."""
+    """Learning rate at the peak, before scaling: 0.015 with 768 images a step."""
     learning_rates: Annotated[list[float], Length(0, 8, once=True), Range(0, MOST, above=True)] = []
     """Peaks from which each start takes its best, on a fifth of the training images, held out; []: learning_rate."""
     weight_decay: NotNegative = 1.0e-4
@@ -216,7 +216,7 @@ class Segment(Comparing):
     cache_gb: NotNegative = 1.0
     """Memory, for each device, for decoded images and masks; what is beyond is read anew."""
     keep_weights: bool = True
-    """Of each training, the last."""
+    """Keep the last weights of each training."""
     steps: Steps | None = 20_000
     """Batches; null where epochs has a value. Usual for VOC 2012; for ADE20K 160,000."""
     warmup_steps: EverySteps | None = 1_500
@@ -226,9 +226,9 @@ class Segment(Comparing):
     reference_batch: Count = 16
     """Images a step that the three learning rates are for; they are scaled from it to batch_size."""
     learning_rate: Positive = 6.0e-5
-    """At the peak, before scaling."""
+    """Learning rate at the peak, before scaling."""
     min_learning_rate: NotNegative = 0.0
-    """At the end, before scaling."""
+    """Learning rate at the end, before scaling."""
     weight_decay: NotNegative = 0.01
     auto_augment: str | None = None
     """A mask cannot follow it: null."""

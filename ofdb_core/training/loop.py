@@ -256,8 +256,8 @@ def fit(
         training.resume(state)
         print(f"{title}: goes on from step {training.step} of {recipe.steps}")
     if store and training.step != (first := processes.shared(lambda: training.step)):
-        steps = f"step {training.step} here and {first} for the first process"
-        raise ValueError(f"{store.root}: holds {steps}; share the folder")
+        steps = f"step {training.step} here, {first} in the first one"
+        raise ValueError(f"{store.root}: processes see different states ({steps}); all machines must share this folder")
     device, workers = training.accelerator.device, recipe.loader_workers
     with signals.Stop() as stop:  # from here on, whoever asks to stop finds a state saved
         print(f"{title}: peak learning rate {optimizer.rates(recipe)[0]:.3g} for {recipe.batch_size} images a step")
@@ -277,7 +277,7 @@ def fit(
             stream.close()
             training.close()
             if recipe.tracker != "none" and training.accelerator.is_main_process:
-                print(f"{title}: {tracking.told(recipe)}")
+                print(f"{title}: {tracking.location(recipe)}")
     return training.log.rows
 
 

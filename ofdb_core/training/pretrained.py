@@ -21,7 +21,7 @@ DISTILLED = ("dist_token", "head_dist.")  # weights that only DeiT's distilled n
 
 
 class NoHead(ValueError):
-    """A file of weights without a head, of which classes were asked."""
+    """Classes were asked of weights that have no head."""
 
 
 def _fitted(tensors: Tensors, outline: nn.Module, shape: networks.Shape) -> Tensors:

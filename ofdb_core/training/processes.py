@@ -65,55 +65,73 @@ def open_store(root: Path, about: Header, recipe: Saving) -> Store:
 def fill_once(
     root: Path, head: Header, make: Callable[[], Made], *, states: Path, recipe: Recipe | None = None
 ) -> None:
-    """Fill a folder with the files that make() returns, unless it is complete and made from the same head.
+    """Fill a folder with the files that make() returns, unless `decision` finds that nothing is to be made.
 
     head: see `manifests.header`; make: called in every process, returns the files and notes for the manifest; states:
-    the folder where make() saves its states, which are removed once the files are written. Until then the folder to
-    fill stays as it was.
-
-    recipe: of a training. A finished one is kept even if its code has changed, unless `changed` is restart; that of
-    another head is kept aside, and comes back when it is asked for again.
+    the folder where make() saves its states, which are removed once the files are written, and until then the folder
+    to fill stays as it was; recipe: of a training.
     """
     results, usual = Folder(root), recipe.defaults() if recipe else {}
+    keeps = recipe is not None and recipe.changed != "restart"
     made_by = shared(lambda: results.made_by(head["parameters"], usual))
-    again = recipe is not None and recipe.changed == "restart"
-    if made_by == head["code"]:
+    before = shared(lambda: _finished_before(results, head, usual)) if keeps and not made_by else ""
+    todo = decision(made_by, head["code"], before, keeps=keeps)
+    if todo == "keep":
         print(f"{root}: made before and unchanged, kept")
-    elif made_by and recipe and not again:
+    elif todo == "keep outdated":
         codes = f"{made_by}; today's is {head['code']}"
         print(f"{root}: finished before, by other code ({codes}), and kept; -p changed restart makes it anew")
-    elif recipe and not again and (before := shared(lambda: _finished_before(results, head, usual))):
+    elif todo == "exchange":
         if state().is_main_process:
-            print(f"{root}: finished before and kept as {before.name}; {_exchanged(results, before)}")
-        state().wait_for_everyone()
+            print(f"{root}: finished before and kept as {before}; {_exchanged(results, before)}")
     else:
         results.refuse_strangers()
-        if recipe and (finished := shared(lambda: results.manifest() if results.is_complete() else None)):
-            asked: Header = {**head, "parameters": portable(head["parameters"])}
-            changes = "; ".join(differences(finished, asked)) or "its files are altered"
-            goes_on = states.exists() or CONTINUES in head["parameters"]
-            anew = ", which begins anew," if recipe.changed == "continue" and not goes_on else ""
-            until = f"once the new one{anew} is finished"
-            print(f"{root}: the finished training ({changes}) stays, and is kept aside {until}")
-        made, notes = make()
+        if recipe:
+            _announce(results, head, states, recipe)
+        contents, notes = make()
         if state().is_main_process:
             if recipe and (aside := results.keep_aside()):
                 print(f"{root}: the training that was finished before is kept as {aside}")
-            results.write(head, made, notes)
-        state().wait_for_everyone()
+            results.write(head, contents, notes)
+    state().wait_for_everyone()
     if state().is_main_process:
         clear(states)
         with contextlib.suppress(OSError):  # it is not there, or another training has states in it
             states.parent.rmdir()
 
 
-def _finished_before(results: Folder, head: Header, usual: Mapping[str, Any]) -> Path | None:
-    """The folder kept aside that holds the training of a header, or None."""
-    return next((kept.root for kept in results.kept_aside() if kept.made_by(head["parameters"], usual)), None)
+def decision(made_by: str | None, code: str, before: str, *, keeps: bool) -> str:
+    """What to do with a folder that is asked for: keep, keep outdated, exchange or make.
+
+    made_by: the version of the code that made it from the same parameters, or None; code: today's; before: the name of
+    the folder kept aside that was made from them, or ""; keeps: a finished training, which stays until `changed` is
+    restart. What is made anew takes no training's folder: `fill_once` keeps that aside.
+    """
+    if made_by == code:
+        return "keep"
+    if keeps and made_by:
+        return "keep outdated"
+    return "exchange" if keeps and before else "make"
 
 
-def _exchanged(results: Folder, before: Path) -> str:
+def _announce(results: Folder, head: Header, states: Path, recipe: Recipe) -> None:
+    """Say what becomes of a finished training whose folder another one will take."""
+    if finished := shared(lambda: results.manifest() if results.is_complete() else None):
+        asked: Header = {**head, "parameters": portable(head["parameters"])}
+        changes = "; ".join(differences(finished, asked)) or "its files are altered"
+        goes_on = states.exists() or CONTINUES in head["parameters"]
+        anew = ", which begins anew," if recipe.changed == "continue" and not goes_on else ""
+        until = f"once the new one{anew} is finished"
+        print(f"{results.root}: the finished training ({changes}) stays, and is kept aside {until}")
+
+
+def _finished_before(results: Folder, head: Header, usual: Mapping[str, Any]) -> str:
+    """The name of the folder kept aside that holds the training of a header, or ""."""
+    return next((kept.root.name for kept in results.kept_aside() if kept.made_by(head["parameters"], usual)), "")
+
+
+def _exchanged(results: Folder, before: str) -> str:
     """Exchange a folder for one kept aside; return what became of it, in words."""
     aside = results.keep_aside()
-    Folder(before).move(results.root)
+    Folder(results.root.with_name(before)).move(results.root)
     return f"it is back, and the other one is kept as {aside.name}" if aside else "it is back"

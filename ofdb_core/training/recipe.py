@@ -30,13 +30,13 @@ class Optimisation(Parameters):
     optimizer: str = "adamw"
     """Any timm optimizer."""
     learning_rate: Positive = 1.0e-3
-    """At the peak, before scaling: 5e-4 with 256 images a step."""
+    """Learning rate at the peak, before scaling: 5e-4 with 256 images a step."""
     min_learning_rate: NotNegative = 1.0e-5
-    """At the end, before scaling."""
+    """Learning rate at the end, before scaling."""
     warmup_learning_rate: NotNegative = 1.0e-6
-    """At the start, before scaling."""
+    """Learning rate at the start, before scaling."""
     weight_decay: NotNegative = 0.05
-    """Of weights, not of biases and norms."""
+    """Decay of weights, not of biases and norms."""
     decay_positions: bool = False
     """Weight decay also of positions and class token, as the released code does; timm exempts them."""
     layer_decay: Annotated[float, Range(0, 1, above=True)] = 1.0
@@ -92,7 +92,7 @@ class Recipe(Inference, BatchRecipe, Optimisation, Saving):
     tracker_project: str = "ofdb-lab"
     """Each training is a run of it."""
     tracker_group: str | None = None
-    """Of the runs in wandb, trackio and swanlab; null: the experiment."""
+    """Group of the runs in wandb, trackio and swanlab; null: the experiment."""
     tracker_options: Options = {}
     """More arguments of the tracker's start, as {entity: lab, name: first} of wandb."""
 
@@ -113,7 +113,7 @@ class Course(Recipe):
     warmup_steps: EverySteps | None = 20  # type: ignore[assignment]
     """Steps of the warm-up; null where warmup_epochs has a value. The original: 5 epochs, nominally of 4 steps."""
     warmup_epochs: NotNegative | None = None
-    """In place of warmup_steps."""
+    """Epochs of warm-up, in place of warmup_steps."""
 
     def length(self) -> str:
         """The length of a training, in words."""

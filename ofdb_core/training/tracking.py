@@ -37,8 +37,8 @@ def folder(recipe: Recipe) -> Path:
     return Path(recipe.out) / "trackers"
 
 
-def told(recipe: Recipe) -> str:
-    """The place of the tracker's files, and a way to look at them."""
+def location(recipe: Recipe) -> str:
+    """Where the tracker's files are, and how to look at them."""
     if recipe.tracker in ELSEWHERE:
         return f"{recipe.tracker} has the log, in its project {recipe.tracker_project}"
     look = {"tensorboard": f": tensorboard --logdir {folder(recipe)}", "wandb": ": or the address that wandb printed"}

@@ -183,6 +183,22 @@ def test_a_notebook_takes_its_names_and_refuses_those_that_papermill_put_there_a
         Whole.of({"length": 1})
 
 
+def test_a_misspelled_name_in_a_notebooks_own_cell_is_refused_until_the_cell_is_mended():
+    own = f"{parameters.OWN}. Others may be set, too\nsteps: int = 5  # Batches.\n"
+    names = {
+        "steps": 5,
+        "stepz": 7,
+        "sise": 1,
+        "In": ["", own + "stepz: int = 7", own + "stepz, note = 7, 'a'", "sise = 1"],
+    }
+    with pytest.raises(parameters.ParameterError, match=r"^stepz: unknown parameter \(did you mean steps\?\)$"):
+        Whole.take(names)
+    with pytest.raises(parameters.ParameterError, match=r"^stepz: unknown"):
+        Whole.take({**names, "In": ["", own + "stepz: int = 7", "# Parameters\nsteps = 5"]})
+    assert Whole.take({**names, "In": [*names["In"], own]}) == Whole(steps=5)
+    assert Whole.take({"steps": 5, "In": ["", f"{own}stepz: int", "stepz = 7"]}) == Whole(steps=5)
+
+
 def test_the_parameters_of_live_samples_are_whole_in_what_a_training_is_recorded_by():
     usual = tiny.pretrain(data="models", samples="live")
     assert usual.identity()["live"] == registry.sources()["models"].live().values()

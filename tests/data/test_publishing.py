@@ -145,7 +145,7 @@ def test_an_altered_checkpoint_is_not_sent(hub, tmp_path):
 
 def test_the_command_asks_and_is_refused_before_anything_is_sent(hub, tmp_path, capsys):
     root = str(checkpoint(tmp_path / "net"))
-    with pytest.raises(commands.UsageError, match="nobody can be asked here; --yes"):
+    with pytest.raises(commands.UsageError, match="this is no terminal, so push cannot ask; give --yes"):
         commands.command.main(["push", root, "someone/net"], standalone_mode=False)
     assert not hub.asked
     assert commands.command.main(["push", root, "someone/net", "--yes"], standalone_mode=False) == 0

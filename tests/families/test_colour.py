@@ -189,7 +189,7 @@ def test_stored_pictures_of_several_fractals_have_sets(tmp_path, capsys):
         assert one.shown(2, key) == samples.shown(6 + key % 3)
         assert (one.pixels(2, key) == samples.pixels(6 + key % 3)).all()
     (tmp_path / "colour" / "00001" / "00001_0000.txt").write_text("0 0.5 0.5 1 1\n")
-    with pytest.raises(ValueError, match=r"00001_0000.png: shows \[0\], by what is beside it; its own is 1"):
+    with pytest.raises(ValueError, match=r"00001_0000.png: the list beside it, \[0\], does not fit its class 1"):
         samples.shown(3)
     (tmp_path / "colour" / "00001" / "00001_0000.txt").write_text("a cat\n")
     with pytest.raises(ValueError, match=r"00001_0000.txt: is no list of objects.* restore it"):

@@ -304,7 +304,8 @@ def test_the_commit_is_the_projects_own_or_none(tmp_path, monkeypatch):
     ("words", "shown"),
     [
         (["2d-ofdb-1k", "--against", "2d-ofdb-21k"], r"4_pretrain\.batch_size +256 +1024\n"),
-        (["quickstart", "4_pretrain"], r"^quickstart: 4_pretrain\n\n  4_pretrain\n    out = "),
+        (["quickstart", "4_pretrain"], r"^quickstart: 4_pretrain\n\n  4_pretrain\n    out = '\S*runs/quickstart' "),
+        (["quickstart", "4_pretrain", "--yaml"], r"^out: '\S*runs/quickstart'\n"),
         (["quickstart", "4_pretrain", "--yaml"], r"\nlive: {.*'patches': 'pattern'.*}\n"),
         (["quickstart", "4_pretrain", "--yaml", "-p", "live.patches", "both"], r"\nlive: {.*'patches': 'both'.*}\n"),
     ],

@@ -8,7 +8,7 @@ import tokenize
 import pytest
 
 from ofdb_core.base import provenance
-from ofdb_core.base.parameters import StageParameters
+from ofdb_core.base.parameters import OWN, StageParameters
 from ofdb_core.families import registry
 from ofdb_core.run import experiments, stages
 
@@ -39,6 +39,7 @@ def shown(path):
         if token.type == tokenize.COMMENT
     }
     lines = [line for line in ast.parse(text).body if isinstance(line, ast.AnnAssign)]
+    assert text.startswith(OWN)  # by which `take` knows the cell
     assert len(lines) == len(ast.parse(text).body)
     return {line.target.id: (ast.literal_eval(line.value), comments.get(line.lineno)) for line in lines}
 
