@@ -326,6 +326,7 @@ def test_one_training_has_an_interval_in_place_of_a_spread(settings, tmp_path):
     headline = tiny.compared(settings(data=data, repeats=1)).headline()
     assert "±" not in headline
     assert "one training, 9 test images: 95 % interval " in headline
+    assert " points, by one fine-tuning of one pre-training, so without an interval; " in headline
     both = tiny.compared(settings("two", repeats=2)).headline()
     assert "± " in both
     assert "(n 2)" in both
@@ -351,11 +352,18 @@ def test_probabilities_of_all_classes_are_kept(settings):
 def test_a_gain_late_in_the_training_is_told(settings):
     done = tiny.compared(settings(evaluate_every=1, steps=6))
     early = [row["accuracy"] for row in done.table("evaluations") if row["step"] == 4]
-    gains = done.gained_late(2)
+    gains = done.gained_late("accuracy", shots=2)
     assert gains["pre-trained"] == pytest.approx(
         [row["accuracy"] - early[i] for i, row in enumerate(done.results) if row["start"] == "pre-trained"]
     )
-    assert tiny.compared(settings("end", steps=6)).gained_late(2) == {}
+    brought = ", ".join(f"{start} {100 * np.mean(values):+.1f} points" for start, values in gains.items())
+    assert (
+        f", by 2 fine-tunings of one pre-training; gained in the last third of the steps: {brought}; "
+        in done.headline()
+    )
+    at_its_end = tiny.compared(settings("end", steps=6))
+    assert at_its_end.gained_late("accuracy", shots=2) == {}
+    assert "gained in the last third of the steps: unknown, without evaluate_every; " in at_its_end.headline()
 
 
 def test_another_input_size_and_channel_are_fitted(settings, capsys):
