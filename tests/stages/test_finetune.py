@@ -303,22 +303,40 @@ def test_what_cannot_be_chosen_is_refused(settings, values, message):
 def test_raw_pixels_and_frozen_features_are_judged_on_the_same_images(settings):
     done = tiny.compared(settings(baselines=True, shots=[2, 5], steps=2))
     rows = done.table("baselines")
-    assert len(rows) == 2 * 2 * 3 * 2  # shots, repeats, features, judges
+    assert len(rows) == 2 * 2 * 5 * 2  # shots, repeats, features, judges
     named = done.baselines(5)
     assert list(named) == [
         f"{features}, {judge}"
-        for features in ("raw pixels", "frozen, pre-trained", "frozen, random weights")
+        for features in (
+            "raw pixels",
+            *("frozen, pre-trained", "frozen, pre-trained, middle block"),
+            *("frozen, random weights", "frozen, random weights, middle block"),
+        )
         for judge in ("nearest neighbour", "logistic regression")
     ]
     assert np.mean(named["raw pixels, nearest neighbour"]) > 0.6  # digits
     given = finetune.start(done.parameters)
     few = given.train.few_shot(5, seed=1)
     pixels = [baselines.raw_pixels(images, given.recipe) for images in (few, given.test)]
-    nearest = KNeighborsClassifier(1).fit(pixels[0], few.labels).score(pixels[1], given.test.labels)
-    assert named["raw pixels, nearest neighbour"][1] == pytest.approx(nearest)
+    network = given.checkpoint.network()[0]
+    tokens = [evaluation.features(network, images, given.recipe, evaluation.middle) for images in (few, given.test)]
+    for name, (seen, unseen) in {"raw pixels": pixels, "frozen, pre-trained, middle block": tokens}.items():
+        nearest = KNeighborsClassifier(1).fit(seen, few.labels).score(unseen, given.test.labels)
+        assert named[f"{name}, nearest neighbour"][1] == pytest.approx(nearest)
     assert "raw pixels, nearest neighbour, 5 images a class" in done.in_words()
     assert "raw pixels, nearest neighbour" in done.headline()
     assert done.headline().endswith("chance 10.0%")
+
+
+def test_a_middle_block_is_left_out_where_it_has_too_many_values_or_cannot_be_read(settings, monkeypatch, capsys):
+    given = finetune.start(settings())
+    sets, network = [given.train.few_shot(2, seed=0)] * 2, given.checkpoint.network()[0]
+    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it", "it, middle block"]
+    monkeypatch.setattr(finetune.baselines, "MOST_VALUES", 40 * 256 - 1)
+    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it"]
+    assert "not the middle block of it, since it has 256 values of each image" in capsys.readouterr().out
+    monkeypatch.delattr(type(network), "forward_intermediates")
+    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it"]
 
 
 def test_one_training_has_an_interval_in_place_of_a_spread(settings, tmp_path):
