@@ -24,6 +24,7 @@ from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
 from ofdb_core.data.samples import Images, Samples, Single
 from ofdb_core.data.tables import Row
+from ofdb_core.show import augmentation
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Finetune, Segment
 from ofdb_core.training import baselines, evaluation, loop, model_card, networks, processes, progress, weights
 from ofdb_core.training.pretrained import Checkpoint
@@ -328,6 +329,7 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
     }
     name = given.checkpoint.path
     about: dict[str, Any] = {
+        "seen": augmentation.seen(recipe, trained.log[-1]["step"]),
         "recipe": {**start, **recipe.makes()},
         "data": {"name": Path(recipe.data).name, "hash": data},
         "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,
