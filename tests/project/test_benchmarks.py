@@ -1,8 +1,10 @@
 """The benchmark of training: both trainers train by one recipe, and the shares of their parts make up the steps."""
 
+import itertools
+
 import pytest
 
-from benchmarks import pages, robustness, shuffled, study_pages, training
+from benchmarks import gpu, pages, robustness, shuffled, study_pages, training
 from ofdb_core.data import tables
 from tests.helpers import tiny
 
@@ -26,6 +28,35 @@ def test_shares_name_every_part_of_a_step(work, trainer):
     assert tuple(found) == training.PARTS
     assert all(share > 0 for share in found.values())
     assert 0.3 < sum(found.values()) <= 1
+
+
+def test_a_gpu_is_measured_for_half_of_the_time_and_then_pre_trains_until_the_end(monkeypatch, tmp_path, capsys):
+    until_stopped = "echo $* >> $0; trap 'exit 75' TERM; while :; do sleep 0.05; done"
+    monkeypatch.setattr(gpu, "PROGRAM", ("sh", "-c", until_stopped, str(tmp_path / "words")))
+    monkeypatch.setattr(gpu, "differing", lambda batch, images: 0)
+    monkeypatch.setattr(gpu.measuring, "_one", lambda *words: {"steps_per_s": 2.0})
+    monkeypatch.setattr(gpu, "RESULTS", tmp_path)
+    gpu.main(tmp_path / "run", minutes=0.1, tiny=False)
+    rows = tables.read(tmp_path / "gpu.csv")
+    assert {(row["case"], row["trainer"]) for row in rows} == {*itertools.product(training.CASES, training.TRAINERS)}
+    gpu.main(tmp_path / "run", minutes=0, tiny=True)
+    assert "train_tiny, ofdb: left out, no time" in capsys.readouterr().out
+    whole, tiny = (tmp_path / "words").read_text().splitlines()
+    assert whole.startswith(f"2d-ofdb-1k 1_search_categories 2_render_2d 4_pretrain --out {tmp_path / 'run'} ")
+    assert "-p milestones [125, 250, " in whole
+    assert "-p steps 2 " in tiny
+
+
+def test_a_pre_training_that_fails_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "PROGRAM", ("sh", "-c", "exit 1"))
+    with pytest.raises(SystemExit, match=r"2d-ofdb-1k .* ended with status 1"):
+        gpu.pretrain(tmp_path, (), 60)
+
+
+def test_batches_of_the_benchmark_have_the_bits_of_the_cpu(work, monkeypatch):
+    monkeypatch.setattr(gpu.prepared, "released", lambda _: work[0])
+    monkeypatch.setattr(gpu.training, "recipe_of", lambda *_: work[1])
+    assert gpu.differing(4, 8) == 0
 
 
 @pytest.mark.parametrize("case", training.CASES)
