@@ -65,7 +65,7 @@ def pretrain(out, words, seconds):
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGTERM)
             status = process.wait()
-    if status not in (0, STOPPED):
+    if status not in (0, STOPPED, -signal.SIGTERM):  # the last: before it had begun
         raise SystemExit(f"{' '.join(command)} ended with status {status}")
 
 
