@@ -21,16 +21,11 @@ from ofdb_core.run import plain_yaml
 from ofdb_core.stages import pretrain
 from ofdb_core.stages.recipes import Pretrain
 from ofdb_core.training import baselines, evaluation, networks
+from ofdb_core.training.evaluation import middle
 from ofdb_core.training.pretrained import Checkpoint
 from ofdb_core.training.recipe import Inference
 
 EPOCHS = 4  # augmented samples of each category, for the compactness
-
-
-def middle(model, batch):
-    """All tokens of the middle block side by side, (B, D): nearer to the pixels than the head's input."""
-    (tokens,) = model.forward_intermediates(batch, indices=[len(model.blocks) // 2], intermediates_only=True)
-    return tokens.flatten(1).float()
 
 
 READINGS = {"the head's input": evaluation.pooled, "tokens of the middle block": middle}

@@ -1,8 +1,8 @@
-"""What training costs: `python -m benchmarks.training <case> <batch> <trainer> <pass>` prints one measurement as JSON.
+"""What training costs: `python -m benchmarks.training <case> <batch> <trainer> <pass> [n]` prints a measurement, JSON.
 
-A case is a network, eager or compiled, on 1,000 images of the released 2D-OFDB with the published recipe. It is trained
-by the project's loop (trainer `ofdb`), by the same on one constant batch (`constant`), and by timm's loader, mixing
-and training step with the same settings (`timm`).
+A case is a network, eager or compiled, on n (1,000) images of the released 2D-OFDB with the published recipe. It is
+trained by the project's loop (trainer `ofdb`), by the same on one constant batch (`constant`), and by timm's loader,
+mixing and training step with the same settings (`timm`).
 Pass `speed` times the steps that follow a warm-up, in which workers start and the network is compiled; pass `shares`
 says where their time goes: it is profiled and, with CUDA_LAUNCH_BLOCKING=1, waits for each kernel.
 """
@@ -169,5 +169,6 @@ CASES = {  # the experiment whose recipe it is, whether the network is compiled,
 }
 
 if __name__ == "__main__":
-    case, batch, trainer, measured = sys.argv[1:]
-    print(json.dumps(PASSES[measured](trainer, prepared.released(1000), recipe_of(case, int(batch)))))
+    case, batch, trainer, measured, *count = sys.argv[1:]
+    images = prepared.released(int(*count or [1000]))
+    print(json.dumps(PASSES[measured](trainer, images, recipe_of(case, int(batch)))))

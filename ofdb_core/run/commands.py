@@ -160,7 +160,9 @@ def cost(name: str, names: tuple[str, ...], overrides: Overrides) -> None:
     help="Values for a parameter, with commas between them; one for all cells, or a cell for each. Repeatable.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Seeds of pre-training and fine-tuning for each cell.")
-@click.option("--jobs", type=click.IntRange(1, 1000), default=1, help="Cells at once (default: 1).")
+@click.option(
+    "--jobs", type=click.IntRange(1, 1000), help="Cells at once (default: one for each GPU, else for each two cores)."
+)
 @click.option("--out", **PATH, help="Where results go (default: runs/<experiment>/sweeps/<parameters>).")
 @PARAMS
 @click.option("--cell", metavar="N", help="Only this cell, by its number or its folder's name.")

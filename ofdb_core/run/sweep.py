@@ -202,12 +202,13 @@ def run(
     overrides: Pairs,
     seeds: int | None = None,
     out: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     cell: str | None = None,
     array: str | None = None,
 ) -> None:
     """Make all cells of a sweep and its results, or one cell, or write the script of a job array.
 
+    jobs: cells at once; None: as many as suit the machine.
     Raises NotebookError if cells failed; the others are finished first.
     """
     axes, usual = section(name)
@@ -228,7 +229,9 @@ def run(
         waiting = [one for one in every.values() if not one.is_done()]
         for one in {compare.CELL.sub("", one.name): one for one in waiting}.values():  # of each, one seed
             experiment.check_possible(one.parameters, 1)
-        print(f"{folder}: {len(every)} cells, {len(every) - len(waiting)} of them done before", flush=True)
+        jobs = jobs or min(_suitable(), len(waiting))
+        at_once = f"; {jobs} at once" if waiting and not cluster.address() else ""
+        print(f"{folder}: {len(every)} cells, {len(every) - len(waiting)} of them done before{at_once}", flush=True)
         failed = make_on_cluster(waiting, words) if cluster.address() else make_all(waiting, words, jobs)
         if made := {i: one for i, one in enumerate(every.values()) if one.name not in failed}:
             print("\n".join(write(folder, made)), flush=True)
@@ -295,6 +298,13 @@ def _started(out: Path, name: str, words: Sequence[str], share: Mapping[str, str
     with (out / LOG).open("w") as log, (out / ERRORS).open("w") as errors:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": errors}
         return subprocess.Popen(command, env={**os.environ, **share}, start_new_session=True, **streams)
+
+
+def _suitable() -> int:
+    """The number of cells at once that suits the machine: one for each GPU, or, without any, for each two cores."""
+    import torch
+
+    return torch.cuda.device_count() or max(1, (os.cpu_count() or 1) // 2)
 
 
 def _share(place: int, jobs: int) -> dict[str, str]:

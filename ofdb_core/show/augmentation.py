@@ -7,6 +7,7 @@ import numpy as np
 from ofdb_core.batches.finish import Batch, to_pixels
 from ofdb_core.batches.recipe import BatchRecipe, View
 from ofdb_core.data import scenes
+from ofdb_core.training.recipe import Recipe
 
 
 def shown(batch: Batch, view: View, classes: Sequence[str]) -> tuple[list[np.ndarray], list[str]]:
@@ -21,6 +22,14 @@ def shown(batch: Batch, view: View, classes: Sequence[str]) -> tuple[list[np.nda
     titles = [f"{len(np.unique(mask))} classes" for mask in targets]
     both, above = zip(pictures, masks, strict=True), zip([""] * len(titles), titles, strict=True)
     return [one for pair in both for one in pair], [title for pair in above for title in pair]
+
+
+def seen(recipe: Recipe, steps: int) -> str:
+    """What a training of so many steps saw, as Markdown: its samples, and what was done to them."""
+    live = getattr(recipe, "samples", "") == "live"
+    drawn = "each drawn anew from its formula, as `live` in the recipe says" if live else "of stored images"
+    size, count = f"{recipe.input_size} x {recipe.input_size} pixels", steps * recipe.batch_size
+    return f"{count:,} samples of {size}, {drawn}: {steps:,} steps of {recipe.batch_size}.\n\n{in_words(recipe)}"
 
 
 def in_words(recipe: BatchRecipe) -> str:

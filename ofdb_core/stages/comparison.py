@@ -72,6 +72,41 @@ class Tables:
             if start != FROM_SCRATCH and FROM_SCRATCH in every
         }
 
+    @property
+    def counted(self) -> str:
+        """What the values of a start are of, in words."""
+        count, pretrained = self.parameters.repeats, set(self.parameters.starts) != {FROM_SCRATCH}
+        trainings = f"{count} fine-tunings" if count > 1 else "one fine-tuning"
+        return f"{trainings}{' of one pre-training' * pretrained}"
+
+    def gained_late(self, column: str, **where: Any) -> dict[str, list[float]]:
+        """Start -> what the last third of the steps brought of a column of evaluations.csv, a value a repeat.
+
+        Near 0, a longer training would bring little. Empty without evaluations before that; where: as for `of`.
+        """
+        gains = {}
+        for start in self.parameters.starts:
+            repeats = self.of("evaluations", start, **where)
+            early = [[row for row in rows if row["step"] <= 2 / 3 * rows[-1]["step"]] for rows in repeats]
+            if all(early):
+                pairs = zip(repeats, early, strict=True)
+                gains[start] = [rows[-1][column] - before[-1][column] for rows, before in pairs]
+        return gains
+
+    def difference(self, column: str, **where: Any) -> str:
+        """The gains in words, to follow a sentence; empty without starts to compare.
+
+        Beside them stands what they are of, and what was gained late: a short training compares speeds alone.
+        """
+        gains, late = self.gains(column, **where), self.gained_late(column, **where)
+        parts = [f"{start} {points}" if len(gains) > 1 else points for start, points in gains.items()]
+        alone = ", so without an interval" * (self.parameters.repeats == 1)
+        brought = ", ".join(f"{start} {100 * np.mean(values):+.1f} points" for start, values in late.items())
+        return (
+            f": {'; '.join(parts)}, by {self.counted}{' each' * (len(gains) > 1)}{alone}; "
+            f"gained in the last third of the steps: {brought or 'unknown, without evaluate_every'}"
+        ) * bool(gains)
+
 
 class Comparison(Tables):
     """The tables of a fine-tuning."""
@@ -132,15 +167,13 @@ class Comparison(Tables):
     def headline(self) -> str:
         """The outcome in a sentence, for the fewest images a class, with the baselines of raw pixels."""
         given, shots = self.parameters, self.fewest
-        gains = self.gains("accuracy", shots=shots)
-        parts = [f"{start} {points}" if len(gains) > 1 else points for start, points in gains.items()]
         reached = " against ".join(f"{self._mean('accuracy', start, shots)} {start}" for start in given.starts)
         raw = {name: values for name, values in self.baselines(shots).items() if name.startswith(RAW_PIXELS)}
         beside = [f"{name} {intervals.mean_of(values)}" for name, values in raw.items()]
         known = ", ".join([*beside, f"chance {1 / self.results[0]['classes']:.1%}"])
         return (
             f"{Path(given.data.partition('#')[0]).name}, {shots or 'all'} images a class, {given.length()}: {reached}"
-            f"{': ' * bool(parts)}{'; '.join(parts)}; {known}"
+            f"{self.difference('accuracy', shots=shots)}; {known}"
         )
 
     def _mean(self, column: str, start: str, shots: int) -> str:
@@ -150,19 +183,6 @@ class Comparison(Tables):
             return intervals.mean_of(values)
         low, high = intervals.of_share(round(values[0] * images), images)
         return f"{values[0]:.1%} (one training, {images} test images: 95 % interval {low:.1%} to {high:.1%})"
-
-    def gained_late(self, shots: int) -> dict[str, list[float]]:
-        """Start -> the accuracy gained in the last third of the steps, a value a repeat, for a number of shots.
-
-        Near 0, a longer training would bring little. Empty without evaluations before that.
-        """
-        gains = {}
-        for start, repeats in self.curves(shots).items():
-            early = [[row for row in rows if row["step"] <= 2 / 3 * rows[-1]["step"]] for rows in repeats]
-            if all(early):
-                pairs = zip(repeats, early, strict=True)
-                gains[start] = [rows[-1]["accuracy"] - before[-1]["accuracy"] for rows, before in pairs]
-        return gains
 
     def in_words(self) -> dict[str, str]:
         """Mean and spread of every group of repeats and of every baseline, as name -> value for a reader."""
@@ -177,7 +197,7 @@ class Comparison(Tables):
                 if given.learning_rates:
                     rate = self.values("learning_rate", start, shots=shots)[0]
                     words[f"{start}, {images}, learning rate chosen"] = f"{rate:g}"
-            for start, gains in self.gained_late(shots).items():
+            for start, gains in self.gained_late("accuracy", shots=shots).items():
                 words[f"{start}, {images}, gained in the last third"] = intervals.points(gains)
             for name, values in self.baselines(shots).items():
                 words[f"{name}, {images}"] = intervals.mean_of(values)
@@ -200,10 +220,9 @@ class MaskComparison(Tables):
         """The outcome in a sentence."""
         known, first = self.baseline(), self.results[0]
         reached = [f"{intervals.mean_of(values)} {start}" for start, values in self.reached("mean_iou").items()]
-        gains = [f"{start} {points}" for start, points in self.gains("mean_iou").items()]
         return (
             f"{Path(self.parameters.data).name}, {self.parameters.length()}, mean IoU of {first['classes']} classes in "
-            f"{first['test_scenes']} test scenes: {' against '.join(reached)}{': ' * bool(gains)}{'; '.join(gains)}; "
+            f"{first['test_scenes']} test scenes: {' against '.join(reached)}{self.difference('mean_iou')}; "
             f"{known['name']} {known['mean_iou']:.1%}"
         )
 

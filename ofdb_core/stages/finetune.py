@@ -22,8 +22,9 @@ from ofdb_core.base import folder, signals
 from ofdb_core.base.manifests import Header, header
 from ofdb_core.batches.source import Batches
 from ofdb_core.data import real_images, tables
-from ofdb_core.data.samples import Images, Samples
+from ofdb_core.data.samples import Images, Samples, Single
 from ofdb_core.data.tables import Row
+from ofdb_core.show import augmentation
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Finetune, Segment
 from ofdb_core.training import baselines, evaluation, loop, model_card, networks, processes, progress, weights
 from ofdb_core.training.pretrained import Checkpoint
@@ -241,19 +242,31 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
         if len(few) > baselines.MOST:
             print(f"baselines: none, since {len(few):,} training images are more than {baselines.MOST:,}")
             continue
-        known = {}
+        known: dict[str, list[np.ndarray]] = {}
         if shots or not repeat:  # of all images, each repeat has the same pixels
-            known[baselines.RAW_PIXELS] = baselines.raw_pixels(few, recipe), pixels()
+            known[baselines.RAW_PIXELS] = [baselines.raw_pixels(few, recipe), pixels()]
         for start in recipe.starts:
             model = _network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
-            seen, unseen = (evaluation.features(model, images, recipe) for images in (few, given.test))
-            known[FROZEN[start]] = seen, unseen
+            known |= _frozen(FROZEN[start], model, [few, given.test], recipe)
         for name, (seen, unseen) in known.items():
             labelled = seen, few.labels, unseen, given.test.labels
             found = processes.shared(functools.partial(baselines.accuracies, *labelled, seed=recipe.seed + repeat))
             about = {"features": name, "shots": shots, "repeat": repeat}
             rows += [{**about, "judge": judge, "accuracy": accuracy} for judge, accuracy in found.items()]
     return rows
+
+
+def _frozen(name: str, model: nn.Module, sets: list[Images], recipe: Finetune) -> dict[str, list[np.ndarray]]:
+    """Features of the images in each set, by name: the head's input, and the middle block where that can be read."""
+    found = {name: [evaluation.features(model, images, recipe) for images in sets]}
+    if hasattr(model, "forward_intermediates"):
+        read = functools.partial(evaluation.features, model, recipe=recipe, read=evaluation.middle)
+        width = read(Single(sets[0], 0)).shape[1]
+        if width * sum(map(len, sets)) <= baselines.MOST_VALUES:
+            found[f"{name}, middle block"] = [read(images) for images in sets]
+        else:
+            print(f"baselines: not the middle block of {name}, since it has {width:,} values of each image")
+    return found
 
 
 def _tables(trained: Trained, test: Images) -> tuple[list[Row], ...]:
@@ -316,6 +329,7 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
     }
     name = given.checkpoint.path
     about: dict[str, Any] = {
+        "seen": augmentation.seen(recipe, trained.log[-1]["step"]),
         "recipe": {**start, **recipe.makes()},
         "data": {"name": Path(recipe.data).name, "hash": data},
         "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,

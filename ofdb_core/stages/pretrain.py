@@ -24,6 +24,7 @@ from ofdb_core.data import archive, real_images, tables
 from ofdb_core.data.samples import Samples, has_sets
 from ofdb_core.data.scenes import First, Scenes
 from ofdb_core.families import registry
+from ofdb_core.show import augmentation
 from ofdb_core.stages.recipes import Pretrain
 from ofdb_core.training import (
     evaluation,
@@ -237,6 +238,7 @@ def _train(given: Start, states: Path, head: Header) -> processes.Made:
     data = {"name": Path(recipe.data).name, "hash": head["parameters"]["source"]}
     made = {**recipe.makes(), **({CONTINUES: continued} if continued else {})}
     about: dict[str, Any] = {"recipe": made, "data": data, "license": head["license"]}
+    about["seen"] = augmentation.seen(recipe, log[-1]["step"])
     files: processes.Contents = {
         **model_card.beside(model, facts, results=results, cost=cost, **about),
         "model.safetensors": weights.to_bytes(model, facts),

@@ -15,6 +15,7 @@ from ofdb_core.training.recipe import Inference
 
 RAW_PIXELS = "raw pixels"
 MOST = 10_000  # training images: with more, the regression takes hours
+MOST_VALUES = 50_000_000  # of features, of training and test images together: more take hours and gigabytes
 SIDE = 32  # pixels; larger images are compared at this size
 PENALTIES = (0.001, 0.01, 0.1, 1.0)  # of logistic regression (C), to choose from
 SHARE = 5  # the choice is by one of so many images, held out

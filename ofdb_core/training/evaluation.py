@@ -97,6 +97,16 @@ def pooled(model: Any, batch: torch.Tensor) -> torch.Tensor:
     return model.forward_head(model.forward_features(batch), pre_logits=True).float()
 
 
+def middle(model: Any, batch: torch.Tensor) -> torch.Tensor:
+    """All tokens of the middle block, or of a CNN all of its middle stage, (B, D): nearer to the pixels than `pooled`.
+
+    Networks without timm's `forward_intermediates` cannot be read so.
+    """
+    of_block = {"indices": [len(model.feature_info) // 2], "intermediates_only": True}
+    (tokens,) = model.forward_intermediates(batch, **of_block)
+    return tokens.flatten(1).float()
+
+
 def features(model: nn.Module, images: Samples, recipe: Inference, read: Read = pooled) -> np.ndarray:
     """Features of the images, (n, D) float32, each of length 1; read(model, batch) -> (B, D) takes them."""
     raw = _outputs(model, images, recipe, read)

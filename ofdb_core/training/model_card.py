@@ -24,6 +24,7 @@ def beside(model: nn.Module, facts: weights.Facts, **about: Any) -> Contents:
 def text(
     facts: weights.Facts,
     *,
+    seen: str,
     recipe: Mapping[str, Any],
     data: Mapping[str, str],
     results: Mapping[str, Any],
@@ -31,13 +32,15 @@ def text(
     license: str | None = None,
     base_model: str | None = None,
     others: Mapping[str, str] | None = None,
+    notes: str = "",
 ) -> str:
     """The card as Markdown with a header for model hubs; it depends on nothing but its arguments.
 
-    facts: of model.safetensors beside the card, as in `weights.FACTS`; recipe: parameter -> value; data: `name`
-    and `hash` of the training data; results: name -> value, accuracies (shares) and others; cost: measurements of the
-    training, such as seconds and hardware; license: SPDX, None if it depends on the images; base_model: the name of the
-    published weights that it started from; others: further files of weights -> their description.
+    facts: of model.safetensors beside the card, as in `weights.FACTS`; seen: the samples of the training, in words;
+    recipe: parameter -> value; data: `name` and `hash` of the training data; results: name -> value, accuracies
+    (shares) and others; cost: measurements of the training, such as seconds and hardware; license: SPDX, None if it
+    depends on the images; base_model: the name of the published weights that it started from; others: further files of
+    weights -> their description; notes: more sections.
     """
     name, size, channels, classes = (facts[key] for key in ("model", "input_size", "channels", "classes"))
     more = [f"\n\n{what}: `{CREATED.format(file)}`" for file, what in (others or {}).items()]
@@ -71,6 +74,10 @@ model = AutoModelForImageClassification.from_pretrained(".")
 The names of the classes, in the order of the outputs, are `label_names` in `config.json`, and in the metadata of
 `model.safetensors`, as JSON under `{weights.METADATA}`.{"".join(more)}
 
+## What the training saw
+
+{f"{len(classes):,} classes. " if classes else ""}{seen}
+{notes}
 ## Results
 
 {_table("Result", results)}

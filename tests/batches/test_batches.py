@@ -94,6 +94,14 @@ def test_a_later_start_gives_the_later_batches():
     assert same(drawn(source, 5, workers=1, start=3), drawn(source)[3:])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_gpu_gets_the_bits_of_the_cpu(workers):
+    source = Batches(some_images(), rules(), seed=3)
+    found = [(x.cpu(), y.cpu()) for x, y in prefetch(source, 20, workers=workers, device="cuda")]
+    assert same(found, drawn(source, 20))
+
+
 def test_shapes_and_types_of_a_batch():
     images, targets = Batches(some_images(), rules(), seed=0).batch(0)
     assert images.shape == (6, 3, 16, 16)

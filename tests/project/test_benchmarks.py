@@ -1,10 +1,13 @@
 """The benchmark of training: both trainers train by one recipe, and the shares of their parts make up the steps."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from benchmarks import pages, robustness, shuffled, study_pages, training
+from benchmarks import gpu, pages, robustness, shuffled, study_pages, training
 from ofdb_core.data import tables
+from ofdb_core.run import parameter_files
 from tests.helpers import tiny
 
 
@@ -27,6 +30,50 @@ def test_shares_name_every_part_of_a_step(work, trainer):
     assert tuple(found) == training.PARTS
     assert all(share > 0 for share in found.values())
     assert 0.3 < sum(found.values()) <= 1
+
+
+def test_a_gpu_is_measured_and_then_pre_trains(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "PROGRAM", ("sh", "-c", "echo $* >> $0; exit 75", str(tmp_path / "words")))
+    monkeypatch.setattr(gpu, "differing", lambda batch, images: 0)
+    monkeypatch.setattr(gpu.measuring, "_one", lambda *words: {"steps_per_s": 2.0})
+    monkeypatch.setattr(gpu, "RESULTS", tmp_path)
+    for small in (False, True):
+        gpu.main(tmp_path / "run", minutes=60, tiny=small)
+        rows = tables.read(tmp_path / "gpu.csv")
+        cases = {"train_tiny"} if small else training.CASES
+        assert {(row["case"], row["trainer"]) for row in rows} == {*itertools.product(cases, training.TRAINERS)}
+    whole, few = (tmp_path / "words").read_text().splitlines()
+    assert whole.startswith(f"2d-ofdb-1k 1_search_categories 2_render_2d 4_pretrain --out {tmp_path / 'run'} ")
+    assert "-p milestones [125, 250, " in whole
+    assert "-p steps 2 " in few
+
+
+@pytest.mark.parametrize("words", [gpu.MILESTONES, gpu.TINY])
+def test_the_pre_training_on_a_gpu_has_parameters_of_the_experiment(words, tmp_path):
+    name, *notebooks = gpu.EXPERIMENT
+    pairs = [*zip(words[1::3], words[2::3], strict=True)]
+    assert parameter_files.checked(name, notebooks, pairs, tmp_path)["4_pretrain"].milestones
+
+
+def test_cases_for_which_there_is_no_time_are_named_and_a_pre_training_is_stopped_in_time(
+    monkeypatch, tmp_path, capsys
+):
+    assert [*gpu.speeds(training.CASES, None, 8, until=0)] == []
+    assert "train_tiny, ofdb: left out, no time" in capsys.readouterr().out
+    monkeypatch.setattr(gpu, "PROGRAM", ("sh", "-c", "trap 'exit 75' TERM; while :; do sleep 0.05; done"))
+    gpu.pretrain(tmp_path, (), 0)
+
+
+def test_a_pre_training_that_fails_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "PROGRAM", ("sh", "-c", "exit 1"))
+    with pytest.raises(SystemExit, match=r"2d-ofdb-1k .* ended with status 1"):
+        gpu.pretrain(tmp_path, (), 60)
+
+
+def test_batches_of_the_benchmark_have_the_bits_of_the_cpu(work, monkeypatch):
+    monkeypatch.setattr(gpu.prepared, "released", lambda _: work[0])
+    monkeypatch.setattr(gpu.training, "recipe_of", lambda *_: work[1])
+    assert gpu.differing(4, 8) == 0
 
 
 @pytest.mark.parametrize("case", training.CASES)

@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+import torch
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import cluster, manifests, parameters, provenance, record, signals
@@ -288,6 +289,32 @@ def test_cells_are_made_at_once_and_share_the_cores(program, monkeypatch, tmp_pa
     wait += "while len(list(root.glob('tiny_seed*'))) < 4 and time.time() < end: time.sleep(0.01)\n"
     assert sweep.make_all(program(f"{wait}sys.exit(time.time() >= end)"), ["sweep"], 4) == {}
     assert {path.read_text() for path in tmp_path.glob("tiny_seed*")} == {"2"}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cores", "words", "jobs"),
+    [
+        (0, 2, [], 1),
+        (0, 1, [], 1),
+        (0, 8, [], 4),
+        (0, 64, [], 5),
+        (1, 64, [], 1),
+        (4, 2, [], 4),
+        (4, 64, ["--jobs", "2"], 2),
+    ],
+)
+def test_as_many_cells_run_at_once_as_suit_the_machine(params, monkeypatch, capsys, gpus, cores, words, jobs):
+    out, asked = params(**CHAIN), list[int]()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(sweep.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(sweep.experiment, "check_possible", lambda *_: None)
+    monkeypatch.setattr(
+        sweep, "make_all", lambda waiting, _, at_once: asked.append(at_once) or {one.name: "no" for one in waiting}
+    )
+    with pytest.raises(notebook.NotebookError):
+        command.main(["sweep", "tiny", "--seeds", "5", "--out", str(out), *words])
+    assert asked == [jobs]
+    assert f"5 cells, 0 of them done before; {jobs} at once\n" in capsys.readouterr().out
 
 
 def test_a_sweep_that_is_stopped_stops_its_cells_and_starts_no_more(program, tmp_path):

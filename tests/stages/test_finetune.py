@@ -303,22 +303,40 @@ def test_what_cannot_be_chosen_is_refused(settings, values, message):
 def test_raw_pixels_and_frozen_features_are_judged_on_the_same_images(settings):
     done = tiny.compared(settings(baselines=True, shots=[2, 5], steps=2))
     rows = done.table("baselines")
-    assert len(rows) == 2 * 2 * 3 * 2  # shots, repeats, features, judges
+    assert len(rows) == 2 * 2 * 5 * 2  # shots, repeats, features, judges
     named = done.baselines(5)
     assert list(named) == [
         f"{features}, {judge}"
-        for features in ("raw pixels", "frozen, pre-trained", "frozen, random weights")
+        for features in (
+            "raw pixels",
+            *("frozen, pre-trained", "frozen, pre-trained, middle block"),
+            *("frozen, random weights", "frozen, random weights, middle block"),
+        )
         for judge in ("nearest neighbour", "logistic regression")
     ]
     assert np.mean(named["raw pixels, nearest neighbour"]) > 0.6  # digits
     given = finetune.start(done.parameters)
     few = given.train.few_shot(5, seed=1)
     pixels = [baselines.raw_pixels(images, given.recipe) for images in (few, given.test)]
-    nearest = KNeighborsClassifier(1).fit(pixels[0], few.labels).score(pixels[1], given.test.labels)
-    assert named["raw pixels, nearest neighbour"][1] == pytest.approx(nearest)
+    network = given.checkpoint.network()[0]
+    tokens = [evaluation.features(network, images, given.recipe, evaluation.middle) for images in (few, given.test)]
+    for name, (seen, unseen) in {"raw pixels": pixels, "frozen, pre-trained, middle block": tokens}.items():
+        nearest = KNeighborsClassifier(1).fit(seen, few.labels).score(unseen, given.test.labels)
+        assert named[f"{name}, nearest neighbour"][1] == pytest.approx(nearest)
     assert "raw pixels, nearest neighbour, 5 images a class" in done.in_words()
     assert "raw pixels, nearest neighbour" in done.headline()
     assert done.headline().endswith("chance 10.0%")
+
+
+def test_a_middle_block_is_left_out_where_it_has_too_many_values_or_cannot_be_read(settings, monkeypatch, capsys):
+    given = finetune.start(settings())
+    sets, network = [given.train.few_shot(2, seed=0)] * 2, given.checkpoint.network()[0]
+    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it", "it, middle block"]
+    monkeypatch.setattr(finetune.baselines, "MOST_VALUES", 40 * 256 - 1)
+    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it"]
+    assert "not the middle block of it, since it has 256 values of each image" in capsys.readouterr().out
+    monkeypatch.delattr(type(network), "forward_intermediates")
+    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it"]
 
 
 def test_one_training_has_an_interval_in_place_of_a_spread(settings, tmp_path):
@@ -326,6 +344,7 @@ def test_one_training_has_an_interval_in_place_of_a_spread(settings, tmp_path):
     headline = tiny.compared(settings(data=data, repeats=1)).headline()
     assert "±" not in headline
     assert "one training, 9 test images: 95 % interval " in headline
+    assert " points, by one fine-tuning of one pre-training, so without an interval; " in headline
     both = tiny.compared(settings("two", repeats=2)).headline()
     assert "± " in both
     assert "(n 2)" in both
@@ -351,11 +370,18 @@ def test_probabilities_of_all_classes_are_kept(settings):
 def test_a_gain_late_in_the_training_is_told(settings):
     done = tiny.compared(settings(evaluate_every=1, steps=6))
     early = [row["accuracy"] for row in done.table("evaluations") if row["step"] == 4]
-    gains = done.gained_late(2)
+    gains = done.gained_late("accuracy", shots=2)
     assert gains["pre-trained"] == pytest.approx(
         [row["accuracy"] - early[i] for i, row in enumerate(done.results) if row["start"] == "pre-trained"]
     )
-    assert tiny.compared(settings("end", steps=6)).gained_late(2) == {}
+    brought = ", ".join(f"{start} {100 * np.mean(values):+.1f} points" for start, values in gains.items())
+    assert (
+        f", by 2 fine-tunings of one pre-training; gained in the last third of the steps: {brought}; "
+        in done.headline()
+    )
+    at_its_end = tiny.compared(settings("end", steps=6))
+    assert at_its_end.gained_late("accuracy", shots=2) == {}
+    assert "gained in the last third of the steps: unknown, without evaluate_every; " in at_its_end.headline()
 
 
 def test_another_input_size_and_channel_are_fitted(settings, capsys):

@@ -39,6 +39,7 @@ def test_pretraining_leaves_a_checkpoint_its_card_a_log_and_predictions(data, tm
     assert (evaluation.predict(model, given.samples, asked) == made.predicted).all()
     card = (root / "README.md").read_text()
     assert given.fingerprint in card
+    assert "12 samples of 16 x 16 pixels, of stored images: 3 steps of 4." in card
     assert '"vit_tiny_patch16_224"' in card
 
 

@@ -58,6 +58,9 @@ def test_both_starts_learn_to_find_what_no_constant_finds(done):
         assert [row["class"] for row in rows] == ["ground", "bright", "dark"]
         assert np.mean([row["iou"] for row in rows]) == pytest.approx(reached)
     assert "mean IoU of 3 classes in 6 test scenes" in comparison.headline()
+    assert (
+        ", by one fine-tuning of one pre-training, so without an interval; gained in the last" in comparison.headline()
+    )
     assert {"pre-trained, mean IoU", "from scratch, pixel accuracy"} <= comparison.in_words().keys()
 
 

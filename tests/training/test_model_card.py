@@ -9,6 +9,7 @@ from tests.helpers import tiny
 
 COST = {"processes": 1, "hardware": "a machine", "seconds": 5400.0}
 MADE = {
+    "seen": "12 samples of 16 x 16 pixels",
     "recipe": {"steps": 3, "data": "a|b", "from": "/home/someone/x"},
     "data": {"name": "images", "hash": "ab" * 32},
     "results": {"loss": 0.5, "accuracy on its own categories": 0.25},
@@ -52,7 +53,14 @@ def test_the_code_of_a_card_makes_network_and_view(tmp_path, monkeypatch, model,
 
 def test_a_card_says_what_the_network_was_made_from():
     known = facts("vit_tiny_patch16_224", tiny.VIT, 16)
-    text = model_card.text(known, **MADE, license="mit", base_model="vit_tiny", others={"best.safetensors": "The best"})
+    text = model_card.text(
+        known,
+        **MADE,
+        license="mit",
+        base_model="vit_tiny",
+        others={"best.safetensors": "The best"},
+        notes="\n## More\n",
+    )
     _, header, body = text.split("---\n", 2)
     said = yaml.safe_load(header)
     assert (said["library_name"], said["license"], said["base_model"]) == ("timm", "mit", "vit_tiny")
@@ -62,7 +70,7 @@ def test_a_card_says_what_the_network_was_made_from():
     for line in ("| loss | 0.5 |", "| steps | 3 |", '| data | "a\\|b" |', '| from | "x" |', f"`{'ab' * 32}`"):
         assert line in body
     for line in (
-        "16 x 16 pixels",
+        "3 classes. 12 samples of 16 x 16 pixels\n\n## More\n\n## Results",
         "| hours | 1.5 |",
         '| hardware | "a machine" |',
         "Licence: mit",

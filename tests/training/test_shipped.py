@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from benchmarks import shipped
 from ofdb_core.base import manifests
 from ofdb_core.data import real_images
 from ofdb_core.run import parameter_files
@@ -34,6 +35,20 @@ def test_its_record_is_that_of_these_weights_and_of_the_experiment_small():
     assert {"steps", "seed", "model", "data"} <= known
     assert all(entry["parameters"][name] == manifests.portable(asked[name]) for name in known)
     assert {name: entry["parameters"]["live"][name] for name in asked["live"]} == asked["live"]
+
+
+def test_its_card_says_what_it_saw_and_what_was_not_shown_and_is_written_by_the_command():
+    text = (places.SHIPPED / "small" / "README.md").read_text()
+    assert text == shipped.card(places.SHIPPED / "small")
+    for words in (
+        "1,000 classes. 1,536,000 samples of 24 x 24 pixels, each drawn anew",
+        "- 25% of the images are partly covered",
+        "./run_all.sh small 1_search_categories 4_pretrain",
+        "**one pre-training**",
+        "Licence: MIT.",
+        RECORD["4_pretrain"]["reads"]["categories"],
+    ):
+        assert words in text
 
 
 def test_another_name_is_refused_with_those_that_there_are():
