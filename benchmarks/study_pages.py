@@ -26,7 +26,7 @@ PREDICTORS = {  # what may be known of a network without a real image
 # Kinds that differ in categories, samples or pixels: what is known of their own categories is not to be compared.
 OTHER_SCALE = ("few", "categories-128", "samples-24k", "samples-384k", "noise-384k", "pixels-16", "pixels-32")
 CONTROLS = ("scattered", "noise", "shuffled")
-SCALES = {  # axis -> its values, each a kind
+SCALES: dict[str, dict[float, str]] = {  # axis -> its values, each a kind
     "images a category, stored": {1: "stored", 10: "instances-10", 100: "instances-100"},
     "delta of 1p-frac": {0.01: "delta-0.01", 0.05: "delta-0.05", 0.1: "1p-frac", 0.2: "delta-0.2", 0.4: "delta-0.4"},
     "categories": {32: "few", 128: "categories-128", 1000: "pattern"},
@@ -61,7 +61,7 @@ def is_primary(group, seen):
 
 def accuracies(judged):
     """Data set -> (group, what is seen) -> seed -> accuracy."""
-    found = {}
+    found: dict[str, dict[tuple[str, str], dict[int, float]]] = {}
     for row in judged:
         found.setdefault(row["data"], {}).setdefault((row["group"], row["seen"]), {})[row["seed"]] = row["accuracy"]
     return found

@@ -170,5 +170,5 @@ CASES = {  # the experiment whose recipe it is, whether the network is compiled,
 
 if __name__ == "__main__":
     case, batch, trainer, measured, *count = sys.argv[1:]
-    images = prepared.released(int(*count or [1000]))
+    images = prepared.released(int(count[0] if count else 1000))
     print(json.dumps(PASSES[measured](trainer, images, recipe_of(case, int(batch)))))
