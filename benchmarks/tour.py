@@ -133,9 +133,8 @@ def _accuracies(run, entries):
         found.setdefault(row["start"], []).append(row["accuracy"])
     for row in tables.read(run / "finetune" / "baselines.csv"):
         found.setdefault(f"{row['features']}, {row['judge']}", []).append(row["accuracy"])
-    differences = comparison.Comparison(Finetune.of({**values, "out": str(run)}), results).gains(
-        "accuracy", shots=shots
-    )
+    done = comparison.Comparison(Finetune.of({**values, "out": str(run)}), results)
+    differences, late = done.gains("accuracy", shots=shots), done.gained_late("accuracy", shots=shots)
     about = {
         "date": entry["started"][:10],
         "commit": entry["commit"],
@@ -152,6 +151,7 @@ def _accuracies(run, entries):
             "mean": f"{statistics.mean(accuracies):.6f}",
             "std": f"{statistics.stdev(accuracies):.6f}",
             "difference": differences.get(method, ""),
+            "late": f"{100 * statistics.mean(late[method]):+.1f}" if method in late else "",
             "minutes": f"{sum(entry.get('seconds', 0.0) for entry in entries.values()) / 60:.1f}",
             **about,
         }
