@@ -109,7 +109,8 @@ def quickstart_table():
         f"Mean and standard deviation of {one['repeats']} repeats, with one pre-training each. Minus the network from "
         f"scratch: after a minute {one['difference']}; `ofdb:small` {known['shipped']['difference']}. In the last "
         f"third of the steps the three still gained {late} points. The notebooks of the quickstart "
-        f"worked for {one['minutes']:.0f} minutes, beside the start of their kernels ({one['machine']}, {one['date']}).",
+        f"worked for {one['minutes']:.0f} minutes, beside the start of their kernels "
+        f"({one['machine']}, {one['date']}).",
     ]
     return "\n".join(lines)
 
