@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ofdb_core.base import record
+from ofdb_core.base import project, record
 from ofdb_core.batches.recipe import BatchRecipe
 from ofdb_core.data import png, samples
 from ofdb_core.data import scenes as masks
 from ofdb_core.families import registry
-from ofdb_core.run import stages
+from ofdb_core.run import experiments, parameter_files, stages
 from ofdb_core.stages import comparison
 from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
@@ -136,6 +136,16 @@ def folder_of_shades(root, n=8):
         (root / f"{i:05d}").mkdir(parents=True)
         Image.fromarray(np.full((20, 20), i * (255 // n), np.uint8)).save(root / f"{i:05d}" / "x.png")
     return str(root)
+
+
+def user_data(names, project_folder, monkeypatch):
+    """Make the folders data/... that experiments expect of their user, in a project that is empty besides."""
+    monkeypatch.setattr(project, "FOLDER", project_folder)
+    for name in names:
+        for stage in experiments.stages(name):
+            if (data := parameter_files.values(name, stage).get("data", "")).startswith("data/"):
+                for part in ("train", "val"):
+                    (project_folder / data / part / "a").mkdir(parents=True, exist_ok=True)
 
 
 def some_images(n=10, classes=5, shape=(24, 24)):

@@ -12,7 +12,8 @@ from benchmarks import png
 from ofdb_core.base import provenance
 from ofdb_core.base.values import problem
 from ofdb_core.formulas import ifs, search
-from ofdb_core.run import commands, launch, parameter_files, plain_yaml, stages, sweep
+from ofdb_core.run import commands, experiments, launch, parameter_files, plain_yaml, stages, sweep
+from tests.helpers import tiny
 from tests.helpers.words import parsed
 
 ROOT = provenance.PROJECT
@@ -101,10 +102,12 @@ def stand_in(tmp_path):
 
 
 @pytest.mark.parametrize(("page", "line"), [(page, line) for page in PAGES for line in commands(page)])
-def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path):
+def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path, monkeypatch):
     words = shlex.split(line.replace(" [", " # ["), comments=True)
     if words[:1] == ["sweep"] != words:
         given = OTHERS["sweep"].make_context("sweep", words[1:]).params
+        variants = [name for name in experiments.names() if name.startswith(f"{given['name']}/")]
+        tiny.user_data([given["name"], *variants], tmp_path, monkeypatch)
         axes = {name: sweep.split(values) for name, values in given["overrides"]}
         assert sweep.cells(given["name"], given["names"], axes, given["seeds"], tmp_path)[0].roots
     if (

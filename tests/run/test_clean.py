@@ -106,7 +106,7 @@ def test_what_another_run_is_at_work_on_is_kept(home, lock, name):
 
 
 def test_it_asks_before_it_removes(home, monkeypatch, capsys):
-    with pytest.raises(UsageError, match="--yes removes without a question"):
+    with pytest.raises(UsageError, match="this is no terminal, so clean cannot ask; give --yes"):
         command.main(["clean", "site"])
     asked = []
     clean.remove(["site"], agreed=lambda question: asked.append(question))

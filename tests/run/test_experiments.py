@@ -251,7 +251,7 @@ def test_names_mean_one_thing_in_all_notebooks():
     assert searching == ["0_explore_ifs", "1_search_categories", "3_render_3d"]
     assert "seed" not in stages.stages()["1_search_categories"].parameters.kinds()
     comments = [stages.stages()[name].parameters.comments()["search_seed"] for name in searching]
-    assert all(comment.startswith("Of the one stream of candidates") for comment in comments)
+    assert all(comment.startswith("Seed of the one stream of candidates") for comment in comments)
     points = {name for name, stage in stages.stages().items() if "points" in stage.parameters.kinds()}
     served = {f"3_render_{name}" for name in ("1p-frac", "fractaldb", "noise", "scattered")}
     assert points == {"0_explore_ifs", "2_render_2d", *served}  # dots of a picture
@@ -307,9 +307,11 @@ def test_the_overview_has_a_row_for_each_experiment_in_columns_with_what_is_done
 
 def test_the_parameters_of_an_experiment_are_listed_and_keep_to_a_width():
     plain = "\n".join(listing.parameters("quickstart", (), None))
-    assert re.search(r"\* categories = \d+ .*How many to find.*\[a whole number, at least 1.* <- params/quick", plain)
-    assert re.search(r"\* live\.patches = 'pattern' .*Of a dot: .*\[one of stored, .* <- params/quickstart", plain)
-    assert re.search(r"^    live\.share = 1\.0 +Of the samples[^<]*$", plain, re.MULTILINE)
+    assert re.search(
+        r"\* categories = \d+ .*Number of categories.*\[a whole number, at least 1.* <- params/quick", plain
+    )
+    assert re.search(r"\* live\.patches = 'pattern' .*Patch of a dot: .*\[one of stored, .* <- params/quickstart", plain)
+    assert re.search(r"^    live\.share = 1\.0 +.*samples[^<]*$", plain, re.MULTILINE)
     narrow = "\n".join(listing.parameters("quickstart", (), 80))
     assert max(map(len, narrow.splitlines())) <= 80
     assert plain.split() == narrow.split()

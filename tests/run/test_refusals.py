@@ -11,6 +11,7 @@ from accelerate.commands.config import config_args
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, parameters, values
 from ofdb_core.run import experiment, experiments, launch, parameter_files, stages
+from tests.helpers import tiny
 
 SEARCH = {"categories": 3, "search_points": 500, "filling_rate": 0.0005}
 RENDER = {"image_size": 32, "points": 300}
@@ -21,11 +22,10 @@ def run(*words):
 
 
 @pytest.mark.parametrize("name", experiments.names())
-def test_every_experiment_of_the_project_is_valid(name, tmp_path):
+def test_every_experiment_of_the_project_is_valid(name, tmp_path, monkeypatch):
     notebooks = parameter_files.notebooks(name)
-    yours = [parameter_files.values(name, notebook).get("data", "") for notebook in notebooks]
-    given = [("data", "digits")] if any(data.startswith("data/") for data in yours) else []  # to be given by the user
-    assert parameter_files.checked(name, notebooks, given, tmp_path)
+    tiny.user_data([name], tmp_path, monkeypatch)
+    assert parameter_files.checked(name, notebooks, [], tmp_path)
 
 
 @pytest.mark.parametrize(
