@@ -151,7 +151,7 @@ def _accuracies(run, entries):
             "mean": f"{statistics.mean(accuracies):.6f}",
             "std": f"{statistics.stdev(accuracies):.6f}",
             "difference": differences.get(method, ""),
-            "late": f"{100 * statistics.mean(late[method]):+.1f}" if method in late else "",
+            "late": f"{100 * statistics.mean(late[method]):.1f}" if method in late else "",
             "minutes": f"{sum(entry.get('seconds', 0.0) for entry in entries.values()) / 60:.1f}",
             **about,
         }
