@@ -6,6 +6,7 @@ from scipy import stats
 
 from ofdb_core.base import files, provenance, record
 from ofdb_core.data import tables
+from ofdb_core.run import experiments
 from ofdb_core.show import plot
 from ofdb_core.training import intervals
 
@@ -91,7 +92,10 @@ def accuracy_table(judge=JUDGE):
     by_chance = {row["data"]: 100 / row["classes"] for row in judged}
     lines.append(["chance", "", *(f"{share:.1f}" for share in by_chance.values())])
     machines = "; ".join(sorted({row["machine"] for row in judged}))
-    return f"{_table([f'pre-trained on ({judge})', 'n', *found], lines)}\n\nMeasured on: {machines}."
+    planned, had = experiments.sweep("study")["variant"], {group for group, _ in _groups(found)}
+    lacking = ", ".join(f"`{name}`" for name in planned if name not in had)
+    text = f"{_table([f'pre-trained on ({judge})', 'n', *found], lines)}\n\nMeasured on: {machines}."
+    return f"{text} Not run yet: {lacking}." if lacking else text
 
 
 def _spread(values):
@@ -247,14 +251,19 @@ def overview(found):
 def scales(found, data="mnist5k"):
     """A figure: accuracy on a data set along each axis of scale, a dot for each seed."""
     of = {kind: values for (kind, _), values in found.get(data, {}).items()}
-    figure = Figure(figsize=(2.6 * len(SCALES), 3), layout="constrained")
-    for axis, (name, kinds) in zip(figure.subplots(1, len(SCALES), sharey=True), SCALES.items(), strict=True):
-        shown = {x: 100 * np.array([*of[kind].values()]) for x, kind in kinds.items() if kind in of}
+    every = {
+        name: {x: 100 * np.array([*of[kind].values()]) for x, kind in kinds.items() if kind in of}
+        for name, kinds in SCALES.items()
+    }
+    every = {name: shown for name, shown in every.items() if len(shown) > 1}
+    figure = Figure(figsize=(2.6 * len(every), 3), layout="constrained")
+    axes = figure.subplots(1, len(every), squeeze=False, sharey=True)[0]
+    for axis, (name, shown) in zip(axes, every.items(), strict=True):
         for x, shares in shown.items():
             axis.plot([x] * len(shares), shares, "o", color=plot.INK, alpha=0.4, markersize=4)
         axis.plot([*shown], [shares.mean() for shares in shown.values()], "-", color=plot.ACCENT)
         axis.set(xlabel=name, xscale="log")
-        axis.set_xticks([*kinds], [f"{x:,}" for x in kinds], fontsize=8, rotation=90)
+        axis.set_xticks([*shown], [f"{x:,}" for x in shown], fontsize=8, rotation=90)
         axis.minorticks_off()
     figure.axes[0].set_ylabel(f"{data}, correct (%)")
     return figure
