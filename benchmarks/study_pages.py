@@ -127,7 +127,7 @@ def untrained_table():
     """Differences in points, with 95 % intervals: each kind minus random weights that see the same."""
     found = accuracies(rows())
     lines = [[kind, *(_gap(of, (kind, seen), (RANDOM, seen)) for of in found.values())] for kind, seen in _kinds(found)]
-    return _table(["minus random weights", *found], lines)
+    return _table(["minus random weights", *found], [line for line in lines if any(line[1:])])
 
 
 def difference_table():
@@ -140,7 +140,7 @@ def difference_table():
     ]
     raw = [_gap(of, first, (RAW, "24 px")) for of in found.values()]
     lines.append([f"`{FIRST}` minus {RAW}", *raw])
-    return _table([f"minus `{FIRST}`", *found], lines)
+    return _table([f"minus `{FIRST}`", *found], [line for line in lines if any(line[1:])])
 
 
 def primary_table():
