@@ -8,20 +8,18 @@ import argparse
 from pathlib import Path
 
 from benchmarks import pages, study_pages
-from benchmarks.study import kind
+from benchmarks.study import kind, seed_of
 from ofdb_core.base import provenance
 from ofdb_core.data import tables
-from ofdb_core.run import plain_yaml
 
 
 def curves(sweep):
     """A row for each evaluation of each training of the finished cells: kind, seed, start, rate, step, accuracy."""
     for cell in sorted(path.parents[1] for path in sweep.glob("cells/*/finetune/results.csv")):
-        settings = plain_yaml.parse((cell / "4_pretrain.yaml").read_bytes())
         trainings = {row["name"]: row for row in tables.read(cell / "finetune" / "results.csv")}
         for row in tables.read(cell / "finetune" / "evaluations.csv"):
             known = trainings[row["name"]]
-            about = {"kind": kind(cell), "seed": settings["seed"], "start": known["start"]}
+            about = {"kind": kind(cell), "seed": seed_of(cell), "start": known["start"]}
             yield about | {"learning_rate": known["learning_rate"], "step": row["step"], "accuracy": row["accuracy"]}
 
 
