@@ -310,7 +310,9 @@ def test_the_parameters_of_an_experiment_are_listed_and_keep_to_a_width():
     assert re.search(
         r"\* categories = \d+ .*Number of categories.*\[a whole number, at least 1.* <- params/quick", plain
     )
-    assert re.search(r"\* live\.patches = 'pattern' .*Patch of a dot: .*\[one of stored, .* <- params/quickstart", plain)
+    assert re.search(
+        r"\* live\.patches = 'pattern' .*Patch of a dot: .*\[one of stored, .* <- params/quickstart", plain
+    )
     assert re.search(r"^    live\.share = 1\.0 +.*samples[^<]*$", plain, re.MULTILINE)
     narrow = "\n".join(listing.parameters("quickstart", (), 80))
     assert max(map(len, narrow.splitlines())) <= 80
