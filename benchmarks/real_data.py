@@ -104,8 +104,10 @@ def is_held_out(name):
 
 def emoji(folder):
     """(part, class, name, image) of each maker's drawing, on white."""
-    import resvg_py
-
+    try:
+        import resvg_py
+    except ImportError:
+        sys.exit("drawing the emoji needs resvg_py, which is not installed here: .venv/bin/pip install resvg_py")
     sets = {maker: icons(maker, folder) for maker in MAKERS}
     shared = sorted(name for name in set.intersection(*map(set, sets.values())) if not NOT_SHARED.search(name))
     for name in filter(is_held_out, shared):
@@ -134,11 +136,15 @@ def write(name, root):
     return count
 
 
-if __name__ == "__main__":
+def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.real_data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sets", nargs="*", choices=[*SETS, []], default=list(SETS))
-    for wanted in parser.parse_args().sets:
+    parser.add_argument("sets", nargs="*", choices=[[], *SETS], metavar="SET", help=", ".join(SETS))
+    for wanted in parser.parse_args(arguments).sets or SETS:
         place = DATA / wanted
         print(f"{place}: is there" if place.exists() else f"{place}: {write(wanted, place):,} images")
+
+
+if __name__ == "__main__":
+    main()

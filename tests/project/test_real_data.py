@@ -66,3 +66,15 @@ def test_a_set_that_was_not_finished_is_not_there(package, tmp_path):
     with pytest.raises(OSError, match="cannot identify"):
         real_data.write("faces", tmp_path / "faces")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_makes_all_sets_or_those_that_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(real_data, "DATA", tmp_path)
+    for name in ("mnist5k", "emoji", "faces"):
+        (tmp_path / name).mkdir()
+    real_data.main([])
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == 3 * ["is there"]
+    real_data.main(["faces"])
+    assert capsys.readouterr().out == f"{tmp_path / 'faces'}: is there\n"
+    with pytest.raises(SystemExit):
+        real_data.main(["digits"])
