@@ -91,6 +91,7 @@ def test_live_samples_have_their_parameters_in_one_mapping(tmp_path):
         loader.batches(tmp_path, live={"patchs": "pattern"}, **how)
 
 
+@pytest.mark.slow
 def test_a_transform_mixes_pictures_by_torchs_generator(data):
     mix, picture = loader.pixmix(data, beta=4, severity=1), Image.fromarray(np.full((20, 20), 90, np.uint8))
     torch.manual_seed(0)

@@ -24,6 +24,7 @@ def settings(data, out, **values):
     return tiny.pretrain(data=data, out=str(out), **values)
 
 
+@pytest.mark.slow
 def test_pretraining_leaves_a_checkpoint_its_card_a_log_and_predictions(data, tmp_path):
     asked = settings(data, tmp_path)
     made = tiny.trained(asked)

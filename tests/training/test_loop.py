@@ -22,6 +22,7 @@ def state_of(model):
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_training_learns_what_can_be_learned():
     settings = tiny.pretrain(
         steps=60, batch_size=8, reference_batch=8, learning_rate=1e-2, crop_scale=[0.5, 1.0], **PLAIN
@@ -42,6 +43,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_workers():
     assert not same(state_of(first), state_of(trained(tiny.pretrain(drop_path=0.2), seed=1)[0]))
 
 
+@pytest.mark.slow
 def test_training_leaves_the_callers_random_numbers_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)

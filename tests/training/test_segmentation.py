@@ -58,6 +58,7 @@ def trained(tmp_path_factory):
     return settings, tiny.trained(settings)
 
 
+@pytest.mark.slow
 def test_it_learns_the_class_of_each_pixel(trained):
     settings, outcome = trained
     assert outcome.log[0]["loss"] == pytest.approx(np.log(3), rel=0.05)
@@ -71,6 +72,7 @@ def test_it_learns_the_class_of_each_pixel(trained):
     assert "mean IoU on the way" in outcome.in_words()
 
 
+@pytest.mark.slow
 def test_its_weights_are_timms_and_classification_goes_on_from_them(trained):
     settings, _ = trained
     path = f"{settings.out}/pretrain/model.safetensors"
@@ -84,6 +86,7 @@ def test_its_weights_are_timms_and_classification_goes_on_from_them(trained):
     assert at_five.num_classes == 2
 
 
+@pytest.mark.slow
 def test_a_finished_one_is_read_and_continued(trained):
     settings, outcome = trained
     again = tiny.trained(settings)
