@@ -92,7 +92,7 @@ does not (macOS, or anywhere by ./run_all.sh --cpu) ...
 TEXT
     make_venv "$base"
     [ -t 1 ] || quiet=-qq # where someone looks, they see each package come
-    patiently hashed_packages && patiently torch ||
+    patiently hashed_packages && patiently torch && patiently itself ||
         die "the packages could not be installed (see above); mend the cause and run this again"
     echo "$stamp" >"$venv/pins"
 }
@@ -105,8 +105,12 @@ hashed_packages() {
 
 # requirements-torch.txt says why these come by themselves.
 torch() {
-    local pip=("$python" -m pip install --disable-pip-version-check)
-    cd "$project" && exec "${pip[@]}" $quiet $cpu --no-build-isolation -r requirements-torch.txt
+    cd "$project" && exec "$python" -m pip install --disable-pip-version-check $quiet $cpu -r requirements-torch.txt
+}
+
+# Without what it needs, which is there: pip would add what pyproject.toml keeps out of requirements.txt.
+itself() {
+    cd "$project" && exec "$python" -m pip install --disable-pip-version-check $quiet --no-deps --no-build-isolation -e .
 }
 
 # Runs the command; signals that come while Python starts are held back until it can take them (where env can do that).

@@ -16,9 +16,13 @@ from packaging.utils import canonicalize_name
 from ofdb_core.base import provenance
 
 PROJECT = provenance.PROJECT
-ABOUT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+ABOUT = PYPROJECT["project"]
 GROUPS = ABOUT["optional-dependencies"]
 LOCK = (PROJECT / "requirements.txt").read_text().replace("\\\n", "")
+IN_VENV = pytest.mark.skipif(
+    Path(sys.prefix) != PROJECT / ".venv", reason="an environment of one's own has versions of its own"
+)
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 SYSTEMS = [
     {"sys_platform": system, "platform_machine": machine, "python_full_version": python, "python_version": python[:4]}
@@ -69,7 +73,17 @@ def test_the_lock_has_one_pin_of_all_that_the_project_uses_wherever_it_is_instal
         assert wanted.specifier.contains(next(iter(there[names.index(name)].specifier)).version), name
 
 
-@pytest.mark.skipif(Path(sys.prefix) != PROJECT / ".venv", reason="an environment of one's own has versions of its own")
+@IN_VENV
+def test_what_the_lock_leaves_out_is_not_here_unless_torch_brings_it():
+    """Above all a grammar of web addresses, for which all that imports papermill would wait two seconds."""
+    left_out = PYPROJECT["tool"]["uv"]["exclude-dependencies"]
+    assert "rfc3987-syntax" in left_out
+    brought = named(metadata.requires("torch") or [])
+    here = {canonicalize_name(found.metadata["Name"]) for found in metadata.distributions()}
+    assert not here & {name for name in left_out if name not in brought and not name.startswith("nvidia-")}
+
+
+@IN_VENV
 def test_what_is_installed_here_is_what_is_pinned():
     here = [pin for pin in pins() if pin.marker is None or pin.marker.evaluate()]
     wrong = [str(pin) for pin in here if not pin.specifier.contains(metadata.version(pin.name).partition("+")[0])]
@@ -152,7 +166,7 @@ def test_binder_installs_the_lock_as_run_all_does():
     for words in (
         "--no-deps --require-hashes -r requirements.txt",
         "-r requirements-torch.txt",
-        "--no-build-isolation",
+        "--no-deps --no-build-isolation -e .",
     ):
         assert words in script
         assert words in binder
