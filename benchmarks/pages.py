@@ -192,6 +192,7 @@ TABLES: tuple[tuple[str, tuple[str, str], Callable[[], str]], ...] = (
     ("README.md", QUICKSTART_MARKS, quickstart_table),
     ("docs/evidence.md", ("<!-- frozen -->", "<!-- end frozen -->"), frozen_table),
     ("docs/evidence.md", ("<!-- control -->", "<!-- end control -->"), control_table),
+    ("docs/evidence.md", ("<!-- lengths -->", "<!-- end lengths -->"), study_pages.length_table),
     ("docs/results.md", MARKS, table),
     ("docs/results.md", TRAINING_MARKS, training_table),
     ("docs/robustness.md", ("<!-- study -->", "<!-- end study -->"), robustness_table),

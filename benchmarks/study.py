@@ -9,13 +9,14 @@ named rightly, and the tables and figures of docs/study.md.
 import argparse
 import functools
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import frozen, pages, study_pages
-from benchmarks.study_pages import RANDOM, RAW
-from ofdb_core.base import files, provenance
+from benchmarks.study_pages import RANDOM, RAW, SHIPPED
+from ofdb_core.base import files, provenance, record
 from ofdb_core.data import real_images, tables
 from ofdb_core.run import experiments, plain_yaml
 from ofdb_core.show import compare, outcomes
@@ -46,56 +47,71 @@ def seed_of(cell):
     return plain_yaml.parse((cell / "4_pretrain.yaml").read_bytes())["seed"]
 
 
+def reading(network, recipe):
+    """How a network reads images: read(images) -> (n, D)."""
+    return functools.partial(evaluation.features, network, recipe=recipe, read=evaluation.middle)
+
+
 def subjects(cell):
     """(group, what is seen, seed, how it reads images, notes): of raw pixels, random weights, and the cell itself."""
     kept, given = frozen.weights_of(cell)
     checkpoint, seed = Checkpoint.open(str(kept[max(kept)])), given.recipe.seed
-    recipe, notes = Inference.take(checkpoint.facts), dict.fromkeys(study_pages.PREDICTORS, "")
+    recipe, notes = Inference.take(checkpoint.facts), dict.fromkeys(study_pages.NOTED, "")
     pixels = f"{recipe.input_size} px"
     seen = f"{pixels}, mean {recipe.mean[0]:g}"
     yield RAW, pixels, 0, lambda: functools.partial(baselines.raw_pixels, recipe=recipe), lambda: notes
-
-    def reading(network):
-        return functools.partial(evaluation.features, network, recipe=recipe, read=evaluation.middle)
-
     names = len(checkpoint.facts["classes"])
-    yield RANDOM, seen, seed, lambda: reading(networks.build(checkpoint.shape, names, seed=seed)), lambda: notes
+    yield RANDOM, seen, seed, lambda: reading(networks.build(checkpoint.shape, names, seed=seed), recipe), lambda: notes
 
     @functools.cache
     def known():
         compact = frozen.compactness(checkpoint.network()[0], given)
         own = outcomes.metrics(cell)["own categories"]
         loss = tables.read(cell / "pretrain" / "log.csv")[-1]["loss"]
-        return {"compactness": round(compact, 4), "own_categories": own, "own_loss": round(loss, 4)}
+        known = {"compactness": round(compact, 4), "own_categories": own, "own_loss": round(loss, 4)}
+        return {**known, "samples": max(kept), "seconds": record.read(cell)["4_pretrain"]["seconds"]}
 
-    yield kind(cell), seen, seed, lambda: reading(checkpoint.network()[0]), known
+    yield kind(cell), seen, seed, lambda: reading(checkpoint.network()[0], recipe), known
 
 
-def judge(sweep, data_sets):
-    """Judge what the table lacks of the finished cells of a sweep, and write the table after each."""
+def shipped():
+    """The same of the checkpoint that comes with the package: one pre-training, sixteen times as long as the cells'."""
+    checkpoint = Checkpoint.open(SHIPPED)
+    recipe = Inference.take(checkpoint.facts)
+    trained = json.loads((Path(checkpoint.path).parent / "record.json").read_text())["4_pretrain"]
+    samples = trained["results"]["steps"] * trained["results"]["images a step"]
+    notes = dict.fromkeys(study_pages.NOTED, "") | {"samples": samples, "seconds": trained["seconds"]}
+    seen = f"{recipe.input_size} px, mean {recipe.mean[0]:g}"
+    yield SHIPPED, seen, 0, lambda: reading(checkpoint.network()[0], recipe), lambda: notes
+
+
+def judge_all(sweep, data_sets):
+    """Judge what the table lacks of the finished cells of a sweep, and the shipped checkpoint; write after each."""
     path, hits = study_pages.FOLDER / "study.csv", study_pages.read_hits()
     sets: dict[str, list] = {}
-    rows = tables.read(path) if path.is_file() else []
+    rows = study_pages.kept()
     about = {"commit": provenance.commit(), "machine": provenance.machine()}
     order = experiments.sweep(sweep.parents[1].name)["variant"]
     cells = [path.parent for path in sweep.glob("cells/*/pretrain")]
-    for cell in sorted(cells, key=lambda cell: (order.index(kind(cell)), cell.name)):
-        own = kind(cell), seed_of(cell)
-        judged = {row["data"] for row in rows if (row["group"], row["seed"]) == own}
+    waiting = [(kind(cell), seed_of(cell), functools.partial(subjects, cell)) for cell in cells]
+    waiting.sort(key=lambda one: (order.index(one[0]), one[1]))
+    for name, number, found in [*waiting, (SHIPPED, 0, shipped)]:
+        judged = {row["data"] for row in rows if (row["group"], row["seed"]) == (name, number)}
         if judged >= {Path(data).name for data in data_sets}:  # the cell comes last of its subjects
             continue
-        for group, seen, seed, reader, notes in subjects(cell):
+        for group, seen, seed, reader, notes in found():
             key = {"group": group, "seen": seen, "seed": seed}
             done = {row["data"] for row in rows if {name: row[name] for name in key} == key}
             for data in (data for data in data_sets if Path(data).name not in done):
                 sets[data] = sets.get(data) or real_images.images_of(data, None)
-                name, (train, test) = Path(data).name, sets[data]
-                for named, right in means(reader(), train, test).items():
-                    of = {**key, "data": name, "classes": len(test.classes), "test_images": len(test), "judge": named}
+                train, test = sets[data]
+                key["data"] = Path(data).name
+                for judge, right in means(reader(), train, test).items():
+                    of = {**key, "classes": len(test.classes), "test_images": len(test), "judge": judge}
                     rows.append({**of, "accuracy": float(np.mean(right)), **notes(), **about})
-                    print(f"{group}, {seen}, seed {seed}, {name}, {named}: {np.mean(right):.1%}", flush=True)
-                    if named == study_pages.JUDGE and study_pages.is_primary(group, seen):
-                        hits[study_pages.hits_of(group, seed, name)] = np.round(255 * right).astype(np.uint8)
+                    print(f"{group}, {seen}, seed {seed}, {key['data']}, {judge}: {np.mean(right):.1%}", flush=True)
+                    if judge == study_pages.JUDGE and study_pages.is_primary(group, seen):
+                        hits[study_pages.hits_of(group, seed, key["data"])] = np.round(255 * right).astype(np.uint8)
                 tables.write(path, rows)
                 packed = io.BytesIO()
                 np.savez_compressed(packed, **hits)
@@ -107,6 +123,6 @@ if __name__ == "__main__":
     parser.add_argument("sweep", type=Path, help="the folder of a sweep over variants and seeds")
     parser.add_argument("data", nargs="+", help="digits, cifar10, ... or folders of train/<class>/ and val/<class>/")
     asked = parser.parse_args()
-    judge(asked.sweep.resolve(), asked.data)
+    judge_all(asked.sweep.resolve(), asked.data)
     study_pages.draw()
     pages.write_tables()

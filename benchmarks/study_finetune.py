@@ -1,7 +1,7 @@
 """python -m benchmarks.study_finetune SWEEP: what fine-tuning makes of the study's pre-trainings.
 
-SWEEP: a folder of `./run_all.sh sweep study-finetune`. Writes results/study/finetune.csv, a row for each evaluation of
-each training, and the table and figure of docs/study.md.
+SWEEP: a folder of `./run_all.sh sweep study-finetune`. Adds its cells to results/study/finetune.csv, a row for each
+evaluation of each training, and writes the table and figure of docs/study.md.
 """
 
 import argparse
@@ -27,6 +27,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.study_finetune", description=__doc__.splitlines()[0])
     parser.add_argument("sweep", type=Path, help="the folder of a sweep of study-finetune")
     about = {"commit": provenance.commit(), "machine": provenance.machine()}
-    tables.write(study_pages.TUNED, [{**row, **about} for row in curves(parser.parse_args().sweep)])
+    found = [{**row, **about} for row in curves(parser.parse_args().sweep)]
+    known = {(row["kind"], row["seed"]) for row in found}
+    before = tables.read(study_pages.TUNED) if study_pages.TUNED.is_file() else []
+    others = [row for row in before if (row["kind"], row["seed"]) not in known]
+    tables.write(study_pages.TUNED, others + found)
     study_pages.draw()
     pages.write_tables()

@@ -13,9 +13,10 @@ from ofdb_core.training import intervals
 FOLDER = provenance.PROJECT / "results" / "study"
 FIGURES = provenance.PROJECT / "docs" / "study"
 HITS = FOLDER / "hits.npz"  # group, seed and data set -> the share of the draws in which each test image was right
-RAW, RANDOM = "raw pixels", "random weights"  # groups beside the kinds of pre-training
+RAW, RANDOM, SHIPPED = "raw pixels", "random weights", "ofdb:small"  # groups beside the kinds of pre-training
 FIRST, USUAL = "pattern", "24 px, mean 0.11"  # what the others are compared with, and what it sees
 JUDGE, OTHER_JUDGE = "logistic regression", "nearest neighbour"
+NIGHT = 8 * 3600  # seconds
 TUNED, SCRATCH = FOLDER / "finetune.csv", "from scratch"
 AGAINST = (RANDOM, "scattered", "noise", "stored")  # FIRST minus these is what counts,
 COUNTS = "emoji"  # on this data set
@@ -24,6 +25,7 @@ PREDICTORS = {  # what may be known of a network without a real image
     "own_categories": "accuracy on its own categories",
     "own_loss": "loss on its own categories",
 }
+NOTED = (*PREDICTORS, "samples", "seconds")  # columns of a kind's rows alone: what was seen, how long it took
 # Kinds that differ in categories, samples or pixels: what is known of their own categories is not to be compared.
 OTHER_SCALE = ("few", "categories-128", "samples-24k", "samples-384k", "noise-384k", "pixels-16", "pixels-32")
 CONTROLS = ("scattered", "noise", "shuffled")
@@ -36,10 +38,15 @@ SCALES: dict[str, dict[float, str]] = {  # axis -> its values, each a kind
 }
 
 
+def kept():
+    """All rows."""
+    path = FOLDER / "study.csv"
+    return [row | {name: row.get(name, "") for name in NOTED} for row in (tables.read(path) if path.is_file() else [])]
+
+
 def rows(judge=JUDGE):
     """What was judged by one of the judges."""
-    path = FOLDER / "study.csv"
-    return [row for row in (tables.read(path) if path.is_file() else []) if row["judge"] == judge]
+    return [row for row in kept() if row["judge"] == judge]
 
 
 def read_hits():
@@ -120,7 +127,30 @@ def _gap(of, one, other):
 
 
 def _kinds(found):
-    return [group for group in _groups(found) if group[0] not in (RAW, RANDOM)]
+    return [group for group in _groups(found) if group[0] not in (RAW, RANDOM, SHIPPED)]
+
+
+def length_table():
+    """What longer trainings bring, for docs/evidence.md: accuracy by the samples seen, and how long they took."""
+    judged = rows()
+    found = accuracies(judged)
+    lengths = {kind: samples for samples, kind in SCALES["samples"].items()}
+    lengths |= {row["group"]: row["samples"] for row in judged if row["group"] == SHIPPED}
+    lines = []
+    for name, samples in {RAW: "", RANDOM: "0", **lengths}.items():
+        group = name, "24 px" if name == RAW else USUAL
+        seeds = max(len(of.get(group, {})) for of in found.values())
+        took = [row["seconds"] for row in judged if row["group"] == name and row["seconds"] != ""]
+        minutes = f"{np.mean(took) / 60:.1f}" if took else ""
+        cells = [_spread([*of[group].values()]) if group in of else "" for of in found.values()]
+        if seeds:
+            lines.append([name, f"{samples:,}" if isinstance(samples, int) else samples, minutes, str(seeds), *cells])
+    table = _table(["", "samples", "minutes", "n", *found], lines)
+    rates = [row["samples"] / row["seconds"] for row in judged if row["group"] in lengths and row["seconds"] != ""]
+    if not rates:
+        return table
+    least, most = (NIGHT * rate / 1e6 for rate in (min(rates), max(rates)))
+    return f"{table}\n\nAt these rates a night of eight hours would see {least:.0f} to {most:.0f} million samples."
 
 
 def untrained_table():
@@ -202,12 +232,12 @@ def _correlation(pairs):
 
 
 def tuned():
-    """Kind, or SCRATCH -> seed -> the rows of its fine-tuning, by steps."""
-    found: dict[str, dict[int, list]] = {}
+    """Kind, or SCRATCH -> seed -> the rows of its fine-tuning, by steps; a seed has one training from scratch."""
+    found: dict[str, dict[int, dict]] = {}
     for row in tables.read(TUNED) if TUNED.is_file() else []:
         name = SCRATCH if row["start"] == SCRATCH else row["kind"]
-        found.setdefault(name, {}).setdefault(row["seed"], []).append(row)
-    return found
+        found.setdefault(name, {}).setdefault(row["seed"], {})[row["step"]] = row
+    return {name: {seed: [*rows.values()] for seed, rows in seeds.items()} for name, seeds in found.items()}
 
 
 def tuned_table():

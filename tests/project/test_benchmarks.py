@@ -160,6 +160,25 @@ def test_kinds_of_one_scale_are_ranked_by_what_is_known_of_them(study):
     assert lines[2].startswith("| accuracy on its own categories | 5 | +1.00 (")
 
 
+def test_lengths_of_training_have_their_time_and_what_a_night_would_see(study):
+    judged = study_pages.kept()
+    rows = [
+        {**judged[0], "group": group, "seed": 0, "judge": study_pages.JUDGE}
+        | {"seen": study_pages.USUAL, "accuracy": 0.5, "samples": samples, "seconds": seconds}
+        for group, samples, seconds in (("samples-24k", 24_000, 30), ("ofdb:small", 1_500_000, 3_000))
+    ]
+    tables.write(study_pages.FOLDER / "study.csv", [*judged, *rows])
+    _, _, *lines, _, night = study_pages.length_table().splitlines()
+    assert lines == [
+        "| raw pixels |  |  | 1 | 60.0 |",
+        "| random weights | 0 |  | 2 | 30.5 ± 0.7 |",
+        "| samples-24k | 24,000 | 0.5 | 1 | 50.0 |",
+        "| pattern | 96,000 |  | 2 | 80.5 ± 0.7 |",
+        "| ofdb:small | 1,500,000 | 50.0 | 1 | 50.0 |",
+    ]
+    assert night == "At these rates a night of eight hours would see 14 to 23 million samples."
+
+
 def test_shuffled_images_keep_the_sizes_of_the_classes(tmp_path):
     for name in ("a/1.png", "a/2.png", "a/3.png", "b/1.png"):
         path = tmp_path / "images" / name
