@@ -80,7 +80,17 @@ def _table(heads, lines):
 
 
 def _groups(found):
-    return list(dict.fromkeys(group for of in found.values() for group in of))
+    """The kinds in the order of the plan; before the first that sees as much, its raw pixels and random weights."""
+    groups = dict.fromkeys(group for of in found.values() for group in of)
+    plan = [*experiments.sweep("study")["variant"], SHIPPED]
+
+    def place(group):
+        name, seen = group
+        if name in plan:
+            return plan.index(name), 2
+        return min(plan.index(kind) for kind, sees in groups if kind in plan and sees.startswith(seen)), name == RANDOM
+
+    return sorted(groups, key=place)
 
 
 def _name(group, seen):

@@ -138,7 +138,10 @@ def study(tmp_path, monkeypatch):
 def test_kinds_of_pre_training_are_compared_seed_by_seed(study):
     table = study_pages.accuracy_table()
     assert "| pattern | 2 | 80.5 ± 0.7 |" in table
-    assert "| raw pixels, 24 px | 1 | 60.0 |\n| chance |  | 10.0 |" in table
+    names = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:10]]
+    assert names[:4] == ["raw pixels, 24 px", "random weights, 24 px, mean 0.11", "pattern", "noise"]  # as in the plan
+    assert "\n| raw pixels, 24 px | 1 | 60.0 |\n" in table
+    assert "\n| chance |  | 10.0 |\n" in table
     lines = study_pages.difference_table().splitlines()
     names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
     assert names == ["noise", "stored", "texture", "both", "few", "`pattern` minus raw pixels"]
