@@ -163,23 +163,23 @@ def length_table():
     return f"{table}\n\nAt these rates a night of eight hours would see {least:.0f} to {most:.0f} million samples."
 
 
-def untrained_table():
-    """Differences in points, with 95 % intervals: each kind minus random weights that see the same."""
-    found = accuracies(rows())
-    lines = [[kind, *(_gap(of, (kind, seen), (RANDOM, seen)) for of in found.values())] for kind, seen in _kinds(found)]
-    return _table(["minus random weights", *found], [line for line in lines if any(line[1:])])
+def baseline_table(name):
+    """Differences in points, with 95 % intervals: each kind minus raw pixels, or random weights, that see the same."""
+    found, lines = accuracies(rows()), []
+    for kind, seen in _kinds(found):
+        baseline = name, seen.partition(",")[0] if name == RAW else seen
+        lines.append([kind, *(_gap(of, (kind, seen), baseline) for of in found.values())])
+    return _table([f"minus {name}", *found], [line for line in lines if any(line[1:])])
 
 
 def difference_table():
-    """Differences in points, with 95 % intervals: each kind of the usual pixels, and raw pixels, and the first kind."""
+    """Differences in points, with 95 % intervals: each kind of the usual pixels minus the first kind."""
     found, first = accuracies(rows()), (FIRST, USUAL)
     lines = [
         [kind, *(_gap(of, (kind, seen), first) for of in found.values())]
         for kind, seen in _kinds(found)
         if kind != FIRST and seen.startswith("24 px")
     ]
-    raw = [_gap(of, first, (RAW, "24 px")) for of in found.values()]
-    lines.append([f"`{FIRST}` minus {RAW}", *raw])
     return _table([f"minus `{FIRST}`", *found], [line for line in lines if any(line[1:])])
 
 
@@ -324,7 +324,8 @@ TABLES = (
     ("primary", primary_table),
     ("accuracies", accuracy_table),
     ("neighbours", lambda: accuracy_table(OTHER_JUDGE)),
-    ("untrained", untrained_table),
+    ("untrained", lambda: baseline_table(RANDOM)),
+    ("raw", lambda: baseline_table(RAW)),
     ("differences", difference_table),
     ("predictors", predictor_table),
     ("tuned", tuned_table),

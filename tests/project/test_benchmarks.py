@@ -144,10 +144,10 @@ def test_kinds_of_pre_training_are_compared_seed_by_seed(study):
     assert "\n| chance |  | 10.0 |\n" in table
     lines = study_pages.difference_table().splitlines()
     names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
-    assert names == ["noise", "stored", "texture", "both", "few", "`pattern` minus raw pixels"]
+    assert names == ["noise", "stored", "texture", "both", "few"]
     assert lines[2] == "| noise | -10.5 (-16.9 to -4.1) |"
-    assert lines[-1] == "| `pattern` minus raw pixels | +20.5 (+14.1 to +26.9) |"
-    assert "| few | +60.0 (+60.0 to +60.0) |" in study_pages.untrained_table()
+    assert "| pattern | +20.5 (+14.1 to +26.9) |" in study_pages.baseline_table("raw pixels")
+    assert "| few | +60.0 (+60.0 to +60.0) |" in study_pages.baseline_table("random weights")
 
 
 def test_differences_that_count_have_intervals_over_images_too_and_corrected_p_values(study):
