@@ -27,7 +27,8 @@ PREDICTORS = {  # what may be known of a network without a real image
 }
 NOTED = (*PREDICTORS, "samples", "seconds")  # columns of a kind's rows alone: what was seen, how long it took
 # Kinds that differ in categories, samples or pixels: what is known of their own categories is not to be compared.
-OTHER_SCALE = ("few", "categories-128", "samples-24k", "samples-384k", "noise-384k", "pixels-16", "pixels-32")
+OTHER_SCALE = ("few", "categories-128", "pixels-16", "pixels-32", "samples-24k")
+OTHER_SCALE = (*OTHER_SCALE, "samples-384k", "noise-384k", "scattered-384k", "perlin-384k")
 CONTROLS = ("scattered", "noise", "shuffled")
 SCALES: dict[str, dict[float, str]] = {  # axis -> its values, each a kind
     "images a category, stored": {1: "stored", 10: "instances-10", 100: "instances-100"},
@@ -35,6 +36,9 @@ SCALES: dict[str, dict[float, str]] = {  # axis -> its values, each a kind
     "categories": {32: "few", 128: "categories-128", 1000: "pattern"},
     "samples": {24_000: "samples-24k", 96_000: "pattern", 384_000: "samples-384k"},
     "pixels": {16: "pixels-16", 24: "pattern", 32: "pixels-32"},
+}
+BESIDE = {  # other kinds along such an axis
+    "samples": {name: {96_000: name, 384_000: f"{name}-384k"} for name in ("noise", "scattered", "perlin")}
 }
 
 
@@ -288,24 +292,26 @@ def overview(found):
     return figure
 
 
-def scales(found, data="mnist5k"):
-    """A figure: accuracy on a data set along each axis of scale, a dot for each seed."""
-    of = {kind: values for (kind, _), values in found.get(data, {}).items()}
-    every = {
-        name: {x: 100 * np.array([*of[kind].values()]) for x, kind in kinds.items() if kind in of}
-        for name, kinds in SCALES.items()
-    }
-    every = {name: shown for name, shown in every.items() if len(shown) > 1}
-    figure = Figure(figsize=(2.6 * len(every), 3), layout="constrained")
-    axes = figure.subplots(1, len(every), squeeze=False, sharey=True)[0]
-    for axis, (name, shown) in zip(axes, every.items(), strict=True):
-        for x, shares in shown.items():
-            axis.plot([x] * len(shares), shares, "o", color=plot.INK, alpha=0.4, markersize=4)
-        axis.plot([*shown], [shares.mean() for shares in shown.values()], "-", color=plot.ACCENT)
-        axis.set(xlabel=name, xscale="log")
-        axis.set_xticks([*shown], [f"{x:,}" for x in shown], fontsize=8, rotation=90)
-        axis.minorticks_off()
-    figure.axes[0].set_ylabel(f"{data}, correct (%)")
+def scales(found, sets=("mnist5k", "faces")):
+    """A figure: accuracy along each axis of scale, a row for each data set; a dot a seed, other kinds as gray lines."""
+    figure = Figure(figsize=(2.6 * len(SCALES), 2.8 * len(sets)), layout="constrained")
+    axes = figure.subplots(len(sets), len(SCALES), squeeze=False, sharex="col", sharey="row")
+    for row, data in zip(axes, sets, strict=True):
+        of = {kind: 100 * np.array([*seeds.values()]) for (kind, _), seeds in found.get(data, {}).items()}
+        for axis, (name, kinds) in zip(row, SCALES.items(), strict=True):
+            shown = {x: of[kind] for x, kind in kinds.items() if kind in of}
+            for x, shares in shown.items():
+                axis.plot([x] * len(shares), shares, "o", color=plot.INK, alpha=0.4, markersize=4)
+            axis.plot([*shown], [*map(np.mean, shown.values())], "-", color=plot.ACCENT)
+            for (other, beside), style in zip(BESIDE.get(name, {}).items(), ("--", ":", "-."), strict=False):
+                means = {x: of[kind].mean() for x, kind in beside.items() if kind in of}
+                axis.plot([*means], [*means.values()], style, color="gray", label=other)
+            axis.set(xscale="log", xlabel=name if data == sets[-1] else "")
+            axis.set_xticks([*kinds], [f"{x:,}" for x in kinds], fontsize=8, rotation=90)
+            axis.minorticks_off()
+            if name in BESIDE:
+                axis.legend(fontsize=7)
+        row[0].set_ylabel(f"{data}, correct (%)")
     return figure
 
 
