@@ -155,10 +155,11 @@ def _differences(run: Run, counts: dict[str, int], figure: Figure) -> Iterator[s
         if stage not in run.before:
             yield f"{stage}: has not run"
         else:
-            yield from _of_stage(stage, run.before[stage]["parameters"], _recipe(figure.pretrain, stage))
+            yield from _of_stage(stage, run.before[stage]["parameters"], published_recipe(figure.pretrain, stage))
     if run.network != figure.network:
         yield f"network: {run.network}, published {figure.network}"
-    recipe = {name: value for name, value in _recipe(figure.finetune, TUNING).items() if name not in OF_THE_START}
+    recipe = published_recipe(figure.finetune, TUNING)
+    recipe = {name: value for name, value in recipe.items() if name not in OF_THE_START}
     yield from _of_stage(TUNING, run.tuning["parameters"], recipe)
     facts = published.data_sets()[figure.data]
     for table, name in (("classes", "classes"), ("predictions", "test_images")):
@@ -167,7 +168,7 @@ def _differences(run: Run, counts: dict[str, int], figure: Figure) -> Iterator[s
 
 
 @functools.cache
-def _recipe(experiment: str, stage: str) -> dict[str, Any]:
+def published_recipe(experiment: str, stage: str) -> dict[str, Any]:
     """The values of an experiment's stage that its results depend on, as a record has them."""
     kind, given = stages.stages()[stage].parameters, published.values(experiment, stage)
     if stage != TUNING or given["data"] in real_images.NAMES:

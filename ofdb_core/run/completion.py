@@ -66,7 +66,7 @@ def parameter(context: click.Context, option: click.Parameter, incomplete: str) 
     if context.meta[WORDS][-1] != "-p":
         return path(context, option, incomplete)
     name, *named = _typed(context)
-    every, known = experiments.stages(name), _parameters()
+    every, known = experiments.stages(name), names_of_parameters()
     pairs = [(stage, name) for stage in every if stage in named or not named for name in known.get(stage, ())]
     words = {f"{stage}.{name}" if "." in incomplete else name for stage, name in pairs}
     return sorted(word for word in words if word.startswith(incomplete))
@@ -78,7 +78,7 @@ def _typed(context: click.Context) -> list[str]:
     return [word for word in (name, *(context.params.get("names") or ()), *context.args) if word] or ["quickstart"]
 
 
-def _parameters() -> dict[str, list[str]]:
+def names_of_parameters() -> dict[str, list[str]]:
     """Stage -> the names of its parameters. They are kept in a file: importing the classes takes seconds."""
     elsewhere = os.environ.get("OFDB_FAMILIES", "")
     sources = [*project.PACKAGE.rglob("*.py"), *map(Path, filter(None, elsewhere.split(os.pathsep)))]

@@ -138,7 +138,7 @@ def _of_a_training(parameters: Course, checked: Checked) -> Cost:
         network: torch.nn.Module = segmentation.build(shape, 1 + work.classes, width=parameters.decoder, seed=0)
     else:
         network = networks.build(shape, work.classes, seed=0)
-    image, size = _seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
+    image, size = seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
     copies = 2 if isinstance(parameters, Finetune) else 1  # the last and the best
     many = copies * len(work.steps) * getattr(parameters, "keep_weights", True)
     where = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
@@ -197,7 +197,7 @@ def _seen(parameters: Tuning, before: Pretrain | None) -> tuple[dict[str, Any], 
     return seen, parameters.seeing(size)
 
 
-def _seconds_an_image(network: torch.nn.Module, recipe: Course) -> float:
+def seconds_an_image(network: torch.nn.Module, recipe: Course) -> float:
     """Seconds for an image in a step (forward, backward, optimizer): the median of about a second's steps."""
     device, times = processes.state().device, [time.perf_counter()]
     size = min(recipe.batch_size, BATCH) if device.type == "cpu" else recipe.batch_size

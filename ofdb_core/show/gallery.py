@@ -86,7 +86,7 @@ def collection(
         "names": classes,
         "across": ACROSS,
         "pictures": count,
-        "sheets": _sheets([tile for own in tiles for tile in own]),
+        "sheets": sheets([tile for own in tiles for tile in own]),
         "properties": {name: [float(f"{value:.4g}") for value in row] for name, (_, row) in found.items()},
         "meanings": {name: meaning for name, (meaning, _) in found.items()},
         "nearest": nearest.tolist(),
@@ -125,9 +125,9 @@ def _tile(image: np.ndarray, side: int) -> np.ndarray:
     return (255 * np.clip(small / light, 0, 1) ** 0.8).astype(np.uint8)
 
 
-def _sheets(tiles: list[np.ndarray]) -> list[str]:
+def sheets(tiles: list[np.ndarray]) -> list[str]:
     """Tiles, each (side, side) or (side, side, 3) uint8, as sheets, each the address of a WebP image."""
-    side, each, sheets = len(tiles[0]), ACROSS * ACROSS, []
+    side, each, addresses = len(tiles[0]), ACROSS * ACROSS, []
     for part in (tiles[start : start + each] for start in range(0, len(tiles), each)):
         mode = "RGB" if any(tile.ndim == 3 for tile in part) else "L"
         sheet = Image.new(mode, (ACROSS * side, math.ceil(len(part) / ACROSS) * side))
@@ -135,8 +135,8 @@ def _sheets(tiles: list[np.ndarray]) -> list[str]:
             sheet.paste(Image.fromarray(tile), (i % ACROSS * side, i // ACROSS * side))
         data = io.BytesIO()
         sheet.save(data, "WEBP", quality=QUALITY, method=4)
-        sheets.append(pages.as_data(data.getvalue(), "image/webp"))
-    return sheets
+        addresses.append(pages.as_data(data.getvalue(), "image/webp"))
+    return addresses
 
 
 def _stored(out: Path, sources: Iterable[Source]) -> Iterator[list[tuple[int, IFS]]]:

@@ -246,8 +246,8 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
         if shots or not repeat:  # of all images, each repeat has the same pixels
             known[baselines.RAW_PIXELS] = [baselines.raw_pixels(few, recipe), pixels()]
         for start in recipe.starts:
-            model = _network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
-            known |= _frozen(FROZEN[start], model, [few, given.test], recipe)
+            model = network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
+            known |= frozen_features(FROZEN[start], model, [few, given.test], recipe)
         for name, (seen, unseen) in known.items():
             labelled = seen, few.labels, unseen, given.test.labels
             found = processes.shared(functools.partial(baselines.accuracies, *labelled, seed=recipe.seed + repeat))
@@ -256,7 +256,7 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
     return rows
 
 
-def _frozen(name: str, model: nn.Module, sets: list[Images], recipe: Finetune) -> dict[str, list[np.ndarray]]:
+def frozen_features(name: str, model: nn.Module, sets: list[Images], recipe: Finetune) -> dict[str, list[np.ndarray]]:
     """Features of the images in each set, by name: the head's input, and the middle block where that can be read."""
     found = {name: [evaluation.features(model, images, recipe) for images in sets]}
     if hasattr(model, "forward_intermediates"):
@@ -284,7 +284,7 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Traine
     if trial.chooses:
         few, test = few.held_out(seed=seed)
     recipe = replace(recipe.of_samples(len(few)), learning_rate=trial.rate)
-    model = _network(recipe, trial, given)
+    model = network(recipe, trial, given)
     watch = evaluation.Best(test, recipe, 0 if trial.chooses else recipe.evaluate_every)
     source = Batches(few, recipe, seed=seed, pictures=given.pictures, share=processes.share())
     log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
@@ -299,7 +299,7 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Traine
     return Trained(model, log, watch, {**where, **reached, **of_best, **counts, "name": trial.name})
 
 
-def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
+def network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
     """The network that a training starts from."""
     classes = given.train.classes
     how: dict[str, Any] = {"drop_path": recipe.drop_path, "seed": recipe.seed + trial.repeat}

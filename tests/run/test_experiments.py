@@ -126,8 +126,7 @@ def test_an_entry_changes_a_mapping_and_a_mapping_replaces_it(mine):
 
 @pytest.mark.parametrize("name", experiments.names())
 def test_every_experiment_says_what_it_is(name):
-    one = experiments.found()[name]
-    assert listing._about(one)
+    assert experiments.found()[name].subject
     assert experiments.stages(name) == parameter_files.notebooks(name)
     assert name.split("/")[0] != experiments.SHARED
 
