@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -54,7 +54,30 @@ LIKENESS = (
 Tiles = tuple[list[np.ndarray], np.ndarray, list[float]]  # of a category; its thumbnail; its values of OF_IMAGE
 
 
-Collection = dict[str, Any]  # what the gallery shows of a family: `CollectionData` in js/collection.js
+class Systems(TypedDict):
+    """Systems to the last bit: their dimension, how many maps each has, and all rows of their tables as base64."""
+
+    d: int
+    maps: list[int]
+    rows: str
+
+
+class Collection(TypedDict):
+    """What the gallery shows of a family; `CollectionData` in js/collection.js says what the values are."""
+
+    name: str
+    title: str
+    names: list[str]
+    across: int
+    pictures: int
+    sheets: list[str]
+    properties: dict[str, list[float]]
+    meanings: dict[str, str]
+    nearest: list[int]
+    alike: float
+    systems: Systems | None
+    drawn: dict[str, Any] | None
+    files: list[list[str]] | None
 
 
 def collection(
@@ -161,8 +184,7 @@ def systems(out: Path) -> list[list[list[float]]]:
     return []
 
 
-def _packed(systems: list[IFS]) -> dict[str, Any] | None:
-    """Systems to the last bit: their dimension, how many maps each has, and all rows of their tables as base64."""
+def _packed(systems: list[IFS]) -> Systems | None:
     if not systems:
         return None
     rows = np.concatenate([ifs.table(system) for system in systems]).astype("<f8")
