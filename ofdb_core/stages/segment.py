@@ -69,7 +69,7 @@ def start(parameters: Segment) -> Start:
     paths = finetune.files_of_weights(parameters, opened)
 
     def hashed() -> list[str]:
-        return [real_images.fingerprint(parameters.place()), *map(weights.fingerprint, paths)]
+        return [real_images.fingerprint(parameters.place()), *map(weights.fingerprint, paths.values())]
 
     recipe = parameters.seeing(vars(opened.shape)).of_samples(len(train))
     return Start(train, test, opened, processes.shared(hashed), recipe)
