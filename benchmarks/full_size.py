@@ -18,7 +18,7 @@ from ofdb_core.base import folder, manifests, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.record import Entry
 from ofdb_core.data import real_images, tables
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 from ofdb_core.stages.comparison import TEXT
 from ofdb_core.stages.recipes import FROM_SCRATCH
 from ofdb_core.training import places, weights
@@ -170,7 +170,7 @@ def _differences(run: Run, counts: dict[str, int], figure: Figure) -> Iterator[s
 @functools.cache
 def published_recipe(experiment: str, stage: str) -> dict[str, Any]:
     """The values of an experiment's stage that its results depend on, as a record has them."""
-    kind, given = stages.stages()[stage].parameters, published.values(experiment, stage)
+    kind, given = catalogue.stages()[stage].parameters, published.values(experiment, stage)
     if stage != TUNING or given["data"] in real_images.NAMES:
         return manifests.portable(kind.of(given).makes())
     recipe = manifests.portable(kind.of({**given, "data": "digits"}).makes())

@@ -87,9 +87,11 @@ def names_of_parameters() -> dict[str, list[str]]:
         kept = json.loads(KEPT.read_bytes())
         if kept["code"] == code:
             return kept["parameters"]
-    from ofdb_core.run import stages
+    from ofdb_core.run import catalogue
 
-    found = {name: [one for one in stage.parameters.kinds() if one != "out"] for name, stage in stages.stages().items()}
+    found = {
+        name: [one for one in stage.parameters.kinds() if one != "out"] for name, stage in catalogue.stages().items()
+    }
     with contextlib.suppress(OSError):  # a package that another user installed
         files.write_whole(KEPT, json.dumps({"code": code, "parameters": found}))
     return found

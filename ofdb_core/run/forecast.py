@@ -22,8 +22,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.data import archive
 from ofdb_core.families import registry
-from ofdb_core.run import ledger
-from ofdb_core.run import stages as known
+from ofdb_core.run import catalogue, ledger
 from ofdb_core.stages import finetune, segment
 from ofdb_core.stages.recipes import Finetune, Pretrain, Segment
 from ofdb_core.training import networks, optimizer, precision, processes, segmentation
@@ -74,7 +73,7 @@ def costs(checked: Checked, asked: Collection[str], *, draw: bool = True) -> Ite
     checked: the parameters of all stages of the experiment; draw: False leaves out what families' stages write.
     """
     start = time.process_time()  # of a notebook's kernel, estimated by this process's own imports
-    stages = {name: known.stages()[name] for name in checked}
+    stages = {name: catalogue.stages()[name] for name in checked}
     read = {folder for name in asked if stages[name].write for folder in checked[name].inputs()}
     with tempfile.TemporaryDirectory(prefix="ofdb-cost-") as folder:
         for name, parameters in checked.items():
@@ -92,7 +91,7 @@ def _categories(checked: Checked, parameters: NotebookParameters) -> int:
     if own := getattr(parameters, "categories", None):
         return int(own)
     for name, other in checked.items():
-        if set(known.stages()[name].writes) & set(parameters.inputs()):
+        if set(catalogue.stages()[name].writes) & set(parameters.inputs()):
             return _categories(checked, other)
     return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
 

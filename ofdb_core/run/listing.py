@@ -77,9 +77,9 @@ def parameters(name: str, only: Collection[str], columns: int | None) -> Iterato
 
 
 def _rows(experiment: str, stage: str) -> Iterator[tuple[str, str]]:
-    from ofdb_core.run import parameter_files, stages
+    from ofdb_core.run import catalogue, parameter_files
 
-    kind, settings = stages.stages()[stage].parameters, parameter_files.settings(experiment, stage)
+    kind, settings = catalogue.stages()[stage].parameters, parameter_files.settings(experiment, stage)
     settings["out"] = parameter_files.Setting(str(project.RUNS / experiment))  # no file sets it
     values = {name: setting.value for name, setting in settings.items()}
     for name, (value, origin) in settings.items():

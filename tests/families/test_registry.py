@@ -12,7 +12,7 @@ from ofdb_core.base.parameters import ParameterError
 from ofdb_core.families import registry
 from ofdb_core.families.drawing import MixingPictures
 from ofdb_core.families.registry import Source, Stage
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 from ofdb_core.stages.recipes import Pretrain
 from tests.helpers import tiny, toy_family
 
@@ -40,20 +40,20 @@ def test_a_family_from_elsewhere_is_one_among_the_others(toy):
     assert registry.families() == {**registry.families(), "toy": TOY}
     assert list(registry.families()).index("toy") == list(registry.families()).index("visualatom") - 1
     assert registry.family_of("3_render_toy") is TOY
-    assert registry.stage_of("3_render_toy") is stages.stages()["3_render_toy"] is TOY.stages[0]
+    assert registry.stage_of("3_render_toy") is catalogue.stages()["3_render_toy"] is TOY.stages[0]
     assert registry.sources()["toys"] is TOY.sources[0]
-    assert stages.maker("toys") == "3_render_toy"
+    assert catalogue.maker("toys") == "3_render_toy"
 
 
 def test_it_is_gone_afterwards():
     assert "toy" not in registry.families()
-    assert "3_render_toy" not in stages.stages()
+    assert "3_render_toy" not in catalogue.stages()
 
 
 def test_its_stage_has_the_shared_notebook_and_the_values_of_its_class(toy):
     assert "3_render_toy" in registry.served_stages()
     assert provenance.notebook_of("3_render_toy").stem == provenance.SHARED_NOTEBOOK
-    parameters = stages.stages()["3_render_toy"].parameters
+    parameters = catalogue.stages()["3_render_toy"].parameters
     assert parameters.defaults()["categories"] == 4
     assert parameters.comments()["categories"] == "How many to draw."
 

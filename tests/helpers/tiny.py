@@ -15,7 +15,7 @@ from ofdb_core.batches.recipe import BatchRecipe
 from ofdb_core.data import png, samples
 from ofdb_core.data import scenes as masks
 from ofdb_core.families import registry
-from ofdb_core.run import experiments, parameter_files, stages
+from ofdb_core.run import catalogue, experiments, parameter_files
 from ofdb_core.stages import comparison
 from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
@@ -88,7 +88,7 @@ SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
 def of(notebook, **values):
     """The parameters of a stage: the defaults, and these values."""
-    return stages.stages()[notebook].parameters.of(values)
+    return catalogue.stages()[notebook].parameters.of(values)
 
 
 def pretrain(**values):

@@ -11,7 +11,7 @@ from benchmarks.published import Figure, Speed
 from ofdb_core.base import manifests, provenance, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import real_images, tables
-from ofdb_core.run import experiments, stages
+from ofdb_core.run import catalogue, experiments
 from ofdb_core.training import networks
 
 FIGURES = published.figures()
@@ -36,7 +36,7 @@ def tuned(row, figure, classes=100, images=10_000):
 
 def ran(root, stage, experiment, contents, **changes):
     """Let a stage of an experiment have run in a folder, with other values for some parameters."""
-    kind = stages.stages()[stage]
+    kind = catalogue.stages()[stage]
     parameters = kind.parameters.of({**published.values(experiment, stage), "out": str(root), **changes})
     run = record.Run(stage, parameters)
     run.reads(*parameters.reads())

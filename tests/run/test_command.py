@@ -20,7 +20,7 @@ from click.shell_completion import BashComplete
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import json_schema, project, provenance, values
-from ofdb_core.run import commands, completion, experiments, plain_yaml, schema, stages
+from ofdb_core.run import catalogue, commands, completion, experiments, plain_yaml, schema
 from ofdb_core.run.experiments import UsageError
 
 
@@ -105,7 +105,7 @@ def test_the_last_word_is_completed(typed, expected):
 
 def test_all_parameters_that_can_be_given_are_offered():
     offered = {name for name in completed("quickstart", "-p", "") if "." not in name}
-    kinds = [stages.stages()[stage].parameters.kinds() for stage in experiments.stages("quickstart")]
+    kinds = [catalogue.stages()[stage].parameters.kinds() for stage in experiments.stages("quickstart")]
     assert offered == {name for names in kinds for name in names} - {"out"}
 
 
@@ -224,7 +224,7 @@ def test_editors_are_told_what_a_parameter_is(validator):
 
 
 KINDS = [
-    *(kind for stage in stages.stages().values() for kind in stage.parameters.kinds().values()),
+    *(kind for stage in catalogue.stages().values() for kind in stage.parameters.kinds().values()),
     Annotated[list[int], values.Length(1, 2, once=True), values.Range(0, 5)],
     Literal["a", 1, None],
 ]

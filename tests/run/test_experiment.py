@@ -18,7 +18,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import provenance, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.own import Own
-from ofdb_core.run import experiments, notebook, parameter_files, stages
+from ofdb_core.run import catalogue, experiments, notebook, parameter_files
 from tests.helpers import tiny
 from tests.helpers.in_process import in_process  # noqa: F401
 from tests.helpers.words import parsed
@@ -34,7 +34,7 @@ def run(*words):
 
 def test_an_empty_section_changes_nothing(params):
     params(**{"1_search_categories": ""})
-    defaults = stages.stages()["1_search_categories"].parameters.defaults()
+    defaults = catalogue.stages()["1_search_categories"].parameters.defaults()
     assert parameter_files.settings("tiny", "1_search_categories") == {
         name: (value, None) for name, value in defaults.items()
     }
@@ -121,7 +121,7 @@ def test_a_run_leaves_all_its_values_as_a_file_that_papermill_takes(params, tmp_
     out = params(**{"1_search_categories": SEARCH})
     run("tiny", "--out", out, "-p", "categories", "2")
     values, entry = yaml.safe_load((out / "1_search_categories.yaml").read_text()), record.read(out)
-    assert values == {**stages.stages()["1_search_categories"].parameters.defaults(), **SEARCH} | {
+    assert values == {**catalogue.stages()["1_search_categories"].parameters.defaults(), **SEARCH} | {
         "out": str(out),
         "categories": 2,
     }

@@ -11,7 +11,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import manifests, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import ParameterError
-from ofdb_core.run import experiment, experiments, listing, parameter_files, stages
+from ofdb_core.run import catalogue, experiment, experiments, listing, parameter_files
 from ofdb_core.run.experiments import UsageError
 from tests.helpers import tiny
 
@@ -227,7 +227,7 @@ def test_what_differs_between_two_experiments_is_listed_with_both_values(mine):
 def test_what_a_stage_would_run_with_is_yaml_of_all_its_values():
     text = listing.as_yaml("quickstart", "4_pretrain", [("live.patches", "both"), ("seed", "3")])
     values = yaml.safe_load(text)
-    assert list(values) == list(stages.stages()["4_pretrain"].parameters.kinds())
+    assert list(values) == list(catalogue.stages()["4_pretrain"].parameters.kinds())
     assert (values["seed"], values["live"]["patches"], values["live"]["share"]) == (3, "both", 1.0)
     assert values["out"].endswith("runs/quickstart")
     assert values["auto_augment"] is None
@@ -246,12 +246,12 @@ def test_a_bare_p_says_which_notebooks_it_reaches_and_one_for_a_notebook_does_no
 
 def test_names_mean_one_thing_in_all_notebooks():
     """A name's meaning differs where its comments share no word but those that any has."""
-    searching = [name for name, stage in stages.stages().items() if "search_seed" in stage.parameters.kinds()]
+    searching = [name for name, stage in catalogue.stages().items() if "search_seed" in stage.parameters.kinds()]
     assert searching == ["0_explore_ifs", "1_search_categories", "3_render_3d"]
-    assert "seed" not in stages.stages()["1_search_categories"].parameters.kinds()
-    comments = [stages.stages()[name].parameters.comments()["search_seed"] for name in searching]
+    assert "seed" not in catalogue.stages()["1_search_categories"].parameters.kinds()
+    comments = [catalogue.stages()[name].parameters.comments()["search_seed"] for name in searching]
     assert all(comment.startswith("Seed of the one stream of candidates") for comment in comments)
-    points = {name for name, stage in stages.stages().items() if "points" in stage.parameters.kinds()}
+    points = {name for name, stage in catalogue.stages().items() if "points" in stage.parameters.kinds()}
     served = {f"3_render_{name}" for name in ("1p-frac", "fractaldb", "noise", "scattered")}
     assert points == {"0_explore_ifs", "2_render_2d", *served}  # dots of a picture
 
@@ -334,7 +334,7 @@ def test_a_row_whose_text_does_not_fit_keeps_the_words_and_a_strip_that_is_wide_
 def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):
     def lacking(stage, **values):
         with pytest.raises(ValueError, match="first") as error:
-            stages.ready(tiny.of(stage, out=str(tmp_path), **values))
+            catalogue.ready(tiny.of(stage, out=str(tmp_path), **values))
         return str(error.value)
 
     assert lacking("2_render_2d") == f"{tmp_path}/categories is missing or unfinished; run 1_search_categories first"
@@ -347,7 +347,7 @@ def test_a_notebook_says_what_it_lacks_and_what_makes_it(tmp_path):
     assert "nothing has run here" in lacking("6_report")
     tiny.ran(tmp_path)
     report = tiny.of("6_report", out=str(tmp_path))
-    assert stages.ready(report) is report
+    assert catalogue.ready(report) is report
 
 
 @pytest.mark.parametrize("whose", ["the run's own", "another's"])
@@ -358,25 +358,25 @@ def test_an_altered_input_is_refused_unless_it_is_made_again(tmp_path, whose):
     own = whose == "the run's own"
     asked = tmp_path / "out" if own else tmp_path / "elsewhere"
     render = tiny.of("2_render_2d", out=str(asked), **({} if own else {"systems": str(root)}))
-    assert stages.missing(render) is None
+    assert catalogue.missing(render) is None
     (root / "00000.csv").write_text("0.6,0,0,0.5,0,0,1\n")
     maker = "run 1_search_categories again, which makes it anew" if own else "run again what made it"
     altered = f"{root} is not as it was written (00000.csv: altered); undo that, or {maker}"
-    assert stages.missing(render) == altered
-    assert (stages.missing(render, ["1_search_categories"]) is None) == own
+    assert catalogue.missing(render) == altered
+    assert (catalogue.missing(render, ["1_search_categories"]) is None) == own
     (root / "00001.csv").unlink()
-    assert "(00001.csv: missing, and 1 more)" in stages.missing(render)
+    assert "(00001.csv: missing, and 1 more)" in catalogue.missing(render)
     (root / "00001.csv").write_bytes(files[1][1]())
     (root / "00000.csv").write_bytes(files[0][1]())
-    assert stages.missing(render) is None
+    assert catalogue.missing(render) is None
 
 
-@pytest.mark.parametrize("stage", [name for name, stage in stages.stages().items() if stage.parameters().inputs()])
+@pytest.mark.parametrize("stage", [name for name, stage in catalogue.stages().items() if stage.parameters().inputs()])
 def test_a_notebook_that_reads_a_folder_asks_for_it_in_its_first_cell(stage):
     from ofdb_core.base import provenance
 
     cells = json.loads(provenance.notebook_of(stage).read_text())["cells"]
-    assert "settings = stages.ready(" in "".join(cells[2]["source"])
+    assert "settings = catalogue.ready(" in "".join(cells[2]["source"])
 
 
 def test_a_file_that_changes_is_read_anew_and_each_reader_has_its_own_values(tmp_path):

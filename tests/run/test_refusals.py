@@ -10,7 +10,7 @@ from accelerate.commands.config import config_args
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, parameters, values
-from ofdb_core.run import experiments, launch, notebook, parameter_files, stages
+from ofdb_core.run import catalogue, experiments, launch, notebook, parameter_files
 from tests.helpers import tiny
 
 SEARCH = {"categories": 3, "search_points": 500, "filling_rate": 0.0005}
@@ -207,11 +207,11 @@ def test_the_number_of_processes_may_be_in_a_file_of_accelerate_s_settings(tmp_p
     assert launch.check(f"--config_file {file}").num_processes == 3
 
 
-@pytest.mark.parametrize("stage", stages.stages())
+@pytest.mark.parametrize("stage", catalogue.stages())
 @pytest.mark.parametrize("text", ["1" + "0" * 25, "-1" + "0" * 25, "1" + "0" * 400, "1" + "0" * 5000, "1e999"])
 def test_no_parameter_takes_a_number_that_no_machine_could_hold(params, stage, text, tmp_path):
     params(**{stage: {}})
-    kinds = stages.stages()[stage].parameters.kinds()
+    kinds = catalogue.stages()[stage].parameters.kinds()
     for name, kind in kinds.items():
         given = {list: f"[{text}]", dict: f"{{depth: {text}}}"}
         for plain in values.arms(kind) & {int, float, list, dict}:

@@ -14,7 +14,7 @@ from ofdb_core import __main__ as command
 from ofdb_core.base import cluster, manifests, parameters, provenance, record, signals
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import tables
-from ofdb_core.run import experiments, listing, notebook, parameter_files, reasons, stages, sweep, verify
+from ofdb_core.run import catalogue, experiments, listing, notebook, parameter_files, reasons, sweep, verify
 from ofdb_core.run.experiment import run
 from ofdb_core.run.experiments import UsageError
 from tests.helpers import processes, tiny
@@ -158,7 +158,7 @@ def ran(monkeypatch):
         done.append(stage)
         for folder in checked.inputs():
             assert Folder(out / folder).is_complete()
-        for folder in stages.stages()[stage].writes:
+        for folder in catalogue.stages()[stage].writes:
             contents = MADE.get(folder, {"x.txt": stage})
             accuracy = 0.5 + getattr(checked, "seed", 0) / 100
             head = manifests.header({"a": 1}, reasons.reason)
@@ -168,7 +168,7 @@ def ran(monkeypatch):
         recording = record.Run(stage, checked)
         recording.entry["code"] = provenance.code_version(stage, *checked.code())
         recording.reads(*checked.reads())
-        recording.writes(*stages.stages()[stage].writes)
+        recording.writes(*catalogue.stages()[stage].writes)
         recording.done()
 
     monkeypatch.setattr(sweep.experiment, "run", run)
