@@ -7,7 +7,7 @@ from typing import Any
 
 from ofdb_core.base import files
 from ofdb_core.base.files import Unreadable
-from ofdb_core.base.manifests import MANIFEST, PART, Header, Manifest, check_header
+from ofdb_core.base.manifests import MANIFEST, PART, Header, Manifest, check_header, same
 
 CARD = "README.md"  # describes the data sets beside it; one that a folder does not list may be the user's
 
@@ -92,3 +92,10 @@ class Listed:
     def refuse_others(self, listed: Collection[str]) -> None:
         """Raise FileExistsError if the folder holds other files than these."""
         refuse(self.root, self.names() - {*listed, CARD})
+
+    def require_free(self, head: Header) -> None:
+        """Raise a ValueError unless the path is free, or is what a command makes from `head`, finished or not."""
+        begun = self.listed()[0]
+        ours = self.beside(PART).exists() or (begun and same(begun, head))
+        if not ours and self.root.exists() and (self.root.is_file() or any(self.root.iterdir())):
+            raise ValueError(f"{self.root}: is there already; remove it, or give another --out")

@@ -238,12 +238,12 @@ def push(folder: str, repository: str, form: str, private: bool, yes: bool) -> i
 def unpack(archive: str, out: str) -> int:
     """Unpack an archive, and compare what it holds with its manifests."""
     from ofdb_core.base.folder import Folder
-    from ofdb_core.data import packing
+    from ofdb_core.data import unpacking
     from ofdb_core.run import verify
 
     with refusals():
-        root = packing.unpack(archive, out)
-    for line in packing.recipes(root):
+        root = unpacking.unpack(archive, out)
+    for line in unpacking.recipes(root):
         print(f"made again by: {line}")
     return 1 if any(Folder.below(root)) and verify.check(root) else 0
 

@@ -1,5 +1,6 @@
 """The smallest recipes and data that still train something, for the tests of everything around training."""
 
+import io
 import json
 import shutil
 import tempfile
@@ -128,6 +129,14 @@ def shades(n=8, classes=4):
     labels = np.arange(n) % classes
     pixels = np.broadcast_to((labels * (255 // classes)).astype(np.uint8)[:, None, None], (n, 16, 16))
     return samples.Images(np.ascontiguousarray(pixels), labels, [f"shade {i}" for i in range(classes)])
+
+
+def noise(i):
+    """The bytes of a PNG file of noise, 9 + i by 8 pixels, drawn from the seed i."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(i).integers(0, 256, (9 + i, 8), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def folder_of_shades(root, n=8):
