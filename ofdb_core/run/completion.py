@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class, shell_complete
@@ -48,6 +49,10 @@ def answer(command: click.Command, program: str, instruction: str) -> int:
 def path(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What the shell itself completes: files and folders."""
     return [CompletionItem(incomplete, type="file")]
+
+
+PATH: dict[str, Any] = {"metavar": "DIR", "shell_complete": path}  # of an argument or option
+FILE = {**PATH, "metavar": "FILE"}
 
 
 def experiment(_context: click.Context, _parameter: click.Parameter | None, incomplete: str) -> list[str]:
