@@ -300,20 +300,25 @@ def _started(out: Path, name: str, words: Sequence[str], share: Mapping[str, str
         return subprocess.Popen(command, env={**os.environ, **share}, start_new_session=True, **streams)
 
 
-def _suitable() -> int:
-    """The number of cells at once that suits the machine: one for each GPU, or, without any, for each two cores."""
+def _gpus() -> list[str]:
+    """The GPUs that are here for this process, by the names that CUDA_VISIBLE_DEVICES gives them, if it is set."""
     import torch
 
-    return torch.cuda.device_count() or max(1, (os.cpu_count() or 1) // 2)
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else [*map(str, range(count))]
+
+
+def _suitable() -> int:
+    """The number of cells at once that suits the machine: one for each GPU, or, without any, for each two cores."""
+    return len(_gpus()) or max(1, (os.cpu_count() or 1) // 2)
 
 
 def _share(place: int, jobs: int) -> dict[str, str]:
     """The environment of one of several processes at once: its share of the cores, and one of the GPUs."""
     if jobs == 1:
         return {}
-    import torch
-
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
+    gpus = _gpus()
     cores = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     return {"OMP_NUM_THREADS": cores, **({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus[1:] else {})}
 

@@ -281,13 +281,16 @@ def test_a_sweep_with_a_failed_cell_ends_with_its_reason(params, ran, monkeypatc
     assert len(tables.read(out / "sweep.csv")) == 1
 
 
-def test_cells_are_made_at_once_and_share_the_cores(program, monkeypatch, tmp_path):
+def test_cells_are_made_at_once_and_share_cores_and_gpus(program, monkeypatch, tmp_path):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(sweep.os, "cpu_count", lambda: 8)
-    wait = "(root / name).write_text(os.environ['OMP_NUM_THREADS'])\nend = time.time() + 300\n"
+    share = "os.environ['OMP_NUM_THREADS'] + ' ' + os.environ['CUDA_VISIBLE_DEVICES']"
+    wait = f"(root / name).write_text({share})\nend = time.time() + 300\n"
     wait += "while len(list(root.glob('tiny_seed*'))) < 4 and time.time() < end: time.sleep(0.01)\n"
     assert sweep.make_all(program(f"{wait}sys.exit(time.time() >= end)"), ["sweep"], 4) == {}
-    assert {path.read_text() for path in tmp_path.glob("tiny_seed*")} == {"2"}
+    assert sorted(path.read_text() for path in tmp_path.glob("tiny_seed*")) == ["2 5", "2 5", "2 7", "2 7"]
 
 
 @pytest.mark.parametrize(
