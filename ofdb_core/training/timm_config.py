@@ -27,7 +27,7 @@ def text(network: nn.Module, facts: Facts) -> str:
     """
     size, channels, classes = facts["input_size"], facts["channels"], facts["classes"]
     known: Any = network.pretrained_cfg
-    seen = {
+    seen: dict[str, Any] = {
         "input_size": [channels, size, size],
         "fixed_input_size": bool(known.get("fixed_input_size", False)),
         "interpolation": facts["interpolation"],

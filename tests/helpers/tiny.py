@@ -27,6 +27,11 @@ from ofdb_core.training.pretrained import Checkpoint
 torch.set_num_threads(1)  # threads cost more than they save at this size
 
 VIT = {"patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
+FACTS: networks.Facts = {  # of `network`
+    **{"model": "vit_tiny_patch16_224", "options": VIT, "input_size": 16, "channels": 3},
+    **{"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "crop_pct": 1.0},
+    "classes": ["a", "b", "c", "d"],
+}
 QUICK = {
     "input_size": 16,
     "steps": 3,
