@@ -52,8 +52,8 @@ def test_what_is_shared_on_the_way_to_a_worker_is_made_there_once():
 
 
 def test_workers_leave_ctrl_c_to_the_process_that_starts_them(monkeypatch):
-    asked, before = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)", signal.getsignal(2)
-    told = []
+    asked = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    told, before = list[bytes](), signal.getsignal(signal.SIGINT)
 
     class Local(contextlib.nullcontext):
         """A cluster that asks a process what it does at Ctrl-C, where dask's starts its workers."""
