@@ -46,7 +46,7 @@ TRAINING_HEADINGS = (
 KEY = ("case", "device", "size", "batch")  # a measurement replaces the one of the same work
 
 
-def _one(module, *words, **environment):
+def in_a_process(module, *words, **environment):
     """A measurement in a process of its own, as `module` prints it; what goes wrong there is shown."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, words)]
     where = {**os.environ, **environment}
@@ -58,7 +58,7 @@ def _one(module, *words, **environment):
 
 def measure(case, size, runs):
     """The row of the table, from n runs in processes of their own."""
-    found = [_one("cases", case, size) for _ in range(runs)]
+    found = [in_a_process("cases", case, size) for _ in range(runs)]
     seconds = [one["seconds"] for one in found]
     each = statistics.median(seconds) / found[0]["items"]
     baseline = statistics.median(one["baseline"] for one in found) if found[0]["baseline"] else None
@@ -97,9 +97,9 @@ def measure_training(case, batch, runs):
         caches = {trainer: {"TORCHINDUCTOR_CACHE_DIR": f"{root}/{trainer}"} for trainer in found}
         for _ in range(runs):
             for trainer, cache in caches.items():
-                found[trainer].append(_one("training", case, batch, trainer, "speed", **cache))
+                found[trainer].append(in_a_process("training", case, batch, trainer, "speed", **cache))
         shares = {
-            trainer: _one("training", case, batch, trainer, "shares", CUDA_LAUNCH_BLOCKING="1", **cache)
+            trainer: in_a_process("training", case, batch, trainer, "shares", CUDA_LAUNCH_BLOCKING="1", **cache)
             for trainer, cache in caches.items()
         }
     one = found["ofdb"][0]

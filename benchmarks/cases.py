@@ -28,7 +28,7 @@ from ofdb_core.data.scenes import Scenes
 from ofdb_core.families import fractal_2d, fractal_3d, fractaldb, registry, visual_atom
 from ofdb_core.families.drawing import Drawing
 from ofdb_core.formulas import camera, chaos_game, contours, ifs, raster, search, streams
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 
 FIRST = 40  # candidates that the baseline judges
 LIVE = 100  # categories that live samples are drawn from
@@ -234,7 +234,7 @@ def write_family(family, images):
     """n categories of a family's published set, by its last stage, files and manifest included."""
     with tempfile.TemporaryDirectory() as root:
         prepared = _set(family, root, images)
-        for stage in stages.writers(family)[:-1]:
+        for stage in catalogue.writers(family)[:-1]:
             _prepare(stage, root, images)
         seconds, _ = timed(family.stages[-1].write, prepared)
         made = Path(root) / family.stages[-1].writes[-1]
@@ -260,7 +260,7 @@ def _prepare(stage, out, categories):
 def verify_family(family, images):
     """Verifying n categories of a family's published set: every file read and hashed."""
     out, last = KEPT / f"{family.name}-{images}", family.stages[-1]
-    for stage in stages.writers(family)[:-1]:
+    for stage in catalogue.writers(family)[:-1]:
         _prepare(stage, out, images)
     last.write(_set(family, out, images))
     return _verified(out / last.writes[-1])

@@ -25,7 +25,7 @@ MARKS = ("<!-- forms -->", "<!-- end forms -->")
 
 def measure(root):
     """A row for each form: seconds to open it, and samples a second (median of `TURNS`)."""
-    recipe = samples._recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain)
+    recipe = samples.recipe_of("2d-ofdb-1k", "4_pretrain", recipes.Pretrain)
     with tempfile.TemporaryDirectory() as work:
         places = {form: root if form == "folder" else packing.pack(root, form, Path(work) / form) for form in FORMS}
         opened = {}

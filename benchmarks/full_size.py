@@ -18,7 +18,7 @@ from ofdb_core.base import folder, manifests, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.base.record import Entry
 from ofdb_core.data import real_images, tables
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 from ofdb_core.stages.comparison import TEXT
 from ofdb_core.stages.recipes import FROM_SCRATCH
 from ofdb_core.training import places, weights
@@ -155,10 +155,11 @@ def _differences(run: Run, counts: dict[str, int], figure: Figure) -> Iterator[s
         if stage not in run.before:
             yield f"{stage}: has not run"
         else:
-            yield from _of_stage(stage, run.before[stage]["parameters"], _recipe(figure.pretrain, stage))
+            yield from _of_stage(stage, run.before[stage]["parameters"], published_recipe(figure.pretrain, stage))
     if run.network != figure.network:
         yield f"network: {run.network}, published {figure.network}"
-    recipe = {name: value for name, value in _recipe(figure.finetune, TUNING).items() if name not in OF_THE_START}
+    recipe = published_recipe(figure.finetune, TUNING)
+    recipe = {name: value for name, value in recipe.items() if name not in OF_THE_START}
     yield from _of_stage(TUNING, run.tuning["parameters"], recipe)
     facts = published.data_sets()[figure.data]
     for table, name in (("classes", "classes"), ("predictions", "test_images")):
@@ -167,9 +168,9 @@ def _differences(run: Run, counts: dict[str, int], figure: Figure) -> Iterator[s
 
 
 @functools.cache
-def _recipe(experiment: str, stage: str) -> dict[str, Any]:
+def published_recipe(experiment: str, stage: str) -> dict[str, Any]:
     """The values of an experiment's stage that its results depend on, as a record has them."""
-    kind, given = stages.stages()[stage].parameters, published.values(experiment, stage)
+    kind, given = catalogue.stages()[stage].parameters, published.values(experiment, stage)
     if stage != TUNING or given["data"] in real_images.NAMES:
         return manifests.portable(kind.of(given).makes())
     recipe = manifests.portable(kind.of({**given, "data": "digits"}).makes())

@@ -51,7 +51,7 @@ def speeds(cases, batch, images, until):
         if time.monotonic() < until:
             size = batch or training.CASES[case][2][training.KIND]
             row = {"case": case, "trainer": trainer, "batch": size}
-            yield {**row, **measuring._one("training", case, size, trainer, "speed", images)}
+            yield {**row, **measuring.in_a_process("training", case, size, trainer, "speed", images)}
         else:
             print(f"{case}, {trainer}: left out, no time", flush=True)
 

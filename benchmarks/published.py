@@ -118,7 +118,7 @@ def tuning_command(figure: Figure) -> str:
 
 
 @functools.cache
-def _measured() -> dict[tuple[str, str], Speed]:
+def measured_speeds() -> dict[tuple[str, str], Speed]:
     """(kind of device, network) -> the highest speed among the measured steps of training."""
     found: dict[tuple[str, str], Speed] = {}
     path = RESULTS / "training.csv"
@@ -135,7 +135,7 @@ def speed(kind: str, network: str) -> Speed | None:
 
     If no network was measured on a GPU, by the DATA_SHEET of one; None if nothing is known.
     """
-    found, facts = _measured(), networks()
+    found, facts = measured_speeds(), networks()
     if (kind, network) in found:
         return found[kind, network]
     for other in facts:
@@ -231,7 +231,7 @@ def _mean_of_all(group: list[Figure], rows: list[tables.Row]) -> str:
     return f"{statistics.mean(found):.1f}"
 
 
-def _groups(name: str) -> Iterator[list[Figure]]:
+def groups(name: str) -> Iterator[list[Figure]]:
     """The figures of each pre-training and network in a table, in the file's order."""
     every = [figure for figure in figures() if figure.table == name]
     for pretraining, network in dict.fromkeys((figure.pretraining, figure.network) for figure in every):
@@ -241,7 +241,7 @@ def _groups(name: str) -> Iterator[list[Figure]]:
 def table(name: str) -> str:
     """One of the papers' tables, as text."""
     lines, rows, sources = [HEAD, "|---" * (HEAD.count("|") - 1) + "|"], ours(), []
-    for group in _groups(name):
+    for group in groups(name):
         cells = [_pretraining_row(group[0])]
         for figure in group:
             sources.append(figure.source)

@@ -31,7 +31,7 @@ from timm.data import Mixup, create_transform
 SLOW = 3  # batches of the baseline
 
 
-def _recipe(experiment, stage, settings, **values):
+def recipe_of(experiment, stage, settings, **values):
     """The published recipe of an experiment, with a batch of 32."""
     return settings.of({**parameter_files.values(experiment, stage), "batch_size": 32, **values})
 
@@ -75,7 +75,7 @@ def measure(images, recipe, samples, *, finished=True, pictures=None):
 
 
 def _stored(root, samples, experiment="2d-ofdb-1k", *, finished=True):
-    recipe = _recipe(experiment, "4_pretrain", recipes.Pretrain)
+    recipe = recipe_of(experiment, "4_pretrain", recipes.Pretrain)
     return measure(Images.from_folder(root), recipe, samples, finished=finished)
 
 
@@ -85,7 +85,7 @@ def stored_2d(samples, *, finished=True):
 
 
 def _live(root, samples, experiment="2d-ofdb-1k", **values):
-    recipe = _recipe(experiment, "4_pretrain", recipes.Pretrain, samples="live", **values)
+    recipe = recipe_of(experiment, "4_pretrain", recipes.Pretrain, samples="live", **values)
     return measure(recipe.opened(recipe.data, root), recipe, samples)
 
 
@@ -121,7 +121,7 @@ def rgb(side, *, pixmix=False):
     )
     live = {"size": 252, "patches": "pattern"}  # before its crop to 224 pixels
     mixed = {"mix_pictures": "pixmix", "pixmix_data": str(prepared.categories(100)), "pixmix_live": live}
-    recipe = _recipe("finetune/cifar10", "5_finetune", recipes.Finetune, **(mixed if pixmix else {}))
+    recipe = recipe_of("finetune/cifar10", "5_finetune", recipes.Finetune, **(mixed if pixmix else {}))
     images = Images(large, np.arange(64) % 10, range(10))
     return measure(images, recipe, 512, pictures=recipe.mixing_pictures(recipe.out))
 
@@ -141,7 +141,7 @@ def photo(samples):
         path = Path(root) / "photo.jpg"
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=92)
         for turn, draft in itertools.product(range(1 + SLOW), (True, False)):
-            recipe = _recipe("finetune/cifar10", "5_finetune", recipes.Finetune, draft=draft, batch_size=4)
+            recipe = recipe_of("finetune/cifar10", "5_finetune", recipes.Finetune, draft=draft, batch_size=4)
             images = Images([path] * 4, [0, 1, 0, 1], range(2), cache_bytes=0, reading=recipe.reading_crops())
             source, steps = Batches(images, recipe, seed=0), max(1, samples // (4 * SLOW)) if turn else 1
             began = time.perf_counter()
@@ -164,7 +164,7 @@ def memory(workers):
     root, held, seconds = prepared.released(1000), [], []
     for pipeline in ("ofdb", "timm"):
         images = Images.from_folder(root)
-        recipe = _recipe("2d-ofdb-1k", "4_pretrain", recipes.Pretrain, pipeline=pipeline, **how)
+        recipe = recipe_of("2d-ofdb-1k", "4_pretrain", recipes.Pretrain, pipeline=pipeline, **how)
         source, steps = Batches(images, recipe, seed=0), 8 * workers * len(images) // (2 * recipe.batch_size)
         before, began, most = prepared.memory_mb(), time.perf_counter(), 0.0
         for step, _ in enumerate(prefetch(source, steps, workers=workers), 1):

@@ -8,6 +8,7 @@ from ofdb_core.base import files, provenance, record
 from ofdb_core.data import tables
 from ofdb_core.run import experiments
 from ofdb_core.show import plot
+from ofdb_core.stages import comparison
 from ofdb_core.training import intervals
 
 FOLDER = provenance.PROJECT / "results" / "study"
@@ -259,8 +260,7 @@ def tuned_table():
     found, lines = tuned(), []
     for name, seeds in found.items():
         last = {seed: rows[-1]["accuracy"] for seed, rows in seeds.items()}
-        early = {seed: [row for row in rows if row["step"] <= 2 / 3 * rows[-1]["step"]] for seed, rows in seeds.items()}
-        late = [last[seed] - rows[-1]["accuracy"] for seed, rows in early.items()]
+        late = comparison.late_gains(seeds.values(), "accuracy")
         there = {seed: rows[-1]["accuracy"] for seed, rows in found.get(SCRATCH, {}).items()}
         gaps = [last[seed] - there[seed] for seed in last if seed in there] if name != SCRATCH else []
         rates = ", ".join(f"{rate:g}" for rate in sorted({rows[0]["learning_rate"] for rows in seeds.values()}))

@@ -85,3 +85,17 @@ def params(tmp_path, monkeypatch):
         return tmp_path / "out"
 
     return make
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A function that writes a file of a folder of the user's own, which --params names."""
+    monkeypatch.setenv(experiments.PARAMS_VARIABLE, str(tmp_path / "mine"))
+
+    def write(name, text=""):
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return write

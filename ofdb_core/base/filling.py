@@ -14,16 +14,14 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from ofdb_core.base import cluster, files, manifests, threads
 from ofdb_core.base.files import sha256, write_whole
+from ofdb_core.base.listed import Listed, refuse
 from ofdb_core.base.manifests import MANIFEST, PART, Header, Manifest
-
-if TYPE_CHECKING:
-    from ofdb_core.base.folder import Folder
 
 ALTERED = "-"  # in PART, instead of the hash: a listed file that has changed since it was written
 
@@ -33,13 +31,6 @@ PIECES = 64  # of a small folder, so that all workers have something to do
 Makers = Iterable[tuple[str, Callable[[], bytes]]]  # names of files, and functions that make their bytes
 Maker = Callable[[], bytes | Path]  # of a file's bytes, or of a file that is moved there
 AnyMakers = Iterable[tuple[str, Maker]]
-
-
-def refuse(root: Path, names: Collection[str]) -> None:
-    """Raise FileExistsError if there are names: files in a folder that are not this project's."""
-    if names:
-        hint = "move it away or choose another folder"
-        raise FileExistsError(f"{root}: holds {min(names)}, which is not this project's; {hint}")
 
 
 def _hash(root: Path, name: str, data: bytes | Path, ours: Collection[str]) -> str:
@@ -74,7 +65,7 @@ def written(root: Path, makers: Mapping[str, Maker], ours: Collection[str]) -> d
 class Filling:
     """A folder that is being filled: each file is listed with its hash, then written."""
 
-    def __init__(self, folder: "Folder", head: Header) -> None:
+    def __init__(self, folder: Listed, head: Header) -> None:
         self.folder, self.head = folder, head
         folder.refuse_strangers()
         made_from, listed = folder.listed()

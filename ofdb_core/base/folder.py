@@ -13,17 +13,17 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import files, values
 from ofdb_core.base.files import Unreadable, sha256, write_whole
-from ofdb_core.base.filling import AnyMakers, Filling, refuse
-from ofdb_core.base.manifests import LOCK, MANIFEST, PART, SEEN, Header, Manifest, check_header, portable, same
+from ofdb_core.base.filling import AnyMakers, Filling
+from ofdb_core.base.listed import CARD, Listed
+from ofdb_core.base.manifests import LOCK, MANIFEST, PART, SEEN, Header, Manifest, portable, same
 
 TABLES = (".csv", ".ifs", ".flame", ".json")  # whose bytes count, since another coefficient may leave a size unchanged
-CARD = "README.md"  # describes the data sets beside it; one that a folder does not list may be the user's
 TICK = 3 * 10**9  # ns: more than the clock of any file system takes to go on
 
 
@@ -71,11 +71,8 @@ class Altered(ValueError):
     """A folder that is not as it was written; the message names the first file."""
 
 
-class Folder:
+class Folder(Listed):
     """A folder of results; its methods read the disk at each call."""
-
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
 
     @classmethod
     def below(cls, root: str | Path) -> list["Folder"]:
@@ -85,61 +82,6 @@ class Folder:
         for name in (MANIFEST, PART):
             roots |= {path.with_name(path.name[: -len(name) - 1]) for path in root.rglob(f"?*.{name}")}
         return [cls(path) for path in sorted(roots)]
-
-    def beside(self, name: str) -> Path:
-        """The path of a file about the folder: <folder>.<name>, beside it; of a symbolic link, beside its target."""
-        root = self.root.resolve()
-        return root.with_name(f"{root.name}.{name}")
-
-    def is_complete(self) -> bool:
-        """Whether there is a manifest; it is not read."""
-        return self.beside(MANIFEST).is_file()
-
-    def manifest(self) -> Manifest:
-        """The manifest; a FileNotFoundError if the folder is missing or unfinished."""
-        if manifest := self._manifest():
-            return manifest
-        raise FileNotFoundError(f"{self.root}: no finished data here; run the notebook that writes it first")
-
-    def _manifest(self) -> Manifest | None:
-        path = self.beside(MANIFEST)
-        if not path.exists():
-            return None
-        try:
-            manifest = files.read_json(path)
-            check_header(manifest)
-            for name, hashed in manifest["files"].items():
-                if (problem := files.problem_of(name)) or not isinstance(hashed, str):
-                    raise ValueError(f"{name!r} {problem or 'has no hash'}")
-            return manifest
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # not JSON, not text, or of another shape
-            raise Unreadable(f"{path}: not a manifest ({error}); move it and {self.root} away and run again") from error
-
-    def listed(self) -> tuple[Header | None, dict[str, str]]:
-        """The header and name -> hash of the files, from the manifest or from an interrupted run's list."""
-        if manifest := self._manifest():
-            return manifest, manifest["files"]
-        part = self.beside(PART)
-        if not part.is_file():
-            return None, {}
-        first, *lines = part.read_bytes().decode(errors="replace").splitlines() or [""]
-        pairs = [line.split(" ", 1) for line in lines if " " in line]
-        listed = {name: hashed for hashed, name in pairs if not files.problem_of(name)}  # the last may be cut
-        try:
-            head = json.loads(first)
-            check_header(head)
-        except (ValueError, RecursionError):  # the machine stopped before the first line was whole
-            return None, listed
-        return head, listed
-
-    def _files(self) -> dict[str, Any]:
-        """The names of all files in the folder and below, with their status; half-written ones are left out."""
-        found = files.walk(self.root, followlinks=False)
-        return {name: about for name, about in found if not files.is_temporary(name)}
-
-    def names(self) -> set[str]:
-        """The names of all files in the folder and below; half-written ones are left out."""
-        return {*self._files()}
 
     def verify(self, digest: str | None = None, *, anew: bool = False) -> list[str]:
         """A sentence for each missing, altered or extra file; none if the folder is as its manifest says.
@@ -215,19 +157,6 @@ class Folder:
             return None
         had = {**{name: defaults[name] for name in parameters.keys() & defaults.keys()}, **manifest["parameters"]}
         return manifest["code"] if portable(had) == portable(dict(parameters)) else None
-
-    def refuse_strangers(self) -> None:
-        """Raise FileExistsError if the folder holds files that are not this project's.
-
-        An unfinished folder is not checked here: foreign files are refused once all its own are made.
-        """
-        listed = self.listed()[1]  # Unreadable, whether or not there is a folder
-        if self.root.is_dir() and not self.beside(PART).exists():
-            self.refuse_others(listed)
-
-    def refuse_others(self, listed: Collection[str]) -> None:
-        """Raise FileExistsError if the folder holds other files than these."""
-        refuse(self.root, self.names() - {*listed, CARD})
 
     def fill(self, head: Header, makers: AnyMakers, *, total: int, workers: int = 0) -> Manifest:
         """Make the files of the folder, in threads or on a cluster (see `cluster`); return the manifest.

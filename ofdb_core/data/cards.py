@@ -9,7 +9,8 @@ from typing import Any
 from huggingface_hub import DatasetCardData
 
 from ofdb_core.base import folder
-from ofdb_core.base.folder import CARD, Folder
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.listed import CARD
 from ofdb_core.base.manifests import LICENSE
 from ofdb_core.data import croissant, forms
 

@@ -12,7 +12,6 @@ import io
 import itertools
 import json
 import os
-import shlex
 import tarfile
 import zipfile
 from collections import Counter
@@ -24,10 +23,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ofdb_core.base import files, folder, project, record
+from ofdb_core.base import files, folder, record
 from ofdb_core.base.folder import Altered, Folder
-from ofdb_core.base.manifests import LICENSE, MANIFEST, PART, SEEN, Header, header, same
-from ofdb_core.data import archive, cards, forms, scenes, yolo
+from ofdb_core.base.listed import CARD
+from ofdb_core.base.manifests import LICENSE, MANIFEST, header
+from ofdb_core.data import cards, forms, scenes, yolo
 from ofdb_core.data.decoding import extensions
 from ofdb_core.data.shards import LABEL, LABELS
 
@@ -61,45 +61,12 @@ def pack(root: str | Path, form: str, out: str | Path | None = None) -> Path:
     head = header(
         {"packed": folder.fingerprint(root), "form": form}, _packed, _tar_shard, _parquet_shard, license=license
     )
-    _require_free(target, head)
+    Folder(target).require_free(head)
     *makers, (card, text) = _shards(target, root, form)
     Folder(target).fill(head, makers, total=len(makers), workers=1)
     if not (target / card).exists():  # it is the user's to change
         files.write_whole(target / card, text())
     return target
-
-
-def _require_free(target: Path, head: Header) -> None:
-    """Raise a ValueError if a path is neither free nor what this command makes, finished or not."""
-    own, begun = Folder(target), Folder(target).listed()[0]
-    ours = own.beside(PART).exists() or (begun and same(begun, head))
-    if not ours and target.exists() and (target.is_file() or any(target.iterdir())):
-        raise ValueError(f"{target}: is there already; remove it, or give another --out")
-
-
-def unpack(path: str | Path, out: str | Path) -> Path:
-    """Write what an archive holds to a new folder of its name in `out`, and return that; see `archive.unpacked`.
-
-    The folder is as it was before it was packed: folders of results in it have their own manifests. After an
-    interruption it goes on.
-    """
-    path, out = Path(path), Path(out)
-    if archive.is_archive(path):
-        _require_free(out / archive.named(path), archive.head(path))
-    root = archive.unpacked(path, out)
-    for name in (MANIFEST, SEEN):
-        Folder(root).beside(name).unlink(missing_ok=True)
-    return root
-
-
-def recipes(root: Path) -> list[str]:
-    """The commands that make again what was packed as codes: for each notebook with parameters beside its inputs."""
-    found = [(path, project.NOTEBOOKS / f"{path.stem}.ipynb") for path in sorted(root.resolve().glob("*.yaml"))]
-    return [
-        shlex.join(map(str, ["papermill", notebook, path.with_suffix(".ipynb"), "-f", path, "-p", "out", path.parent]))
-        for path, notebook in found
-        if notebook.is_file()
-    ]
 
 
 def _opened(root: Path) -> tuple[list[str], Read]:
@@ -125,7 +92,7 @@ def _whole(root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _with_card(root: Path) -> Iterator[tuple[str, bytes]]:
-    if (card := root.parent / folder.CARD).is_file():
+    if (card := root.parent / CARD).is_file():
         yield card.name, card.read_bytes()
     yield from _whole(root)
 

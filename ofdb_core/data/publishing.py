@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ofdb_core.base import files, units
-from ofdb_core.base.folder import CARD, Folder
+from ofdb_core.base.folder import Folder
+from ofdb_core.base.listed import CARD
 from ofdb_core.data import croissant, decoding, forms, layout, packing
 
 FORM = "webdataset"  # that class folders are packed in

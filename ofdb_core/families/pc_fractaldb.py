@@ -9,9 +9,9 @@ instance has one of (seed, category, instance), each scene one of (seed, scene).
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar, TypedDict
 
 import numpy as np
 
@@ -38,7 +38,22 @@ NEAR = 1 / 7.2  # the scale at which a camera sees the whole room
 HEIGHTS = 0.4, 0.95  # of a camera, for a distance of 1
 SCENE, POINTS = "pc-fractaldb", "pc-fractaldb-points"
 
-Object = dict[str, Any]  # size (3), c_pos: centre (3), theta: turn in radians, class_name, file_name; as the authors'
+
+class Box(TypedDict):
+    """Size (3) and centre (3) of a box on the floor, by the authors' names."""
+
+    size: list[float]
+    c_pos: list[float]
+
+
+class Object(Box):
+    """An object in its box, turned by theta radians about the vertical axis."""
+
+    theta: float
+    class_name: str
+    file_name: str
+
+
 Objects = list[tuple[int, int, Object]]  # a category's place in the list of systems, an instance, and where it stands
 Systems = list[tuple[int, IFS]]
 
@@ -78,8 +93,8 @@ class Render(StageParameters):
         return (write, picture)
 
 
-def box(stream: Mersenne, others: list[Object]) -> Object | None:
-    """Size and centre of the next object on the floor; None if no place is free."""
+def box(stream: Mersenne, others: Sequence[Box]) -> Box | None:
+    """The box of the next object; None if no place is free."""
     base = 0.75 + 0.5 * stream.random(1)[0]
     size = (np.array([1, *(0.9 + 0.2 * stream.random(2))], np.float32) * np.float32(base)).astype(float)
     for _ in range(TRIES):
@@ -103,8 +118,8 @@ def layout(stream: Mersenne, objects: int, categories: list[int], instances: int
         theta = float((1 - 2 * stream.random(1)[0]) * np.pi)
         which, instance = divmod(stream.integer(0, len(categories) * instances), instances)
         name = f"{categories[which]:06d}"
-        names = {"class_name": name, "file_name": f"{name}_{instance:04d}.ply"}
-        found.append((which, instance, {**place, "theta": theta, **names}))
+        file = f"{name}_{instance:04d}.ply"
+        found.append((which, instance, {**place, "theta": theta, "class_name": name, "file_name": file}))
     return found
 
 

@@ -123,7 +123,10 @@ def golden(what: str, data: bytes, sha256: str) -> tuple[str, bool]:
 
 
 def together(every: Iterable[Family]) -> dict[str, Family]:
-    """Name -> family; a ParameterError if two share the name of a family, stage or folder."""
+    """Name -> family, in the order of their stages.
+
+    A ParameterError if two share the name of a family, stage or folder.
+    """
     known: dict[str, Family] = {}
     owners: dict[tuple[str, str], Family] = {}
     for family in every:
@@ -131,11 +134,12 @@ def together(every: Iterable[Family]) -> dict[str, Family]:
             if (owner := owners.setdefault(taken, family)) is not family:
                 raise ParameterError([f"{taken[0]}: {taken[1]} is taken by {owner.title}; choose another"])
         known[family.name] = family
-    return known
+    return dict(sorted(known.items(), key=lambda item: item[1].stages[-1].name))
 
 
 @functools.cache
-def _found() -> dict[str, Family]:
+def families() -> dict[str, Family]:
+    """Name -> family, in the order of their stages: those in this folder and those that OFDB_FAMILIES names."""
     package = importlib.import_module(__package__)
     modules = [importlib.import_module(f"{__package__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
     modules += [_loaded(path) for path in _elsewhere()]
@@ -167,11 +171,6 @@ def _loaded(path: Path) -> ModuleType:
     if not isinstance(getattr(module, "FAMILY", None), Family):
         raise ParameterError([f"{FAMILIES_VARIABLE}: {path} does not end with FAMILY = Family(...)"])
     return module
-
-
-def families() -> dict[str, Family]:
-    """Name -> family, in the order of their stages."""
-    return dict(sorted(_found().items(), key=lambda item: item[1].stages[-1].name))
 
 
 def family_of(stage: str) -> Family:

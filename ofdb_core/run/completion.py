@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class, shell_complete
@@ -50,6 +51,10 @@ def path(_context: click.Context, _parameter: click.Parameter, incomplete: str) 
     return [CompletionItem(incomplete, type="file")]
 
 
+PATH: dict[str, Any] = {"metavar": "DIR", "shell_complete": path}  # of an argument or option
+FILE = {**PATH, "metavar": "FILE"}
+
+
 def experiment(_context: click.Context, _parameter: click.Parameter | None, incomplete: str) -> list[str]:
     """The experiments."""
     return [name for name in experiments.names() if name.startswith(incomplete)]
@@ -66,7 +71,7 @@ def parameter(context: click.Context, option: click.Parameter, incomplete: str) 
     if context.meta[WORDS][-1] != "-p":
         return path(context, option, incomplete)
     name, *named = _typed(context)
-    every, known = experiments.stages(name), _parameters()
+    every, known = experiments.stages(name), names_of_parameters()
     pairs = [(stage, name) for stage in every if stage in named or not named for name in known.get(stage, ())]
     words = {f"{stage}.{name}" if "." in incomplete else name for stage, name in pairs}
     return sorted(word for word in words if word.startswith(incomplete))
@@ -78,7 +83,7 @@ def _typed(context: click.Context) -> list[str]:
     return [word for word in (name, *(context.params.get("names") or ()), *context.args) if word] or ["quickstart"]
 
 
-def _parameters() -> dict[str, list[str]]:
+def names_of_parameters() -> dict[str, list[str]]:
     """Stage -> the names of its parameters. They are kept in a file: importing the classes takes seconds."""
     elsewhere = os.environ.get("OFDB_FAMILIES", "")
     sources = [*project.PACKAGE.rglob("*.py"), *map(Path, filter(None, elsewhere.split(os.pathsep)))]
@@ -87,9 +92,11 @@ def _parameters() -> dict[str, list[str]]:
         kept = json.loads(KEPT.read_bytes())
         if kept["code"] == code:
             return kept["parameters"]
-    from ofdb_core.run import stages
+    from ofdb_core.run import catalogue
 
-    found = {name: [one for one in stage.parameters.kinds() if one != "out"] for name, stage in stages.stages().items()}
+    found = {
+        name: [one for one in stage.parameters.kinds() if one != "out"] for name, stage in catalogue.stages().items()
+    }
     with contextlib.suppress(OSError):  # a package that another user installed
         files.write_whole(KEPT, json.dumps({"code": code, "parameters": found}))
     return found

@@ -19,7 +19,7 @@ from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import shown
 from ofdb_core.data import croissant
 from ofdb_core.families import registry
-from ofdb_core.run import launch, notebook, parameter_files, stages
+from ofdb_core.run import catalogue, launch, notebook, parameter_files
 from ofdb_core.run.experiments import UsageError, refusals
 from ofdb_core.run.reasons import reason
 from ofdb_core.show import report
@@ -117,7 +117,7 @@ def _check_inputs(checked: Mapping[str, NotebookParameters]) -> None:
     """Refuse a stage whose input is neither in its folder nor made by an earlier stage."""
     before: list[str] = []
     for stage, parameters in checked.items():
-        if sentence := stages.missing(parameters, before):
+        if sentence := catalogue.missing(parameters, before):
             raise UsageError(f"{stage}: {sentence}")
         before.append(stage)
 
@@ -127,7 +127,7 @@ def check_possible(checked: dict[str, NotebookParameters], processes: int) -> No
     problems = []
     for stage, parameters in checked.items():
         try:
-            if look := stages.stages()[stage].check:
+            if look := catalogue.stages()[stage].check:
                 pkgutil.resolve_name(look)(parameters)
             if isinstance(parameters, Recipe):
                 from ofdb_core.batches import source
@@ -145,12 +145,12 @@ def _check_own(todo: Iterable[str], out: Path) -> None:
     names = ["figures/any"]  # ValueError, if that folder is a link
     names += [f"{stage}.{ending}" for stage in todo for ending in ("ipynb", "yaml", "py")]
     for stage in todo:
-        about = stages.stages()[stage]
+        about = catalogue.stages()[stage]
         names += [*about.pages, *(f"{name}.{croissant.CROISSANT}" for name in about.writes)]
         names += [figure["file"] for figure in done[stage]["figures"]] if stage in done else []
     with refusals():
         Own(out).refuse_others(names)
-        for name in (name for stage in todo for name in stages.stages()[stage].writes):
+        for name in (name for stage in todo for name in catalogue.stages()[stage].writes):
             Folder(out / name).refuse_strangers()
 
 
@@ -234,7 +234,7 @@ def _execute(stage: str, checked: NotebookParameters, out: Path) -> None:
 
 def _describe(stage: str, out: Path) -> None:
     """Write the description of the data sets that a stage has filled."""
-    for name in stages.stages()[stage].writes:
+    for name in catalogue.stages()[stage].writes:
         if (source := registry.sources().get(name)) and not source.live and not source.masks:
             croissant.write(out / name, registry.family_of(stage).title)
 

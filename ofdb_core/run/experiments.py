@@ -30,6 +30,7 @@ from ofdb_core.run import plain_yaml
 
 PARAMS = project.PARAMS
 SHARED = "shared"  # the file that holds what several experiments extend
+TITLED = "6_report"  # the stage whose title describes an experiment without `about`
 # what a file says beside its stages
 WORDS: dict[str, Any] = {"about": str, "extends": str | None, "stages": list[str]}
 WORDS |= {"sweep": dict | None, "variants": dict | None}
@@ -66,6 +67,11 @@ class Experiment:
         """Its file (by its path, or below the project's folder) and the variant in it."""
         variant = self.name.partition("/")[2]
         return f"{_named(self.path)}{f' ({variant})' if variant else ''}"
+
+    @property
+    def subject(self) -> str:
+        """What it is, in a line: its `about`, or else the title of its report."""
+        return self.about or str(self.sections.get(TITLED, {}).get("title", ""))
 
 
 Experiments = Mapping[str, Experiment]

@@ -22,8 +22,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.base.parameters import NotebookParameters
 from ofdb_core.data import archive
 from ofdb_core.families import registry
-from ofdb_core.run import ledger
-from ofdb_core.run import stages as known
+from ofdb_core.run import catalogue, ledger
 from ofdb_core.stages import finetune, segment
 from ofdb_core.stages.recipes import Finetune, Pretrain, Segment
 from ofdb_core.training import networks, optimizer, precision, processes, segmentation
@@ -74,7 +73,7 @@ def costs(checked: Checked, asked: Collection[str], *, draw: bool = True) -> Ite
     checked: the parameters of all stages of the experiment; draw: False leaves out what families' stages write.
     """
     start = time.process_time()  # of a notebook's kernel, estimated by this process's own imports
-    stages = {name: known.stages()[name] for name in checked}
+    stages = {name: catalogue.stages()[name] for name in checked}
     read = {folder for name in asked if stages[name].write for folder in checked[name].inputs()}
     with tempfile.TemporaryDirectory(prefix="ofdb-cost-") as folder:
         for name, parameters in checked.items():
@@ -92,7 +91,7 @@ def _categories(checked: Checked, parameters: NotebookParameters) -> int:
     if own := getattr(parameters, "categories", None):
         return int(own)
     for name, other in checked.items():
-        if set(known.stages()[name].writes) & set(parameters.inputs()):
+        if set(catalogue.stages()[name].writes) & set(parameters.inputs()):
             return _categories(checked, other)
     return sum(1 for name in parameters.inputs() for _ in (Path(parameters.out) / name).glob("*.csv"))
 
@@ -138,7 +137,7 @@ def _of_a_training(parameters: Course, checked: Checked) -> Cost:
         network: torch.nn.Module = segmentation.build(shape, 1 + work.classes, width=parameters.decoder, seed=0)
     else:
         network = networks.build(shape, work.classes, seed=0)
-    image, size = _seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
+    image, size = seconds_an_image(network, work.recipe), sum(4 * weight.numel() for weight in network.parameters())
     copies = 2 if isinstance(parameters, Finetune) else 1  # the last and the best
     many = copies * len(work.steps) * getattr(parameters, "keep_weights", True)
     where = f" on {processes.hardware()['hardware']}" if torch.cuda.is_available() else ""
@@ -197,7 +196,7 @@ def _seen(parameters: Tuning, before: Pretrain | None) -> tuple[dict[str, Any], 
     return seen, parameters.seeing(size)
 
 
-def _seconds_an_image(network: torch.nn.Module, recipe: Course) -> float:
+def seconds_an_image(network: torch.nn.Module, recipe: Course) -> float:
     """Seconds for an image in a step (forward, backward, optimizer): the median of about a second's steps."""
     device, times = processes.state().device, [time.perf_counter()]
     size = min(recipe.batch_size, BATCH) if device.type == "cpu" else recipe.batch_size

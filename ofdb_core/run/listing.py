@@ -15,7 +15,6 @@ from ofdb_core.run import experiments, ledger
 HEAD = ("experiment", "done", "time here", "disk", "what it is")
 UNKNOWN = "?: `cost EXPERIMENT` measures it, in a minute or two"
 WIDEST = 44  # characters of a column
-TITLED = "6_report"  # the stage whose title describes an experiment without `about`
 
 
 def width() -> int | None:
@@ -28,7 +27,7 @@ def overview(columns: int | None) -> str:
     every, prices = experiments.found(), ledger.read()
     costs = {name: (units.duration(price.seconds), units.size(price.kept)) for name, price in prices.items()}
     names = experiments.names(every)
-    rows = [(name, _done(name, every), *costs.get(name, ("?", "?")), _about(every[name])) for name in names]
+    rows = [(name, _done(name, every), *costs.get(name, ("?", "?")), every[name].subject) for name in names]
     return table([HEAD, *rows], columns) + ("" if costs else f"\n\n{UNKNOWN}")
 
 
@@ -55,11 +54,6 @@ def wrapped(first: str, text: str, columns: int | None) -> list[str]:
     return lines.wrap(first + text)
 
 
-def _about(one: experiments.Experiment) -> str:
-    """What an experiment is: its `about`, or else the title of its report."""
-    return one.about or str(one.sections.get(TITLED, {}).get("title", ""))
-
-
 def _done(name: str, every: experiments.Experiments) -> str:
     """How many of an experiment's notebooks have run in its own folder of results."""
     stages, out = experiments.stages(name, every), project.RUNS / name
@@ -83,9 +77,9 @@ def parameters(name: str, only: Collection[str], columns: int | None) -> Iterato
 
 
 def _rows(experiment: str, stage: str) -> Iterator[tuple[str, str]]:
-    from ofdb_core.run import parameter_files, stages
+    from ofdb_core.run import catalogue, parameter_files
 
-    kind, settings = stages.stages()[stage].parameters, parameter_files.settings(experiment, stage)
+    kind, settings = catalogue.stages()[stage].parameters, parameter_files.settings(experiment, stage)
     settings["out"] = parameter_files.Setting(str(project.RUNS / experiment))  # no file sets it
     values = {name: setting.value for name, setting in settings.items()}
     for name, (value, origin) in settings.items():

@@ -12,7 +12,7 @@ import yaml
 from ofdb_core.base import project
 from ofdb_core.base.parameters import NotebookParameters, ParameterError, suggestion
 from ofdb_core.base.values import nearest, shown
-from ofdb_core.run import experiments, plain_yaml, stages
+from ofdb_core.run import catalogue, experiments, plain_yaml
 from ofdb_core.run.experiments import UsageError
 
 
@@ -25,7 +25,7 @@ class Setting(NamedTuple):
 
 def notebooks(experiment: str, only: Collection[str] = ()) -> list[str]:
     """The stages of an experiment, or only some of them, in order."""
-    known, found = stages.stages(), experiments.stages(experiment)
+    known, found = catalogue.stages(), experiments.stages(experiment)
     for one in experiments.lineage(experiment):
         for stage in one.sections:
             if stage not in known:
@@ -42,7 +42,7 @@ def notebooks(experiment: str, only: Collection[str] = ()) -> list[str]:
 
 def settings(experiment: str, stage: str) -> dict[str, Setting]:
     """Parameter name -> value and origin, of all parameters of a stage, and of names that are no parameters."""
-    parameters = stages.stages()[stage].parameters
+    parameters = catalogue.stages()[stage].parameters
     values, origins = parameters.defaults(), dict[str, str]()
     for one in experiments.lineage(experiment):
         section = one.sections.get(stage, {})
@@ -62,14 +62,14 @@ def values(experiment: str, stage: str) -> dict[str, Any]:
 def takers(name: str, chosen: Iterable[str]) -> list[str]:
     """The stages that `-p name` reaches: all that have the parameter, or the one that `stage.name` names."""
     stage, short = _split(name)
-    able = [one for one in chosen if short != "out" and stages.stages()[one].parameters.kind(short) is not None]
+    able = [one for one in chosen if short != "out" and catalogue.stages()[one].parameters.kind(short) is not None]
     return [one for one in able if stage in ("", one)]
 
 
 def _split(name: str) -> tuple[str, str]:
     """The stage, where `-p name` names one, and the parameter."""
     stage, _, short = name.partition(".")
-    return (stage, short) if stage in stages.stages() else ("", name)
+    return (stage, short) if stage in catalogue.stages() else ("", name)
 
 
 def checked(
@@ -80,7 +80,7 @@ def checked(
     overrides: (name, text) pairs, each for its `takers`; a path in a pair starts at the current folder, one in a file
     at the project's. All mistakes of all stages are reported in one ParameterError, before anything runs.
     """
-    classes = {stage: stages.stages()[stage].parameters for stage in chosen}
+    classes = {stage: catalogue.stages()[stage].parameters for stage in chosen}
     problems, given = [], {stage: dict[str, Any]() for stage in chosen}
     for name, text in overrides:
         stage, short = _split(name)

@@ -7,7 +7,7 @@ from ofdb_core.base import files, manifests, provenance, record
 from ofdb_core.base.folder import Altered, Folder, summary
 from ofdb_core.base.own import Own
 from ofdb_core.base.parameters import NotebookParameters
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 
 CODE = "its code changed"
 
@@ -42,7 +42,7 @@ def reasons(stage: str, checked: NotebookParameters, out: Path) -> Iterator[str]
         if problems := Folder(out / name).verify(digest):
             yield f"{name} is not as it was written ({summary(problems)})"
     own = Own(out).listed()
-    for name in stages.stages()[stage].pages:
+    for name in catalogue.stages()[stage].pages:
         if name in own and not (out / name).is_file():
             yield f"{name} is missing"
     for name in record.altered_figures(out, entry):

@@ -9,14 +9,14 @@ from typing import Any
 from ofdb_core.base import json_schema
 from ofdb_core.base.json_schema import Schema
 from ofdb_core.base.parameters import NotebookParameters, Parameters
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that yaml-language-server supports fully
 
 
 def schema() -> dict[str, Any]:
     """The schema of params/<experiment>.yaml."""
-    every = {name: _of_stage(stage.parameters) for name, stage in stages.stages().items()}
+    every = {name: _of_stage(stage.parameters) for name, stage in catalogue.stages().items()}
     about: dict[str, Schema] = {
         "about": {"type": "string", "description": "what the experiment is, in one line, for `list`"},
         "extends": {"type": "string", "description": "the experiment whose stages and values this one has, too"},

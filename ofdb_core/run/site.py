@@ -16,7 +16,7 @@ from pathlib import Path
 from ofdb_core.base import files, project, record
 from ofdb_core.base.own import Own
 from ofdb_core.families import registry
-from ofdb_core.run import parameter_files, stages
+from ofdb_core.run import catalogue, parameter_files
 from ofdb_core.run.experiments import UsageError, refusals
 from ofdb_core.show import gallery, pages, report
 
@@ -175,9 +175,9 @@ def _gallery(categories: int) -> str:
     print(f"for the gallery, {categories} categories each of {names} are made below {DATA} once", flush=True)
     for name in FAMILIES:
         out, given = DATA / name, [("categories", str(categories))]
-        chosen = [stage for stage in parameter_files.notebooks(name) if stages.stages()[stage].write]
+        chosen = [stage for stage in parameter_files.notebooks(name) if catalogue.stages()[stage].write]
         for stage, parameters in parameter_files.checked(name, chosen, given, out).items():
-            stages.stages()[stage].write(parameters)  # type: ignore[misc]
+            catalogue.stages()[stage].write(parameters)  # type: ignore[misc]
         drawn = {registry.family_of(stage).name: parameters}
         sets += gallery.of_folder(out, drawn, side=TILE, pictures=PICTURES)
     return gallery.part([{**each, "files": None} for each in sets])

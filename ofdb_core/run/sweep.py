@@ -27,7 +27,7 @@ from ofdb_core.base.parameters import NotebookParameters, ParameterError
 from ofdb_core.base.values import nearest, shown
 from ofdb_core.data import tables
 from ofdb_core.families.registry import FAMILIES_VARIABLE
-from ofdb_core.run import experiment, experiments, listing, parameter_files, stages
+from ofdb_core.run import catalogue, experiment, experiments, listing, parameter_files
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.run.notebook import NotebookError
 from ofdb_core.run.reasons import reason
@@ -103,7 +103,7 @@ class Cell:
         """Stage -> the run folder that it writes to; the report is the cell's own."""
         found: dict[str, Path] = {}
         for stage, parameters in self.parameters.items():
-            makers = [stages.maker(name) for name in parameters.inputs()]
+            makers = [catalogue.maker(name) for name in parameters.inputs()]
             if lacking := [maker for maker in makers if maker not in found]:
                 raise UsageError(f"{stage}: a sweep makes all that it reads; name {lacking[0]}, too")
             made_from = [manifests.portable(parameters.identity(), self.out), [found[maker].name for maker in makers]]
@@ -116,7 +116,7 @@ class Cell:
         for stage, root in self.roots.items():
             with _alone(root):
                 for name in self.parameters[stage].inputs():
-                    _link(root / name, self.roots[stages.maker(name)] / name)
+                    _link(root / name, self.roots[catalogue.maker(name)] / name)
                 own = [pair for pair in self.overrides if parameter_files.takers(pair[0], [stage])]
                 experiment.run(self.experiment, [stage], overrides=own, out=root, announce=False)
             if root != self.out:
@@ -300,20 +300,25 @@ def _started(out: Path, name: str, words: Sequence[str], share: Mapping[str, str
         return subprocess.Popen(command, env={**os.environ, **share}, start_new_session=True, **streams)
 
 
-def _suitable() -> int:
-    """The number of cells at once that suits the machine: one for each GPU, or, without any, for each two cores."""
+def _gpus() -> list[str]:
+    """The GPUs that are here for this process, by the names that CUDA_VISIBLE_DEVICES gives them, if it is set."""
     import torch
 
-    return torch.cuda.device_count() or max(1, (os.cpu_count() or 1) // 2)
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else [*map(str, range(count))]
+
+
+def _suitable() -> int:
+    """The number of cells at once that suits the machine: one for each GPU, or, without any, for each two cores."""
+    return len(_gpus()) or max(1, (os.cpu_count() or 1) // 2)
 
 
 def _share(place: int, jobs: int) -> dict[str, str]:
     """The environment of one of several processes at once: its share of the cores, and one of the GPUs."""
     if jobs == 1:
         return {}
-    import torch
-
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
+    gpus = _gpus()
     cores = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     return {"OMP_NUM_THREADS": cores, **({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus[1:] else {})}
 

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -54,7 +54,30 @@ LIKENESS = (
 Tiles = tuple[list[np.ndarray], np.ndarray, list[float]]  # of a category; its thumbnail; its values of OF_IMAGE
 
 
-Collection = dict[str, Any]  # what the gallery shows of a family: `CollectionData` in js/collection.js
+class Systems(TypedDict):
+    """Systems to the last bit: their dimension, how many maps each has, and all rows of their tables as base64."""
+
+    d: int
+    maps: list[int]
+    rows: str
+
+
+class Collection(TypedDict):
+    """What the gallery shows of a family; `CollectionData` in js/collection.js says what the values are."""
+
+    name: str
+    title: str
+    names: list[str]
+    across: int
+    pictures: int
+    sheets: list[str]
+    properties: dict[str, list[float]]
+    meanings: dict[str, str]
+    nearest: list[int]
+    alike: float
+    systems: Systems | None
+    drawn: dict[str, Any] | None
+    files: list[list[str]] | None
 
 
 def collection(
@@ -86,7 +109,7 @@ def collection(
         "names": classes,
         "across": ACROSS,
         "pictures": count,
-        "sheets": _sheets([tile for own in tiles for tile in own]),
+        "sheets": sheets([tile for own in tiles for tile in own]),
         "properties": {name: [float(f"{value:.4g}") for value in row] for name, (_, row) in found.items()},
         "meanings": {name: meaning for name, (meaning, _) in found.items()},
         "nearest": nearest.tolist(),
@@ -125,9 +148,9 @@ def _tile(image: np.ndarray, side: int) -> np.ndarray:
     return (255 * np.clip(small / light, 0, 1) ** 0.8).astype(np.uint8)
 
 
-def _sheets(tiles: list[np.ndarray]) -> list[str]:
+def sheets(tiles: list[np.ndarray]) -> list[str]:
     """Tiles, each (side, side) or (side, side, 3) uint8, as sheets, each the address of a WebP image."""
-    side, each, sheets = len(tiles[0]), ACROSS * ACROSS, []
+    side, each, addresses = len(tiles[0]), ACROSS * ACROSS, []
     for part in (tiles[start : start + each] for start in range(0, len(tiles), each)):
         mode = "RGB" if any(tile.ndim == 3 for tile in part) else "L"
         sheet = Image.new(mode, (ACROSS * side, math.ceil(len(part) / ACROSS) * side))
@@ -135,8 +158,8 @@ def _sheets(tiles: list[np.ndarray]) -> list[str]:
             sheet.paste(Image.fromarray(tile), (i % ACROSS * side, i // ACROSS * side))
         data = io.BytesIO()
         sheet.save(data, "WEBP", quality=QUALITY, method=4)
-        sheets.append(pages.as_data(data.getvalue(), "image/webp"))
-    return sheets
+        addresses.append(pages.as_data(data.getvalue(), "image/webp"))
+    return addresses
 
 
 def _stored(out: Path, sources: Iterable[Source]) -> Iterator[list[tuple[int, IFS]]]:
@@ -161,8 +184,7 @@ def systems(out: Path) -> list[list[list[float]]]:
     return []
 
 
-def _packed(systems: list[IFS]) -> dict[str, Any] | None:
-    """Systems to the last bit: their dimension, how many maps each has, and all rows of their tables as base64."""
+def _packed(systems: list[IFS]) -> Systems | None:
     if not systems:
         return None
     rows = np.concatenate([ifs.table(system) for system in systems]).astype("<f8")

@@ -1,5 +1,6 @@
 """The tables of a fine-tuning, also of one on masks, arranged for figures, for the record and for a sentence."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,15 @@ from ofdb_core.training import intervals, optimizer
 from ofdb_core.training.baselines import RAW_PIXELS
 
 TEXT = ("name", "start", "file", "class", "predicted")  # columns of names
+
+
+def late_gains(trainings: Iterable[Sequence[Row]], column: str) -> list[float]:
+    """What the last third of the steps brought of a column of evaluations, a value a training.
+
+    Near 0, a longer training would bring little. None are known if a training was not evaluated before that.
+    """
+    pairs = [(rows[-1], [row for row in rows if row["step"] <= 2 / 3 * rows[-1]["step"]]) for rows in trainings]
+    return [last[column] - early[-1][column] for last, early in pairs] if all(early for _, early in pairs) else []
 
 
 @dataclass(frozen=True)
@@ -80,18 +90,9 @@ class Tables:
         return f"{trainings}{' of one pre-training' * pretrained}"
 
     def gained_late(self, column: str, **where: Any) -> dict[str, list[float]]:
-        """Start -> what the last third of the steps brought of a column of evaluations.csv, a value a repeat.
-
-        Near 0, a longer training would bring little. Empty without evaluations before that; where: as for `of`.
-        """
-        gains = {}
-        for start in self.parameters.starts:
-            repeats = self.of("evaluations", start, **where)
-            early = [[row for row in rows if row["step"] <= 2 / 3 * rows[-1]["step"]] for rows in repeats]
-            if all(early):
-                pairs = zip(repeats, early, strict=True)
-                gains[start] = [rows[-1][column] - before[-1][column] for rows, before in pairs]
-        return gains
+        """Start -> `late_gains` of a column of evaluations.csv; a start without any is left out; where: as for `of`."""
+        every = {start: late_gains(self.of("evaluations", start, **where), column) for start in self.parameters.starts}
+        return {start: gains for start, gains in every.items() if gains}
 
     def difference(self, column: str, **where: Any) -> str:
         """The gains in words, to follow a sentence; empty without starts to compare.

@@ -41,19 +41,34 @@ INPUT = {"input_size": Finetune.defaults()["input_size"]}  # where the checkpoin
 
 
 @dataclass(frozen=True)
+class Hashes:
+    """The hashes of what a comparison reads: by start, the files of weights; the real images; PixMix's pictures."""
+
+    weights: dict[str, str]
+    images: str
+    pictures: str | None
+
+
+@dataclass(frozen=True)
 class Start:
     """What a comparison starts from: images to train on and to test on, the checkpoint, and the hashes of both.
 
     recipe: the parameters, with the values of the checkpoint's network in place of None; pictures: those that PixMix
-    mixes images with, whose hash is the last one.
+    mixes images with.
     """
 
     train: Images
     test: Images
     checkpoint: Checkpoint
-    fingerprint: list[str]
+    hashes: Hashes
     recipe: Finetune
     pictures: Samples | None = None
+
+    @property
+    def fingerprint(self) -> list[str]:
+        """The hashes in the order in which manifests have them."""
+        own, *others = self.hashes.weights.values()
+        return [own, self.hashes.images, *others, *filter(None, [self.hashes.pictures])]
 
 
 @dataclass(frozen=True)
@@ -147,9 +162,10 @@ def shipped_like(other: Checkpoint) -> Checkpoint:
     return own
 
 
-def files_of_weights(parameters: Finetune | Segment, opened: Checkpoint) -> list[str]:
-    """The files that the starts take their weights from: the checkpoint's, and that of the shipped one."""
-    return [opened.path, *([shipped_like(opened).path] if SHIPPED in parameters.starts else [])]
+def files_of_weights(parameters: Finetune | Segment, opened: Checkpoint) -> dict[str, str]:
+    """Start -> the file that it takes its weights from; the checkpoint's is the first."""
+    shipped = {SHIPPED: shipped_like(opened).path} if SHIPPED in parameters.starts else {}
+    return {PRE_TRAINED: opened.path, **shipped}
 
 
 def start(parameters: Finetune) -> Start:
@@ -158,12 +174,12 @@ def start(parameters: Finetune) -> Start:
     recipe = parameters.seeing(vars(opened.shape))
     train, test = images(recipe)
     paths = files_of_weights(parameters, opened)
+    mixing = parameters.pixmix_data and Path(parameters.out) / parameters.pixmix_data
 
-    mixing = [Path(parameters.out) / parameters.pixmix_data] if parameters.pixmix_data else []
-
-    def hashed() -> list[str]:
-        own, *beside = map(weights.fingerprint, paths)
-        return [own, real_images.fingerprint(parameters.place()), *beside, *map(folder.fingerprint, mixing)]
+    def hashed() -> Hashes:
+        of_weights = {start: weights.fingerprint(path) for start, path in paths.items()}
+        of_images = real_images.fingerprint(parameters.place())
+        return Hashes(of_weights, of_images, folder.fingerprint(mixing) if mixing else None)
 
     hashes, pictures = processes.shared(hashed), parameters.mixing_pictures(parameters.out)
     return Start(train, test, opened, hashes, recipe, pictures)
@@ -246,8 +262,8 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
         if shots or not repeat:  # of all images, each repeat has the same pixels
             known[baselines.RAW_PIXELS] = [baselines.raw_pixels(few, recipe), pixels()]
         for start in recipe.starts:
-            model = _network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
-            known |= _frozen(FROZEN[start], model, [few, given.test], recipe)
+            model = network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
+            known |= frozen_features(FROZEN[start], model, [few, given.test], recipe)
         for name, (seen, unseen) in known.items():
             labelled = seen, few.labels, unseen, given.test.labels
             found = processes.shared(functools.partial(baselines.accuracies, *labelled, seed=recipe.seed + repeat))
@@ -256,7 +272,7 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
     return rows
 
 
-def _frozen(name: str, model: nn.Module, sets: list[Images], recipe: Finetune) -> dict[str, list[np.ndarray]]:
+def frozen_features(name: str, model: nn.Module, sets: list[Images], recipe: Finetune) -> dict[str, list[np.ndarray]]:
     """Features of the images in each set, by name: the head's input, and the middle block where that can be read."""
     found = {name: [evaluation.features(model, images, recipe) for images in sets]}
     if hasattr(model, "forward_intermediates"):
@@ -284,7 +300,7 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Traine
     if trial.chooses:
         few, test = few.held_out(seed=seed)
     recipe = replace(recipe.of_samples(len(few)), learning_rate=trial.rate)
-    model = _network(recipe, trial, given)
+    model = network(recipe, trial, given)
     watch = evaluation.Best(test, recipe, 0 if trial.chooses else recipe.evaluate_every)
     source = Batches(few, recipe, seed=seed, pictures=given.pictures, share=processes.share())
     log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
@@ -299,7 +315,7 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Traine
     return Trained(model, log, watch, {**where, **reached, **of_best, **counts, "name": trial.name})
 
 
-def _network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
+def network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
     """The network that a training starts from."""
     classes = given.train.classes
     how: dict[str, Any] = {"drop_path": recipe.drop_path, "seed": recipe.seed + trial.repeat}
@@ -319,9 +335,7 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
     """By name: the last (model) and best weights of a training, kept in its store, config.json and model card."""
     model, row = trained.model, trained.row
     facts = weights.facts(given.checkpoint.shape, recipe, given.test.classes)
-    own, data, *beside = given.fingerprint
-    hashes = {PRE_TRAINED: own, **({SHIPPED: beside[0]} if SHIPPED in recipe.starts else {})}
-    start = {"start": trial.start, "starting weights": hashes.get(trial.start)}
+    start = {"start": trial.start, "starting weights": given.hashes.weights.get(trial.start)}
     results = {
         "test accuracy of model.safetensors": row["accuracy"],
         "test accuracy of best.safetensors": row["best_accuracy"],
@@ -331,7 +345,7 @@ def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, sto
     about: dict[str, Any] = {
         "seen": augmentation.seen(recipe, trained.log[-1]["step"]),
         "recipe": {**start, **recipe.makes()},
-        "data": {"name": Path(recipe.data).name, "hash": data},
+        "data": {"name": Path(recipe.data).name, "hash": given.hashes.images},
         "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,
         "others": {"best.safetensors": "The weights of the best step"},
     }

@@ -142,13 +142,13 @@ def start(parameters: Predict) -> Start:
         hashes = memory.hashes(sorted({*remembered.items, *paths}))
         names, places = remembered.classes, [*places, parameters.memory]
     else:
-        names = checkpoint.facts.get("classes") or _published(checkpoint.path, model)
+        names = checkpoint.facts.get("classes") or published_classes(checkpoint.path, model)
     found = processes.shared(lambda: [weights.fingerprint(checkpoint.path), *map(folder.fingerprint, places)])
     fingerprint = [*found, *hashes.values()]
     return Start(Pictures(paths, inference.reading()), model, names, inference, fingerprint, remembered, hashes)
 
 
-def _published(path: str, model: Any) -> list[str]:
+def published_classes(path: str, model: Any) -> list[str]:
     """Names of the classes of a head that has none: ImageNet's, if timm publishes the weights for it; else numbers."""
     subset = timm.data.infer_imagenet_subset(model) if weights.is_published(path) else None
     return [*timm.data.ImageNetInfo(subset).label_descriptions()] if subset else [*map(str, range(model.num_classes))]

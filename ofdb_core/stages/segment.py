@@ -24,6 +24,7 @@ from ofdb_core.data.tables import Row
 from ofdb_core.stages import finetune
 from ofdb_core.stages.recipes import FROM_SCRATCH, PRE_TRAINED, SHIPPED, STARTS, Segment
 from ofdb_core.training import loop, processes, progress, segmentation, weights
+from ofdb_core.training.networks import Facts
 from ofdb_core.training.pretrained import Checkpoint
 
 TABLES = ("results", "log", "evaluations", "classes")  # of each training
@@ -69,7 +70,7 @@ def start(parameters: Segment) -> Start:
     paths = finetune.files_of_weights(parameters, opened)
 
     def hashed() -> list[str]:
-        return [real_images.fingerprint(parameters.place()), *map(weights.fingerprint, paths)]
+        return [real_images.fingerprint(parameters.place()), *map(weights.fingerprint, paths.values())]
 
     recipe = parameters.seeing(vars(opened.shape)).of_samples(len(train))
     return Start(train, test, opened, processes.shared(hashed), recipe)
@@ -124,7 +125,7 @@ def train_all(given: Start, states: Path, head: Header) -> processes.Made:
             if repeat == 0:
                 files |= _found(model, given, file)
             if recipe.keep_weights and processes.state().is_main_process:
-                facts = {**weights.facts(given.checkpoint.shape, recipe, []), "masks": given.train.classes}
+                facts: Facts = {**weights.facts(given.checkpoint.shape, recipe, []), "masks": given.train.classes}
                 files[f"{file}/segmenter.safetensors"] = store.aside("last", weights.to_bytes(model, facts))
             del model
     return {**files, **{f"{name}.csv": tables.to_text(table) for name, table in rows.items()}}, speeds

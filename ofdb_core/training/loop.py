@@ -93,7 +93,7 @@ def _seed(*key: int) -> None:
     torch.manual_seed(word)
 
 
-class _Vote:
+class Vote:
     """A vote of all processes: for each wish, whether any process has it.
 
     Every process calls it once a step. An exchange takes a moment, so several processes vote only after VOTE_SECONDS or
@@ -136,7 +136,7 @@ class _Training:
         if recipe.compile:
             self.network.compile()
         self.log = progress.Log(source, self.accelerator)
-        self.agree = _Vote(self.accelerator)
+        self.agree = Vote(self.accelerator)
         self.of_sets, self.step = has_sets(source.images), 0
 
     def parts(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch import nn
 from ofdb_core.base import files
 from ofdb_core.training import processes, weights
 from ofdb_core.training.loop import Watch
+from ofdb_core.training.networks import Facts
 
 
 class Milestones(Watch):
@@ -16,7 +17,7 @@ class Milestones(Watch):
     facts: of the network, as `weights.to_bytes` takes them; the step is added.
     """
 
-    def __init__(self, root: Path, steps: list[int], facts: weights.Facts) -> None:
+    def __init__(self, root: Path, steps: list[int], facts: Facts) -> None:
         self.root, self.steps, self.facts = root, set(steps), facts
 
     def due(self, step: int) -> bool:

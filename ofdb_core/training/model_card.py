@@ -9,6 +9,7 @@ from torch import nn
 
 from ofdb_core.base import manifests
 from ofdb_core.training import timm_config, weights
+from ofdb_core.training.networks import Facts
 from ofdb_core.training.processes import Contents
 
 TASK = "image-classification"
@@ -16,13 +17,13 @@ CREATED = "timm.create_model('local-dir:.', checkpoint_path={!r})"
 TAGS = (TASK, "timm", "transformers", "formula-driven-supervised-learning")
 
 
-def beside(model: nn.Module, facts: weights.Facts, **about: Any) -> Contents:
+def beside(model: nn.Module, facts: Facts, **about: Any) -> Contents:
     """The files beside a network's weights: config.json for timm, and the card; about: as for `text`."""
     return {"config.json": timm_config.text(model, facts), "README.md": text(facts, **about)}
 
 
 def text(
-    facts: weights.Facts,
+    facts: Facts,
     *,
     seen: str,
     recipe: Mapping[str, Any],
@@ -36,13 +37,14 @@ def text(
 ) -> str:
     """The card as Markdown with a header for model hubs; it depends on nothing but its arguments.
 
-    facts: of model.safetensors beside the card, as in `weights.FACTS`; seen: the samples of the training, in words;
+    facts: of model.safetensors beside the card; seen: the samples of the training, in words;
     recipe: parameter -> value; data: `name` and `hash` of the training data; results: name -> value, accuracies
     (shares) and others; cost: measurements of the training, such as seconds and hardware; license: SPDX, None if it
     depends on the images; base_model: the name of the published weights that it started from; others: further files of
     weights -> their description; notes: more sections.
     """
-    name, size, channels, classes = (facts[key] for key in ("model", "input_size", "channels", "classes"))
+    name, classes = facts["model"], facts["classes"]
+    size, channels = facts["input_size"], facts["channels"]
     more = [f"\n\n{what}: `{CREATED.format(file)}`" for file, what in (others or {}).items()]
     return f"""---
 {_header(facts, data["name"], results, license, base_model)}
@@ -97,9 +99,7 @@ The network learned from {data["name"]}; SHA-256, or name, of the data: `{data["
 """
 
 
-def _header(
-    facts: weights.Facts, data: str, results: Mapping[str, Any], license: str | None, base_model: str | None
-) -> str:
+def _header(facts: Facts, data: str, results: Mapping[str, Any], license: str | None, base_model: str | None) -> str:
     """The metadata as YAML; hubs show the results whose names hold 'accuracy'."""
     known = {key: value for key, value in results.items() if value is not None and "accuracy" in key}
     shown = [EvalResult(TASK, data, data, "accuracy", value, metric_name=key) for key, value in known.items()]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, TypedDict
 
 import timm
 import torch
@@ -21,6 +21,24 @@ RESERVED = (
 MISFITS = (TypeError, ValueError, AssertionError, AttributeError, ArithmeticError, LookupError, RuntimeError)
 
 
+class Facts(TypedDict, total=False):
+    """What it takes to use a network again; `weights.FACTS` are never missing from a file of this project."""
+
+    model: str
+    options: dict[str, Any]
+    input_size: int
+    channels: int
+    mean: list[float]
+    std: list[float]
+    interpolation: str
+    crop_pct: float
+    ground: str  # unless it is white
+    draft: bool  # if it is true
+    classes: list[str]  # their names, in the order of the head's outputs
+    step: int  # of a milestone
+    masks: list[str]  # the names of a segmenter's classes
+
+
 @dataclass(frozen=True)
 class Shape:
     """What timm builds a network from: its name, further arguments, pixels of each side, and channels of the input."""
@@ -29,6 +47,11 @@ class Shape:
     options: dict[str, Any] = field(default_factory=dict)
     input_size: int = 224
     channels: int = 3
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        """The shape of the network that has these facts."""
+        return cls(facts["model"], facts["options"], facts["input_size"], facts["channels"])
 
 
 def config(name: str) -> PretrainedCfg:
@@ -42,14 +65,18 @@ def config(name: str) -> PretrainedCfg:
         raise ValueError(f"model: {name!r} is not a timm model; with weights there are {', '.join(known)}") from error
 
 
-def facts(name: str, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Shape and view of a network, by the names of `weights.FACTS`; known: timm's configuration in a file, or None."""
+def facts(name: str, known: Mapping[str, Any] | None = None) -> Facts:
+    """Shape and view of a network; known: timm's configuration in a file, or None."""
     known = vars(config(name)) if known is None else known
     channels, size, _ = known["input_size"]
     wanted = known.get("interpolation")
     return {
-        **vars(Shape(name, {}, int(size), int(channels))),
-        **{key: [float(value) for value in known[key]] for key in ("mean", "std")},
+        "model": name,
+        "options": {},
+        "input_size": int(size),
+        "channels": int(channels),
+        "mean": [float(value) for value in known["mean"]],
+        "std": [float(value) for value in known["std"]],
         "interpolation": wanted if wanted in ("bilinear", "bicubic") else "bicubic",
         "crop_pct": float(known.get("crop_pct", 0.875)),
     }

@@ -95,11 +95,11 @@ def _size(tensor: torch.Tensor | None) -> str:
 class Checkpoint:
     """A file of weights, or timm's published ones, and the facts of its network: opened once and passed on.
 
-    path: of the file, or timm:<model>; facts: as in `weights.FACTS`, without `classes` if they are unknown.
+    path: of the file, or timm:<model>; facts: without `classes` if they are unknown.
     """
 
     path: str
-    facts: weights.Facts
+    facts: networks.Facts
 
     @classmethod
     def open(
@@ -125,16 +125,17 @@ class Checkpoint:
                 raise ValueError(f"model: {path} does not say which network it holds; give its timm name")
             try:
                 facts = {**networks.facts(name), **said}
-                weights.require({name: facts[name] for name in weights.SHAPE})
+                weights.require(vars(networks.Shape.of(facts)))
             except ValueError as error:
                 raise ValueError(f"{path}: {error}, in {places.CONFIG} beside it") from error
         asked = {"model": model, "options": options or None, "input_size": input_size, "channels": channels}
-        return cls(path, {**facts, **{name: value for name, value in asked.items() if value is not None}})
+        given: Any = {name: value for name, value in asked.items() if value is not None}
+        return cls(path, {**facts, **given})
 
     @property
     def shape(self) -> networks.Shape:
         """The shape of the network."""
-        return networks.Shape(**{name: self.facts[name] for name in weights.SHAPE})
+        return networks.Shape.of(self.facts)
 
     def network(
         self, classes: Sequence[str] | None = None, *, drop_path: float = 0.0, seed: int = 0

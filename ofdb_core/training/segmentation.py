@@ -95,7 +95,7 @@ def build(shape: networks.Shape, classes: int, *, width: int, drop_path: float =
     return model.train()
 
 
-def opened(path: str | Path) -> tuple[Segmenter, weights.Facts]:
+def opened(path: str | Path) -> tuple[Segmenter, networks.Facts]:
     """The network in a segmenter.safetensors, in evaluation mode, and its facts; those under "masks" name its classes.
 
     A ValueError if the file holds something else.
@@ -103,7 +103,7 @@ def opened(path: str | Path) -> tuple[Segmenter, weights.Facts]:
     tensors, facts = weights.read(path), weights.facts_of(path) or {}
     if "masks" not in facts or "head.weight" not in tensors:
         raise ValueError(f"{path}: holds no network for masks; segmenter.safetensors does")
-    shape = networks.Shape(**{name: facts[name] for name in weights.SHAPE})
+    shape = networks.Shape.of(facts)
     model = build(shape, len(facts["masks"]), width=tensors["head.weight"].shape[1], seed=0)
     try:
         model.load_state_dict(tensors)

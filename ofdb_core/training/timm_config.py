@@ -7,35 +7,37 @@ does not hold.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from ofdb_core.base import files, values
 from ofdb_core.training import networks
+from ofdb_core.training.networks import Facts
 from ofdb_core.training.places import CONFIG, PROCESSOR
 
 LARGEST = 2**24  # bytes of a file, which may name many classes
+SCALING: tuple[Literal["mean", "std"], ...] = ("mean", "std")  # of the input
 
 
-def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
-    """config.json for a network, as timm and transformers read it; facts: as in `weights.FACTS`.
+def text(network: nn.Module, facts: Facts) -> str:
+    """config.json for a network, as timm and transformers read it.
 
     timm's own `save_config_for_hf` would add the licence and tag of the weights that timm publishes for the network.
     """
-    size, channels, classes = (facts[key] for key in ("input_size", "channels", "classes"))
+    size, channels, classes = facts["input_size"], facts["channels"], facts["classes"]
     known: Any = network.pretrained_cfg
-    seen = {
+    seen: dict[str, Any] = {
         "input_size": [channels, size, size],
         "fixed_input_size": bool(known.get("fixed_input_size", False)),
-        **{name: facts[name] for name in ("interpolation", "crop_pct")},
+        "interpolation": facts["interpolation"],
+        "crop_pct": facts["crop_pct"],
         "crop_mode": "center",
-        **{name: facts[name][:channels] for name in ("mean", "std")},
+        **{name: facts[name][:channels] for name in SCALING},
         "pool_size": None,
         **{name: known.get(name) for name in ("first_conv", "classifier")},
     }
-    shape = networks.Shape(facts["model"], facts["options"], size, channels)
-    arguments = networks.arguments(shape, len(classes))
+    arguments = networks.arguments(networks.Shape.of(facts), len(classes))
     del arguments["num_classes"]  # it is on a line above, and transformers would pass it twice
     whole = {
         "architecture": facts["model"].partition(".")[0],
@@ -48,8 +50,8 @@ def text(network: nn.Module, facts: Mapping[str, Any]) -> str:
     return json.dumps(whole, indent=2) + "\n"
 
 
-def facts(file: Path, model: str | None = None) -> dict[str, Any]:
-    """The facts in config.json beside a file of weights, by the names of `weights.FACTS`.
+def facts(file: Path, model: str | None = None) -> Facts:
+    """The facts in config.json beside a file of weights.
 
     There are none without such a file, and none if the file names another network than `model`. That of transformers
     does not name the network, but says its classes and its input. A ValueError if the format is neither timm's nor
@@ -65,7 +67,7 @@ def facts(file: Path, model: str | None = None) -> dict[str, Any]:
         if model not in (None, said["architecture"]):
             return {}
         options = {key: value for key, value in (said.get("model_args") or {}).items() if key not in networks.RESERVED}
-        found = {**networks.facts(str(said["architecture"]), said["pretrained_cfg"]), "options": options}
+        found: Facts = {**networks.facts(str(said["architecture"]), said["pretrained_cfg"]), "options": options}
         if isinstance(names := said.get("label_names"), list):
             found["classes"] = [str(name) for name in names]
         return found
@@ -75,16 +77,16 @@ def facts(file: Path, model: str | None = None) -> dict[str, Any]:
         raise ValueError(f"{path}: not of timm's kind ({error!r}); give model, or move it away") from error
 
 
-def _of_transformers(said: Mapping[str, Any], beside: Path) -> dict[str, Any]:
+def _of_transformers(said: Mapping[str, Any], beside: Path) -> Facts:
     """The facts in config.json and, if it is there, preprocessor_config.json of a model of transformers."""
     names = {int(number): str(name) for number, name in (said.get("id2label") or {}).items()}
-    found: dict[str, Any] = {}
+    found: Facts = {}
     if any(not name.startswith("LABEL_") for name in names.values()):  # or else they are its numbers
         found["classes"] = [names[number] for number in sorted(names)]
     if isinstance(size := said.get("image_size"), int):
         found["input_size"] = size
     seen = files.read_json(beside, LARGEST) or {}
-    for name in ("mean", "std"):
+    for name in SCALING:
         known: Any = seen.get(f"image_{name}")
         if not values.refusal(name, known, list[float]):
             found[name] = [float(value) for value in known]

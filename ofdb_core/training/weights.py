@@ -20,15 +20,14 @@ from torch import nn
 from ofdb_core.base import files, values
 from ofdb_core.batches.recipe import View
 from ofdb_core.training import foreign_weights, networks
+from ofdb_core.training.networks import Facts
 from ofdb_core.training.recipe import Inference
 
-SHAPE = tuple(networks.Shape.__dataclass_fields__)  # model, options, input_size, channels
-FACTS = (*SHAPE, "mean", "std", "interpolation", "crop_pct", "classes")  # of a checkpoint's network
+# the facts of a whole file
+FACTS = ("model", "options", "input_size", "channels", "mean", "std", "interpolation", "crop_pct", "classes")
 KINDS = {**View.kinds(), "model": str, "options": values.Options, "classes": list[str]}  # the types of facts
 METADATA = "ofdb"  # the key of the facts in a checkpoint's metadata
 PUBLISHED = "timm:"  # before the model whose weights timm publishes, instead of a path
-
-Facts = dict[str, Any]  # FACTS, or more: name -> value
 
 
 def facts(shape: networks.Shape, recipe: Inference, classes: Sequence[str]) -> Facts:
@@ -37,10 +36,21 @@ def facts(shape: networks.Shape, recipe: Inference, classes: Sequence[str]) -> F
     A ground is among them unless it is white, and draft if it is true.
     """
     interpolation = "bicubic" if recipe.interpolation == "random" else recipe.interpolation  # as in `timm_chain`
-    seen = {"mean": recipe.mean, "std": recipe.std, "interpolation": interpolation, "crop_pct": recipe.crop_pct}
-    ground = {} if recipe.ground == "white" else {"ground": recipe.ground}
-    draft = {"draft": True} if recipe.draft else {}
-    return {**vars(shape), **seen, **ground, **draft, "classes": classes}
+    found: Facts = {
+        "model": shape.model,
+        "options": shape.options,
+        "input_size": shape.input_size,
+        "channels": shape.channels,
+        "mean": recipe.mean,
+        "std": recipe.std,
+        "interpolation": interpolation,
+        "crop_pct": recipe.crop_pct,
+    }
+    if recipe.ground != "white":
+        found["ground"] = recipe.ground
+    if recipe.draft:
+        found["draft"] = True
+    return {**found, "classes": [*classes]}
 
 
 def to_bytes(model: nn.Module, facts: Facts) -> bytes:
@@ -78,7 +88,7 @@ def facts_of(path: str | Path) -> Facts | None:
         raise ValueError(f"{path}: this project's facts in it are not whole ({error}); make it again") from error
 
 
-def require(facts: Facts) -> None:
+def require(facts: Mapping[str, Any]) -> None:
     """Raise a ValueError if a fact is of another type, or beyond what `-p` allows."""
     if wrong := [sentence for name in facts if (sentence := values.refusal(name, facts[name], KINDS.get(name, Any)))]:
         raise ValueError(wrong[0])

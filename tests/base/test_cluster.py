@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,25 @@ def test_what_is_shared_on_the_way_to_a_worker_is_made_there_once():
     assert one() == made(3)
 
 
-def test_workers_leave_ctrl_c_to_the_process_that_starts_them():
-    asked, before = (
-        "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)",
-        signal.getsignal(signal.SIGINT),
-    )
-    with cluster._deaf():
-        assert subprocess.check_output([sys.executable, "-c", asked]) == b"True\n"
-    assert signal.getsignal(signal.SIGINT) is before
+def test_workers_leave_ctrl_c_to_the_process_that_starts_them(monkeypatch):
+    asked = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    told, before = list[bytes](), signal.getsignal(signal.SIGINT)
+
+    class Local(contextlib.nullcontext):
+        """A cluster that asks a process what it does at Ctrl-C, where dask's starts its workers."""
+
+        scheduler_address = dashboard_link = "nowhere"
+
+        def __init__(self, **_):
+            super().__init__(self)
+            told.append(subprocess.check_output([sys.executable, "-c", asked]))
+
+    config = types.SimpleNamespace(set=contextlib.nullcontext)
+    monkeypatch.setitem(sys.modules, "dask", types.SimpleNamespace(config=config))
+    monkeypatch.setitem(sys.modules, "distributed", types.SimpleNamespace(LocalCluster=Local))
+    with cluster.started("local:1"):
+        assert told == [b"True\n"]
+        assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_worker_moves_a_file_that_was_made_elsewhere(tmp_path):

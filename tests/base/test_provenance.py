@@ -17,7 +17,7 @@ BUT_KERNELS = shutil.ignore_patterns("*.pyc*", "*.tmp.*", "kernel-ipc*")  # the 
 ROOTS = {
     "images": (fractal_2d.image_files,),
     "views": (fractal_3d.view_files,),
-    "training": (pretrain._train, live_views.live_models),
+    "training": (pretrain.pretrain, live_views.live_models),
     "report": ("6_report",),
 }
 

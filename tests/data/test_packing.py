@@ -1,5 +1,4 @@
 import hashlib
-import io
 import json
 import os
 import shlex
@@ -15,8 +14,7 @@ from PIL import Image
 from ofdb_core.base import folder
 from ofdb_core.base.folder import Altered, Folder
 from ofdb_core.base.manifests import header
-from ofdb_core.base.parameters import ParameterError
-from ofdb_core.data import archive, forms, label_table, packing, real_images, scenes, yolo
+from ofdb_core.data import archive, forms, packing, real_images, scenes, unpacking, yolo
 from ofdb_core.data.samples import Images, has_sets, open_images, sets
 from ofdb_core.families.drawing import Drawing
 from ofdb_core.run import experiment
@@ -27,20 +25,13 @@ FORMS = [form for form in forms.PACKED if form != "codes"]
 CLASSES, EACH = ("00000", "00001", "b"), 4
 
 
-def png(i):
-    file = io.BytesIO()
-    pixels = np.random.default_rng(i).integers(0, 256, (9 + i, 8), dtype=np.uint8)
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture
 def images(tmp_path):
     """A folder of results with images of three classes."""
     root = tmp_path / "run" / "images"
     names = [f"{name}/{name}_{i:04d}.png" for name in CLASSES for i in range(EACH)]
-    made = {name: png(i) for i, name in enumerate(names)}
-    Folder(root).write(header({}, png, license=None), made, {})
+    made = {name: tiny.noise(i) for i, name in enumerate(names)}
+    Folder(root).write(header({}, tiny.noise, license=None), made, {})
     (root.parent / "README.md").write_text("about these images\n")
     return root
 
@@ -68,13 +59,13 @@ def test_the_same_folder_gives_the_same_bytes_at_any_time(images, tmp_path, form
 
 @pytest.mark.parametrize("form", ["tar", "tar.gz", "zip"])
 def test_what_is_unpacked_is_what_was_packed(images, tmp_path, form):
-    root = packing.unpack(packing.pack(images, form), tmp_path / "there")
+    root = unpacking.unpack(packing.pack(images, form), tmp_path / "there")
     assert root == tmp_path / "there" / "images"
     assert (root / "README.md").read_text() == "about these images\n"
     assert [Folder(found.root).verify() for found in Folder.below(root)] == [[]]
     assert digests(root / "images") == digests(images)
     with pytest.raises(ValueError, match="is there already"):
-        packing.unpack(images.with_name(f"images{forms.PACKED[form]}"), tmp_path / "there")
+        unpacking.unpack(images.with_name(f"images{forms.PACKED[form]}"), tmp_path / "there")
 
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet"])
@@ -97,7 +88,7 @@ def parts(tmp_path):
     for i, name in enumerate(("train/cat/a", "train/cat/b", "train/dog/a", "train/fox/c", "val/cat/z", "val/fox/y")):
         path = root / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png(i))
+        path.write_bytes(tiny.noise(i))
     return root
 
 
@@ -132,7 +123,7 @@ def test_fine_tuning_sees_the_same_samples_of_shards_as_of_the_folder(parts, tmp
 
 def test_shards_to_test_on_may_not_have_a_class_of_their_own(parts, tmp_path):
     (parts / "val" / "owl").mkdir()
-    (parts / "val" / "owl" / "x.png").write_bytes(png(1))
+    (parts / "val" / "owl" / "x.png").write_bytes(tiny.noise(1))
     place = packing.pack(parts, "webdataset", tmp_path / "packed")
     with pytest.raises(ValueError, match="val/ has classes that train/ lacks: owl"):
         real_images.images_of(place)
@@ -210,88 +201,6 @@ def test_a_training_sees_the_same_samples_of_shards_as_of_the_folder(images, tmp
     assert losses[0] == losses[1]
 
 
-def test_shards_of_others_have_their_labels_beside_them(tmp_path):
-    with tarfile.open(tmp_path / "x.tar", "w") as packed:
-        for i, label in enumerate((7, 1, 1)):
-            for name, data in ((f"{i:03d}.png", png(i)), (f"{i:03d}.cls", str(label).encode())):
-                about = tarfile.TarInfo(name)
-                about.size = len(data)
-                packed.addfile(about, io.BytesIO(data))
-    found = Images.from_folder(tmp_path)
-    assert (found.classes, found.labels.tolist()) == (["1", "7"], [0, 0, 1])
-    assert [found.name(i) for i in range(3)] == ["001.png", "002.png", "000.png"]
-
-
-def parquet_of_others(path, columns, names=None):
-    """A Parquet file whose columns, name -> what they hold, have the labels 2, 0, 1 or c, a, b; names: of classes."""
-    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    known = {
-        "picture": [{"bytes": png(i), "path": None} for i in range(3)],
-        **{"bytes": [png(i) for i in range(3)], "number": [2, 0, 1], "text": ["c", "a", "b"], "many": [[2], [0], [1]]},
-    }
-    features = {name: {"_type": "ClassLabel", "names": own} for name, own in (names or {}).items()}
-    about = {"huggingface": json.dumps({"info": {"features": features}})}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.table({name: known[what] for name, what in columns.items()})
-    parquet.write_table(table.replace_schema_metadata(about), path)
-
-
-@pytest.mark.parametrize(
-    ("columns", "names", "classes"),
-    [
-        ({"img": "picture", "label": "number", "id": "number"}, {"label": ["x", "y", "z"]}, ["x", "y", "z"]),
-        ({"id": "number", "pixels": "picture", "labels": "number"}, {"labels": ["x", "y", "z"]}, ["x", "y", "z"]),
-        ({"image": "picture", "thumbnail": "picture", "species": "text"}, {}, ["a", "b", "c"]),
-        ({"jpg": "bytes", "cls": "number"}, {}, ["0", "1", "2"]),
-    ],
-)
-def test_the_columns_of_others_are_found(tmp_path, columns, names, classes):
-    parquet_of_others(tmp_path / "x.parquet", columns, names)
-    found = Images.from_folder(tmp_path)
-    assert (found.classes, found.labels.tolist()) == (classes, [0, 1, 2])
-    for i, name in enumerate(found.classes):  # the pictures are those of the rows
-        row = {"x": 1, "y": 2, "z": 0, "a": 1, "b": 2, "c": 0, "0": 1, "1": 2, "2": 0}[name]
-        assert found.pixels(i).shape == (9 + row, 8)
-
-
-@pytest.mark.parametrize(
-    ("columns", "names", "says"),
-    [
-        (
-            {"img": "picture", "fine": "number", "coarse": "number"},
-            {},
-            r"label is not clear \(-p labels NAME tells it\)",
-        ),
-        ({"a": "picture", "b": "picture", "label": "number"}, {}, "image is not clear; its columns are a "),
-        ({"img": "picture", "label": "many"}, {}, r"label is not clear .*label \(list<"),
-    ],
-)
-def test_columns_that_could_be_several_things_are_refused_with_their_names(tmp_path, columns, names, says):
-    parquet_of_others(tmp_path / "x.parquet", columns, names)
-    with pytest.raises(ValueError, match=f"x.parquet: which column is the {says}"):
-        Images.from_folder(tmp_path)
-
-
-def test_the_column_of_the_labels_can_be_named(tmp_path):
-    columns = {"img": "picture", "fine": "number", "coarse": "number"}
-    names = {"fine": ["x", "y", "z"], "coarse": ["v", "w"]}
-    for part in ("train", "test"):
-        parquet_of_others(tmp_path / "mine" / "data" / f"{part}-0.parquet", columns, names)
-    with pytest.raises(ParameterError, match=r"^labels: .*no column finest holds labels; its columns are img .*fine "):
-        label_table.labelled(tmp_path / "mine", "finest", tmp_path / "data")
-    assert not (tmp_path / "data").exists()
-    place = label_table.labelled(tmp_path / "mine", "fine", tmp_path / "data")
-    assert [images.classes for images in real_images.images_of(place)] == [["x", "y", "z"]] * 2
-
-
-def test_a_row_without_a_label_is_refused(tmp_path):
-    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    table = pa.table({"image": pa.array([png(0), png(1)]), "label": pa.array([1, None])})
-    parquet.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(ValueError, match=r"x\.parquet: cannot be read \(a row has no label\)"):
-        Images.from_folder(tmp_path)
-
-
 @pytest.mark.parametrize("damage", ["cut off", "cut off between two", "no tar", "no label"])
 def test_a_broken_shard_is_refused_by_name(images, tmp_path, damage):
     path = next(packing.pack(images, "webdataset", tmp_path / "shards").glob("*.tar"))
@@ -336,15 +245,15 @@ def test_shards_that_are_not_as_they_were_packed_are_named(images, tmp_path, mon
 
 def test_packing_goes_on_where_it_was_interrupted(images, tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "SHARD", 500)
-    whole, made, write = packing.pack(images, "webdataset", tmp_path / "whole"), [], packing._tar
+    whole, made, opened = packing.pack(images, "webdataset", tmp_path / "whole"), [], tarfile.open
 
-    def interrupted(path, pairs):
-        made.append(path.name)
+    def interrupted(*words, mode="r", **how):
+        made.extend(["a shard"] * (mode == "w"))
         if len(made) == 3:
             raise KeyboardInterrupt
-        write(path, pairs)
+        return opened(*words, mode=mode, **how)
 
-    monkeypatch.setattr(packing, "_tar", interrupted)
+    monkeypatch.setattr(tarfile, "open", interrupted)
     with pytest.raises(KeyboardInterrupt):
         packing.pack(images, "webdataset", tmp_path / "part")
     there = packing.pack(images, "webdataset", tmp_path / "part")
@@ -358,26 +267,14 @@ def test_packing_goes_on_where_it_was_interrupted(images, tmp_path, monkeypatch)
 def test_an_archive_with_an_altered_image_is_refused_and_leaves_nothing(images, tmp_path, form):
     path = packing.pack(images, form)
     data = path.read_bytes()
-    path.write_bytes(data.replace(png(5), png(5)[:-20] + b"!" + png(5)[-19:]))
+    path.write_bytes(data.replace(tiny.noise(5), tiny.noise(5)[:-20] + b"!" + tiny.noise(5)[-19:]))
     with pytest.raises(ValueError, match=r"(missing or altered in the archive|Bad CRC-32)"):
         archive.unpacked(path, tmp_path / "data")
     assert [*(tmp_path / "data").iterdir()] == []
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device"])
-@pytest.mark.parametrize("name", ["x.tar", "x.parquet", "train-0.tar"])
-def test_a_pipe_or_device_in_the_place_of_a_shard_is_refused_by_name(tmp_path, kind, name):
-    if kind == "pipe":
-        os.mkfifo(tmp_path / name)
-    else:
-        (tmp_path / name).symlink_to("/dev/zero")
-    for read in (Images.from_folder, forms.of, forms.parts):
-        with pytest.raises(ValueError, match=f"{name}: cannot be read, it is no file"):
-            read(tmp_path)
-
-
 def test_an_altered_image_is_not_packed_and_nothing_is_left(images, tmp_path):
-    (images / "b" / "b_0001.png").write_bytes(png(99))
+    (images / "b" / "b_0001.png").write_bytes(tiny.noise(99))
     for form in ("tar", "zip", "webdataset"):
         with pytest.raises(Altered, match=r"not as it was written|b_0001\.png: not as it was"):
             packing.pack(images, form, tmp_path / "out" / form)
@@ -386,7 +283,7 @@ def test_an_altered_image_is_not_packed_and_nothing_is_left(images, tmp_path):
 
 def test_what_cannot_be_packed_is_refused(images, tmp_path):
     (tmp_path / "flat").mkdir()
-    (tmp_path / "flat" / "x.png").write_bytes(png(0))
+    (tmp_path / "flat" / "x.png").write_bytes(tiny.noise(0))
     for root, form, says in (
         (tmp_path / "nowhere", "tar", "no such folder"),
         (tmp_path / "flat", "webdataset", "no images in class folders"),
@@ -406,8 +303,8 @@ def test_codes_make_the_same_bytes_again(tmp_path):
     run = tmp_path / "run"
     experiment.run("2d-ofdb-1k", ["1_search_categories", "2_render_2d"], overrides=values, out=run)
     path = packing.pack(run / "images", "codes")
-    root = packing.unpack(path, tmp_path / "there")
+    root = unpacking.unpack(path, tmp_path / "there")
     assert path.stat().st_size < 10_000
-    (command,) = packing.recipes(root)
+    (command,) = unpacking.recipes(root)
     subprocess.run([sys.executable, "-m", *shlex.split(command)], check=True, cwd=tmp_path)
     assert digests(root / "images") == digests(run / "images")

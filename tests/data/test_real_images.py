@@ -1,3 +1,5 @@
+import contextlib
+import os
 import pickle
 import shutil
 import socket
@@ -12,7 +14,7 @@ from torchvision import datasets
 
 from ofdb_core.base import parameters
 from ofdb_core.base.folder import Folder
-from ofdb_core.data import digits, download, layout, real_images, samples, voc
+from ofdb_core.data import digits, download, real_images, samples, voc
 
 NEVER = "f" * 32  # no file has this MD5
 
@@ -103,8 +105,14 @@ def test_the_classes_are_found_without_a_look_at_every_file(tmp_path, monkeypatc
             (tmp_path / part / name).mkdir(parents=True)
             for i in range(count):
                 Image.new("L", (2, 1), i).save(tmp_path / part / name / f"{i}.png")
-    seen, counts = [], layout._counts
-    monkeypatch.setattr(layout, "_counts", lambda entry, endings: seen.append(entry.path) or counts(entry, endings))
+    seen, scandir = [], os.scandir
+
+    @contextlib.contextmanager
+    def watched(folder):
+        with scandir(folder) as entries:
+            yield (seen.append(entry.path) or entry for entry in entries)
+
+    monkeypatch.setattr(os, "scandir", watched)
     assert real_images.classes_of(tmp_path, shots=shots) == ["a", "b"]
     assert len([path for path in seen if path.endswith(".png")]) == 2 * max(shots, 1) + 1
     with pytest.raises(ValueError, match="shots: 51 is out of range; class a has 50 images"):

@@ -15,7 +15,7 @@ from ofdb_core.base.folder import Folder
 from ofdb_core.data import scenes
 from ofdb_core.families import registry
 from ofdb_core.families.drawing import Drawing
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 from tests.helpers import clients, toy_family
 
 DESCRIBING = {scenes.CLASSES, scenes.METADATA}  # files that list the others
@@ -35,7 +35,7 @@ def values(stage, **changes):
 
 def write(family, out, **changes):
     """Run all stages that a family's folders need; returns folder -> (name -> hash)."""
-    for stage in stages.writers(family):
+    for stage in catalogue.writers(family):
         stage.write(stage.parameters.of(values(stage, out=str(out), **changes)))
     return files(family, out)
 

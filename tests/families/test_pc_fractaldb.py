@@ -26,9 +26,9 @@ def read(out):
     return ScenePairs.from_folders(out / pc_fractaldb.SCENE, out / pc_fractaldb.POINTS)
 
 
-def test_a_poisson_number_is_numpys():
-    own, theirs = Mersenne(3), np.random.RandomState(3)
-    assert [pc_fractaldb._poisson(own) for _ in range(50)] == theirs.poisson(5, 50).tolist()
+def test_the_objects_beyond_those_asked_for_are_numpys_poisson_number():
+    found = [len(pc_fractaldb.layout(Mersenne(seed), 0, [0], 1)) for seed in range(50)]
+    assert found == [np.random.RandomState(seed).poisson(5) for seed in range(50)]
 
 
 def test_points_fill_the_box_of_their_object(read):

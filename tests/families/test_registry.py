@@ -1,5 +1,6 @@
-import importlib
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ofdb_core.base.parameters import ParameterError
 from ofdb_core.families import registry
 from ofdb_core.families.drawing import MixingPictures
 from ofdb_core.families.registry import Source, Stage
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 from ofdb_core.stages.recipes import Pretrain
 from tests.helpers import tiny, toy_family
 
@@ -39,20 +40,20 @@ def test_a_family_from_elsewhere_is_one_among_the_others(toy):
     assert registry.families() == {**registry.families(), "toy": TOY}
     assert list(registry.families()).index("toy") == list(registry.families()).index("visualatom") - 1
     assert registry.family_of("3_render_toy") is TOY
-    assert registry.stage_of("3_render_toy") is stages.stages()["3_render_toy"] is TOY.stages[0]
+    assert registry.stage_of("3_render_toy") is catalogue.stages()["3_render_toy"] is TOY.stages[0]
     assert registry.sources()["toys"] is TOY.sources[0]
-    assert stages.maker("toys") == "3_render_toy"
+    assert catalogue.maker("toys") == "3_render_toy"
 
 
 def test_it_is_gone_afterwards():
     assert "toy" not in registry.families()
-    assert "3_render_toy" not in stages.stages()
+    assert "3_render_toy" not in catalogue.stages()
 
 
 def test_its_stage_has_the_shared_notebook_and_the_values_of_its_class(toy):
     assert "3_render_toy" in registry.served_stages()
     assert provenance.notebook_of("3_render_toy").stem == provenance.SHARED_NOTEBOOK
-    parameters = stages.stages()["3_render_toy"].parameters
+    parameters = catalogue.stages()["3_render_toy"].parameters
     assert parameters.defaults()["categories"] == 4
     assert parameters.comments()["categories"] == "How many to draw."
 
@@ -98,17 +99,15 @@ def test_the_folder_of_a_user_is_opened_by_what_is_in_it(tmp_path):
     assert registry.source_of("models", tmp_path / "views") is live
 
 
-def test_the_version_of_code_from_elsewhere_follows_its_file(tmp_path, monkeypatch):
+def test_the_version_of_code_from_elsewhere_follows_its_file(tmp_path):
     """As for the package: comments do not count, and what the function uses does."""
-    monkeypatch.syspath_prepend(tmp_path)
     path, text = tmp_path / "elsewhere.py", "SIDE = 3  # pixels\n\n\ndef draw():\n    return SIDE\n"
     path.write_text(text)
-    draw = importlib.import_module("elsewhere").draw
 
     def version():
-        provenance._module.cache_clear()
-        provenance.code_version.cache_clear()
-        return provenance.code_version(draw)
+        code = "import elsewhere; from ofdb_core.base import provenance; print(provenance.code_version(elsewhere.draw))"
+        where = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{provenance.PROJECT}"}
+        return subprocess.check_output([sys.executable, "-c", code], env=where)
 
     before = version()
     path.write_text(text.replace("pixels", "side"))
@@ -121,7 +120,7 @@ def test_the_version_of_code_from_elsewhere_follows_its_file(tmp_path, monkeypat
 def test_a_family_from_elsewhere_goes_from_its_parameters_to_a_report_with_a_training_step(params, monkeypatch, capfd):
     """Through the command, by a file that nothing else knows of, named from where the command is given."""
     monkeypatch.setenv(registry.FAMILIES_VARIABLE, os.path.relpath(toy_family.__file__))
-    monkeypatch.setattr(registry, "_found", registry._found.__wrapped__)
+    monkeypatch.setattr(registry, "families", registry.families.__wrapped__)
     training = {**tiny.PRETRAIN, "data": "toy_seeds", "samples": "live", "live.holes": 0.5, "steps": 2}
     out = params(**{"3_render_toy": {"categories": 3}, "4_pretrain": training, "6_report": {}})
     command.main(["tiny", "--out", str(out), "-p", "live.holes", "0.25"])
@@ -153,7 +152,7 @@ def test_a_file_from_elsewhere_that_is_no_family_is_refused(tmp_path, monkeypatc
         path.write_text(text)
     monkeypatch.setenv(registry.FAMILIES_VARIABLE, str(path))
     with pytest.raises(ValueError, match=f"OFDB_FAMILIES: {path}{message}"):
-        registry._found.__wrapped__()
+        registry.families.__wrapped__()
 
 
 @pytest.mark.parametrize(

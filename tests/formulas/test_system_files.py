@@ -165,13 +165,15 @@ def test_hostile_sizes_end_in_a_sentence_or_in_time(tmp_path, monkeypatch):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3]))
-def test_what_is_written_is_read_back_bit_for_bit(seed, d):
+def test_what_is_written_is_read_back_bit_for_bit(tmp_path_factory, seed, d):
     tables = {f"n {i}": ifs.table(ifs.sample(streams.Mersenne([seed, i]), d)) for i in range(3)}
-    texts = [system_files.to_fractint(tables)]
+    texts = {"x.ifs": system_files.to_fractint(tables)}
     if d == 2:
-        texts.append(system_files.to_flame(tables, {name: [[-1, -1], [1, 1]] for name in tables}))
-    for text in texts:
-        again = ifs._checked(system_files.tables(text, "x", "x"), "x")
+        texts["x.flame"] = system_files.to_flame(tables, {name: [[-1, -1], [1, 1]] for name in tables})
+    for name, text in texts.items():
+        path = tmp_path_factory.getbasetemp() / name
+        path.write_text(text)
+        again = ifs.read(path)
         assert {name: ifs.table(system).tolist() for name, system in again.items()} == {
             name: table.tolist() for name, table in tables.items()
         }

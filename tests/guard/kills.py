@@ -73,10 +73,7 @@ def _unpacking(out: Path, place: Path) -> list[str]:
                     Image.fromarray(pixels.integers(0, 256, (24, 24), np.uint8)).save(entry, "png")
     checkpoint = place / "model.safetensors"
     if not checkpoint.exists():
-        facts = {"model": "vit_tiny_patch16_224", "options": tiny.VIT, "input_size": 16, "channels": 3}
-        facts |= {"mean": [0.5] * 3, "std": [0.5] * 3, "classes": ["a", "b", "c", "d"]}
-        facts |= {"interpolation": "bicubic", "crop_pct": 1.0}
-        checkpoint.write_bytes(weights.to_bytes(tiny.network(), facts))
+        checkpoint.write_bytes(weights.to_bytes(tiny.network(), tiny.FACTS))
     values = {**TUNING, "data": str(path), "data_root": str(out / "data"), "checkpoint": str(checkpoint)}
     return ["finetune", "5_finetune", "--out", str(out), *_overrides(**values)]
 

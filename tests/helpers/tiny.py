@@ -1,5 +1,6 @@
 """The smallest recipes and data that still train something, for the tests of everything around training."""
 
+import io
 import json
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from ofdb_core.batches.recipe import BatchRecipe
 from ofdb_core.data import png, samples
 from ofdb_core.data import scenes as masks
 from ofdb_core.families import registry
-from ofdb_core.run import experiments, parameter_files, stages
+from ofdb_core.run import catalogue, experiments, parameter_files
 from ofdb_core.stages import comparison
 from ofdb_core.stages import evaluate as evaluating
 from ofdb_core.stages import finetune as finetuning
@@ -26,6 +27,11 @@ from ofdb_core.training.pretrained import Checkpoint
 torch.set_num_threads(1)  # threads cost more than they save at this size
 
 VIT = {"patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
+FACTS: networks.Facts = {  # of `network`
+    **{"model": "vit_tiny_patch16_224", "options": VIT, "input_size": 16, "channels": 3},
+    **{"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "crop_pct": 1.0},
+    "classes": ["a", "b", "c", "d"],
+}
 QUICK = {
     "input_size": 16,
     "steps": 3,
@@ -88,7 +94,7 @@ SHADES = np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8)
 
 def of(notebook, **values):
     """The parameters of a stage: the defaults, and these values."""
-    return stages.stages()[notebook].parameters.of(values)
+    return catalogue.stages()[notebook].parameters.of(values)
 
 
 def pretrain(**values):
@@ -128,6 +134,14 @@ def shades(n=8, classes=4):
     labels = np.arange(n) % classes
     pixels = np.broadcast_to((labels * (255 // classes)).astype(np.uint8)[:, None, None], (n, 16, 16))
     return samples.Images(np.ascontiguousarray(pixels), labels, [f"shade {i}" for i in range(classes)])
+
+
+def noise(i):
+    """The bytes of a PNG file of noise, 9 + i by 8 pixels, drawn from the seed i."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(i).integers(0, 256, (9 + i, 8), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def folder_of_shades(root, n=8):

@@ -112,5 +112,5 @@ def registered():
     """The toy family is among the registered ones, for a while."""
     with pytest.MonkeyPatch.context() as patch:
         every = registry.together([*registry.families().values(), FAMILY])
-        patch.setattr(registry, "_found", lambda: every)
+        patch.setattr(registry, "families", lambda: every)
         yield FAMILY

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ofdb_core.base import provenance
-from ofdb_core.run import commands, parameter_files, plain_yaml, stages
+from ofdb_core.run import catalogue, commands, parameter_files, plain_yaml
 
 TEXT = (provenance.PROJECT / "docs" / "flags.md").read_text(encoding="utf-8")
 
@@ -33,13 +33,13 @@ OURS = ("noise", "scattered", "dead-leaves", "moire", "perlin", "pairs")  # fami
 
 
 def test_every_family_and_both_trainings_have_a_table():
-    originals = {name for name in stages.stages() if name[0] in "12345"} - {f"3_render_{family}" for family in OURS}
+    originals = {name for name in catalogue.stages() if name[0] in "12345"} - {f"3_render_{family}" for family in OURS}
     assert {stage for _, stage, _ in ROWS} == originals - {"5_segment"}  # of the original it has no program either
 
 
 @pytest.mark.parametrize(("experiment", "stage", "cell"), ROWS)
 def test_a_parameter_exists_and_has_its_value(experiment, stage, cell):
-    kinds = stages.stages()[stage].parameters.kinds()
+    kinds = catalogue.stages()[stage].parameters.kinds()
     ours = re.findall(r"`([a-z_]+)(?:: ([^`]+))?`", cell)
     assert ours or "nothing" in cell or "--out" in cell
     for name, text in ours:

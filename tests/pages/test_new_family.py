@@ -21,9 +21,9 @@ def carpet(tmp_path, monkeypatch):
     path = tmp_path / "carpet.py"
     path.write_text(re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1])
     monkeypatch.setenv(registry.FAMILIES_VARIABLE, str(path))
-    found = registry._found.__wrapped__()
-    monkeypatch.setattr(registry, "_found", lambda: found)
-    return registry.families()["carpet"]
+    found = registry.families.__wrapped__()
+    monkeypatch.setattr(registry, "families", lambda: found)
+    return found["carpet"]
 
 
 def test_it_draws_and_writes_its_images(carpet, tmp_path):

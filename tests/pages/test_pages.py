@@ -12,7 +12,7 @@ from benchmarks import png
 from ofdb_core.base import provenance
 from ofdb_core.base.values import problem
 from ofdb_core.formulas import ifs, search
-from ofdb_core.run import commands, experiments, launch, parameter_files, plain_yaml, stages, sweep
+from ofdb_core.run import catalogue, commands, experiments, launch, parameter_files, plain_yaml, sweep
 from tests.helpers import tiny
 from tests.helpers.words import parsed
 
@@ -128,7 +128,7 @@ def test_a_command_is_one_that_would_run(page, line, stand_in, tmp_path, monkeyp
 def parameters():
     """Name -> the kinds of its values, over all stages."""
     found = {}
-    for stage in stages.stages().values():
+    for stage in catalogue.stages().values():
         for name, kind in stage.parameters.kinds().items():
             found.setdefault(name, []).append(kind)
             for part in stage.parameters.entries(name):

@@ -35,7 +35,7 @@ def test_shares_name_every_part_of_a_step(work, trainer):
 def test_a_gpu_is_measured_and_then_pre_trains(monkeypatch, tmp_path):
     monkeypatch.setattr(gpu, "PROGRAM", ("sh", "-c", "echo $* >> $0; exit 75", str(tmp_path / "words")))
     monkeypatch.setattr(gpu, "differing", lambda batch, images: 0)
-    monkeypatch.setattr(gpu.measuring, "_one", lambda *words: {"steps_per_s": 2.0})
+    monkeypatch.setattr(gpu.measuring, "in_a_process", lambda *words: {"steps_per_s": 2.0})
     monkeypatch.setattr(gpu, "RESULTS", tmp_path)
     for small in (False, True):
         gpu.main(tmp_path / "run", minutes=60, tiny=small)

@@ -11,7 +11,7 @@ from benchmarks.published import Figure, Speed
 from ofdb_core.base import manifests, provenance, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import real_images, tables
-from ofdb_core.run import experiments, stages
+from ofdb_core.run import catalogue, experiments
 from ofdb_core.training import networks
 
 FIGURES = published.figures()
@@ -36,7 +36,7 @@ def tuned(row, figure, classes=100, images=10_000):
 
 def ran(root, stage, experiment, contents, **changes):
     """Let a stage of an experiment have run in a folder, with other values for some parameters."""
-    kind = stages.stages()[stage]
+    kind = catalogue.stages()[stage]
     parameters = kind.parameters.of({**published.values(experiment, stage), "out": str(root), **changes})
     run = record.Run(stage, parameters)
     run.reads(*parameters.reads())
@@ -105,7 +105,7 @@ def test_a_figure_for_comparison_names_no_experiment_and_one_that_stands_twice_i
 
 def test_a_published_mean_is_that_of_the_published_figures():
     """To rounding: the paper's own figures have one digit."""
-    for group in published._groups("transfer"):
+    for group in published.groups("transfer"):
         *own, last = group
         if last.data == published.MEAN:
             assert last.figure == pytest.approx(sum(figure.figure for figure in own) / len(own), abs=0.1)
@@ -113,10 +113,14 @@ def test_a_published_mean_is_that_of_the_published_figures():
 
 def test_experiments_of_one_recipe_are_one_to_the_table():
     """So a whole run of an experiment counts, too, and not only the commands of the page."""
+
+    def recipe(experiment):
+        return full_size.published_recipe(experiment, "5_finetune")
+
     for whole in ("2d-ofdb-1k/as-released", "visualatom-1k/published"):
-        assert full_size._recipe(whole, "5_finetune") == full_size._recipe("finetune/cifar10/as-released", "5_finetune")
+        assert recipe(whole) == recipe("finetune/cifar10/as-released")
     for whole in ("ablation-augmentation/2d/pattern", "1p-frac/as-released"):
-        assert full_size._recipe(whole, "5_finetune") == full_size._recipe(TUNING, "5_finetune")
+        assert recipe(whole) == recipe(TUNING)
 
 
 @pytest.mark.parametrize("network", published.networks())
@@ -145,23 +149,30 @@ def test_the_size_of_images_is_that_of_the_benchmark(stage, cases):
 def test_a_speed_is_measured_or_follows_from_another_network_or_from_a_data_sheet(monkeypatch):
     tiny, base = "vit_tiny_patch16_224", "vit_base_patch16_224"
     ratio = published.networks()[base].forward_flops / published.networks()[tiny].forward_flops
-    monkeypatch.setattr(published, "_measured", lambda: {("GPU", tiny): Speed(1400.0, "a GPU", True)})
+    monkeypatch.setattr(published, "measured_speeds", lambda: {("GPU", tiny): Speed(1400.0, "a GPU", True)})
     assert published.speed("GPU", tiny) == (1400, "a GPU", True)
     assert published.speed("GPU", base) == (pytest.approx(1400 / ratio), "a GPU", False)
     assert published.speed("CPU", base) is None
-    monkeypatch.setattr(published, "_measured", dict)
+    monkeypatch.setattr(published, "measured_speeds", dict)
     images, device, measured = published.speed("GPU", tiny)
     assert images == pytest.approx(0.1 * 312e12 / (3 * published.networks()[tiny].forward_flops))
     assert "data sheet" in device
     assert not measured
 
 
+def costs_in_the_table(figure, command):
+    """Million images, hours on a CPU and on a GPU, and disk, in the row of a command."""
+    (row,) = [line for line in published.table(figure.table).splitlines() if f"| `{command}` |" in line]
+    return row.strip("| ").split(" | ")[-4:]
+
+
 def test_hours_and_disk_follow_from_images_speed_and_files(monkeypatch):
     monkeypatch.setattr(published, "speed", lambda kind, network: Speed(1000.0, "it", kind == "CPU"))
-    *_, images, cpu, gpu, disk = published._pretraining_row(figure_of("VisualAtom-1k"))
+    pretrained, tuned = figure_of("VisualAtom-1k"), figure_of("2D-OFDB-1k")
+    images, cpu, gpu, disk = costs_in_the_table(pretrained, published.pretraining_command(pretrained))
     assert (images, cpu, gpu) == ("300", "83", "≈ 83")  # 1,171,800 x 256
     assert disk == "60 GB"  # a thousand instances of each category
-    *_, images, cpu, _, disk = published._tuning_row(figure_of("2D-OFDB-1k"), "")
+    images, cpu, _, disk = costs_in_the_table(tuned, published.tuning_command(tuned))
     assert (images, cpu) == ("50", "14")  # with a hundred evaluations of 10,000 images
     assert disk == "180 MB"
 
@@ -267,11 +278,11 @@ def test_a_run_that_is_not_finished_is_refused(page, pretrained, finetuned):
 
 
 def test_the_mean_of_a_pretraining_is_there_once_all_its_data_sets_are(page):
-    group = next(group for group in published._groups("transfer") if group[0].pretraining == "2D-OFDB-1k")
+    group = next(group for group in published.groups("transfer") if group[0].pretraining == "2D-OFDB-1k")
     own = [figure for figure in group if figure.data != published.MEAN]
     rows = [_reached(figure, 80.0 + i) for i, figure in enumerate(own)]
-    assert published._mean_of_all(group, rows[:-1]) == ""
-    assert published._mean_of_all(group, rows) == "83.0"
+    tables.write(published.OURS, rows[:-1])
+    assert "| mean of the 7 | 87.2 |  |" in published.table("transfer")
     tables.write(published.OURS, rows)
     pages.write_tables()
     assert "| mean of the 7 | 87.2 | 83.0 |" in page.read_text()

@@ -13,7 +13,7 @@ import pytest
 from ofdb_core.base import record
 from ofdb_core.data import ply
 from ofdb_core.families import fractal_3d, registry
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 from ofdb_core.show import view
 from tests.helpers import lab as in_lab
 from tests.helpers import tiny
@@ -127,6 +127,6 @@ def test_every_notebook_runs_shows_and_is_saved_in_jupyterlab(browser, lab, tmp_
             in_lab.leave(page)
             assert not watched.wrong, name
     others = registry.served_stages()[1:]  # which the one notebook can serve, too
-    expected = [stage for stage in stages.stages() if stage < "7" and stage not in others]
+    expected = [stage for stage in catalogue.stages() if stage < "7" and stage not in others]
     assert list(record.read(root / "runs" / "lab")) == expected
     assert (root / "runs" / "compare" / "comparison.html").is_file()

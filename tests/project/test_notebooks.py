@@ -12,7 +12,7 @@ import pytest
 from ofdb_core import __main__ as command
 from ofdb_core.base import project, provenance, record
 from ofdb_core.families import registry
-from ofdb_core.run import stages
+from ofdb_core.run import catalogue
 from tests.helpers import tiny
 from tests.helpers.in_process import one_kernel_each  # noqa: F401
 
@@ -24,7 +24,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     out = params(**tiny.SMALL)
     command.main(["tiny", "--out", str(out)])
     entries = record.read(out)
-    assert list(entries) == list(stages.stages())
+    assert list(entries) == list(catalogue.stages())
     assert all(entry["checks"] and all(check["holds"] for check in entry["checks"]) for entry in entries.values())
     assert "published ones" in str(entries["1_search_categories"]["checks"])
     page = (out / "report.html").read_text()
@@ -36,7 +36,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
     outcome = page.index("digits: networks after training")
     assert outcome < page.index("one a category") < page.index('<section id="ran"')
     sections = re.findall(r'<section id="([\w-]+)">', page)
-    assert sections == ["outcome", "explore", "ran", *(stage for stage in stages.stages() if stage < "7")]
+    assert sections == ["outcome", "explore", "ran", *(stage for stage in catalogue.stages() if stage < "7")]
     assert "1 · Which systems become categories?" in page
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
     check_what_goes_out(out)
@@ -48,7 +48,7 @@ def test_every_notebook_runs_and_the_report_shows_it_all(params, capfd):
 def check_what_goes_out(out):
     """Record and manifests are as their schemas say, name no path of this machine, and image folders are described."""
     facts = {path.name: json.loads(path.read_text()) for path in out.glob("*.json")}
-    written = {name for stage in tiny.SMALL for name in stages.stages()[stage].writes}
+    written = {name for stage in tiny.SMALL for name in catalogue.stages()[stage].writes}
     described = {name for name, source in registry.sources().items() if not (source.live or source.masks)}
     wanted = {f"{name}.manifest.json" for name in written} | {f"{name}.croissant.json" for name in described}
     assert set(facts) == {record.FILE, *wanted}

@@ -5,11 +5,13 @@ import io
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Annotated, Literal
 
 import jsonschema
@@ -18,7 +20,7 @@ from click.shell_completion import BashComplete
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import json_schema, project, provenance, values
-from ofdb_core.run import commands, completion, experiments, init, plain_yaml, schema, stages
+from ofdb_core.run import catalogue, commands, completion, experiments, plain_yaml, schema
 from ofdb_core.run.experiments import UsageError
 
 
@@ -103,7 +105,7 @@ def test_the_last_word_is_completed(typed, expected):
 
 def test_all_parameters_that_can_be_given_are_offered():
     offered = {name for name in completed("quickstart", "-p", "") if "." not in name}
-    kinds = [stages.stages()[stage].parameters.kinds() for stage in experiments.stages("quickstart")]
+    kinds = [catalogue.stages()[stage].parameters.kinds() for stage in experiments.stages("quickstart")]
     assert offered == {name for names in kinds for name in names} - {"out"}
 
 
@@ -148,20 +150,20 @@ def test_a_script_asks_python_itself_wherever_it_lies(monkeypatch, shell, tmp_pa
 
 def test_names_of_parameters_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(completion, "KEPT", tmp_path / "kept.json")
-    fresh = completion._parameters()
+    fresh = completion.names_of_parameters()
     kept = json.loads((tmp_path / "kept.json").read_text())
     assert kept["parameters"] == fresh
     (tmp_path / "kept.json").write_text(json.dumps({**kept, "parameters": {"4_pretrain": ["one"]}}))
-    assert completion._parameters() == {"4_pretrain": ["one"]}
+    assert completion.names_of_parameters() == {"4_pretrain": ["one"]}
     for other in (json.dumps({**kept, "code": ["", 1, 2]}), "[", "{}", "[1]"):
         (tmp_path / "kept.json").write_text(other)
-        assert completion._parameters() == fresh
+        assert completion.names_of_parameters() == fresh
 
 
 @pytest.mark.slow
 def test_completing_and_listing_import_nothing_that_takes_long():
     heavy = ("torch", "numba", "numpy", "scipy", "matplotlib", "papermill", "jupyter_client")
-    completion._parameters()  # keeps what takes long
+    completion.names_of_parameters()  # keeps what takes long
     asking = {completion.VARIABLE: "bash_complete", "COMP_WORDS": "ofdb quickstart -p ", "COMP_CWORD": "3"}
     for words, variables in (([], asking), (["list"], {})):
         code = f"import sys; from ofdb_core import __main__ as c; c.main({words}); print(); "
@@ -222,7 +224,7 @@ def test_editors_are_told_what_a_parameter_is(validator):
 
 
 KINDS = [
-    *(kind for stage in stages.stages().values() for kind in stage.parameters.kinds().values()),
+    *(kind for stage in catalogue.stages().values() for kind in stage.parameters.kinds().values()),
     Annotated[list[int], values.Length(1, 2, once=True), values.Range(0, 5)],
     Literal["a", 1, None],
 ]
@@ -243,8 +245,9 @@ def test_a_project_of_ones_own_is_what_came_with_the_package(tmp_path, capsys):
     told = capsys.readouterr().out
     assert told.startswith(f"{tmp_path / 'new'}: is a project")
     assert len(told.splitlines()) == 1
-    made = {path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*") if path.is_file()}
-    assert made == {*init._contents(), project.MARKER}
+    made = {path.relative_to(tmp_path / "new") for path in (tmp_path / "new").rglob("*") if path.is_file()}
+    ours = [path for name in ("notebooks", "params") for path in (project.SOURCE / name).iterdir() if path.is_file()]
+    assert made == {*(path.relative_to(project.SOURCE) for path in ours), Path(project.MARKER)}
 
 
 @pytest.mark.parametrize("place", [project.SOURCE, project.PACKAGE / "mine"])
@@ -254,19 +257,25 @@ def test_no_project_is_made_in_the_package(place):
 
 
 def test_the_projects_folder_is_one_that_was_made_or_the_checkout(tmp_path, monkeypatch):
+    def folder(module=project.__file__):
+        return runpy.run_path(str(module))["FOLDER"]
+
     monkeypatch.delenv(project.VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
-    assert project._folder() == provenance.PROJECT
+    assert folder() == provenance.PROJECT
     (tmp_path / project.MARKER).touch()
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
-    assert project._folder() == tmp_path
+    assert folder() == tmp_path
     monkeypatch.setenv(project.VARIABLE, str(tmp_path / "told"))
-    assert project._folder() == tmp_path / "told"
+    assert folder() == tmp_path / "told"
     monkeypatch.delenv(project.VARIABLE)
-    monkeypatch.setattr(project, "INSTALLED", True)
+    installed = tmp_path / "installed"
+    for name in ("base", "notebooks"):  # as pip lays it: the notebooks are in the package
+        (installed / name).mkdir(parents=True)
+    shutil.copy(project.__file__, installed / "base")
     monkeypatch.chdir(tmp_path.parent)
-    assert project._folder() == tmp_path.parent
+    assert folder(installed / "base" / "project.py") == tmp_path.parent
 
 
 def test_a_project_that_another_user_made_is_not_run_for_being_around(tmp_path, monkeypatch):

@@ -2,10 +2,12 @@ import os
 import signal
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ofdb_core.base import project, signals, units
+from ofdb_core.base.folder import Folder
 from ofdb_core.run import experiment, forecast, ledger, listing, parameter_files
 from ofdb_core.run.experiments import UsageError
 from ofdb_core.run.forecast import Cost
@@ -47,7 +49,7 @@ def test_every_stage_of_an_experiment_has_a_cost_and_nothing_is_left(tmp_path, m
 @pytest.fixture
 def half_a_second(monkeypatch):
     """An image takes half a second in every network, and nothing is trained."""
-    monkeypatch.setattr(forecast, "_seconds_an_image", lambda network, recipe: 0.5)
+    monkeypatch.setattr(forecast, "seconds_an_image", lambda network, recipe: 0.5)
     monkeypatch.setattr(forecast.time, "process_time", lambda: 0.0)
 
 
@@ -79,7 +81,7 @@ def test_few_shots_cost_less_than_all_images(tmp_path, half_a_second):
 
 
 def test_a_run_is_told_how_long_it_takes_and_draws_nothing_for_that(tmp_path, monkeypatch, half_a_second):
-    monkeypatch.setattr(forecast, "_of_a_family", lambda *_: pytest.fail("written"))
+    monkeypatch.setattr(Folder, "fill", lambda *_, **__: pytest.fail("written"))
     every = checked("quickstart", tmp_path, **TINY)
     found = costs_of(every, draw=False)
     assert list(found) == parameter_files.notebooks("quickstart")
@@ -90,21 +92,24 @@ def test_a_run_is_told_how_long_it_takes_and_draws_nothing_for_that(tmp_path, mo
 
 
 def test_a_stage_alone_is_measured_with_what_it_reads(tmp_path, monkeypatch, half_a_second):
-    written = []
-    monkeypatch.setattr(
-        forecast, "_of_a_family", lambda stage, *_: written.append(stage.name) or Cost(float(len(written)))
-    )
+    written, fill = [], Folder.fill
+
+    def watched(folder, *words, **how):
+        written.append(folder.root.name)
+        return fill(folder, *words, **how)
+
+    monkeypatch.setattr(Folder, "fill", watched)
     every = checked("quickstart", tmp_path, **TINY)
-    assert costs_of(every, "2_render_2d") == {"2_render_2d": Cost(2.0)}
-    assert written == ["1_search_categories", "2_render_2d"]
+    assert list(costs_of(every, "2_render_2d")) == ["2_render_2d"]
+    assert written == ["categories", "categories", "images", "images"]  # a few, then some
     assert list(costs_of(every, "4_pretrain")) == ["4_pretrain"]
-    assert len(written) == 2
+    assert len(written) == 4
 
 
 @pytest.mark.parametrize("name", ["2d-ofdb-1k", "finetune/cifar10", "finetune/voc2012"])
 def test_real_images_are_not_downloaded_to_tell_what_they_cost(monkeypatch, half_a_second, name):
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked the network"))
-    monkeypatch.setattr(experiment, "_run_folder", lambda _: "/nowhere")
+    monkeypatch.setattr(project, "RUNS", Path("/nowhere"))
     start = [("checkpoint", "timm:vit_tiny_patch16_224")] if "finetune" in name else []
     *_, tuning, _ = experiment.price(name, ["5_finetune"], overrides=start)
     assert tuning.split()[0] == "5_finetune"

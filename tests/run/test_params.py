@@ -10,9 +10,9 @@ import pytest
 from ofdb_core.base import provenance
 from ofdb_core.base.parameters import OWN, StageParameters
 from ofdb_core.families import registry
-from ofdb_core.run import experiments, stages
+from ofdb_core.run import catalogue, experiments
 
-STAGES = stages.stages()
+STAGES = catalogue.stages()
 CLASSES = {name: stage.parameters for name, stage in STAGES.items()}
 CLASSES |= {f"{name} live": source.live for name, source in registry.sources().items() if source.live}
 SECTIONS = [(name, stage) for name, one in experiments.found().items() for stage in one.sections]

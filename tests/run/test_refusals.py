@@ -10,7 +10,7 @@ from accelerate.commands.config import config_args
 
 from ofdb_core import __main__ as command
 from ofdb_core.base import files, parameters, values
-from ofdb_core.run import experiment, experiments, launch, parameter_files, stages
+from ofdb_core.run import catalogue, experiments, launch, notebook, parameter_files
 from tests.helpers import tiny
 
 SEARCH = {"categories": 3, "search_points": 500, "filling_rate": 0.0005}
@@ -115,9 +115,10 @@ def test_mistakes_on_the_command_line_are_refused_before_anything_runs(params, w
     assert not out.exists()
 
 
-def test_two_runs_never_share_a_folder(params):
+def test_two_runs_never_share_a_folder(params, monkeypatch):
     out = params(**{"1_search_categories": SEARCH})
-    with experiment._alone(out), pytest.raises(experiments.UsageError, match="another run is at work"):
+    monkeypatch.setattr(notebook, "execute", lambda *_: run("tiny", "--out", out))  # a second run, during the first
+    with pytest.raises(experiments.UsageError, match="another run is at work"):
         run("tiny", "--out", out)
 
 
@@ -206,11 +207,11 @@ def test_the_number_of_processes_may_be_in_a_file_of_accelerate_s_settings(tmp_p
     assert launch.check(f"--config_file {file}").num_processes == 3
 
 
-@pytest.mark.parametrize("stage", stages.stages())
+@pytest.mark.parametrize("stage", catalogue.stages())
 @pytest.mark.parametrize("text", ["1" + "0" * 25, "-1" + "0" * 25, "1" + "0" * 400, "1" + "0" * 5000, "1e999"])
 def test_no_parameter_takes_a_number_that_no_machine_could_hold(params, stage, text, tmp_path):
     params(**{stage: {}})
-    kinds = stages.stages()[stage].parameters.kinds()
+    kinds = catalogue.stages()[stage].parameters.kinds()
     for name, kind in kinds.items():
         given = {list: f"[{text}]", dict: f"{{depth: {text}}}"}
         for plain in values.arms(kind) & {int, float, list, dict}:

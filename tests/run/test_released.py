@@ -8,7 +8,7 @@ import pytest
 from ofdb_core.base import provenance, record
 from ofdb_core.base.folder import Folder
 from ofdb_core.data import samples, tables
-from ofdb_core.run import reasons, stages
+from ofdb_core.run import catalogue, reasons
 from ofdb_core.show import compare, report
 from tests.helpers import tiny
 
@@ -25,7 +25,7 @@ def run(request, tmp_path):
 
 def checked(run, stage):
     """The parameters of a stage as its record has them."""
-    return stages.stages()[stage].parameters.of({**record.read(run)[stage]["parameters"], "out": str(run)})
+    return catalogue.stages()[stage].parameters.of({**record.read(run)[stage]["parameters"], "out": str(run)})
 
 
 def test_there_is_a_run_of_a_released_version():

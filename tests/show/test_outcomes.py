@@ -116,12 +116,15 @@ def test_a_sweeps_cells_are_a_group_by_their_values(made):
 
 
 def test_the_rates_of_a_training_in_epochs_are_those_of_its_steps(made):
+    def rates(parameters):
+        return compare.curves(places, {"a": {"4_pretrain": {"parameters": parameters}}}, "4_pretrain")[1]
+
+    places = made("a", both([0.5], [0.4]), steps=8)
     epochs = {"steps": None, "epochs": 2.0, "warmup_steps": None, "warmup_epochs": 0.5}
-    recipe = compare._recipe(tiny.pretrain(**epochs).values(), 8)
-    assert (recipe.steps, recipe.warmup_steps) == (8, 2)
-    alone = {**epochs, "epochs": None, "steps": 8}
-    assert compare._recipe(tiny.pretrain(**alone).values(), 8) is None  # the number of samples is unknown
-    assert compare._recipe({"steps": "many"}, 8) is None
+    course = optimizer.course(tiny.pretrain(steps=8, warmup_steps=2))
+    assert rates(tiny.pretrain(**epochs).values()) == {"a": course}
+    assert rates(tiny.pretrain(**{**epochs, "epochs": None, "steps": 8}).values()) == {}  # no number of samples
+    assert rates({"steps": "many"}) == {}
 
 
 @pytest.mark.parametrize(("names", "title"), [("", "No runs"), ("a", "One run: a"), ("ab", "2 runs side by side")])

@@ -252,7 +252,7 @@ def test_a_near_duplicate_is_shown(tmp_path, tab):  # noqa: F811
     shown = {
         "name": "x", "title": "X", "names": [f"{i:05d}" for i in range(3)], "side": 8,
         "across": gallery.ACROSS, "pictures": 1,
-        "sheets": gallery._sheets([np.full((8, 8), 80 * i, np.uint8) for i in range(3)]),
+        "sheets": gallery.sheets([np.full((8, 8), 80 * i, np.uint8) for i in range(3)]),
         "properties": {"likeness": [0.99, 0.2, 0.99]}, "meanings": {"likeness": "</script><b>"},
         "nearest": [2, 0, 0], "alike": 0.9, "systems": None, "drawn": None, "files": None,
     }  # fmt: skip

@@ -88,7 +88,7 @@ def test_one_start_alone_can_be_asked_for(settings):
 def test_the_starts_differ_in_their_weights_and_share_their_new_head(settings, checkpoint):
     asked = settings()
     given, trials = finetune.start(asked), finetune.trials(asked)[:2]
-    ready, fresh = (finetune._network(asked, trial, given).state_dict() for trial in trials)
+    ready, fresh = (finetune.network(asked, trial, given).state_dict() for trial in trials)
     assert ready["head.weight"].equal(fresh["head.weight"])
     assert not ready["blocks.0.mlp.fc1.weight"].equal(fresh["blocks.0.mlp.fc1.weight"])
     assert ready["blocks.0.mlp.fc1.weight"].equal(tiny.loaded(checkpoint)[0].state_dict()["blocks.0.mlp.fc1.weight"])
@@ -206,7 +206,7 @@ def test_a_training_that_was_killed_keeps_its_best_and_ends_with_the_same_bytes(
 
 
 def test_asked_to_stop_between_two_trainings_the_next_one_saves_and_stops(settings, monkeypatch, capsys):
-    network, calls = finetune._network, []
+    network, calls = finetune.network, []
 
     def asked(*words):
         calls.append(words)
@@ -215,7 +215,7 @@ def test_asked_to_stop_between_two_trainings_the_next_one_saves_and_stops(settin
         return network(*words)
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetune, "_network", asked)
+        patch.setattr(finetune, "network", asked)
         with pytest.raises(signals.Interrupted, match="stopped at step 1 of 3, saved in"):
             compare(settings())
     compare(settings())
@@ -331,12 +331,12 @@ def test_raw_pixels_and_frozen_features_are_judged_on_the_same_images(settings):
 def test_a_middle_block_is_left_out_where_it_has_too_many_values_or_cannot_be_read(settings, monkeypatch, capsys):
     given = finetune.start(settings())
     sets, network = [given.train.few_shot(2, seed=0)] * 2, given.checkpoint.network()[0]
-    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it", "it, middle block"]
+    assert list(finetune.frozen_features("it", network, sets, given.recipe)) == ["it", "it, middle block"]
     monkeypatch.setattr(finetune.baselines, "MOST_VALUES", 40 * 256 - 1)
-    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it"]
+    assert list(finetune.frozen_features("it", network, sets, given.recipe)) == ["it"]
     assert "not the middle block of it, since it has 256 values of each image" in capsys.readouterr().out
     monkeypatch.delattr(type(network), "forward_intermediates")
-    assert list(finetune._frozen("it", network, sets, given.recipe)) == ["it"]
+    assert list(finetune.frozen_features("it", network, sets, given.recipe)) == ["it"]
 
 
 def test_one_training_has_an_interval_in_place_of_a_spread(settings, tmp_path):
@@ -468,7 +468,7 @@ def test_a_head_of_as_many_other_classes_is_drawn_anew_and_one_of_the_same_is_ke
         data = tree(root, **{f"{part}_{name}": 2 for part in ("train", "val") for name in classes})
         asked = settings(data=data, repeats=1, starts=["pre-trained"])
         given = finetune.start(asked)
-        ready = finetune._network(given.recipe, finetune.trials(asked)[0], given)
+        ready = finetune.network(given.recipe, finetune.trials(asked)[0], given)
         told = "head.bias, head.weight: of as many other classes in the file; drawn anew"
         assert (told in capsys.readouterr().out) != same
         assert ready.head.weight.equal(kept.head.weight) == same

@@ -92,8 +92,8 @@ def test_a_head_of_fewer_than_five_classes_leaves_columns_empty(pictures, tmp_pa
 def test_timms_published_heads_name_imagenets_classes():
     with torch.device("meta"):
         model = timm.create_model("resnet18")
-    assert predict._published("timm:resnet18", model)[1] == "goldfish, Carassius auratus"
-    assert predict._published("mine.pth", model)[:2] == ["0", "1"]
+    assert predict.published_classes("timm:resnet18", model)[1] == "goldfish, Carassius auratus"
+    assert predict.published_classes("mine.pth", model)[:2] == ["0", "1"]
 
 
 @pytest.mark.parametrize(
