@@ -101,7 +101,7 @@ def _tiles(paths: Iterable[Path], side: int) -> Tiles:
     """The tiles of one category, and what is measured on its first image."""
     images = [samples.decode(path) for path in paths]
     measured = [measure(images[0]) for measure, _ in OF_IMAGE.values()]
-    return [_tile(image, side) for image in images], measures.thumbnail(images[0]), measured
+    return [tile(image, side) for image in images], measures.thumbnail(images[0]), measured
 
 
 def _properties(
@@ -118,7 +118,7 @@ def _properties(
     return found
 
 
-def _tile(image: np.ndarray, side: int) -> np.ndarray:
+def tile(image: np.ndarray, side: int) -> np.ndarray:
     """(side, side) or (side, side, 3) uint8, brightened: a few white dots would vanish when the image shrinks."""
     small = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX)).astype(np.float32)
     light = np.percentile(small, 99.5) or small.max() or 1.0
