@@ -36,7 +36,7 @@ AnyMakers = Iterable[tuple[str, Maker]]
 
 
 def refuse(root: Path, names: Collection[str]) -> None:
-    """Raise FileExistsError if there are names: files in a folder that are not this project's."""
+    """Raise FileExistsError if there are `names`, which are of files in a folder that are not this project's."""
     if names:
         hint = "move it away or choose another folder"
         raise FileExistsError(f"{root}: holds {min(names)}, which is not this project's; {hint}")

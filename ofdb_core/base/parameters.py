@@ -114,7 +114,7 @@ class Parameters:
 
     @classmethod
     def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type["Parameters"]]:
-        """The classes whose fields a field's mapping may hold, or with these values does; none: any names."""
+        """The classes whose fields a mapping field may hold (with `values`: does hold); none: any names."""
         return ()
 
     @classmethod

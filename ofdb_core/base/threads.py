@@ -75,7 +75,7 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
 
 
 class Once(Generic[T]):
-    """A value that the first thread to call for it makes, while others that call wait."""
+    """A value that the first thread to ask for it computes, while other threads wait."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make, self._made, self._one = make, list[T](), threading.Lock()

@@ -21,7 +21,7 @@ TOOLS = (".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache")
 
 
 def entries() -> dict[str, list[Path]]:
-    """Name -> paths: each run, whatever lies in data/, the pages, the environment, and caches of code and tools."""
+    """Name -> paths of what can be removed: runs, what lies in data/, the site, the environment, and caches."""
     found = {f"{name}/{path.name}": [path] for name in FOLDERS[:2] for path in (project.FOLDER / name).glob("*")}
     found[FOLDERS[2]] = [project.FOLDER / FOLDERS[2]]
     if not project.INSTALLED:
@@ -33,7 +33,7 @@ def entries() -> dict[str, list[Path]]:
 
 
 def table() -> str:
-    """What takes space, with its size, a line each."""
+    """A line for each thing that takes space, with its size."""
     sizes = {name: sum(map(files.bytes_of, paths)) for name, paths in entries().items()}
     sizes["together"] = sum(sizes.values())
     wide = max(map(len, sizes))
@@ -42,7 +42,7 @@ def table() -> str:
 
 
 def remove(names: Iterable[str], *, agreed: Callable[[str], bool]) -> None:
-    """Remove what the names stand for, if `agreed` answers the question with yes."""
+    """Remove the entries of these names, if `agreed` answers the question with yes."""
     chosen = {path: name for name in names for path in _paths(name.rstrip("/"))}
     for path, name in chosen.items():
         _refuse(path, name)

@@ -42,7 +42,7 @@ class UsageError(ValueError):
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what refuses a value or a file into a `UsageError`."""
+    """Turn errors that refuse a value or a file into a `UsageError`."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -51,7 +51,7 @@ def refusals() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment as in its file, without those it builds upon; sections: stage -> parameter name -> value."""
+    """An experiment as its file states it, without inherited values; sections: stage -> parameter name -> value."""
 
     name: str
     path: Path
@@ -90,7 +90,7 @@ def found() -> dict[str, Experiment]:
         paths = [path for path in root.iterdir() if path.suffix == ".yaml" and not path.name.startswith(".")]
         own = {each.name: each for path in paths for each in _read(path.stem, path, mapping(path))}
         if not own:
-            raise UsageError(f"{root}: holds no experiment, which is a file as quickstart.yaml")
+            raise UsageError(f"{root}: holds no experiment: no file such as quickstart.yaml")
         if taken := sorted(own.keys() & every.keys()):
             raise UsageError(f"{every[taken[0]].path}: {taken[0]} is an experiment of {root}, too; give another name")
         every |= own
@@ -98,7 +98,7 @@ def found() -> dict[str, Experiment]:
 
 
 def mapping(path: Path) -> dict[str, Any]:
-    """What a YAML file holds, name -> value; a UsageError names the file."""
+    """The content of a YAML file, name -> value; a UsageError names the file."""
     try:
         if not path.is_file():
             raise ValueError("it is no file, or a link to nowhere")
@@ -156,7 +156,7 @@ def _known(every: Collection[str]) -> str:
 
 
 def lineage(name: str, every: Experiments | None = None, above: tuple[str, ...] = ()) -> list[Experiment]:
-    """The experiments that one builds upon, from the bottom up, each once, and itself; above: those built upon it."""
+    """The experiments that one extends, from the farthest on, and itself; each once; above: those that extend it."""
     every = found() if every is None else every
     one, line = require(name, every), dict[str, Experiment]()
     if name in above:
@@ -170,7 +170,7 @@ def lineage(name: str, every: Experiments | None = None, above: tuple[str, ...] 
 
 
 def sweep(name: str) -> dict[str, Any]:
-    """The `sweep` section of an experiment, or of the nearest that it builds upon."""
+    """The `sweep` section of an experiment, or of the nearest one that it extends."""
     return next((one.sweep for one in reversed(lineage(name)) if one.sweep), {})
 
 

@@ -11,7 +11,7 @@ COPIED = ("notebooks/*.ipynb", "notebooks/*.md", "params/*.yaml")
 
 
 def run(place: str | Path) -> None:
-    """Write the files that the folder lacks, and name those that differ from the package's.
+    """Write the missing files of a project into a folder, and name those that differ from the package's.
 
     Nothing is overwritten, so after an update of the package the same command adds its new files.
     """

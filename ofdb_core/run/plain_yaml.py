@@ -41,7 +41,7 @@ class _Loader(yaml.SafeLoader):
         if getattr(event, "tag", None):
             raise yaml.YAMLError(f"{event.tag}: tags are not allowed")
         if self.depth > DEEPEST:
-            raise yaml.YAMLError(f"lists and mappings in one another are allowed {DEEPEST} deep")
+            raise yaml.YAMLError(f"lists and mappings may be nested {DEEPEST} deep at most")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1

@@ -112,7 +112,7 @@ class Cell:
         return found
 
     def make(self) -> None:
-        """Run its stages, as far as they are not done, and link them; wait where another process makes one of them."""
+        """Run the stages that are not done, and link all; wait where another process makes one of them."""
         for stage, root in self.roots.items():
             with _alone(root):
                 for name in self.parameters[stage].inputs():
@@ -319,7 +319,7 @@ def _share(place: int, jobs: int) -> dict[str, str]:
 
 
 def write(folder: Path, made: Mapping[int, Cell]) -> Iterator[str]:
-    """Write the table, the figure and the page of the finished cells, by number; the lines that say what came."""
+    """Write the table, the figure and the page of the finished cells, by number; return the lines to print."""
     rows = []
     for number, cell in made.items():
         entries = record.read(cell.out)

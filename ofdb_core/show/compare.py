@@ -87,7 +87,7 @@ def _rows(runs: Compared, part: Callable[[record.Entry], dict[str, Any]]) -> lis
 
 
 def groups(runs: Compared) -> dict[str, dict[str, str]]:
-    """Name of a group -> seeds -> run: runs whose parameters differ by seeds only, and of equal seeds the first."""
+    """Name of a group -> seeds -> run. Runs of a group differ only in seeds; of equal seeds the first run counts."""
     alike: dict[str, dict[str, str]] = {}
     for name, run in runs.items():
         told: dict[str, dict[str, Any]] = {SEED: {}, "": {}}

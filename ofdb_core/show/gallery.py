@@ -60,7 +60,7 @@ Collection = dict[str, Any]  # what the gallery shows of a family: `CollectionDa
 def collection(
     out: Path, family: Family, parameters: NotebookParameters | None = None, *, side: int = 64, pictures: int = 1
 ) -> Collection | None:
-    """What the gallery shows of a family's images in an experiment's folder; None if they are missing or unfinished.
+    """The gallery's data on a family's images in an experiment's folder; None if they are missing or unfinished.
 
     parameters: those of the images, for properties that depend on them; side: pixels of a tile; pictures: the most
     tiles of a category, one for each image.

@@ -90,7 +90,7 @@ def _cells(row: Iterable[object]) -> Text:
 
 
 def escape(value: object) -> Text:
-    """Any text as HTML that shows it."""
+    """Text as HTML, with its special characters escaped."""
     return html.escape(str(value))
 
 

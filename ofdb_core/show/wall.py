@@ -70,7 +70,7 @@ def views(system: IFS, frames: int, *, turn: str = "a", by: float = 0.2) -> list
 
 
 class Canvas:
-    """A grid of pixels around what the views show: as wide and high as that is, at most `size` pixels."""
+    """A grid of pixels around what the views show, in its proportions; the longer side has `size` pixels."""
 
     def __init__(self, shown: list[View], size: int) -> None:
         values.whole(16, LARGEST, size=size)
@@ -86,7 +86,7 @@ class Canvas:
         self.width, self.height = (int(side) for side in sides)
 
     def to_cells(self, plane: np.ndarray) -> np.ndarray:
-        """(2, d + 1): what gives the column and row of a point's cell."""
+        """(2, d + 1): the affine map from a point to the column and row of its cell."""
         scale = self.scale * SUPERSAMPLE * np.array([1.0, -1.0])
         middle = np.array([self.width, self.height]) * SUPERSAMPLE / 2
         return np.column_stack([plane * scale[:, None], middle - scale * (self.low + self.high) / 2])

@@ -74,13 +74,13 @@ class Tables:
 
     @property
     def counted(self) -> str:
-        """What the values of a start are of, in words."""
+        """The trainings behind the values of a start, in words: their number, and of how many pre-trainings."""
         count, pretrained = self.parameters.repeats, set(self.parameters.starts) != {FROM_SCRATCH}
         trainings = f"{count} fine-tunings" if count > 1 else "one fine-tuning"
         return f"{trainings}{' of one pre-training' * pretrained}"
 
     def gained_late(self, column: str, **where: Any) -> dict[str, list[float]]:
-        """Start -> what the last third of the steps brought of a column of evaluations.csv, a value a repeat.
+        """Start -> the gain of a column of evaluations.csv in the last third of the steps, a value a repeat.
 
         Near 0, a longer training would bring little. Empty without evaluations before that; where: as for `of`.
         """
@@ -96,7 +96,7 @@ class Tables:
     def difference(self, column: str, **where: Any) -> str:
         """The gains in words, to follow a sentence; empty without starts to compare.
 
-        Beside them stands what they are of, and what was gained late: a short training compares speeds alone.
+        It ends with the number of trainings and the gain of the last third: a short training compares speeds alone.
         """
         gains, late = self.gains(column, **where), self.gained_late(column, **where)
         parts = [f"{start} {points}" if len(gains) > 1 else points for start, points in gains.items()]
@@ -213,7 +213,7 @@ class MaskComparison(Tables):
     train_all = staticmethod(segment.train_all)
 
     def baseline(self) -> Row:
-        """The row of baselines.csv."""
+        """The only row of baselines.csv, a baseline without a network."""
         return self.table("baselines")[0]
 
     def headline(self) -> str:

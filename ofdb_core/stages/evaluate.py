@@ -77,7 +77,7 @@ def opened(parameters: Evaluate | Predict) -> tuple[Checkpoint, Inference]:
 def check(parameters: Evaluate) -> None:
     """Raise ValueError if data or checkpoint cannot be used, or the head does not know the classes.
 
-    Nothing is looked at that an earlier notebook is to make.
+    What an earlier notebook will make is not checked.
     """
     if not parameters.checkpoint or parameters.is_own():
         return
@@ -119,7 +119,7 @@ def _network(parameters: Evaluate, checkpoint: Checkpoint, classes: list[str]) -
 
 
 def start(parameters: Evaluate) -> Start:
-    """Open data and checkpoint; a ValueError if they do not fit."""
+    """Open the data and the checkpoint; a ValueError if they do not fit each other."""
     checkpoint, inference = opened(parameters)
     neighbours, images, data_hash = _data(parameters, inference.reading())
     if parameters.knn and neighbours is None:

@@ -107,7 +107,7 @@ def checkpoint_of(parameters: Finetune | Segment) -> Checkpoint:
 
 
 def images(parameters: Finetune) -> list[Images]:
-    """The images to train on and to test on; without an input size, as for the default one."""
+    """The images to train on and to test on; they are decoded for `input_size`, or for the default one."""
     known = parameters if parameters.input_size else parameters.seeing({**parameters.values(), **INPUT})
     with processes.state().main_process_first():
         readings = known.reading_crops(), known.reading()
@@ -153,7 +153,7 @@ def files_of_weights(parameters: Finetune | Segment, opened: Checkpoint) -> list
 
 
 def start(parameters: Finetune) -> Start:
-    """Open data and checkpoint; the main process downloads what is missing."""
+    """Open the data and the checkpoint; the main process downloads what is missing."""
     opened = checkpoint_of(parameters)
     recipe = parameters.seeing(vars(opened.shape))
     train, test = images(recipe)

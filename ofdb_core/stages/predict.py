@@ -77,7 +77,7 @@ class Start:
 
 
 def paths_of(parameters: Predict, others: Counter[str]) -> Iterator[Path]:
-    """The files of the pictures, in any order; `others` counts the endings of files in folders that are none."""
+    """The files of the pictures, in any order; `others` counts the other files of folders, by ending."""
     for place in map(Path, parameters.places):
         if archive.is_archive(place):
             with processes.state().main_process_first():
@@ -104,7 +104,7 @@ def _require(first: Path | None, parameters: Predict, others: Counter[str]) -> N
 def check(parameters: Predict) -> None:
     """Raise ValueError if there are no pictures, or the checkpoint cannot be used or has no head.
 
-    Nothing is looked at that an earlier notebook is to make.
+    What an earlier notebook will make is not checked.
     """
     others = Counter[str]()
     if not parameters.is_own():

@@ -64,8 +64,8 @@ class Start:
 class Outcome:
     """The result: the log's rows, predictions (n,) int64 of the samples, the speed, and the code that made it.
 
-    reached: what `Pretrain.measure` says; of a segmentation there are no predictions, but evaluations on the way;
-    outdated: whether it is of earlier code.
+    reached: the score that `Pretrain.measure` names; a segmentation has evaluations in place of predictions; outdated:
+    whether earlier code made it.
     """
 
     log: list[tables.Row]

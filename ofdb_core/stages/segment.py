@@ -63,7 +63,7 @@ def scenes_of(parameters: Segment) -> list[Pairs]:
 
 
 def start(parameters: Segment) -> Start:
-    """Open data and checkpoint; the main process downloads what is missing."""
+    """Open the data and the checkpoint; the main process downloads what is missing."""
     train, test = scenes_of(parameters)
     opened = finetune.checkpoint_of(parameters)
     paths = finetune.files_of_weights(parameters, opened)
@@ -148,7 +148,7 @@ def _found(model: segmentation.Segmenter, given: Start, file: str) -> processes.
 
 
 def commonest(given: Start) -> Row:
-    """The scores on the test scenes of a mask of the class that is commonest in training, everywhere."""
+    """The scores on the test scenes of masks that hold one class alone, the commonest in training."""
     classes = given.test.classes
     masks = (given.train.pair(i)[1] for i in range(len(given.train)))
     pixels = sum(segmentation.counted(mask, mask, len(classes))[1] for mask in masks)

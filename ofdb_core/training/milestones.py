@@ -11,7 +11,7 @@ from ofdb_core.training.loop import Watch
 
 
 class Milestones(Watch):
-    """Writes a network's weights after some steps, to <root>/step_0080000.safetensors; .
+    """Writes a network's weights after some steps, to <root>/step_0080000.safetensors and the like.
 
     facts: of the network, as `weights.to_bytes` takes them; the step is added.
     """

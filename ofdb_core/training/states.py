@@ -110,7 +110,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def about_of(root: Path) -> Header | None:
-    """What the states in a folder belong to; None if there are no states."""
+    """The header that the states in a folder belong to; None if there are no states."""
     if not _files(root):
         return None
     path = root / ABOUT
