@@ -22,8 +22,8 @@ def _done(tasks: Iterable[Callable[[], T]], workers: int, ahead: int, queue_of: 
     queues: collections.deque[Finished] = collections.deque()
 
     def work() -> None:
-        while (given := waiting.get()) is not None:
-            task, finished = given
+        while (item := waiting.get()) is not None:
+            task, finished = item
             try:
                 finished.put((task(), None))
             except BaseException as error:  # raised in the caller

@@ -46,11 +46,11 @@ def remove(names: Iterable[str], *, agreed: Callable[[str], bool]) -> None:
     chosen = {path: name for name in names for path in _paths(name.rstrip("/"))}
     for path, name in chosen.items():
         _refuse(path, name)
-    told = ", ".join(dict.fromkeys(chosen.values()))
-    if agreed(f"remove {told} ({units.size(sum(map(files.bytes_of, chosen)))})?"):
+    listed = ", ".join(dict.fromkeys(chosen.values()))
+    if agreed(f"remove {listed} ({units.size(sum(map(files.bytes_of, chosen)))})?"):
         for path in sorted(chosen, key=lambda path: path.name == ENVIRONMENT):  # last: this may run in it
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        print(f"removed {told}")
+        print(f"removed {listed}")
 
 
 def _paths(name: str) -> list[Path]:
@@ -66,9 +66,9 @@ def _paths(name: str) -> list[Path]:
 def _refuse(path: Path, name: str) -> None:
     """Raise UsageError if a link leads there, or another process holds a lock there."""
     root = project.FOLDER if path.is_relative_to(project.FOLDER) else project.SOURCE
-    for place in (path, *path.parents[: len(path.parents) - len(root.parents) - 1]):
-        if place.is_symlink():
-            raise UsageError(f"clean: {name}: {place} is a link to {place.resolve()}; remove by hand what is there")
+    for folder in (path, *path.parents[: len(path.parents) - len(root.parents) - 1]):
+        if folder.is_symlink():
+            raise UsageError(f"clean: {name}: {folder} is a link to {folder.resolve()}; remove by hand what is there")
     for lock in [path.with_name(f"{ENVIRONMENT}.lock")] if path.name == ENVIRONMENT else path.rglob("*.lock"):
         if lock.is_file() and _is_held(lock):
             raise UsageError(f"clean: {name}: another run is at work there ({lock})")

@@ -77,8 +77,8 @@ def _named(path: Path) -> str:
 
 def roots() -> list[Path]:
     """The folders of experiments: the user's, if there is one, and the project's."""
-    given = os.environ.get(PARAMS_VARIABLE)
-    return [*([Path(given).resolve()] if given else []), PARAMS]
+    folder = os.environ.get(PARAMS_VARIABLE)
+    return [*([Path(folder).resolve()] if folder else []), PARAMS]
 
 
 def found() -> dict[str, Experiment]:

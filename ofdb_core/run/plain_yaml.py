@@ -79,10 +79,10 @@ def parse(text: str | bytes) -> Any:
         return None if node is None else _value(node)
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
-        place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
+        position = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
         problem = " ".join(part for part in (error.problem, error.context) if part)
         hint = "a text with ': ' or ' #' in it, or a sign before it, needs quotes"
-        raise ValueError(f"{place}{problem}; {hint}") from error
+        raise ValueError(f"{position}{problem}; {hint}") from error
     except yaml.YAMLError as error:
         raise ValueError(str(error).splitlines()[0]) from error
 
