@@ -218,10 +218,14 @@ def part(collections: list[Collection]) -> pages.Text:
 
 
 def _about(collections: list[Collection]) -> str:
-    counts = ", ".join(f"{len(each['names']):,} categories of {each['title']}" for each in collections)
+    titles: dict[int, list[str]] = {}  # of the families that have this number of categories
+    for each in collections:
+        titles.setdefault(len(each["names"]), []).append(each["title"])
+    counts = (f"{n:,} categories {'each ' * (len(of) > 1)}of {', '.join(of)}" for n, of in titles.items())
     return pages.escape(
-        f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Categories are "
-        f"near-duplicates if their thumbnails of {measures.SIDE} x {measures.SIDE} pixels correlate by {ALIKE} or more."
+        f"{'; '.join(counts)}. Drag over a histogram to filter; click a picture to see what it is made of. "
+        f"Categories are near-duplicates if their thumbnails of {measures.SIDE} x {measures.SIDE} pixels correlate by "
+        f"{ALIKE} or more."
     )
 
 
