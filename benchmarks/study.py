@@ -10,6 +10,7 @@ import argparse
 import functools
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +94,9 @@ def judge_all(sweep, data_sets):
     about = {"commit": provenance.commit(), "machine": provenance.machine()}
     order = experiments.sweep(sweep.parents[1].name)["variant"]
     cells = [path.parent for path in sweep.glob("cells/*/pretrain")]
-    waiting = [(kind(cell), seed_of(cell), functools.partial(subjects, cell)) for cell in cells]
-    waiting.sort(key=lambda one: (order.index(one[0]), one[1]))
+    cells.sort(key=lambda cell: (order.index(kind(cell)), seed_of(cell)))
+    waiting: list[tuple[str, int, Callable]] = []
+    waiting += [(kind(cell), seed_of(cell), functools.partial(subjects, cell)) for cell in cells]
     for name, number, found in [*waiting, (SHIPPED, 0, shipped)]:
         judged = {row["data"] for row in rows if (row["group"], row["seed"]) == (name, number)}
         if judged >= {Path(data).name for data in data_sets}:  # the cell comes last of its subjects

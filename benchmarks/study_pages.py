@@ -28,8 +28,10 @@ PREDICTORS = {  # what may be known of a network without a real image
 }
 NOTED = (*PREDICTORS, "samples", "seconds")  # columns of a kind's rows alone: what was seen, how long it took
 # Kinds that differ in categories, samples or pixels: what is known of their own categories is not to be compared.
-OTHER_SCALE = ("few", "categories-128", "pixels-16", "pixels-32", "samples-24k")
-OTHER_SCALE = (*OTHER_SCALE, "samples-384k", "noise-384k", "scattered-384k", "perlin-384k")
+OTHER_SCALE = (
+    *("few", "categories-128", "pixels-16", "pixels-32"),
+    *("samples-24k", "samples-384k", "noise-384k", "scattered-384k", "perlin-384k"),
+)
 CONTROLS = ("scattered", "noise", "shuffled")
 SCALES: dict[str, dict[float, str]] = {  # axis -> its values, each a kind
     "images a category, stored": {1: "stored", 10: "instances-10", 100: "instances-100"},

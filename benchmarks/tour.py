@@ -1,6 +1,6 @@
 """python -m benchmarks.tour [RUN]: what the README and docs/tour.md show of a finished quickstart.
 
-It writes docs/tour.md with its figures, the strip of families, and what came of the run as results/quickstart/.
+It writes docs/tour.md with its figures, and what came of the run as results/quickstart/.
 """
 
 import argparse
@@ -9,30 +9,16 @@ import shutil
 import statistics
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from benchmarks import pages
 from ofdb_core.base import files, project, provenance, record
 from ofdb_core.data import tables
-from ofdb_core.families import registry
 from ofdb_core.stages import comparison
 from ofdb_core.stages.recipes import Finetune
 
 DOCS = provenance.PROJECT / "docs"
-STRIP = DOCS / "families.webp"
-SIDE, GAP, WIDEST = 240, 12, 1000  # pixels: of an image of the strip, between two, and of a figure of the tour
-ACROSS = 4  # images in a row of the strip
-IN_STRIP = {  # family -> the category that is shown
-    "2d": 0,
-    "3d": 7,
-    "visualatom": 9,
-    "1p-frac": 0,
-    "rcdb": 5,
-    "colour": 2,
-    "dead-leaves": 3,
-    "moire": 1,
-}
+WIDEST = 1000  # pixels, of a figure
 LOOK = {"quality": 70, "method": 6}  # of WebP
 HEADINGS = {
     "0_explore_ifs": "A fractal from a few maps",
@@ -67,7 +53,6 @@ def write(run):
     shutil.rmtree(DOCS / "tour", ignore_errors=True)
     shown = {name: _figure(run, figures[name]) for name in FIGURES}
     files.write_whole(DOCS / "tour.md", _page(entries, figures, shown))
-    _strip().save(STRIP, "WEBP", **LOOK)
     tables.write(pages.RESULTS / "quickstart" / "accuracy.csv", _accuracies(run, entries))
     pages.write_tables()
 
@@ -107,19 +92,6 @@ def _page(entries, figures, shown):
 
 def _stage(name):
     return next(stage for stage in HEADINGS if name.startswith(stage))
-
-
-def _strip():
-    """An image of each family that looks like no other one, by its published values, row by row."""
-    families = registry.families()
-    images = [families[name].picture(families[name].example(), category) for name, category in IN_STRIP.items()]
-    each, rows = SIDE + GAP, -(-len(images) // ACROSS)
-    strip = np.zeros((rows * each - GAP, ACROSS * each - GAP, 4), np.uint8)
-    for i, image in enumerate(images):
-        small = Image.fromarray(image).convert("RGBA").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        top, left = i // ACROSS * each, i % ACROSS * each
-        strip[top : top + SIDE, left : left + SIDE] = np.asarray(small)
-    return Image.fromarray(strip)
 
 
 def _accuracies(run, entries):

@@ -38,7 +38,7 @@ def _plain(stream: TextIO) -> TextIO:
 
 
 def main(words: list[str]) -> int:
-    """Run the command of these words; the exit status where nothing is raised."""
+    """Run the command that these words name; return its exit status, or raise."""
     os.environ["PYTHONSAFEPATH"] = "1"  # kernels, launched trainings and workers import nothing from where they start
     if instruction := os.environ.get(completion.VARIABLE):
         return completion.answer(commands.command, PROGRAM, instruction)
@@ -47,7 +47,7 @@ def main(words: list[str]) -> int:
 
 
 def ended(words: list[str]) -> int:
-    """The status that `main` ends with, whatever ends it."""
+    """Run `main` and return the exit status; a mistake or an interrupt becomes a message and a status."""
     try:
         status = main(words)
         sys.stdout.flush()
@@ -76,7 +76,7 @@ def ended(words: list[str]) -> int:
 
 
 def program() -> NoReturn:
-    """The command of this process's words, as `ofdb` and run_all.sh start it; end with its status."""
+    """Run the command in sys.argv, as `ofdb` and run_all.sh do, and exit with its status."""
     signals.end_at_once()
     if os.environ.get("PYTHONUTF8") != "1":  # for what it starts, and itself where it read its words by another locale
         os.environ["PYTHONUTF8"] = "1"

@@ -26,7 +26,7 @@ class PieceError(RuntimeError):
 
 
 def check(asked: str) -> None:
-    """Raise a ValueError if no cluster can be meant, or the package for it is missing."""
+    """Raise a ValueError if the text names no cluster, or the package for it is missing."""
     name, _, count = asked.partition(":")
     fits = (name == "local" and count.isdecimal() and int(count) > 0) or asked in QUEUES or "://" in asked
     if not fits:
@@ -41,7 +41,7 @@ def check(asked: str) -> None:
 
 @contextlib.contextmanager
 def started(asked: str) -> Iterator[None]:
-    """A cluster, which `pieces` of this process and of those that it starts use; it ends with the block."""
+    """A cluster for the `pieces` of this process and of the processes that it starts; it ends with the block."""
     check(asked)
     import dask
     from distributed import LocalCluster
@@ -84,7 +84,7 @@ def address() -> str | None:
 
 
 def pieces(function: Callable[..., Any], named: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Any]]:
-    """(name, function(*arguments)) of each piece, as they finish; PieceError, at the end, if some failed.
+    """(name, function(*arguments)) of each piece, as it finishes; at the end a PieceError if some failed.
 
     named: name and arguments of the pieces, which are taken while others run.
     """

@@ -54,7 +54,7 @@ def inside(root: str | Path, name: object) -> Path:
 
 
 def walk(root: Path, *, followlinks: bool) -> Iterator[tuple[str, os.stat_result | str]]:
-    """Every file below root with its status, at the price of one look each; a broken link has its own status.
+    """Every file below root with its status, by one system call each; a broken link has its own status.
 
     followlinks: enter linked folders; else they count as files. Each folder is entered once: if links lead to it again,
     the name of its first visit replaces the status.

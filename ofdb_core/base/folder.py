@@ -43,7 +43,7 @@ def fingerprint(path: str | Path) -> str:
 
 
 def listing(path: Path) -> dict[str, int | str]:
-    """Name -> size of every file in a folder of others'; if all are tables, their hashes: see `fingerprint`."""
+    """Name -> size of every file in a folder without a manifest; if all are tables, their hashes: see `fingerprint`."""
     found = {name: about for name, about in files.walk(path, followlinks=True) if not files.is_temporary(name)}
     sizes = {name: about if isinstance(about, str) else about.st_size for name, about in sorted(found.items())}
     if sizes and all(name.lower().endswith(TABLES) and (path / name).is_file() for name in sizes):
@@ -63,7 +63,7 @@ def _status(about: os.stat_result) -> list[int]:
 
 
 def summary(problems: Sequence[str]) -> str:
-    """The first of several sentences of `verify`, and the number of the others."""
+    """The first sentence of `verify`, and the number of the others."""
     return f"{problems[0]}{f', and {len(problems) - 1} more' if len(problems) > 1 else ''}"
 
 

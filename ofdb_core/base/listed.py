@@ -13,7 +13,7 @@ CARD = "README.md"  # describes the data sets beside it; one that a folder does 
 
 
 def refuse(root: Path, names: Collection[str]) -> None:
-    """Raise FileExistsError if there are names: files in a folder that are not this project's."""
+    """Raise FileExistsError if there are `names`, which are of files in a folder that are not this project's."""
     if names:
         hint = "move it away or choose another folder"
         raise FileExistsError(f"{root}: holds {min(names)}, which is not this project's; {hint}")

@@ -56,7 +56,7 @@ class Own:
                 raise FileExistsError(f"{self.root / name}: {OTHERS}")
 
     def note(self, name: str, hashed: str) -> None:
-        """List what a file is about to hold; what it held before stays listed, since the writing may be cut off."""
+        """List the hash of what a file is about to hold; the old hash stays, since the writing may be cut off."""
         path = files.inside(self.root, name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ class Own:
             raise OSError(error.errno, f"cannot write {path} ({error.strerror})") from error
 
     def write(self, name: str, data: bytes | str, *, durable: bool = False) -> Path:
-        """Write a file, unless there is one of somebody else's; return its path."""
+        """Write a file and return its path; a FileExistsError if somebody else's file is there."""
         self.refuse_others([name])
         data = data.encode() if isinstance(data, str) else data
         self.note(name, hashlib.sha256(data).hexdigest())

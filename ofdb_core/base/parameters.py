@@ -72,8 +72,8 @@ class Parameters:
         for one, other in self.pairs():
             values = getattr(self, one), getattr(self, other)
             if (values[0] is None) == (values[1] is None):
-                given = "neither has a value" if values[0] is None else f"{values[0]!r} and {values[1]!r} are given"
-                yield f"{one}, {other}: {given}; give one of the two, and null for the other"
+                state = "neither has a value" if values[0] is None else f"{values[0]!r} and {values[1]!r} are given"
+                yield f"{one}, {other}: {state}; give one of the two, and null for the other"
 
     def falling(self, *names: str) -> Iterator[str]:
         """A sentence for each named pair of numbers whose first is above its second."""
@@ -114,7 +114,7 @@ class Parameters:
 
     @classmethod
     def entries(cls, name: str, values: Mapping[str, Any] | None = None) -> Sequence[type["Parameters"]]:
-        """The classes whose fields a field's mapping may hold, or with these values does; none: any names."""
+        """The classes whose fields a mapping field may hold (with `values`: does hold); none: any names."""
         return ()
 
     @classmethod
@@ -284,8 +284,8 @@ class NotebookParameters(Parameters):
 
     def reads(self) -> tuple[str, ...]:
         """What the notebook reads: folders of the experiment, and the user's files and folders."""
-        given = [getattr(self, name) for name in self._places(Place)]
-        each = [entry for value in given for entry in (value if isinstance(value, list) else [value])]
+        values = [getattr(self, name) for name in self._places(Place)]
+        each = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
         return (*self.inputs(), *(value for value in each if self._is_place(value, Path(self.out))))
 
 

@@ -24,8 +24,8 @@ def _folder() -> Path:
         here = Path.cwd()
     except FileNotFoundError:  # somebody removed it
         return SOURCE
-    made = [folder for folder in (here, *here.parents) if is_made(folder)]
-    return made[0] if made else here if INSTALLED else SOURCE
+    projects = [folder for folder in (here, *here.parents) if is_made(folder)]
+    return projects[0] if projects else here if INSTALLED else SOURCE
 
 
 def is_made(folder: Path) -> bool:

@@ -107,8 +107,8 @@ def _module(name: str) -> _Module:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ofdb_core":
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                place = (whole, None) if _is_module(whole) else (str(node.module), alias.name)
-                found.imports[alias.asname or alias.name] = place
+                origin = (whole, None) if _is_module(whole) else (str(node.module), alias.name)
+                found.imports[alias.asname or alias.name] = origin
     for statement in tree.body:
         if isinstance(statement, ast.Import | ast.ImportFrom) or _is_text(statement) or _is_type_checking(statement):
             continue
@@ -141,8 +141,8 @@ def _uses(module: _Module, name: str, statement: ast.stmt) -> Iterator[tuple[str
         if isinstance(node, ast.Name) and node.id in module.definitions:
             yield name, node.id
         if isinstance(node, ast.Name) and node.id in module.imports:
-            place, inside = module.imports[node.id]
-            yield place, inside if inside else attributes.get(node)
+            source, inside = module.imports[node.id]
+            yield source, inside if inside else attributes.get(node)
 
 
 @functools.cache

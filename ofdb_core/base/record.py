@@ -134,7 +134,7 @@ def _saved(figure: "Drawn", kind: str, metadata: dict[str, Any]) -> bytes:
 
 
 def svg(figure: "Drawn") -> bytes:
-    """A figure as the bytes of an SVG file, with a mark for each character (of a name, say) that XML forbids."""
+    """A figure as the bytes of an SVG file; characters that XML forbids, as in a name, become a mark."""
     text = _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
     return NO_XML.sub("\ufffd", text).encode()
 

@@ -72,7 +72,7 @@ class Stop:
 
 
 def end_at_once() -> None:
-    """From now on, a signal that no open `Stop` takes ends this process at once, with the status that says so.
+    """From now on, a signal that no open `Stop` takes ends this process at once, with the status for a signal.
 
     That is safe, since files are written whole or not at all; the running code might swallow an exception. Call it
     first of all: run_all.sh starts Python with these signals blocked.

@@ -22,8 +22,8 @@ def _done(tasks: Iterable[Callable[[], T]], workers: int, ahead: int, queue_of: 
     queues: collections.deque[Finished] = collections.deque()
 
     def work() -> None:
-        while (given := waiting.get()) is not None:
-            task, finished = given
+        while (item := waiting.get()) is not None:
+            task, finished = item
             try:
                 finished.put((task(), None))
             except BaseException as error:  # raised in the caller
@@ -75,7 +75,7 @@ def in_order(tasks: Iterable[Callable[[], T]], workers: int) -> Iterator[T]:
 
 
 class Once(Generic[T]):
-    """A value that the first thread to call for it makes, while others that call wait."""
+    """A value that the first thread to ask for it computes, while other threads wait."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make, self._made, self._one = make, list[T](), threading.Lock()

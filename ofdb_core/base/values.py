@@ -189,7 +189,7 @@ def refusal(name: str, value: object, kind: Any) -> str | None:
 
 
 def problem(name: str, value: object, kind: Any) -> str | None:
-    """As `refusal`, for a value from a parameter file or the command, with hints on common mistakes there."""
+    """As `refusal`, for a value from a parameter file or the command, with hints on common mistakes."""
     sentence, plain = refusal(name, value, kind), arms(kind)
     if sentence and isinstance(value, str) and plain & {int, float} and any(sign.isdigit() for sign in value):
         sentence += ". A number is decimal and has no quotes or leading zeros, as 10, 0.5 or 1e-3"

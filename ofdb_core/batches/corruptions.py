@@ -27,7 +27,7 @@ Random = np.random.Generator
 
 
 class Corruption(NamedTuple):
-    """One of the `CORRUPTIONS`, its strength from 1 to 5, and the seed of what it draws."""
+    """One of the `CORRUPTIONS`, its strength from 1 to 5, and the seed of its random numbers."""
 
     name: str
     strength: int
@@ -35,7 +35,7 @@ class Corruption(NamedTuple):
 
 
 def corrupted(picture: np.ndarray, how: Corruption, number: int = 0) -> np.ndarray:
-    """A picture (S, S) or (S, S, 3) uint8 with a corruption; number: of the picture, which has its own draws."""
+    """A picture (S, S) or (S, S, 3) uint8 with a corruption; each number, of a picture, has its own stream."""
     rng = np.random.default_rng([how.seed, zlib.crc32(how.name.encode()), how.strength, number])
     pixels = (picture if picture.ndim == 3 else picture[..., None]) / 255.0
     values = NUMBERS[how.name][how.strength - 1]

@@ -19,7 +19,7 @@ LEAST = np.float32(1e-37)  # below a power; 0 to a negative one is infinite
 
 
 class PixMix:
-    """Mixes pictures of bytes with those of `Samples`; channels: 1 turns the mixing pictures gray."""
+    """Mixes uint8 pictures with those of `Samples`; channels: 1 turns the mixing pictures gray."""
 
     def __init__(self, recipe: MixedPictures, pictures: Samples, channels: int = 3) -> None:
         used = len(draws.OPERATIONS) - (0 if recipe.pixmix_all else len(draws.OVERLAPPING))

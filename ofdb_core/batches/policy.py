@@ -8,7 +8,7 @@ MOST = 100  # operations in a row
 
 
 class UnknownAugmentation(ValueError):
-    """An augmentation string that only timm knows, or nobody."""
+    """An augmentation string that this project does not know; timm may know it."""
 
 
 class Policy(NamedTuple):

@@ -53,7 +53,7 @@ def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
 
 
 def parts(recipe: BatchRecipe, processes: int = 1) -> int:
-    """The number of equal parts of each process's share of a batch: the fewest that its device can take one by one.
+    """The smallest number of equal parts of a process's share of a batch that its device can take one by one.
 
     Mixing takes pairs of samples, so it needs even parts. A batch that cannot be divided is a ValueError.
     """

@@ -87,7 +87,7 @@ def squeezed(recipe: View) -> Callable[[np.ndarray], np.ndarray]:
 
 @contextlib.contextmanager
 def generators_kept() -> Iterator[None]:
-    """Restore the global generators afterwards: timm's transforms draw from them, and the caller must not notice."""
+    """Restore the global generators afterwards: timm's transforms draw from them, and so may the caller."""
     kept = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
     try:
         yield

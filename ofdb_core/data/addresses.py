@@ -28,7 +28,7 @@ def is_address(data: str | Path) -> bool:
 
 
 def problem(address: str) -> str | None:
-    """Why an address cannot be used, as a sentence; None if nothing is known. Nothing is asked of a server."""
+    """Why an address cannot be used, as a sentence; None if no reason is known. No server is asked."""
     if address.startswith("hf:"):
         if HUB.fullmatch(address) and ".." not in address:
             return None
@@ -48,7 +48,7 @@ def problem(address: str) -> str | None:
 
 
 def local(data: str | Path, root: str | Path) -> Path:
-    """Where data lie on this disk: an address is fetched to root, if it is not there; a path is itself.
+    """The path of data on this disk: an address is fetched to root, unless it is there; a path stays as it is.
 
     A ParameterError says what cannot be had, and which file to put where.
     """

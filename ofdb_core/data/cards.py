@@ -25,7 +25,7 @@ SHOWN = 20  # classes that a card names
 def makers(
     root: Path, shards: Sequence[Path], classes: list[str], endings: Counter[str], *, masks: bool
 ) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Name and maker of croissant.json and README.md, to be made when the shards beside them are there.
+    """Name and maker of croissant.json and README.md, which are made after the shards beside them.
 
     root: the folder that was packed; endings: of its images -> their number. The files depend on the images alone.
     Scenes have no croissant.json, which has no word for masks beside their pictures.

@@ -134,7 +134,7 @@ def decode(path: File, reading: Reading = WHOLE, *, upright: bool = True) -> np.
 def damage(path: File, reading: Reading = WHOLE) -> str | None:
     """What is wrong with an image file, in words, by its header and its last bytes; None if nothing is.
 
-    Nothing is decoded, unless the end of the file is not where its format has it: it may be cut off.
+    A file is decoded only if it does not end where its format says: it may be cut off.
     """
     try:
         size, first, last = _ends(path)

@@ -70,7 +70,7 @@ def shards(root: str | Path) -> list[Path]:
 
 
 def parts(root: str | Path) -> dict[str, Part]:
-    """train, val and test, as far as a folder has them: folders of these names, or shards such as train-000000.tar."""
+    """The parts train, val and test that a folder has: folders of these names, or shards such as train-000000.tar."""
     root = Path(root)
     found = {name: Part(name, root / name, shards(root / name)) for name in PARTS if (root / name).is_dir()}
     for shard in shards(root):

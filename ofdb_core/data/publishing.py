@@ -27,7 +27,7 @@ class Refused(ValueError):
 
 @dataclass(frozen=True)
 class Push:
-    """What would go, and where to.
+    """What a push would send, and where to.
 
     root: the folder; kind: dataset or model; everything: name -> size of its files; new: those that the hub lacks or
     has otherwise; private: None where the repository exists.
@@ -43,11 +43,11 @@ class Push:
 
     @property
     def address(self) -> str:
-        """Where it can be seen."""
+        """The address at which it can be seen."""
         return f"{_api().endpoint}/{'datasets/' * (self.kind == 'dataset')}{self.repository}"
 
     def lines(self) -> Iterator[str]:
-        """What would go, in words, for whoever is asked."""
+        """What would be sent, in words, for the question to the user."""
         size = units.size(sum(self.everything[name] for name in self.new))
         there = f"; {len(self.everything) - len(self.new)} are there already" if self.exists else ""
         yield f"{self.root} as a {self.kind} to {self.address}:"

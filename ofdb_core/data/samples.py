@@ -252,7 +252,7 @@ class OneOf:
 
 
 class OneOfSets(OneOf):
-    """The same of `Sets`."""
+    """A sample for each class of `Sets`: see `OneOf`."""
 
     _images: Sets
 
@@ -302,7 +302,7 @@ def require_readable(*sets: Images) -> None:
 
 
 def refuse_damaged(looks: Iterable[Callable[[], tuple[str, str | None]]], count: int) -> None:
-    """Raise a ValueError that names every damaged file; each look says a name, and what is wrong (None: nothing)."""
+    """Raise a ValueError that names every damaged file; each look returns a name and the damage, or None."""
     found = threads.results(looks, os.cpu_count() or 1)
     looked = tqdm(found, "looking at the files", count, unit="file", delay=2, leave=False)
     if bad := sorted(f"  {name}: {problem}" for name, problem in looked if problem):

@@ -56,7 +56,7 @@ class Row:
 
     @property
     def beside(self) -> "Row | None":
-        """As of a `Member`."""
+        """What is beside the image: see `Member`."""
         return replace(self, column=self.other, other=None) if self.other else None
 
     def read_bytes(self) -> bytes:

@@ -14,7 +14,7 @@ NUMBER = re.compile(r"-?(0|[1-9]\d{0,300})(\.\d+)?(e[+-]?\d{1,3})?", re.ASCII)
 
 
 def to_text(rows: Sequence[Row]) -> str:
-    """Dictionaries of the same keys as the text of a CSV file with a header."""
+    """The text of a CSV file with a header; rows: dictionaries with the same keys."""
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()
@@ -23,7 +23,7 @@ def to_text(rows: Sequence[Row]) -> str:
 
 
 def write(path: str | Path, rows: Sequence[Row]) -> None:
-    """Write dictionaries of the same keys as a CSV file with a header, whole or not at all."""
+    """Write a CSV file with a header, whole or not at all; rows: dictionaries with the same keys."""
     files.write_whole(path, to_text(rows))
 
 

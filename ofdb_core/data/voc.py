@@ -36,7 +36,7 @@ def is_complete(devkit: str | Path) -> bool:
 
 
 def masked(devkit: str | Path, part: str) -> list[tuple[Path, Path]]:
-    """The photographs of a part that have masks, each with its mask, whose values are 0, the ground, and 1 to 20."""
+    """The photographs of a part that have masks, each with its mask of values 0 (the ground) and 1 to 20."""
     names = files.read_bytes(Path(devkit) / "ImageSets" / "Segmentation" / f"{part}.txt", LARGEST).decode().split()
     return [(_photograph(devkit, name), Path(devkit) / "SegmentationClass" / f"{name}.png") for name in names]
 

@@ -24,7 +24,7 @@ def read(data: bytes) -> tuple[list[int], list[list[float]]]:
 
 
 def is_list(data: bytes) -> bool:
-    """Whether the bytes of a file are such a list."""
+    """Whether the bytes of a file are a list of classes and boxes."""
     try:
         return bool(read(data))
     except ValueError:

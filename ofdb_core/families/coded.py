@@ -52,7 +52,7 @@ class Render(StageParameters):
 
 
 class Drawing(Parameters):
-    """Parameters of images that are drawn from codes while training."""
+    """Parameters of images that are drawn from codes during training."""
 
     size: Annotated[int, Range(16, 4096)] | None = None
     """Pixels, each side; null: as released. The picture is drawn smaller, not cut."""
@@ -89,14 +89,14 @@ class Kind:
         return f"{self.name}-codes"
 
     def read(self, path: Path) -> Parameters:
-        """The code of a file; a ValueError names the file and what is wrong."""
+        """Read a code from a file; a ValueError names the file and the mistake."""
         try:
             return self.parse(files.read_bytes(path, MOST_BYTES), path)
         except (ValueError, RecursionError, OSError, OverflowError) as error:
             raise ValueError(f"{path}: no code of {self.name}: {error}") from error
 
     def parse(self, data: bytes, path: Path) -> Parameters:
-        """The code in a file's bytes; a ValueError says what is wrong. The path tells one format from another."""
+        """The code in the bytes of a file, whose name shows the format; a ValueError says what is wrong."""
         values = json.loads(data)
         if not isinstance(values, dict):
             raise ValueError("not a mapping of names and numbers")

@@ -47,7 +47,7 @@ class Several(Parameters):
 
 
 class Drawing(coded.Drawing, Several):
-    """Parameters of samples that are drawn from systems while training."""
+    """Parameters of samples that are drawn from systems during training."""
 
 
 class Render(coded.Render, Several):
@@ -84,7 +84,7 @@ class System(Parameters):
 
 
 class Kind(coded.Kind):
-    """Codes that are JSON or CSV files."""
+    """The kind of codes that are stored as JSON or CSV files."""
 
     endings: ClassVar[tuple[str, ...]] = ("json", "csv")
 
@@ -126,7 +126,7 @@ class Kind(coded.Kind):
 
 
 def sample(parameters: coded.Render, category: int) -> System:
-    """The code of a category, from a stream of its own."""
+    """Draw the code of a category, from the category's own random stream."""
     return System.of_system(singular.sample(np.random.default_rng([parameters.seed, category])))
 
 

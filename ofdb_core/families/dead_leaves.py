@@ -51,7 +51,7 @@ class Leaves(Parameters):
 
 
 def sample(parameters: Render, category: int) -> Leaves:
-    """The code of a category, from a stream of its own."""
+    """Draw the code of a category, from the category's own random stream."""
     stream = Mersenne([parameters.seed, category])
     corners = stream.randint(2, 8)
     smallest, power, slender = (float(stream.uniform(low, high, 1)[0]) for low, high in ((0.01, 0.1), (2, 4), (0.2, 1)))

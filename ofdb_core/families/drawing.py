@@ -82,7 +82,7 @@ class Drawing(Parameters):
         return source.opens(root, self.draws(source) or self.samples == "one", self.cache_bytes)
 
     def opened_scenes(self, data: str, root: Path, reading: Reading = WHOLE) -> Scenes:
-        """As `opened`, with masks: stored or drawn ones, or those of pictures that have a ground."""
+        """As `opened`, with masks: stored ones, drawn ones, or the lit pixels of pictures that have a ground."""
         source = registry.source_of(data, root)
         if source.masks and data not in registry.sources():
             return scenes.Pairs.from_folder(root, cache_bytes=self.cache_bytes, reading=reading)

@@ -48,13 +48,13 @@ class Render(fractal_2d.Drawn):
         return (write, picture)
 
     def draws(self) -> int:
-        """Of the patches of a row."""
+        """The number of draws of patches for each row of weights."""
         return DRAWS if self.draw.startswith("patch") else 1
 
 
 @dataclass(frozen=True)
 class Dots:
-    """The dots that images share, count in all; of the visible ones pixels (n, 2) uint16 and numbers (n,) uint32."""
+    """The dots that images share: their count, and pixels (n, 2) uint16 and numbers (n,) uint32 of the visible ones."""
 
     count: int
     pixels: np.ndarray
@@ -69,7 +69,7 @@ def dots(orbit: np.ndarray, size: int) -> Dots:
 
 
 def pasted(dots: Dots, masks: np.ndarray, draw: raster.Draw, size: int) -> np.ndarray:
-    """As `raster.draw_indices`, from the visible dots alone; masks: one for each of all dots."""
+    """As `raster.draw_indices`, from the visible dots alone; masks: for all dots, hidden ones too."""
     table = instances.table_of(dots.pixels, masks[dots.numbers], np.arange(len(dots.pixels)))
     colours = 1 + dots.numbers % (len(raster.palette(draw)) - 1)
     return instances.paint(table, instances.stored(table, 1) * colours.astype(np.uint8)[:, None], size)
@@ -141,7 +141,7 @@ def picture(parameters: Render, category: int) -> np.ndarray:
 
 
 def goldens() -> Iterator[tuple[str, bool]]:
-    """Images of the first published category under Python's `random.seed(0)`, one stream through rows and draws."""
+    """Images of the first published category, all drawn from one stream after Python's `random.seed(0)`."""
     for draw, known in KNOWN.items():
         makers = image_files([(0, search.published(2, 0))], {0: ""}, FAMILY.example(draw=draw, one_stream=True))
         some = dict(itertools.islice(makers, FLIPS * ROWS))

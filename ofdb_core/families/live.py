@@ -94,7 +94,7 @@ def effect(weight: Weight) -> str:
 
 
 def resolve_drawing(drawing: Parameters, released: dict[str, Any], root: str | Path, stored: Path) -> dict[str, Any]:
-    """How pictures are made: by the parameters, and as released where a parameter is None.
+    """The settings of pictures: the parameters', and the released ones where a parameter is None.
 
     root: the folder of the systems; stored: that of the run's stored pictures. If these were made with another value,
     the parameter's value is used and a line says so; for a parameter of None that is a ValueError.
@@ -210,7 +210,7 @@ def table(
     category: int,
     starts: Mapping[int, int] | None = None,
 ) -> np.ndarray:
-    """The dots of an image of 2D-OFDB as `instances.table` keeps them; arguments as for `fractal_2d.indices`.
+    """The dots of an image of 2D-OFDB, as an `instances.table`; arguments as for `fractal_2d.indices`.
 
     starts: see `ifs.starts`.
     """

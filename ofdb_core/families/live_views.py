@@ -97,7 +97,7 @@ def _among(u: float, low: int, high: int) -> int:
 
 
 class LiveViews:
-    """Samples whose pictures are views of models, rendered at each use.
+    """Samples whose pictures are views of models, rendered each time they are read.
 
     The viewpoint is that of the first stored view, turned by a random angle about each of the camera's axes and then by
     a small one; with `views` it is that of any stored view. Point size and share of points vary too, and so do the

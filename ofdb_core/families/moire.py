@@ -43,7 +43,7 @@ class Gratings(Parameters):
 
 
 def sample(parameters: Render, category: int) -> Gratings:
-    """The code of a category, from a stream of its own."""
+    """Draw the code of a category, from the category's own random stream."""
     u = Mersenne([parameters.seed, category]).random(5).tolist()
     rings, stretch = [4 * 10 ** u[0], 4 * 10 ** u[1]], [4 ** (u[2] - 0.5), 4 ** (u[3] - 0.5)]
     return Gratings(rings=rings, stretch=stretch, apart=0.02 + u[4])

@@ -94,7 +94,7 @@ def write(parameters: Render) -> Manifest:
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:
-    """The image (size, size) uint8 of the first pair of a category of the released search."""
+    """The image (size, size) uint8 of a category's first pair; the category is one of the released search."""
     _, points, rotation = next(pairs([(category, search.published(3, category))], parameters))
     how = {"size": parameters.image_size, "point_size": parameters.point_size}
     return camera.render(cloud(points), rotation, **how) * WHITE

@@ -132,7 +132,7 @@ def _poisson(stream: Mersenne) -> int:
 
 
 def model(systems: Systems, which: int, instance: int, parameters: Render) -> np.ndarray:
-    """The points (n, 3) float64 of an instance: its system's, then the noise, centred together."""
+    """The points (n, 3) float64 of an instance: those of its system, then noise; all are centred together."""
     total, seed, (category, system) = parameters.model_points, parameters.seed, systems[which]
     others = [k for k in np.argsort(Mersenne([seed, PARTNERS]).random(len(systems)), kind="stable") if k != which]
     noise = int(total * parameters.noise) if others else 0
@@ -171,7 +171,7 @@ class Scene:
         self.rotation = camera.placed(2 * np.pi * around, HEIGHTS[0] + (HEIGHTS[1] - HEIGHTS[0]) * up)
 
     def shown(self, numbers: np.ndarray, *, size: int, point_size: int) -> np.ndarray:
-        """(size, size) uint8: a number (n,) of each point, where that is the nearest one, and 0 on the ground."""
+        """(size, size) uint8: at each pixel the number, of `numbers` (n,), of the nearest point; 0 on the ground."""
         seen = self.points[:, [0, 2, 1]] * [NEAR, NEAR, -NEAR]
         grays = np.repeat(numbers.astype(np.uint8)[:, None], 9, axis=1)
         return camera.paint(cloud(seen), self.rotation, grays, size=size, point_size=point_size)[::-1]
@@ -221,7 +221,7 @@ def write(parameters: Render) -> Manifest:
 
 
 def picture(parameters: Render, category: int) -> np.ndarray:
-    """The first instance (size, size) uint8 of a category of the released search; the noise is the next category's."""
+    """The first instance (size, size) uint8 of a category of the released search, with noise of the next category."""
     systems = [(k % 1000, search.published(3, k % 1000)) for k in (category, category + 1)]
     points = cloud(model(systems, 0, 0, parameters))
     return camera.view(points, (0,), (0.0,), size=parameters.image_size, point_size=parameters.point_size) * WHITE

@@ -45,7 +45,7 @@ class Noise(Parameters):
 
 
 def sample(parameters: Render, category: int) -> Noise:
-    """The code of a category, from a stream of its own."""
+    """Draw the code of a category, from the category's own random stream."""
     stream = Mersenne([parameters.seed, category])
     octaves, u = stream.randint(1, 5), stream.random(4).tolist()
     return Noise(cells=[2 * 16 ** u[0], 2 * 16 ** u[1]], octaves=octaves, rough=0.3 + 0.5 * u[2], folds=0.5 + 4 * u[3])

@@ -136,12 +136,12 @@ def live(code: Contours, key: int, size: int) -> np.ndarray:
 
 
 def sample(parameters: Render, category: int) -> Contours:
-    """The code of a category, which has a stream of its own."""
+    """Draw the code of a category, from the category's own random stream."""
     return drawn(Mersenne([parameters.seed, category]))
 
 
 def one_stream(parameters: Render) -> Iterator[tuple[str, Contours, Iterator[tuple[Contours, Any]]]]:
-    """Name and code of each category, and code and random numbers of its images; take these in turn."""
+    """Name and code of each category, and an iterator of its images' codes and random numbers; use it up in turn."""
     stream = Mersenne([parameters.seed])
 
     def images(code: Contours) -> Iterator[tuple[Contours, Any]]:

@@ -101,7 +101,7 @@ class Family:
     kind: Any = None
 
     def example(self, **values: Any) -> Any:
-        """Parameters of the last stage: the published values, changed by these."""
+        """Parameters of the last stage: the published values, with these changes."""
         return self.stages[-1].parameters.of(values)
 
     def names(self) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,7 @@ class Family:
 
 
 def golden(what: str, data: bytes, sha256: str) -> tuple[str, bool]:
-    """The sentence of a golden, and whether it holds: the data have this hash."""
+    """The sentence of a golden, and whether it holds, that is, whether the data have this hash."""
     return f"{what} is the original's", hashlib.sha256(data).hexdigest() == sha256
 
 

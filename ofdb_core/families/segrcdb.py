@@ -69,7 +69,7 @@ class Render(StageParameters):
 
 
 class Drawing(Parameters):
-    """Parameters of scenes that are drawn from codes while training."""
+    """Parameters of scenes that are drawn from codes during training."""
 
     images: Count = 20_000
     """Scenes that an epoch has, and that are evaluated."""
@@ -168,7 +168,7 @@ def live(code: Outline, key: int, size: int) -> np.ndarray:
 
 
 def sample(parameters: Render, category: int) -> Outline:
-    """The code of a category, which has a stream of its own."""
+    """Draw the code of a category, from the category's own random stream."""
     return drawn(Mersenne([parameters.seed, category]))
 
 

@@ -74,7 +74,7 @@ def image_files(
 def in_one_stream(
     categories: Iterable[int], instances: int, *, seed: int, ranges: Ranges = ORIGINAL
 ) -> Iterator[tuple[str, Atom, Iterator[Strokes]]]:
-    """Name, atom and the strokes of n images for each category, in the original's order; take them in turn.
+    """Name, atom and an iterator of the strokes of n images, for each category; use it up in turn, as the original.
 
     The random numbers are those of Python's `random.seed(seed)`; the original's process i has the seed i + 1.
     """
@@ -97,7 +97,7 @@ def files_in_one_stream(*arguments: Any, size: int = 512, **how: Any) -> Makers:
 
 
 def grown(atom: Atom, key: int) -> growth.Growth:
-    """How the contours of an instance of an atom grow; the centre is new, too."""
+    """The `Growth` of an instance of an atom, with a new centre."""
     low, high = ORIGINAL.shift
     right, down = np.floor(low + (high - low + 1) * units(np.uint64(key) ^ GOLDEN, 2)).tolist()
     radii, waves = (atom.radius * atom.oval[0], atom.radius * atom.oval[1]), (atom.waves[0], atom.waves[1])
@@ -106,12 +106,12 @@ def grown(atom: Atom, key: int) -> growth.Growth:
 
 
 def live(atom: Atom, key: int, size: int = contours.RELEASED) -> np.ndarray:
-    """An instance (size, size) uint8 of an atom: many at once, on any device, are `batches.atoms`."""
+    """An instance (size, size) uint8 of an atom; `batches.atoms` draws many at once, on any device."""
     return growth.instance(grown(atom, key), key, size)
 
 
 def sample(parameters: Render, category: int) -> Atom:
-    """The atom of a category, which has a stream of its own."""
+    """Draw the atom of a category, from the category's own random stream."""
     return contours.category(category, seed=parameters.seed, ranges=contours.SETTINGS[parameters.settings])
 
 

@@ -229,7 +229,7 @@ def _anywhere(angles: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 
 def anywhere(angles: Sequence[float] | np.ndarray, turn: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The `rotation` of the first stored view, moved by one to three angles and then by a small turn about X, Y, Z.
+    """The `rotation` of the first stored view, turned by one to three angles and then a little about X, Y, Z.
 
     angles: degrees, as the jitter of `stored`; turn: three angles in degrees, about the camera's axes.
     """

@@ -81,7 +81,7 @@ def _corners(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def region(points: np.ndarray, u: np.ndarray | None = None) -> np.ndarray:
-    """(2, 2) float64: the corners of what a picture shows of points (n, 2): all of them.
+    """(2, 2) float64: the corners of the window that a picture of points (n, 2) shows; without `u`, all points.
 
     u: (4,) in [0, 1), which move the centre by up to a fifth of the extent, and scale each axis by 0.5 to 2.
     """

@@ -209,7 +209,7 @@ def trace(
     waves: np.ndarray,
     image: np.ndarray,
 ) -> None:
-    """Draw the lines that the polygon (2, n) becomes, one after another, around the centre (2,).
+    """Draw the lines around the centre (2,) one after another; the polygon (2, n) changes from line to line.
 
     gray, u: see `Strokes`; a line is moved by Perlin's noise times `strength`, less `noise` and the waves (2, n).
     """

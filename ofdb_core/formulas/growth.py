@@ -89,7 +89,7 @@ class Growth:
 
 
 def start(growth: Growth) -> tuple[np.ndarray, np.ndarray]:
-    """The ellipse (2, n) float32, and how far a line moves without noise, and by noise: (2, 2, n) float32."""
+    """The ellipse (2, n) float32, and the steps (2, 2, n) float32 of a line: without noise, and of the noise."""
     turn, moves = _moves(growth.vertices, float(growth.away), float(growth.strength), growth.waves)
     centre = (RELEASED + np.array(growth.shift, np.float32)) / 2
     return turn * np.array(growth.radii, np.float32)[:, None] + centre[:, None], moves

@@ -177,7 +177,7 @@ def save(ifs: IFS, file: str | Path | BinaryIO) -> None:
 
 
 def csv(ifs: IFS, start: int = 0) -> bytes:
-    """The bytes of the CSV that `save` writes, and a comment if its image's patches do not begin their stream."""
+    """The bytes of the CSV that `save` writes, with a comment if the image's patches start later in their stream."""
     data = io.BytesIO()
     save(ifs, data)
     return data.getvalue() + (START.format(start).encode() if start else b"")

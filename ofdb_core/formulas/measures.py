@@ -14,7 +14,7 @@ def filling(image: np.ndarray) -> float:
 
 
 def contrast(image: np.ndarray) -> float:
-    """Standard deviation of the gray values of (H, W) or (H, W, 3) uint8 over their range: 0 to 0.5."""
+    """Standard deviation of the gray values of (H, W) or (H, W, 3) uint8, divided by their range: 0 to 0.5."""
     return float(_gray(image).std() / 255)
 
 

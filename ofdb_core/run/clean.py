@@ -21,7 +21,7 @@ TOOLS = (".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache")
 
 
 def entries() -> dict[str, list[Path]]:
-    """Name -> paths: each run, whatever lies in data/, the pages, the environment, and caches of code and tools."""
+    """Name -> paths of what can be removed: runs, what lies in data/, the site, the environment, and caches."""
     found = {f"{name}/{path.name}": [path] for name in FOLDERS[:2] for path in (project.FOLDER / name).glob("*")}
     found[FOLDERS[2]] = [project.FOLDER / FOLDERS[2]]
     if not project.INSTALLED:
@@ -33,7 +33,7 @@ def entries() -> dict[str, list[Path]]:
 
 
 def table() -> str:
-    """What takes space, with its size, a line each."""
+    """A line for each thing that takes space, with its size."""
     sizes = {name: sum(map(files.bytes_of, paths)) for name, paths in entries().items()}
     sizes["together"] = sum(sizes.values())
     wide = max(map(len, sizes))
@@ -42,15 +42,15 @@ def table() -> str:
 
 
 def remove(names: Iterable[str], *, agreed: Callable[[str], bool]) -> None:
-    """Remove what the names stand for, if `agreed` answers the question with yes."""
+    """Remove the entries of these names, if `agreed` answers the question with yes."""
     chosen = {path: name for name in names for path in _paths(name.rstrip("/"))}
     for path, name in chosen.items():
         _refuse(path, name)
-    told = ", ".join(dict.fromkeys(chosen.values()))
-    if agreed(f"remove {told} ({units.size(sum(map(files.bytes_of, chosen)))})?"):
+    listed = ", ".join(dict.fromkeys(chosen.values()))
+    if agreed(f"remove {listed} ({units.size(sum(map(files.bytes_of, chosen)))})?"):
         for path in sorted(chosen, key=lambda path: path.name == ENVIRONMENT):  # last: this may run in it
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        print(f"removed {told}")
+        print(f"removed {listed}")
 
 
 def _paths(name: str) -> list[Path]:
@@ -66,9 +66,9 @@ def _paths(name: str) -> list[Path]:
 def _refuse(path: Path, name: str) -> None:
     """Raise UsageError if a link leads there, or another process holds a lock there."""
     root = project.FOLDER if path.is_relative_to(project.FOLDER) else project.SOURCE
-    for place in (path, *path.parents[: len(path.parents) - len(root.parents) - 1]):
-        if place.is_symlink():
-            raise UsageError(f"clean: {name}: {place} is a link to {place.resolve()}; remove by hand what is there")
+    for folder in (path, *path.parents[: len(path.parents) - len(root.parents) - 1]):
+        if folder.is_symlink():
+            raise UsageError(f"clean: {name}: {folder} is a link to {folder.resolve()}; remove by hand what is there")
     for lock in [path.with_name(f"{ENVIRONMENT}.lock")] if path.name == ENVIRONMENT else path.rglob("*.lock"):
         if lock.is_file() and _is_held(lock):
             raise UsageError(f"clean: {name}: another run is at work there ({lock})")

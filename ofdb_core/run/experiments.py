@@ -43,7 +43,7 @@ class UsageError(ValueError):
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what refuses a value or a file into a `UsageError`."""
+    """Turn errors that refuse a value or a file into a `UsageError`."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -52,7 +52,7 @@ def refusals() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment as in its file, without those it builds upon; sections: stage -> parameter name -> value."""
+    """An experiment as its file states it, without inherited values; sections: stage -> parameter name -> value."""
 
     name: str
     path: Path
@@ -83,8 +83,8 @@ def _named(path: Path) -> str:
 
 def roots() -> list[Path]:
     """The folders of experiments: the user's, if there is one, and the project's."""
-    given = os.environ.get(PARAMS_VARIABLE)
-    return [*([Path(given).resolve()] if given else []), PARAMS]
+    folder = os.environ.get(PARAMS_VARIABLE)
+    return [*([Path(folder).resolve()] if folder else []), PARAMS]
 
 
 def found() -> dict[str, Experiment]:
@@ -96,7 +96,7 @@ def found() -> dict[str, Experiment]:
         paths = [path for path in root.iterdir() if path.suffix == ".yaml" and not path.name.startswith(".")]
         own = {each.name: each for path in paths for each in _read(path.stem, path, mapping(path))}
         if not own:
-            raise UsageError(f"{root}: holds no experiment, which is a file as quickstart.yaml")
+            raise UsageError(f"{root}: holds no experiment: no file such as quickstart.yaml")
         if taken := sorted(own.keys() & every.keys()):
             raise UsageError(f"{every[taken[0]].path}: {taken[0]} is an experiment of {root}, too; give another name")
         every |= own
@@ -104,7 +104,7 @@ def found() -> dict[str, Experiment]:
 
 
 def mapping(path: Path) -> dict[str, Any]:
-    """What a YAML file holds, name -> value; a UsageError names the file."""
+    """The content of a YAML file, name -> value; a UsageError names the file."""
     try:
         if not path.is_file():
             raise ValueError("it is no file, or a link to nowhere")
@@ -162,7 +162,7 @@ def _known(every: Collection[str]) -> str:
 
 
 def lineage(name: str, every: Experiments | None = None, above: tuple[str, ...] = ()) -> list[Experiment]:
-    """The experiments that one builds upon, from the bottom up, each once, and itself; above: those built upon it."""
+    """The experiments that one extends, from the farthest on, and itself; each once; above: those that extend it."""
     every = found() if every is None else every
     one, line = require(name, every), dict[str, Experiment]()
     if name in above:
@@ -176,7 +176,7 @@ def lineage(name: str, every: Experiments | None = None, above: tuple[str, ...] 
 
 
 def sweep(name: str) -> dict[str, Any]:
-    """The `sweep` section of an experiment, or of the nearest that it builds upon."""
+    """The `sweep` section of an experiment, or of the nearest one that it extends."""
     return next((one.sweep for one in reversed(lineage(name)) if one.sweep), {})
 
 

@@ -10,12 +10,12 @@ from ofdb_core.run.experiments import UsageError
 COPIED = ("notebooks/*.ipynb", "notebooks/*.md", "params/*.yaml")
 
 
-def run(place: str | Path) -> None:
-    """Write the files that the folder lacks, and name those that differ from the package's.
+def run(directory: str | Path) -> None:
+    """Write the missing files of a project into a folder, and name those that differ from the package's.
 
     Nothing is overwritten, so after an update of the package the same command adds its new files.
     """
-    root = Path(place).resolve()
+    root = Path(directory).resolve()
     if root == project.SOURCE or root.is_relative_to(project.PACKAGE):
         raise UsageError(f"{root}: is where the package itself lies; give a folder elsewhere")
     try:

@@ -66,7 +66,7 @@ def _can_share(parameters: NotebookParameters, processes: int) -> bool:
 
 
 def check(options: str) -> argparse.Namespace:
-    """The `accelerate launch` options as accelerate's parser reads them; a UsageError if they cannot be meant.
+    """The `accelerate launch` options as accelerate's parser reads them; a UsageError if they are impossible.
 
     Other mistakes are refused by accelerate and torch when the training starts.
     """
@@ -93,8 +93,8 @@ def check(options: str) -> argparse.Namespace:
             found.num_processes = torch.cuda.device_count() or 1
         if found.cpu and found.num_machines == 1 and found.num_processes > 1:
             raise ValueError(
-                f"with --cpu accelerate starts one process; --multi_gpu --num_processes {found.num_processes} starts "
-                "as many as that, on CPUs where there is no GPU"
+                "--cpu makes accelerate start one process alone; give --multi_gpu "
+                f"--num_processes {found.num_processes}, which uses CPUs where there is no GPU"
             )
         whole(1, 2**16, num_machines=found.num_machines, num_processes=found.num_processes)
         whole(0, found.num_machines - 1, machine_rank=found.machine_rank or 0)

@@ -23,7 +23,7 @@ def width() -> int | None:
 
 
 def overview(columns: int | None) -> str:
-    """A row for each experiment: its name, what is done, what it costs if that was measured, and what it is."""
+    """A row for each experiment: its name, what is done, its cost if that was measured, and its description."""
     every, prices = experiments.found(), ledger.read()
     costs = {name: (units.duration(price.seconds), units.size(price.kept)) for name, price in prices.items()}
     names = experiments.names(every)

@@ -19,7 +19,7 @@ PLACE = r"Cell In\[\d+\], line (\d+)"  # of an error, in a traceback
 
 
 class NotebookError(RuntimeError):
-    """A notebook that failed, or its training in processes; the message says where, and what to look at."""
+    """A notebook failed, or its training in processes; the message says where, and what to look at."""
 
 
 class _Echo:

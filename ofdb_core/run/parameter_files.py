@@ -81,7 +81,7 @@ def checked(
     at the project's. All mistakes of all stages are reported in one ParameterError, before anything runs.
     """
     classes = {stage: catalogue.stages()[stage].parameters for stage in chosen}
-    problems, given = [], {stage: dict[str, Any]() for stage in chosen}
+    problems, overridden = [], {stage: dict[str, Any]() for stage in chosen}
     for name, text in overrides:
         stage, short = _split(name)
         if not takers(name, chosen):
@@ -90,25 +90,25 @@ def checked(
         for taker in takers(name, chosen):
             try:
                 value = plain_yaml.value_of(text, classes[taker].kind(short))
-                given[taker] |= classes[taker].located({short: value}, Path())
+                overridden[taker] |= classes[taker].located({short: value}, Path())
             except ValueError as error:
                 problems.append(f"-p {name}: {shown(text)} cannot be read ({error})")
-    made = {}
+    accepted = {}
     for stage, parameters in classes.items():
         own = parameters.located(values(experiment, stage), project.FOLDER) | {"out": str(out)}
-        own = parameters.layered(own, given[stage])
+        own = parameters.layered(own, overridden[stage])
         if own.get("tracker", "none") != "none" and own["tracker_group"] is None:
             own["tracker_group"] = experiment
         try:
-            made[stage] = parameters.of(own)
+            accepted[stage] = parameters.of(own)
         except ParameterError as error:
             for one in error.problems:  # what -p gives has no file
-                problems.append(f"{stage}: {one}{'' if given[stage] else _origin(one, experiment, stage)}")
+                problems.append(f"{stage}: {one}{'' if overridden[stage] else _origin(one, experiment, stage)}")
         except OSError as error:  # a file that a parameter names
             problems.append(f"{stage}: {error}")
     if problems:
         raise ParameterError(dict.fromkeys(problems))
-    return made
+    return accepted
 
 
 def _origin(problem: str, experiment: str, stage: str) -> str:

@@ -41,7 +41,7 @@ class _Loader(yaml.SafeLoader):
         if getattr(event, "tag", None):
             raise yaml.YAMLError(f"{event.tag}: tags are not allowed")
         if self.depth > DEEPEST:
-            raise yaml.YAMLError(f"lists and mappings in one another are allowed {DEEPEST} deep")
+            raise yaml.YAMLError(f"lists and mappings may be nested {DEEPEST} deep at most")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -79,10 +79,10 @@ def parse(text: str | bytes) -> Any:
         return None if node is None else _value(node)
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
-        place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
+        position = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
         problem = " ".join(part for part in (error.problem, error.context) if part)
         hint = "a text with ': ' or ' #' in it, or a sign before it, needs quotes"
-        raise ValueError(f"{place}{problem}; {hint}") from error
+        raise ValueError(f"{position}{problem}; {hint}") from error
     except yaml.YAMLError as error:
         raise ValueError(str(error).splitlines()[0]) from error
 

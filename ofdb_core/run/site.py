@@ -16,13 +16,12 @@ from pathlib import Path
 from ofdb_core.base import files, project, record
 from ofdb_core.base.own import Own
 from ofdb_core.families import registry
-from ofdb_core.run import catalogue, parameter_files
 from ofdb_core.run.experiments import UsageError, refusals
 from ofdb_core.show import gallery, pages, report
 
 DATA = project.DATA / "site"  # the gallery's images, kept for the next time
-FAMILIES = ("2d-ofdb-1k", "3d-ofdb-1k", "visualatom-1k", "1p-frac")  # experiments whose data sets the gallery shows
-CATEGORIES = 1000  # of each
+MANY = ("2d", "3d", "visualatom", "1p-frac")  # families of which the gallery shows `CATEGORIES`; of others `FEW`
+CATEGORIES, FEW = 1000, 100
 TILE, PICTURES = 72, 4  # of the gallery: pixels of a tile, and the most tiles of a category
 LIST = ".site"  # in a site: the list of its files
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs", "results")  # what is copied unchanged
@@ -40,13 +39,13 @@ MADE = {"Use": ("run", "gallery", "live"), "Reference": ("reference",)}  # group
 def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
     """Build the site of a finished run in a folder; return its first page.
 
-    categories: of each family in the gallery. A UsageError if the run has no record, or the folder is no site.
+    categories: in the gallery, of each family of `MANY`. A UsageError if the run has no record, or `site` is no site.
     """
     entries = record.read(run)
     if not entries:
         raise UsageError(f"{run}: no finished run; ./run_all.sh makes the quickstart's, or name another")
     if not (project.SOURCE / "docs" / "conf.py").is_file():
-        raise UsageError("site: its pages are in a clone of the project, not in what pip installs")
+        raise UsageError("site: needs a clone of the project; pip does not install the pages")
     if importlib.util.find_spec("sphinx") is None:
         raise UsageError("site: needs Sphinx: pip install -e '.[docs]'")
     require_own(site)
@@ -55,7 +54,7 @@ def write(run: Path, site: Path, *, categories: int = CATEGORIES) -> Path:
         _lay_out(laid, run, entries, categories)
         command = ["-m", "sphinx", "-q", "-j", "auto", "-c", str(laid / "docs"), str(laid), str(built)]
         if subprocess.run([sys.executable, *command]).returncode:
-            raise UsageError("site: Sphinx could not build it, see above")
+            raise UsageError("site: Sphinx failed; its messages are above")
         replace(site, built)
     return site / "index.html"
 
@@ -169,20 +168,24 @@ def copy_notebook(path: Path, target: Path) -> None:
 
 
 def _gallery(categories: int) -> str:
-    """The gallery of `FAMILIES`, by their experiments' own parameters."""
-    sets = []
-    names = ", ".join(FAMILIES)
-    print(f"for the gallery, {categories} categories each of {names} are made below {DATA} once", flush=True)
-    for name in FAMILIES:
-        out, given = DATA / name, [("categories", str(categories))]
-        chosen = [stage for stage in parameter_files.notebooks(name) if catalogue.stages()[stage].write]
-        for stage, parameters in parameter_files.checked(name, chosen, given, out).items():
-            catalogue.stages()[stage].write(parameters)  # type: ignore[misc]
-        drawn = {registry.family_of(stage).name: parameters}
-        sets += gallery.of_folder(out, drawn, side=TILE, pictures=PICTURES)
+    """The gallery of all families, by their published values: `categories` of `MANY`, and at most `FEW` of others."""
+    few, drawn = min(categories, FEW), {}
+    known = registry.families()
+    many = ", ".join(known[name].title for name in MANY)
+    print(f"drawing {categories} categories of {many}, and {few} of others, in {DATA}, once", flush=True)
+    for family in known.values():
+        number = categories if family.name in MANY else few
+        for stage in family.stages:
+            if stage.write:
+                counts = {"categories": number, stage.counts: number, "instances": PICTURES}
+                fewer = counts.keys() & {name for name, value in stage.parameters.defaults().items() if value != 1}
+                parameters = stage.parameters.of({"out": str(DATA), **{name: counts[name] for name in fewer}})
+                stage.write(parameters)
+        drawn[family.name] = parameters
+    sets = gallery.of_folder(DATA, drawn, side=TILE, pictures=PICTURES)
     return gallery.part([{**each, "files": None} for each in sets])
 
 
 def _explorer(run: Path) -> str:
     """The explorer of the run's systems, or of the published ones if it has none in the plane."""
-    return report.explorer_of(gallery.systems(run) or gallery.systems(DATA / FAMILIES[0]))
+    return report.explorer_of(gallery.systems(run) or gallery.systems(DATA))

@@ -112,7 +112,7 @@ class Cell:
         return found
 
     def make(self) -> None:
-        """Run its stages, as far as they are not done, and link them; wait where another process makes one of them."""
+        """Run the stages that are not done, and link all; wait where another process makes one of them."""
         for stage, root in self.roots.items():
             with _alone(root):
                 for name in self.parameters[stage].inputs():
@@ -233,8 +233,8 @@ def run(
         at_once = f"; {jobs} at once" if waiting and not cluster.address() else ""
         print(f"{folder}: {len(every)} cells, {len(every) - len(waiting)} of them done before{at_once}", flush=True)
         failed = make_on_cluster(waiting, words) if cluster.address() else make_all(waiting, words, jobs)
-        if made := {i: one for i, one in enumerate(every.values()) if one.name not in failed}:
-            print("\n".join(write(folder, made)), flush=True)
+        if finished := {i: one for i, one in enumerate(every.values()) if one.name not in failed}:
+            print("\n".join(write(folder, finished)), flush=True)
         if failed:
             raise NotebookError("\n\n".join(f"{name} failed:\n{why}" for name, why in failed.items()))
 
@@ -254,16 +254,16 @@ def make_all(waiting: Sequence[Cell], words: Sequence[str], jobs: int) -> dict[s
     with signals.Stop(lambda: tell(signals.STOPS[1])) as stopped:
         try:
             while running or (left and not stopped.asked):
-                for place in set(range(jobs)) - running.keys():
+                for slot in set(range(jobs)) - running.keys():
                     if left and not stopped.asked:
                         cell = left.pop(0)
-                        running[place] = cell, _started(cell.out, cell.name, words, _share(place, jobs))
+                        running[slot] = cell, _started(cell.out, cell.name, words, _share(slot, jobs))
                         if stopped.asked:  # before the process was known
                             tell(signals.STOPS[1])
                 time.sleep(POLL)
-                for place, (cell, process) in [*running.items()]:
+                for slot, (cell, process) in [*running.items()]:
                     if (status := process.poll()) is not None:
-                        del running[place]
+                        del running[slot]
                         print(f"{cell.name}: {f'ended with status {status}' if status else 'done'}", flush=True)
                         failed |= {cell.name: (cell.out / ERRORS).read_text(errors="replace").strip()} if status else {}
         finally:
@@ -314,19 +314,19 @@ def _suitable() -> int:
     return len(_gpus()) or max(1, (os.cpu_count() or 1) // 2)
 
 
-def _share(place: int, jobs: int) -> dict[str, str]:
+def _share(slot: int, jobs: int) -> dict[str, str]:
     """The environment of one of several processes at once: its share of the cores, and one of the GPUs."""
     if jobs == 1:
         return {}
     gpus = _gpus()
     cores = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
-    return {"OMP_NUM_THREADS": cores, **({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus[1:] else {})}
+    return {"OMP_NUM_THREADS": cores, **({"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus[1:] else {})}
 
 
-def write(folder: Path, made: Mapping[int, Cell]) -> Iterator[str]:
-    """Write the table, the figure and the page of the finished cells, by number; the lines that say what came."""
+def write(folder: Path, finished: Mapping[int, Cell]) -> Iterator[str]:
+    """Write the table, the figure and the page of the finished cells, by number; return the lines to print."""
     rows = []
-    for number, cell in made.items():
+    for number, cell in finished.items():
         entries = record.read(cell.out)
         last, codes = [*entries.values()][-1], [entry["code"] for entry in entries.values()]
         cost = {"seconds": round(sum(entry.get("seconds", 0.0) for entry in entries.values()), 1)}
@@ -334,7 +334,7 @@ def write(folder: Path, made: Mapping[int, Cell]) -> Iterator[str]:
         rows.append({"cell": number, "name": cell.name, **cell.values, **outcomes.metrics(cell.out), **cost, **origin})
     columns = dict.fromkeys(column for row in rows for column in row)
     tables.write(folder / "sweep.csv", [{column: row.get(column, "") for column in columns} for row in rows])
-    places = {cell.name: cell.out for cell in made.values()}
+    places = {cell.name: cell.out for cell in finished.values()}
     groups = compare.metrics(places, compare.groups(compare.read(places)))
     for metric, values in outcomes.by_metric(groups).items():
         yield f"\n{metric}\n{listing.table([outcomes.HEADS, *outcomes.summary(values)], listing.width())}"

@@ -21,8 +21,8 @@ def check(root: str | Path) -> int:
         verdicts[run / record.FILE] = _problems(run) or f"{len(own.Own(run).listed())} other files, all as written"
     if not verdicts:
         raise UsageError(f"{root}: no manifest here or below; give a run's folder or a data set's")
-    for place, problems in verdicts.items():
-        print(f"{place}: {problems}" if isinstance(problems, str) else "\n  ".join([f"{place}:", *problems]))
+    for folder, problems in verdicts.items():
+        print(f"{folder}: {problems}" if isinstance(problems, str) else "\n  ".join([f"{folder}:", *problems]))
     return sum(len(problems) for problems in verdicts.values() if not isinstance(problems, str))
 
 

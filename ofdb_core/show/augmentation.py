@@ -25,7 +25,7 @@ def shown(batch: Batch, view: View, classes: Sequence[str]) -> tuple[list[np.nda
 
 
 def seen(recipe: Recipe, steps: int) -> str:
-    """What a training of so many steps saw, as Markdown: its samples, and what was done to them."""
+    """What a training of `steps` steps saw, as Markdown: its samples, and how they were changed."""
     live = getattr(recipe, "samples", "") == "live"
     drawn = "each drawn anew from its formula, as `live` in the recipe says" if live else "of stored images"
     size, count = f"{recipe.input_size} x {recipe.input_size} pixels", steps * recipe.batch_size

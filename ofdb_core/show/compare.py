@@ -65,7 +65,7 @@ class Compare(NotebookParameters):
 
 def read(places: dict[str, Path]) -> Compared:
     """The records of the runs."""
-    return {name: record.read(place) for name, place in places.items()}
+    return {name: record.read(folder) for name, folder in places.items()}
 
 
 def results(runs: Compared) -> list[list[Any]]:
@@ -87,14 +87,14 @@ def _rows(runs: Compared, part: Callable[[record.Entry], dict[str, Any]]) -> lis
 
 
 def groups(runs: Compared) -> dict[str, dict[str, str]]:
-    """Name of a group -> seeds -> run: runs whose parameters differ by seeds only, and of equal seeds the first."""
+    """Name of a group -> seeds -> run. Runs of a group differ only in seeds; of equal seeds the first run counts."""
     alike: dict[str, dict[str, str]] = {}
     for name, run in runs.items():
-        told: dict[str, dict[str, Any]] = {SEED: {}, "": {}}
+        values: dict[str, dict[str, Any]] = {SEED: {}, "": {}}
         for stage, entry in run.items():
             for parameter in entry["parameters"].keys() - {*IGNORED}:
-                told[parameter if parameter == SEED else ""][f"{stage}.{parameter}"] = entry["parameters"][parameter]
-        key, seeds = (json.dumps(told[part], sort_keys=True) for part in ("", SEED))
+                values[parameter if parameter == SEED else ""][f"{stage}.{parameter}"] = entry["parameters"][parameter]
+        key, seeds = (json.dumps(values[part], sort_keys=True) for part in ("", SEED))
         alike.setdefault(key, {}).setdefault(seeds, name)
     return {_named([*seeds.values()]): seeds for seeds in alike.values()}
 

@@ -83,7 +83,7 @@ class Collection(TypedDict):
 def collection(
     out: Path, family: Family, parameters: NotebookParameters | None = None, *, side: int = 64, pictures: int = 1
 ) -> Collection | None:
-    """What the gallery shows of a family's images in an experiment's folder; None if they are missing or unfinished.
+    """The gallery's data on a family's images in an experiment's folder; None if they are missing or unfinished.
 
     parameters: those of the images, for properties that depend on them; side: pixels of a tile; pictures: the most
     tiles of a category, one for each image.
@@ -124,7 +124,7 @@ def _tiles(paths: Iterable[Path], side: int) -> Tiles:
     """The tiles of one category, and what is measured on its first image."""
     images = [samples.decode(path) for path in paths]
     measured = [measure(images[0]) for measure, _ in OF_IMAGE.values()]
-    return [_tile(image, side) for image in images], measures.thumbnail(images[0]), measured
+    return [tile(image, side) for image in images], measures.thumbnail(images[0]), measured
 
 
 def _properties(
@@ -141,7 +141,7 @@ def _properties(
     return found
 
 
-def _tile(image: np.ndarray, side: int) -> np.ndarray:
+def tile(image: np.ndarray, side: int) -> np.ndarray:
     """(side, side) or (side, side, 3) uint8, brightened: a few white dots would vanish when the image shrinks."""
     small = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX)).astype(np.float32)
     light = np.percentile(small, 99.5) or small.max() or 1.0
@@ -240,10 +240,14 @@ def part(collections: list[Collection]) -> pages.Text:
 
 
 def _about(collections: list[Collection]) -> str:
-    counts = ", ".join(f"{len(each['names']):,} categories of {each['title']}" for each in collections)
+    titles: dict[int, list[str]] = {}  # of the families that have this number of categories
+    for each in collections:
+        titles.setdefault(len(each["names"]), []).append(each["title"])
+    counts = (f"{n:,} categories {'each ' * (len(of) > 1)}of {', '.join(of)}" for n, of in titles.items())
     return pages.escape(
-        f"{counts}. Drag over a histogram to filter; click a picture to see what it is made of. Categories are "
-        f"near-duplicates if their thumbnails of {measures.SIDE} x {measures.SIDE} pixels correlate by {ALIKE} or more."
+        f"{'; '.join(counts)}. Drag over a histogram to filter; click a picture to see what it is made of. "
+        f"Categories are near-duplicates if their thumbnails of {measures.SIDE} x {measures.SIDE} pixels correlate by "
+        f"{ALIKE} or more."
     )
 
 

@@ -22,7 +22,7 @@ Groups = Mapping[str, Mapping[Hashable, Metrics]]  # name of a group -> seed -> 
 
 
 def metrics(run: Path) -> Metrics:
-    """The accuracies in a run's folder; of fine-tuning and its baselines, means over the repeats, and the gain."""
+    """The accuracies in a run's folder; for fine-tuning and baselines, the means over the repeats, and the gain."""
     found: Metrics = {}
     if (path := run / "finetune" / "results.csv").is_file():
         rows = tables.read(path)

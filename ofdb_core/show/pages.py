@@ -90,7 +90,7 @@ def _cells(row: Iterable[object]) -> Text:
 
 
 def escape(value: object) -> Text:
-    """Any text as HTML that shows it."""
+    """Text as HTML, with its special characters escaped."""
     return html.escape(str(value))
 
 
@@ -108,5 +108,5 @@ def figure(address: str, caption: Text, *, wide: bool = False) -> Text:
 
 def contents(links: Mapping[str, str]) -> Text:
     """A table of contents, beside the page or, on a small screen, folded above it. links: anchor -> words."""
-    entries = "".join(f'<li><a href="#{escape(place)}">{escape(words)}</a></li>' for place, words in links.items())
+    entries = "".join(f'<li><a href="#{escape(anchor)}">{escape(words)}</a></li>' for anchor, words in links.items())
     return f'<nav class="contents"><details><summary>Contents</summary><ul>{entries}</ul></details></nav>'

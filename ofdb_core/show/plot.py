@@ -40,9 +40,9 @@ def _as_written(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
     inks: Any = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
 
     @functools.wraps(draw)
-    def drawn(*given: Given.args, **named: Given.kwargs) -> Figure:
+    def drawn(*args: Given.args, **kwargs: Given.kwargs) -> Figure:
         with matplotlib.rc_context(dict.fromkeys(inks, INK)):
-            figure = draw(*given, **named)
+            figure = draw(*args, **kwargs)
         texts: list[Any] = figure.findobj(Text)
         for text in texts:
             if "$" in text.get_text():
@@ -94,9 +94,9 @@ def mosaic(samples: Samples) -> Figure:
     columns = min(columns, MOSAIC // tile)
     chosen = chosen[: columns * columns]
     sheet = Image.new("RGB", (columns * tile, -(-len(chosen) // columns) * tile))
-    for place, i in enumerate(chosen.tolist()):
+    for position, i in enumerate(chosen.tolist()):
         picture = Image.fromarray(samples.pixels(i)).resize((tile, tile), Image.Resampling.BOX)
-        sheet.paste(picture, (place % columns * tile, place // columns * tile))
+        sheet.paste(picture, (position % columns * tile, position // columns * tile))
     first, last = (samples.classes[samples.labels[i]] for i in (chosen[0], chosen[-1]))
     width, height, above = sheet.width / 100, sheet.height / 100, 0.4
     figure = Figure(figsize=(width, height + above))
@@ -275,8 +275,8 @@ def swept(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         names = {match and match[1] for match in found}
         numeric = len(names) == 1 and None not in names
         x = [float(match[2]) for match in found if match] if numeric else list(range(len(groups)))
-        for place, values in zip(x, groups.values(), strict=True):
-            axis.plot([place] * len(values), 100 * np.asarray(values), ".", color=INK, markersize=5)
+        for position, values in zip(x, groups.values(), strict=True):
+            axis.plot([position] * len(values), 100 * np.asarray(values), ".", color=INK, markersize=5)
         means = [100 * np.mean(values) for values in groups.values()]
         axis.plot(x, means, "o-" if numeric else "o", color=ACCENT, markersize=8, fillstyle="none")
         axis.set(title=metric, xlabel=names.pop() if numeric else "", ylabel="%")

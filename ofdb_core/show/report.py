@@ -158,7 +158,7 @@ def page(out: Path, title: str, entries: dict[str, Entry], beside: str | None = 
 
 
 def explorer_of(systems: list[list[list[float]]]) -> pages.Text:
-    """The explorer as a part of any page; systems: their tables; the reader chooses one by number."""
+    """The explorer as a part of any page; the reader chooses one of the systems (tables) by number."""
     live = pages.script(["explorer.js"], EXPLORED, systems)
     return f'<style>{pages.own("explorer.css")}</style>{EXPLORE}<div id="explorer"></div>{live}'
 

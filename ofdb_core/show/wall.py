@@ -70,7 +70,7 @@ def views(system: IFS, frames: int, *, turn: str = "a", by: float = 0.2) -> list
 
 
 class Canvas:
-    """A grid of pixels around what the views show: as wide and high as that is, at most `size` pixels."""
+    """A grid of pixels around what the views show, in its proportions; the longer side has `size` pixels."""
 
     def __init__(self, shown: list[View], size: int) -> None:
         values.whole(16, LARGEST, size=size)
@@ -86,7 +86,7 @@ class Canvas:
         self.width, self.height = (int(side) for side in sides)
 
     def to_cells(self, plane: np.ndarray) -> np.ndarray:
-        """(2, d + 1): what gives the column and row of a point's cell."""
+        """(2, d + 1): the affine map from a point to the column and row of its cell."""
         scale = self.scale * SUPERSAMPLE * np.array([1.0, -1.0])
         middle = np.array([self.width, self.height]) * SUPERSAMPLE / 2
         return np.column_stack([plane * scale[:, None], middle - scale * (self.low + self.high) / 2])
@@ -133,15 +133,15 @@ def maps(system: IFS, size: int = 1000) -> str:
     start, span = every.min(axis=0), np.ptp(every, axis=0)
     scale = size / span.max()
 
-    def place(points: np.ndarray) -> np.ndarray:
+    def to_svg(points: np.ndarray) -> np.ndarray:
         return np.round((points - start) * scale * [1, -1] + [20, 20 + span[1] * scale], 2)
 
     def polygon(points: np.ndarray, style: str) -> str:
-        return f'<polygon points="{" ".join(f"{x:g},{y:g}" for x, y in place(points))}" {style}/>'
+        return f'<polygon points="{" ".join(f"{x:g},{y:g}" for x, y in to_svg(points))}" {style}/>'
 
     behind = base64.b64encode(encode(system, ".png", size=size, colours="Greys")).decode()
     wide, tall = np.round(np.array([canvas.width, canvas.height]) * scale / canvas.scale, 2)
-    x, y = place((canvas.low + canvas.high) / 2) - [wide / 2, tall / 2]
+    x, y = to_svg((canvas.low + canvas.high) / 2) - [wide / 2, tall / 2]
     width, height = np.ceil(span * scale + 40).astype(int)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',
@@ -155,7 +155,7 @@ def maps(system: IFS, size: int = 1000) -> str:
         colour = f"hsl({360 * i / len(system):g} 70% 42%)"
         lines.append(polygon(shape, f'fill="{colour}" fill-opacity="0.16" stroke="{colour}" stroke-width="2"'))
         lines.append(polygon(shape[:2], f'stroke="{colour}" stroke-width="6" stroke-linecap="round"'))
-        x, y = place(shape.mean(axis=0))
+        x, y = to_svg(shape.mean(axis=0))
         label = f'{i}<tspan font-size="18" dx="8">p {system.p[i]:.3g}</tspan>'
         style = (
             f'font-size="34" text-anchor="middle" fill="{colour}" stroke="white" stroke-width="5" paint-order="stroke"'

@@ -84,7 +84,7 @@ class Tables:
 
     @property
     def counted(self) -> str:
-        """What the values of a start are of, in words."""
+        """The trainings behind the values of a start, in words: their number, and of how many pre-trainings."""
         count, pretrained = self.parameters.repeats, set(self.parameters.starts) != {FROM_SCRATCH}
         trainings = f"{count} fine-tunings" if count > 1 else "one fine-tuning"
         return f"{trainings}{' of one pre-training' * pretrained}"
@@ -97,7 +97,7 @@ class Tables:
     def difference(self, column: str, **where: Any) -> str:
         """The gains in words, to follow a sentence; empty without starts to compare.
 
-        Beside them stands what they are of, and what was gained late: a short training compares speeds alone.
+        It ends with the number of trainings and the gain of the last third: a short training compares speeds alone.
         """
         gains, late = self.gains(column, **where), self.gained_late(column, **where)
         parts = [f"{start} {points}" if len(gains) > 1 else points for start, points in gains.items()]
@@ -121,13 +121,13 @@ class Comparison(Tables):
         rows, names = self.by_training(name), [row["name"] for row in self.results if row["repeat"] == 0]
         return {training: rows[training] for training in names[:trainings]}
 
-    def rates(self, given: finetune.Start) -> dict[str, list[float]]:
+    def rates(self, inputs: finetune.Start) -> dict[str, list[float]]:
         """Training -> the learning rate of each of its steps, for the first repeat."""
         found = {}
         for row in self.results:
             if row["repeat"] == 0:
-                few = given.train.few_shot(row["shots"], seed=self.parameters.seed)
-                recipe = replace(given.recipe.of_samples(len(few)), learning_rate=row["learning_rate"])
+                few = inputs.train.few_shot(row["shots"], seed=self.parameters.seed)
+                recipe = replace(inputs.recipe.of_samples(len(few)), learning_rate=row["learning_rate"])
                 found[row["name"]] = optimizer.course(recipe)
         return found
 
@@ -141,13 +141,13 @@ class Comparison(Tables):
 
     def accuracies(self) -> dict[str, dict[str, list[float]]]:
         """Images a class -> start or baseline -> accuracies, a value a repeat."""
-        given = self.parameters
+        recipe = self.parameters
         return {
             f"{count or 'all'} images a class": {
                 **{f"{start}, fine-tuned": values for start, values in self.reached("accuracy", shots=count).items()},
                 **self.baselines(count),
             }
-            for count in given.shots
+            for count in recipe.shots
         }
 
     @property
@@ -167,13 +167,13 @@ class Comparison(Tables):
 
     def headline(self) -> str:
         """The outcome in a sentence, for the fewest images a class, with the baselines of raw pixels."""
-        given, shots = self.parameters, self.fewest
-        reached = " against ".join(f"{self._mean('accuracy', start, shots)} {start}" for start in given.starts)
+        recipe, shots = self.parameters, self.fewest
+        reached = " against ".join(f"{self._mean('accuracy', start, shots)} {start}" for start in recipe.starts)
         raw = {name: values for name, values in self.baselines(shots).items() if name.startswith(RAW_PIXELS)}
         beside = [f"{name} {intervals.mean_of(values)}" for name, values in raw.items()]
         known = ", ".join([*beside, f"chance {1 / self.results[0]['classes']:.1%}"])
         return (
-            f"{Path(given.data.partition('#')[0]).name}, {shots or 'all'} images a class, {given.length()}: {reached}"
+            f"{Path(recipe.data.partition('#')[0]).name}, {shots or 'all'} images a class, {recipe.length()}: {reached}"
             f"{self.difference('accuracy', shots=shots)}; {known}"
         )
 
@@ -187,15 +187,15 @@ class Comparison(Tables):
 
     def in_words(self) -> dict[str, str]:
         """Mean and spread of every group of repeats and of every baseline, as name -> value for a reader."""
-        words, given = {}, self.parameters
-        for shots in given.shots:
+        words, recipe = {}, self.parameters
+        for shots in recipe.shots:
             images = f"{shots or 'all'} images a class"
-            for start in given.starts:
-                for column in ("accuracy", "top5", *(["best_accuracy"] if given.evaluate_every else [])):
+            for start in recipe.starts:
+                for column in ("accuracy", "top5", *(["best_accuracy"] if recipe.evaluate_every else [])):
                     if self.values(column, start, shots=shots):
                         suffix = "" if column == "accuracy" else f", {column.replace('_', ' ')}"
                         words[f"{start}, {images}{suffix}"] = self._mean(column, start, shots)
-                if given.learning_rates:
+                if recipe.learning_rates:
                     rate = self.values("learning_rate", start, shots=shots)[0]
                     words[f"{start}, {images}, learning rate chosen"] = f"{rate:g}"
             for start, gains in self.gained_late("accuracy", shots=shots).items():
@@ -214,7 +214,7 @@ class MaskComparison(Tables):
     train_all = staticmethod(segment.train_all)
 
     def baseline(self) -> Row:
-        """The row of baselines.csv."""
+        """The only row of baselines.csv, a baseline without a network."""
         return self.table("baselines")[0]
 
     def headline(self) -> str:

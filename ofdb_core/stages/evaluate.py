@@ -45,9 +45,9 @@ class Start:
     fingerprint: list[str]
 
 
-def _is_plain(parameters: Evaluate, place: Path) -> bool:
+def _is_plain(parameters: Evaluate, path: Path) -> bool:
     """Whether the data are class folders, not parts to train on and to test on."""
-    return parameters.is_own() or (place.is_dir() and forms.of(layout.unwrapped(place)) != "parts")
+    return parameters.is_own() or (path.is_dir() and forms.of(layout.unwrapped(path)) != "parts")
 
 
 def _data(parameters: Evaluate, reading: Reading) -> tuple[Images | None, Images, str]:
@@ -67,9 +67,9 @@ def opened(parameters: Evaluate | Predict) -> tuple[Checkpoint, Inference]:
     """The checkpoint, and how its network sees images: as the parameters say, or else as in its training."""
     path, shape = parameters.checkpoint_path(), {"input_size": parameters.input_size, "channels": parameters.channels}
     checkpoint = Checkpoint.open(path, model=parameters.model, options=parameters.model_options, **shape)
-    given = {name: value for name, value in parameters.values().items() if value is not None}
+    values = {name: value for name, value in parameters.values().items() if value is not None}
     try:
-        return checkpoint, Inference.take({**checkpoint.facts, **given})
+        return checkpoint, Inference.take({**checkpoint.facts, **values})
     except ParameterError as error:
         raise ParameterError(f"{problem}, in {checkpoint.path}" for problem in error.problems) from error
 
@@ -77,7 +77,7 @@ def opened(parameters: Evaluate | Predict) -> tuple[Checkpoint, Inference]:
 def check(parameters: Evaluate) -> None:
     """Raise ValueError if data or checkpoint cannot be used, or the head does not know the classes.
 
-    Nothing is looked at that an earlier notebook is to make.
+    What an earlier notebook will make is not checked.
     """
     if not parameters.checkpoint or parameters.is_own():
         return
@@ -119,7 +119,7 @@ def _network(parameters: Evaluate, checkpoint: Checkpoint, classes: list[str]) -
 
 
 def start(parameters: Evaluate) -> Start:
-    """Open data and checkpoint; a ValueError if they do not fit."""
+    """Open the data and the checkpoint; a ValueError if they do not fit each other."""
     checkpoint, inference = opened(parameters)
     neighbours, images, data_hash = _data(parameters, inference.reading())
     if parameters.knn and neighbours is None:
@@ -133,43 +133,43 @@ def start(parameters: Evaluate) -> Start:
     return Start(images, neighbours, model, lines, by_head, inference, [weights_hash, data_hash])
 
 
-def evaluate(parameters: Evaluate, given: Start) -> tuple[list[tables.Row], list[tables.Row]]:
+def evaluate(parameters: Evaluate, inputs: Start) -> tuple[list[tables.Row], list[tables.Row]]:
     """Evaluate in <out>/evaluation; return the rows of predictions.csv and of classes.csv.
 
     The head predicts if it knows all classes of the data, and the neighbours if they are asked for.
     """
     root = Path(parameters.out) / "evaluation"
-    identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
+    identity = {**parameters.identity(), **inputs.inference.identity(), "source": inputs.fingerprint}
     head = header(identity, _predictions, _files, *([_corrupted] if parameters.corruptions else []), license=None)
     states = Path(parameters.out) / "checkpoints" / "evaluation"
 
     def made() -> processes.Made:
-        files = _files(_predictions(parameters, given), given.images)
-        return files | (_corrupted(parameters, given) if parameters.corruptions else {}), {}
+        files = _files(_predictions(parameters, inputs), inputs.images)
+        return files | (_corrupted(parameters, inputs) if parameters.corruptions else {}), {}
 
     processes.fill_once(root, head, made, states=states)
     return tuple(tables.read(root / f"{name}.csv", text=NAMES) for name in ("predictions", "classes"))  # type: ignore[return-value]
 
 
-def _predictions(parameters: Evaluate, given: Start) -> dict[str, Guesses]:
+def _predictions(parameters: Evaluate, inputs: Start) -> dict[str, Guesses]:
     """Predicted classes of the images, by the head if it knows them, and by the neighbours if asked for."""
-    images, model = given.images, given.model.to(processes.state().device)
-    for line in given.lines:
+    images, model = inputs.images, inputs.model.to(processes.state().device)
+    for line in inputs.lines:
         print(line)
     guesses: dict[str, Guesses] = {}
-    if given.by_head:
-        guesses["head"] = evaluation.guess(model, images, given.inference)
-    if given.neighbours is not None and parameters.knn:
-        neighbours = (given.neighbours, images, given.inference, parameters.knn)
+    if inputs.by_head:
+        guesses["head"] = evaluation.guess(model, images, inputs.inference)
+    if inputs.neighbours is not None and parameters.knn:
+        neighbours = (inputs.neighbours, images, inputs.inference, parameters.knn)
         guesses["neighbours"] = Guesses(evaluation.nearest_neighbours(model, *neighbours))
     return guesses
 
 
-def _corrupted(parameters: Evaluate, given: Start) -> processes.Contents:
+def _corrupted(parameters: Evaluate, inputs: Start) -> processes.Contents:
     """The tables of the head under corruptions."""
-    model = given.model.to(processes.state().device)
+    model = inputs.model.to(processes.state().device)
     how = (parameters.corrupted_by, parameters.corruptions_seed)
-    rows, curves = evaluation.under_corruption(model, given.images, given.inference, *how)
+    rows, curves = evaluation.under_corruption(model, inputs.images, inputs.inference, *how)
     return {"corruptions.csv": tables.to_text(rows), "reliability.csv": tables.to_text(curves)}
 
 

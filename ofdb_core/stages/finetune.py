@@ -122,7 +122,7 @@ def checkpoint_of(parameters: Finetune | Segment) -> Checkpoint:
 
 
 def images(parameters: Finetune) -> list[Images]:
-    """The images to train on and to test on; without an input size, as for the default one."""
+    """The images to train on and to test on; they are decoded for `input_size`, or for the default one."""
     known = parameters if parameters.input_size else parameters.seeing({**parameters.values(), **INPUT})
     with processes.state().main_process_first():
         readings = known.reading_crops(), known.reading()
@@ -169,7 +169,7 @@ def files_of_weights(parameters: Finetune | Segment, opened: Checkpoint) -> dict
 
 
 def start(parameters: Finetune) -> Start:
-    """Open data and checkpoint; the main process downloads what is missing."""
+    """Open the data and the checkpoint; the main process downloads what is missing."""
     opened = checkpoint_of(parameters)
     recipe = parameters.seeing(vars(opened.shape))
     train, test = images(recipe)
@@ -185,7 +185,7 @@ def start(parameters: Finetune) -> Start:
     return Start(train, test, opened, hashes, recipe, pictures)
 
 
-def compare(parameters: Finetune, given: Start) -> list[Row]:
+def compare(parameters: Finetune, inputs: Start) -> list[Row]:
     """Fine-tune once for each start, number of shots and repeat, in <out>/finetune; return results.csv's rows.
 
     A row has start, shots (images a class, 0: all), repeat, learning_rate, accuracy (share of the test images, at the
@@ -193,48 +193,48 @@ def compare(parameters: Finetune, given: Start) -> list[Row]:
     in the original), test_images, classes and name, which predictions.csv has too. A finished folder of the same
     comparison is read instead, and an unfinished one is continued.
     """
-    return compared("finetune", parameters, given, train_all)
+    return compared("finetune", parameters, inputs, train_all)
 
 
-def compared(name: str, parameters: Finetune | Segment, given: Any, train: Callable[..., processes.Made]) -> list[Row]:
-    """The rows of <out>/<name>/results.csv; train(given, states, head) does the trainings, if they are not done."""
+def compared(name: str, parameters: Finetune | Segment, inputs: Any, train: Callable[..., processes.Made]) -> list[Row]:
+    """The rows of <out>/<name>/results.csv; train(inputs, states, head) does the trainings, if they are not done."""
     root, states = Path(parameters.out) / name, Path(parameters.out) / "checkpoints" / name
-    identity = {**given.recipe.makes(), "source": given.fingerprint}
+    identity = {**inputs.recipe.makes(), "source": inputs.fingerprint}
     head = header(identity, train, *parameters.code(), license=None)  # the images have their own
-    processes.fill_once(root, head, lambda: train(given, states, head), states=states, recipe=parameters)
+    processes.fill_once(root, head, lambda: train(inputs, states, head), states=states, recipe=parameters)
     return tables.read(root / "results.csv")
 
 
-def train_all(given: Start, states: Path, head: Header) -> processes.Made:
+def train_all(inputs: Start, states: Path, head: Header) -> processes.Made:
     """Do the trainings to compare; return the files of the result folder, by name, and notes on their speed.
 
     Only one training at a time is in memory. The main process writes the weights to keep, the last and the best of each
     training, beside the training's states, and moves them to the folder at the end.
     """
-    recipe, files = given.recipe, processes.Contents()
+    recipe, files = inputs.recipe, processes.Contents()
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     speeds, guesses = {}, {}
-    if recipe.baselines and (known := _baselines(recipe, given)):
+    if recipe.baselines and (known := _baselines(recipe, inputs)):
         rows["baselines"] = known
     with signals.Stop():  # between two trainings too: the next one saves and stops
         if recipe.learning_rates:
             rows["choices"] = [
-                _train(recipe, trial, given, processes.open_store(states / trial.file, head, recipe)).row
+                _train(recipe, trial, inputs, processes.open_store(states / trial.file, head, recipe)).row
                 for trial in trials(recipe, chooses=True)
             ]
         for trial in trials(recipe):
             trial = replace(trial, rate=_best_rate(rows.get("choices", []), trial))
             store = processes.open_store(states / trial.file, head, recipe)
-            trained = _train(recipe, trial, given, store)
+            trained = _train(recipe, trial, inputs, store)
             guesses[trial.name] = trained.watch.last
             rows["results"].append(trained.row)
-            for table, own in zip(TABLES[1:], _tables(trained, given.test), strict=True):
+            for table, own in zip(TABLES[1:], _tables(trained, inputs.test), strict=True):
                 rows[table] += [{"name": trial.name, **row} for row in own]
-            best = evaluation.by_image(trained.watch.best, given.test)
+            best = evaluation.by_image(trained.watch.best, inputs.test)
             rows["predictions"] += [{"name": f"{trial.name} (best)", **row} for row in best]
             speeds[trial.name] = progress.speed(trained.log)
             if recipe.keep_weights and processes.state().is_main_process:
-                files |= _weights(recipe, trial, given, trained, store)
+                files |= _weights(recipe, trial, inputs, trained, store)
             del trained
     files["probabilities.npz"] = evaluation.probabilities(guesses)
     return {**files, **{f"{name}.csv": tables.to_text(table) for name, table in rows.items()}}, speeds
@@ -249,12 +249,12 @@ def _best_rate(choices: list[Row], trial: Trial) -> float:
     return max(by_rate, key=lambda rate: np.mean(by_rate[rate])) if by_rate else trial.rate
 
 
-def _baselines(recipe: Finetune, given: Start) -> list[Row]:
+def _baselines(recipe: Finetune, inputs: Start) -> list[Row]:
     """A row for each baseline, number of shots and repeat: features, judge, shots, repeat and accuracy."""
     rows: list[Row] = []
-    device, pixels = processes.state().device, functools.cache(lambda: baselines.raw_pixels(given.test, recipe))
+    device, pixels = processes.state().device, functools.cache(lambda: baselines.raw_pixels(inputs.test, recipe))
     for shots, repeat in itertools.product(recipe.shots, range(recipe.repeats)):
-        few = given.train.few_shot(shots, seed=recipe.seed + repeat)
+        few = inputs.train.few_shot(shots, seed=recipe.seed + repeat)
         if len(few) > baselines.MOST:
             print(f"baselines: none, since {len(few):,} training images are more than {baselines.MOST:,}")
             continue
@@ -262,10 +262,10 @@ def _baselines(recipe: Finetune, given: Start) -> list[Row]:
         if shots or not repeat:  # of all images, each repeat has the same pixels
             known[baselines.RAW_PIXELS] = [baselines.raw_pixels(few, recipe), pixels()]
         for start in recipe.starts:
-            model = network(recipe, Trial(start, shots, repeat, recipe.learning_rate), given).to(device)
-            known |= frozen_features(FROZEN[start], model, [few, given.test], recipe)
+            model = network(recipe, Trial(start, shots, repeat, recipe.learning_rate), inputs).to(device)
+            known |= frozen_features(FROZEN[start], model, [few, inputs.test], recipe)
         for name, (seen, unseen) in known.items():
-            labelled = seen, few.labels, unseen, given.test.labels
+            labelled = seen, few.labels, unseen, inputs.test.labels
             found = processes.shared(functools.partial(baselines.accuracies, *labelled, seed=recipe.seed + repeat))
             about = {"features": name, "shots": shots, "repeat": repeat}
             rows += [{**about, "judge": judge, "accuracy": accuracy} for judge, accuracy in found.items()]
@@ -293,16 +293,16 @@ def _tables(trained: Trained, test: Images) -> tuple[list[Row], ...]:
     return (progress.logged(trained.log), trained.watch.rows, *judged)
 
 
-def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Trained:
+def _train(recipe: Finetune, trial: Trial, inputs: Start, store: Store) -> Trained:
     """Do or continue one training of a comparison."""
     seed = recipe.seed + trial.repeat
-    few, test = given.train.few_shot(trial.shots, seed=seed), given.test
+    few, test = inputs.train.few_shot(trial.shots, seed=seed), inputs.test
     if trial.chooses:
         few, test = few.held_out(seed=seed)
     recipe = replace(recipe.of_samples(len(few)), learning_rate=trial.rate)
-    model = network(recipe, trial, given)
+    model = network(recipe, trial, inputs)
     watch = evaluation.Best(test, recipe, 0 if trial.chooses else recipe.evaluate_every)
-    source = Batches(few, recipe, seed=seed, pictures=given.pictures, share=processes.share())
+    source = Batches(few, recipe, seed=seed, pictures=inputs.pictures, share=processes.share())
     log = loop.fit(model, source, recipe, seed=seed, title=trial.name, store=store, watch=watch)
     best = max(watch.rows, key=lambda row: row["accuracy"])  # the first of equals
     last = watch.rows[-1]["accuracy"]
@@ -315,37 +315,37 @@ def _train(recipe: Finetune, trial: Trial, given: Start, store: Store) -> Traine
     return Trained(model, log, watch, {**where, **reached, **of_best, **counts, "name": trial.name})
 
 
-def network(recipe: Finetune, trial: Trial, given: Start) -> nn.Module:
+def network(recipe: Finetune, trial: Trial, inputs: Start) -> nn.Module:
     """The network that a training starts from."""
-    classes = given.train.classes
+    classes = inputs.train.classes
     how: dict[str, Any] = {"drop_path": recipe.drop_path, "seed": recipe.seed + trial.repeat}
     if trial.start != FROM_SCRATCH:
-        checkpoint = given.checkpoint if trial.start == PRE_TRAINED else shipped_like(given.checkpoint)
+        checkpoint = inputs.checkpoint if trial.start == PRE_TRAINED else shipped_like(inputs.checkpoint)
         model, left = checkpoint.network(classes, **how)
         for line in left:
             print(f"{trial.name}: {line}")
     else:
-        model = networks.build(given.checkpoint.shape, len(classes), **how)
+        model = networks.build(inputs.checkpoint.shape, len(classes), **how)
     if recipe.head_only:
         networks.freeze_trunk(model)
     return model
 
 
-def _weights(recipe: Finetune, trial: Trial, given: Start, trained: Trained, store: Store) -> processes.Contents:
+def _weights(recipe: Finetune, trial: Trial, inputs: Start, trained: Trained, store: Store) -> processes.Contents:
     """By name: the last (model) and best weights of a training, kept in its store, config.json and model card."""
     model, row = trained.model, trained.row
-    facts = weights.facts(given.checkpoint.shape, recipe, given.test.classes)
-    start = {"start": trial.start, "starting weights": given.hashes.weights.get(trial.start)}
+    facts = weights.facts(inputs.checkpoint.shape, recipe, inputs.test.classes)
+    start = {"start": trial.start, "starting weights": inputs.hashes.weights.get(trial.start)}
     results = {
         "test accuracy of model.safetensors": row["accuracy"],
         "test accuracy of best.safetensors": row["best_accuracy"],
         "step of best.safetensors": row["best_step"],
     }
-    name = given.checkpoint.path
+    name = inputs.checkpoint.path
     about: dict[str, Any] = {
         "seen": augmentation.seen(recipe, trained.log[-1]["step"]),
         "recipe": {**start, **recipe.makes()},
-        "data": {"name": Path(recipe.data).name, "hash": given.hashes.images},
+        "data": {"name": Path(recipe.data).name, "hash": inputs.hashes.images},
         "base_model": name.partition(":")[2] if trial.start == PRE_TRAINED and weights.is_published(name) else None,
         "others": {"best.safetensors": "The weights of the best step"},
     }

@@ -13,7 +13,7 @@ from ofdb_core.training.recipe import Precision
 
 
 class Looking(Starting):
-    """How a trained network sees images; null is what the checkpoint says."""
+    """How a trained network sees images; null: as the checkpoint says."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("loader_workers",)
     renamed = {"workers": "loader_workers"}
@@ -106,7 +106,7 @@ class Predict(Looking):
 
     @property
     def places(self) -> list[str]:
-        """Where the pictures are: the entries of `data`."""
+        """The files, folders or addresses of the pictures, from `data`."""
         if isinstance(self.data, str) and self.is_own():
             return [str(Path(self.out) / self.data)]
         known = dict(self.located_data())

@@ -12,7 +12,7 @@ from ofdb_core.training import places
 
 
 class Fetched(NotebookParameters):
-    """Where data that an address names, or that are packed, come to lie."""
+    """The folder for data that are fetched from an address or unpacked."""
 
     no_effect: ClassVar[tuple[str, ...]] = ("data_root",)
 
@@ -20,13 +20,13 @@ class Fetched(NotebookParameters):
     """Folder for what is downloaded or unpacked; null: data/ in the project."""
 
     def located_data(self) -> tuple[tuple[str, Path], ...]:
-        """Each of `data` that is not where it says, and its path here; it is fetched first."""
+        """(address, path on this disk) of each of `data` that is an address; they are fetched first."""
         root, data = Path(self.data_root or project.DATA), getattr(self, "data", "")
         each = data if isinstance(data, list) else [data]
         return tuple((one, addresses.local(one, root)) for one in each if addresses.is_address(one))
 
     def place(self) -> str:
-        """The value of `data`, or the path where it lies once it is fetched and has class folders."""
+        """The value of `data`, or, of fetched data, their path."""
         data = getattr(self, "data", "")
         return str(dict(self.located_data()).get(data, data))
 

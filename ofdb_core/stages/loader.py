@@ -38,9 +38,9 @@ class Loader:
             torch.empty(0, device=device)
         except (AssertionError, RuntimeError) as error:  # the first from a torch without CUDA, the second without a GPU
             raise ValueError(f"device: {device} cannot be used here ({error})") from error
-        given = pretrain.start(recipe)
-        self.recipe, self.classes, self._device = given.recipe, given.samples.classes, device
-        self._source = Batches(given.samples, given.recipe, seed=recipe.seed, pictures=given.pictures)
+        inputs = pretrain.start(recipe)
+        self.recipe, self.classes, self._device = inputs.recipe, inputs.samples.classes, device
+        self._source = Batches(inputs.samples, inputs.recipe, seed=recipe.seed, pictures=inputs.pictures)
 
     def __len__(self) -> int:
         return self.recipe.steps or 0
@@ -71,13 +71,13 @@ class PixMixed:
         self._mix = PixMix(recipe, pictures)
 
     def __call__(self, picture: Any) -> Any:
-        given = picture
+        pixels = picture
         if isinstance(picture, Image.Image):
-            given = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
-        if given.dtype != np.uint8 or given.ndim not in (2, 3) or given.shape[0] != given.shape[1]:
-            raise ValueError(f"picture: {given.dtype} {given.shape} given; allowed is uint8 (S, S) or (S, S, 3)")
-        mixed = self._mix(given, int(torch.randint(2**63 - 1, ())))
-        return mixed if given is picture else Image.fromarray(mixed)
+            pixels = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[0] != pixels.shape[1]:
+            raise ValueError(f"picture: {pixels.dtype} {pixels.shape} given; allowed is uint8 (S, S) or (S, S, 3)")
+        mixed = self._mix(pixels, int(torch.randint(2**63 - 1, ())))
+        return mixed if pixels is picture else Image.fromarray(mixed)
 
 
 def pixmix(data: str | os.PathLike[str], **values: Any) -> PixMixed:

@@ -42,7 +42,7 @@ def opened(place: str | Path, reading: Reading) -> samples.Images:
 
 
 def hashes(paths: Iterable[Path]) -> dict[Path, str]:
-    """The SHA-256 of each file; of one that cannot be read, that of its path, so that it is like no other."""
+    """The SHA-256 of each file; a file that cannot be read has that of its path, so that it equals no other."""
 
     def hashed(path: Path) -> str:
         with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ def kept(path: Path, by: str) -> Features:
 
 @dataclass(frozen=True)
 class Votes:
-    """What the nearest of a memory say of n pictures, likeliest and nearest first.
+    """The vote of a memory on n pictures; the likeliest class and the nearest picture come first.
 
     labels (n, c) int64 and shares (n, c): classes and their shares of the vote; nearest (n, k) int64 and similarity
     (n, k): numbers of pictures in the memory, and cosines.

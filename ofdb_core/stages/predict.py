@@ -77,7 +77,7 @@ class Start:
 
 
 def paths_of(parameters: Predict, others: Counter[str]) -> Iterator[Path]:
-    """The files of the pictures, in any order; `others` counts the endings of files in folders that are none."""
+    """The files of the pictures, in any order; `others` counts the other files of folders, by ending."""
     for place in map(Path, parameters.places):
         if archive.is_archive(place):
             with processes.state().main_process_first():
@@ -104,7 +104,7 @@ def _require(first: Path | None, parameters: Predict, others: Counter[str]) -> N
 def check(parameters: Predict) -> None:
     """Raise ValueError if there are no pictures, or the checkpoint cannot be used or has no head.
 
-    Nothing is looked at that an earlier notebook is to make.
+    What an earlier notebook will make is not checked.
     """
     others = Counter[str]()
     if not parameters.is_own():
@@ -154,30 +154,30 @@ def published_classes(path: str, model: Any) -> list[str]:
     return [*timm.data.ImageNetInfo(subset).label_descriptions()] if subset else [*map(str, range(model.num_classes))]
 
 
-def predict(parameters: Predict, given: Start) -> list[Row]:
+def predict(parameters: Predict, inputs: Start) -> list[Row]:
     """Predict in <out>/predictions; return the rows of predictions.csv, in the order of the pictures."""
     root, states = (Path(parameters.out) / name for name in ("predictions", "checkpoints/predictions"))
-    identity = {**parameters.identity(), **given.inference.identity(), "source": given.fingerprint}
+    identity = {**parameters.identity(), **inputs.inference.identity(), "source": inputs.fingerprint}
     head = header(identity, _by_head, _by_memory, license=None)
-    by = json.dumps([given.fingerprint[0], given.inference.identity(), head["code"]])
+    by = json.dumps([inputs.fingerprint[0], inputs.inference.identity(), head["code"]])
 
     def make() -> processes.Contents:
-        return _by_memory(given, parameters.neighbours, root, by) if parameters.memory else _by_head(given)
+        return _by_memory(inputs, parameters.neighbours, root, by) if parameters.memory else _by_head(inputs)
 
     processes.fill_once(root, head, lambda: (make(), {}), states=states)
     return tables.read(root / "predictions.csv", text=NAMES)
 
 
-def _by_head(given: Start) -> processes.Contents:
+def _by_head(inputs: Start) -> processes.Contents:
     """The table of what the head names."""
-    model = given.model.to(processes.state().device)
-    found = evaluation.likeliest(model, given.pictures, given.inference, len(PLACES))
-    return {"predictions.csv": tables.to_text(_rows(given, _problems(given.pictures), *found))}
+    model = inputs.model.to(processes.state().device)
+    found = evaluation.likeliest(model, inputs.pictures, inputs.inference, len(PLACES))
+    return {"predictions.csv": tables.to_text(_rows(inputs, _problems(inputs.pictures), *found))}
 
 
-def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.Contents:
+def _by_memory(inputs: Start, neighbours: int, root: Path, by: str) -> processes.Contents:
     """The table of what the memory's nearest name, and the features; those that `root` keeps are not computed again."""
-    images, hashes, pictures = given.remembered, given.hashes, given.pictures
+    images, hashes, pictures = inputs.remembered, inputs.hashes, inputs.pictures
     assert images is not None
     files = [item for item in images.items if isinstance(item, Path)]  # all: a memory is a folder
     earlier = {} if folder.Folder(root).verify() else memory.kept(root / memory.FILE, by)
@@ -185,8 +185,8 @@ def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.
     print(f"{len(images)} pictures remembered, {len(pictures)} asked; features to compute: {len(new)}")
     features, problems = {**earlier}, dict[str, str]()
     if new:
-        fresh = Pictures([*new.values()], given.inference.reading())
-        rows = evaluation.features(given.model.to(processes.state().device), fresh, given.inference)
+        fresh = Pictures([*new.values()], inputs.inference.reading())
+        rows = evaluation.features(inputs.model.to(processes.state().device), fresh, inputs.inference)
         features |= dict(zip(new, rows, strict=True))
         problems = {hashes[fresh.paths[i]]: problem for i, problem in _problems(fresh).items()}
     if lost := [problems[hashes[path]] for path in files if hashes[path] in problems]:
@@ -194,7 +194,7 @@ def _by_memory(given: Start, neighbours: int, root: Path, by: str) -> processes.
     known, asked = (np.stack([features[hashes[path]] for path in paths]) for paths in (files, pictures.paths))
     votes = memory.votes(images, known, asked, neighbours)
     unread = {i: problems[hashes[path]] for i, path in enumerate(pictures.paths) if hashes[path] in problems}
-    table = _rows(given, unread, votes.labels, votes.shares, votes)
+    table = _rows(inputs, unread, votes.labels, votes.shares, votes)
     kept = {hashed: features[hashed] for hashed in sorted({*hashes.values()} - problems.keys())}
     return {"predictions.csv": tables.to_text(table), memory.FILE: memory.to_bytes(kept, by)}
 
@@ -205,19 +205,19 @@ def _problems(pictures: Pictures) -> dict[int, str]:
 
 
 def _rows(
-    given: Start, problems: dict[int, str], labels: np.ndarray, shares: np.ndarray, votes: memory.Votes | None = None
+    inputs: Start, problems: dict[int, str], labels: np.ndarray, shares: np.ndarray, votes: memory.Votes | None = None
 ) -> list[Row]:
     """A row for each picture; where one cannot be read, all but file and problem are empty.
 
     labels (n, k) and shares (n, k): its classes, likeliest first, and their probabilities.
     """
-    pictures, rows = given.pictures, []
+    pictures, rows = inputs.pictures, []
     if len(problems) == len(pictures):
         raise ValueError(f"data: none of {len(pictures)} pictures can be read; {problems[0]}")
-    named = [[given.classes[label] for label in row] for row in labels.tolist()]
+    named = [[inputs.classes[label] for label in row] for row in labels.tolist()]
     groups = [("class", named, "probability", shares)]
-    if votes and given.remembered:
-        nearest = [[*map(given.remembered.name, row)] for row in votes.nearest.tolist()]
+    if votes and inputs.remembered:
+        nearest = [[*map(inputs.remembered.name, row)] for row in votes.nearest.tolist()]
         groups.append(("nearest", nearest, "similarity", votes.similarity))
     for i, name in enumerate(pictures.names):
         row: Row = {"file": name}
@@ -230,18 +230,18 @@ def _rows(
     return rows
 
 
-def likened(given: Start, rows: Sequence[Row], chosen: Sequence[int]) -> tuple[list[np.ndarray], list[str]]:
+def likened(inputs: Start, rows: Sequence[Row], chosen: Sequence[int]) -> tuple[list[np.ndarray], list[str]]:
     """For a sheet of 1 + len(PLACES) columns: each chosen picture and its nearest in the memory, with their titles.
 
     Where the memory has fewer, the rest of a row is blank.
     """
-    images = given.remembered
+    images = inputs.remembered
     assert images is not None
     numbers = {images.name(i): i for i in range(len(images))}
     pictures, titles, blank = [], [], np.full((1, 1, 3), 255, np.uint8)
     for i in chosen:
         row = rows[i]
-        pictures.append(given.pictures.pixels(i))
+        pictures.append(inputs.pictures.pixels(i))
         titles.append(f"{row['class'][:14]}?")
         for place in PLACES:
             nearest = numbers.get(row[f"nearest{place}"])

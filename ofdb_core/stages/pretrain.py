@@ -64,8 +64,8 @@ class Start:
 class Outcome:
     """The result: the log's rows, predictions (n,) int64 of the samples, the speed, and the code that made it.
 
-    reached: what `Pretrain.measure` says; of a segmentation there are no predictions, but evaluations on the way;
-    outdated: whether it is of earlier code.
+    reached: the score that `Pretrain.measure` names; a segmentation has evaluations in place of predictions; outdated:
+    whether earlier code made it.
     """
 
     log: list[tables.Row]
@@ -138,7 +138,7 @@ def start(parameters: Pretrain) -> Start:
     return Start(samples, hashed, parameters.of_samples(len(samples)), pictures, mixing_hash)
 
 
-def pretrain(parameters: Pretrain, given: Start) -> Outcome:
+def pretrain(parameters: Pretrain, inputs: Start) -> Outcome:
     """Train in <out>/pretrain.
 
     A finished training of the same recipe and samples is read instead, and an unfinished one is continued; so is, if
@@ -147,9 +147,9 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
     results, states = _places(parameters)
     root = results.root
     own = LICENSE if parameters.data in registry.sources() else None  # None: a user's images have their own
-    identity = processes.shared(lambda: _identity(parameters, given, results, states))
+    identity = processes.shared(lambda: _identity(parameters, inputs, results, states))
     head = header(identity, _train, *parameters.code(), license=own)
-    train = functools.partial(_train, given, states, head)
+    train = functools.partial(_train, inputs, states, head)
     processes.fill_once(root, head, train, states=states, recipe=parameters)
     log, made = tables.read(root / "log.csv"), Folder(root).manifest()
     predicted, evaluations = np.empty(0, np.int64), list[tables.Row]()
@@ -158,15 +158,15 @@ def pretrain(parameters: Pretrain, given: Start) -> Outcome:
         reached = evaluations[-1]["mean_iou"]
     else:
         predicted = np.array([row["predicted"] for row in tables.read(root / "predictions.csv")])
-        reached = float(objective.right(predicted, given.samples).mean())
+        reached = float(objective.right(predicted, inputs.samples).mean())
     outdated = made["code"] != head["code"]
     return Outcome(log, predicted, reached, evaluations, made["notes"], made["code"], outdated)
 
 
-def _identity(parameters: Pretrain, given: Start, results: Folder, states: Path) -> dict[str, Any]:
+def _identity(parameters: Pretrain, inputs: Start, results: Folder, states: Path) -> dict[str, Any]:
     """What the training is made from: recipe, samples, and the digest of the finished one that it continues, if any."""
-    mixing = {"pictures": given.mixing} if given.mixing else {}
-    identity = {**parameters.makes(), "source": given.fingerprint, **mixing}
+    mixing = {"pictures": inputs.mixing} if inputs.mixing else {}
+    identity = {**parameters.makes(), "source": inputs.fingerprint, **mixing}
 
     def made(parts: dict[str, Any]) -> bool:
         return results.made_by(parts, parameters.defaults()) is not None
@@ -198,9 +198,9 @@ def _finished(results: Folder, recipe: Pretrain) -> State:
     return {"step": last, "model": tensors, "ema": tensors, "log": past}
 
 
-def _train(given: Start, states: Path, head: Header) -> processes.Made:
+def _train(inputs: Start, states: Path, head: Header) -> processes.Made:
     """The files of the folder, by name, and notes on speed."""
-    samples, recipe = given.samples, given.recipe
+    samples, recipe = inputs.samples, inputs.recipe
     store = processes.open_store(states, head, recipe)
     shape = _shape(recipe)
     facts = weights.facts(shape, recipe, [] if isinstance(samples, Scenes) else samples.classes)
@@ -212,7 +212,7 @@ def _train(given: Start, states: Path, head: Header) -> processes.Made:
         watch = segmentation.Scores(First(samples, EVALUATED), recipe, watch)
     else:
         model = networks.build(shape, len(samples.classes), **start)
-    source = Batches(samples, recipe, seed=recipe.seed, pictures=given.pictures, share=processes.share())
+    source = Batches(samples, recipe, seed=recipe.seed, pictures=inputs.pictures, share=processes.share())
     root, continued = Path(recipe.out) / "pretrain", head["parameters"].get(CONTINUES)
     finished = _finished(Folder(root), recipe) if continued and not store.files() else None
     how: dict[str, Any] = {"seed": recipe.seed, "title": "pre-training", "store": store, "watch": watch}

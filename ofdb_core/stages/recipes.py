@@ -95,7 +95,7 @@ class Pretrain(StageParameters, Labelled, Course, MixingPictures, Drawing):
         return opened(self.place(), place, self.reading_crops())
 
     def measure(self) -> str:
-        """What is measured of the trained network, on what it learned from."""
+        """The name of the score of the trained network on its training samples."""
         return "mean IoU of its own scenes" if self.task == "segmentation" else "accuracy on its own categories"
 
     def source(self) -> registry.Source:

@@ -64,7 +64,7 @@ def scenes_of(parameters: Segment) -> list[Pairs]:
 
 
 def start(parameters: Segment) -> Start:
-    """Open data and checkpoint; the main process downloads what is missing."""
+    """Open the data and the checkpoint; the main process downloads what is missing."""
     train, test = scenes_of(parameters)
     opened = finetune.checkpoint_of(parameters)
     paths = finetune.files_of_weights(parameters, opened)
@@ -91,41 +91,41 @@ def _segmenter(
     return model
 
 
-def compare(parameters: Segment, given: Start) -> list[Row]:
+def compare(parameters: Segment, inputs: Start) -> list[Row]:
     """Train once for each start and repeat, in <out>/segment; return results.csv's rows.
 
     A row has start, repeat, mean_iou and pixel_accuracy (on the test scenes, at the end), best_mean_iou and best_step
     (of all evaluations; chosen by test scenes), test_scenes, classes and name, which the other tables have too. A
     finished folder of the same comparison is read instead, and an unfinished one is continued.
     """
-    return finetune.compared("segment", parameters, given, train_all)
+    return finetune.compared("segment", parameters, inputs, train_all)
 
 
-def train_all(given: Start, states: Path, head: Header) -> processes.Made:
+def train_all(inputs: Start, states: Path, head: Header) -> processes.Made:
     """Do the trainings to compare; return the files of the result folder, by name, and notes on their speed."""
-    recipe, starts = given.recipe, [name for name in STARTS if name in given.recipe.starts]
+    recipe, starts = inputs.recipe, [name for name in STARTS if name in inputs.recipe.starts]
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    files: processes.Contents = {"baselines.csv": tables.to_text([commonest(given)])}
+    files: processes.Contents = {"baselines.csv": tables.to_text([commonest(inputs)])}
     speeds = {}
     with signals.Stop():  # between two trainings too: the next one saves and stops
         for repeat, start in itertools.product(range(recipe.repeats), starts):
             name, file = f"{start}, repeat {repeat}", f"{start.replace(' ', '-')}_{repeat}"
             store, seed = processes.open_store(states / file, head, recipe), recipe.seed + repeat
-            model = _segmenter(recipe, given.checkpoint, start, given.train.classes, seed)
-            watch = segmentation.Scores(given.test, recipe)
-            source = Batches(given.train, recipe, seed=seed, share=processes.share())
+            model = _segmenter(recipe, inputs.checkpoint, start, inputs.train.classes, seed)
+            watch = segmentation.Scores(inputs.test, recipe)
+            source = Batches(inputs.train, recipe, seed=seed, share=processes.share())
             log = loop.fit(model, source, recipe, seed=seed, title=name, store=store, watch=watch)
             row = {"start": start, "repeat": repeat, **_result(watch), "name": name}
-            print(f"{name}: mean IoU {row['mean_iou']:.1%} of {len(given.test)} test scenes")
+            print(f"{name}: mean IoU {row['mean_iou']:.1%} of {len(inputs.test)} test scenes")
             rows["results"].append(row)
-            by_class = segmentation.by_class(watch.areas, given.test.classes)
+            by_class = segmentation.by_class(watch.areas, inputs.test.classes)
             for table, own in zip(TABLES[1:], (progress.logged(log), watch.rows, by_class), strict=True):
                 rows[table] += [{"name": name, **each} for each in own]
             speeds[name] = progress.speed(log)
             if repeat == 0:
-                files |= _found(model, given, file)
+                files |= _found(model, inputs, file)
             if recipe.keep_weights and processes.state().is_main_process:
-                facts: Facts = {**weights.facts(given.checkpoint.shape, recipe, []), "masks": given.train.classes}
+                facts: Facts = {**weights.facts(inputs.checkpoint.shape, recipe, []), "masks": inputs.train.classes}
                 files[f"{file}/segmenter.safetensors"] = store.aside("last", weights.to_bytes(model, facts))
             del model
     return {**files, **{f"{name}.csv": tables.to_text(table) for name, table in rows.items()}}, speeds
@@ -139,22 +139,22 @@ def _result(watch: segmentation.Scores) -> Row:
     return {"mean_iou": last["mean_iou"], "pixel_accuracy": last["pixel_accuracy"], **of_best, **about}
 
 
-def _found(model: segmentation.Segmenter, given: Start, file: str) -> processes.Contents:
+def _found(model: segmentation.Segmenter, inputs: Start, file: str) -> processes.Contents:
     """By name: the masks that a network finds in the test scenes, as palette PNGs."""
     own = [
-        (f"{file}/found/{given.test.name(i)}.png", png.indexed(mask.astype(np.uint8), scenes.palette()))
-        for i, mask in segmentation.found(model, given.test, given.recipe)
+        (f"{file}/found/{inputs.test.name(i)}.png", png.indexed(mask.astype(np.uint8), scenes.palette()))
+        for i, mask in segmentation.found(model, inputs.test, inputs.recipe)
     ]
     return dict(gather_object(own))
 
 
-def commonest(given: Start) -> Row:
-    """The scores on the test scenes of a mask of the class that is commonest in training, everywhere."""
-    classes = given.test.classes
-    masks = (given.train.pair(i)[1] for i in range(len(given.train)))
+def commonest(inputs: Start) -> Row:
+    """The scores on the test scenes of masks that hold one class alone, the commonest in training."""
+    classes = inputs.test.classes
+    masks = (inputs.train.pair(i)[1] for i in range(len(inputs.train)))
     pixels = sum(segmentation.counted(mask, mask, len(classes))[1] for mask in masks)
     label, found = int(np.argmax(pixels)), np.zeros((3, len(classes)), np.int64)
-    for i in range(len(given.test)):
-        mask = given.test.pair(i)[1]
+    for i in range(len(inputs.test)):
+        mask = inputs.test.pair(i)[1]
         found += segmentation.counted(np.full_like(mask, label), mask, len(classes))
     return {"name": f"{classes[label]} everywhere", **segmentation.scores(found, classes)}

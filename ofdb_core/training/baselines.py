@@ -46,7 +46,7 @@ def _judges(fewest: int, seed: int) -> Iterator[tuple[str, Any]]:
 def right(
     train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, *, seed: int
 ) -> dict[str, np.ndarray]:
-    """Judge -> which test images it names rightly, (n,) bool. train, test: (n, D), what is known of each image.
+    """Judge -> (n,) bool: whether it gets each test image right. train, test: (n, D), what is known of each image.
 
     Logistic regression sees standardised columns; its penalty is chosen on a fifth of the training images, drawn by the
     seed, if every class has five.
@@ -63,6 +63,6 @@ def right(
 def accuracies(
     train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, *, seed: int
 ) -> dict[str, float]:
-    """Judge -> the share of test images that it names rightly; see `right`."""
+    """Judge -> the share of test images that it classifies rightly; see `right`."""
     found = right(train, train_labels, test, test_labels, seed=seed)
     return {name: float(np.mean(hits)) for name, hits in found.items()}

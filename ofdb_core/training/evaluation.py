@@ -56,7 +56,7 @@ class Guesses:
 
 
 def guess(model: nn.Module, images: Samples, recipe: Inference, corruption: Corruption | None = None) -> Guesses:
-    """The `Guesses` of the un-augmented images, in order; corruption: what they suffer before."""
+    """The `Guesses` of the un-augmented images, in order; corruption: applied to each first."""
 
     def likeliest(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         outputs = model.forward(batch).float()
@@ -130,7 +130,7 @@ def accuracy(predicted: ArrayLike, labels: np.ndarray) -> float:
 
 
 def top5(probabilities: np.ndarray | None, labels: np.ndarray) -> float | None:
-    """Share of the images whose class is among the five likeliest; None of at most five classes."""
+    """Share of the images whose class is among the five likeliest; None if there are at most five classes."""
     if probabilities is None or probabilities.shape[1] <= 5:
         return None
     own = probabilities[np.arange(len(labels)), labels][:, None]
@@ -138,7 +138,7 @@ def top5(probabilities: np.ndarray | None, labels: np.ndarray) -> float | None:
 
 
 def surest_mistakes(rows: Sequence[Row], count: int = 16) -> list[int]:
-    """The numbers of the images, of `by_image`'s rows, that are wrong with the highest probability; at most `count`."""
+    """The numbers of the misclassified images with the highest probabilities, at most `count`; rows: of `by_image`."""
     wrong = [i for i, row in enumerate(rows) if row["class"] != row["predicted"]]
     return sorted(wrong, key=lambda i: -rows[i]["probability"])[:count]
 

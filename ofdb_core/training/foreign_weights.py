@@ -169,9 +169,9 @@ def _joined(tensors: Tensors) -> Tensors:
 
 
 def prefixes(tensors: Mapping[str, Any], begins: Callable[[str], bool]) -> list[str]:
-    """What stands before a network's names, as module.encoder_q., where `begins` knows a name; the best one first.
+    """The prefixes of a network's weights, such as module.encoder_q., the best first; begins: knows their own names.
 
-    The first has the most names; of halves with about as many, it is one that is not `SECOND`.
+    The best has the most weights; of two with about as many, it is the one that is not `SECOND`.
     """
     found = Counter[str]()
     for name in tensors:

@@ -49,7 +49,7 @@ class Watch(Protocol):
         """Evaluate the network after this step."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` takes; {} for nothing."""
+        """The state, as `load_state_dict` takes it; {} if there is none."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -282,7 +282,7 @@ def fit(
 
 
 def starving(batch_size: int, devices: int, kind: str) -> str | None:
-    """Why GPUs will wait for work most of the time, if their shares of a batch are so small; kind: cpu, cuda ..."""
+    """A sentence if the shares of a batch are so small that GPUs mostly wait, or None; kind: cpu, cuda ..."""
     if kind == "cpu" or devices == 1 or (share := batch_size // devices) >= ENOUGH:
         return None
     return (

@@ -12,7 +12,7 @@ from ofdb_core.training.networks import Facts
 
 
 class Milestones(Watch):
-    """Writes a network's weights after some steps, to <root>/step_0080000.safetensors; .
+    """Writes a network's weights after some steps, to <root>/step_0080000.safetensors and the like.
 
     facts: of the network, as `weights.to_bytes` takes them; the step is added.
     """

@@ -22,7 +22,7 @@ def loss(outputs: torch.Tensor, targets: torch.Tensor, of_sets: bool) -> torch.T
 
 
 def at_start(samples: Samples) -> float:
-    """The loss of a network that knows nothing; for sets, of those of the un-augmented samples."""
+    """The loss of a network that knows nothing; for sets, it is that on the un-augmented samples."""
     if not has_sets(samples):
         return math.log(len(samples.classes))
     return math.log(2) * (2 - float(sets(samples, range(len(samples))).mean()))

@@ -53,11 +53,11 @@ class Segmenter(nn.Module):
         return functional.interpolate(scores, images.shape[-2:], mode="bilinear")
 
     def no_weight_decay(self) -> set[str]:
-        """The trunk's own, by their names here."""
+        """The weights of the trunk that are not decayed, by their names in the segmenter."""
         return {f"trunk.{name}" for name in getattr(self.trunk, "no_weight_decay", set)()}
 
     def set_grad_checkpointing(self, enable: bool) -> None:
-        """As timm's, of the trunk."""
+        """Turn gradient checkpointing of the trunk on or off, as in timm."""
         self.trunk.set_grad_checkpointing(enable)
 
 
@@ -78,7 +78,7 @@ def _depths(trunk: nn.Module) -> list[int]:
 def build(shape: networks.Shape, classes: int, *, width: int, drop_path: float = 0.0, seed: int) -> Segmenter:
     """A segmenter with weights drawn from the seed; a ValueError if a network gives no feature maps.
 
-    What no pixel depends on, as a norm after the last map, does not learn.
+    A weight on which no pixel depends, as in a norm after the last map, does not learn.
     """
     trunk = networks.build(shape, 0, drop_path=drop_path, seed=seed)
     try:

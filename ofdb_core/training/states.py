@@ -100,9 +100,9 @@ class Store:
 def _listing(about: Header) -> dict[str, int | str] | None:
     """The files of the user's folder that a header names as data, by their sizes; None if they are other data."""
     data = about["parameters"].get("data")
-    place = Path(data) if isinstance(data, str) else Path()
-    is_mine = place.is_absolute() and place.is_dir() and not folder.Folder(place).is_complete()
-    return folder.listing(place) if is_mine else None
+    source = Path(data) if isinstance(data, str) else Path()
+    is_mine = source.is_absolute() and source.is_dir() and not folder.Folder(source).is_complete()
+    return folder.listing(source) if is_mine else None
 
 
 def _files(root: Path) -> list[Path]:
@@ -110,7 +110,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def about_of(root: Path) -> Header | None:
-    """What the states in a folder belong to; None if there are no states."""
+    """The header that the states in a folder belong to; None if there are no states."""
     if not _files(root):
         return None
     path = root / ABOUT
@@ -129,9 +129,9 @@ def clear(root: Path) -> None:
         files.remove_temporary(path.parent, OURS.fullmatch)
         if OURS.fullmatch(path.name):
             path.unlink(missing_ok=True)
-    for place in sorted((path for path in root.rglob("*") if path.is_dir() and not path.is_symlink()), reverse=True):
+    for below in sorted((path for path in root.rglob("*") if path.is_dir() and not path.is_symlink()), reverse=True):
         with contextlib.suppress(OSError):  # it holds something else
-            place.rmdir()
+            below.rmdir()
     with contextlib.suppress(OSError):
         root.rmdir()
 

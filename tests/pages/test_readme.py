@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import ofdb_core
-from benchmarks import pages, training
+from benchmarks import pages, strip, training
 from ofdb_core.base import provenance
 from ofdb_core.data import samples
+from ofdb_core.families import registry
 
 TEXT = (provenance.PROJECT / "docs" / "python.md").read_text(encoding="utf-8")
 
@@ -33,6 +34,11 @@ def test_the_python_section_runs_and_draws_the_originals_pixels(tmp_path, monkey
 def test_tables_are_made_from_the_results(page, marks, table):
     between = (provenance.PROJECT / page).read_text().partition(marks[0])[2].partition(marks[1])[0]
     assert between.strip() == table().strip()
+
+
+def test_its_picture_shows_each_family_and_the_line_below_names_them():
+    assert sorted(name for row in strip.ROWS for name in row) == sorted(registry.families())
+    assert strip.names() in (provenance.PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 def test_its_table_of_training_says_what_was_not_measured(tmp_path, monkeypatch):

@@ -154,7 +154,7 @@ def test_a_link_to_itself_is_no_folder_for_results(params, tmp_path, below):
         ("--module", "--module and --no_python are not allowed"),
         ("--multi_gpu --num_processes 1", "--multi_gpu needs --num_processes 2 or more"),
         ("--multi_gpu --cpu", "--cpu and --multi_gpu exclude each other"),
-        ("--cpu --num_processes 2", "with --cpu accelerate starts one process; --multi_gpu --num_processes 2 starts"),
+        ("--cpu --num_processes 2", "one process alone; give --multi_gpu --num_processes 2, which uses CPUs"),
         ("--config_file nowhere", "--config_file: nowhere is no file"),
         ("--config_file README.md", "README.md: is no file of `accelerate config`"),
         *((f"--{name}", f"--{name} is not supported; processes share each batch") for name in launch.OTHERS),

@@ -166,6 +166,12 @@ def test_a_page_of_a_notebook_does_not_say_where_the_run_lies(made):
     assert not [text for text in texts if str(made.parent / "run") in text]
 
 
+def test_the_gallery_of_the_site_shows_every_family(made):
+    page = (made / "gallery.html").read_text(encoding="utf-8")
+    lead = re.search(r'class="lead">(.*?)\. ', page)[1]
+    assert lead == "3 categories each of " + ", ".join(family.title for family in registry.families().values())
+
+
 def test_the_search_works_from_a_folder(made, tab):  # noqa: F811
     tab.page.goto((made / "index.html").as_uri())
     tab.page.get_by_role("textbox").first.fill("thorns")  # a word of one page
