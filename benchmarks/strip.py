@@ -1,4 +1,4 @@
-"""python -m benchmarks.strip: the picture of README.md, an image of each family, and the line below that names them."""
+"""python -m benchmarks.strip: the picture of README.md, an image of each family, and the lines below that name them."""
 
 from PIL import Image
 
@@ -7,28 +7,36 @@ from ofdb_core.families import registry
 from ofdb_core.show import gallery
 
 FILE = provenance.PROJECT / "docs" / "families.webp"
-SIDE, GAP = 150, 8  # pixels: of an image, and between two
-ROWS = (  # family -> the category that is shown
-    {"2d": 0, "fractaldb": 6, "1p-frac": 0, "colour": 2, "3d": 7, "mv-fractaldb": 1, "pairs": 5, "pc-fractaldb": 3},
-    {"visualatom": 9, "rcdb": 5, "segrcdb": 5, "dead-leaves": 3, "moire": 1, "perlin": 0, "noise": 0, "scattered": 0},
-)
+SIDE, GAP, ACROSS = 150, 8, 8  # pixels: of an image, and between two; images in a row
+SHOWN = {  # family -> the category that is shown, where the first one shows little
+    "3d": 7,
+    "colour": 2,
+    "dead-leaves": 3,
+    "fractaldb": 6,
+    "moire": 1,
+    "mv-fractaldb": 1,
+    "pairs": 5,
+    "pc-fractaldb": 3,
+    "rcdb": 5,
+    "segrcdb": 5,
+    "visualatom": 9,
+}
 
 
 def names() -> str:
-    """The line below the picture in README.md."""
-    known = registry.families()
-    above, below = (", ".join(known[name].title for name in row) for row in ROWS)
-    return f"Above, from left to right: {above}. Below: {below}."
+    """The line below the picture in README.md: the families' titles, row by row."""
+    titles = [family.title for family in registry.families().values()]
+    rows = [", ".join(titles[start : start + ACROSS]) for start in range(0, len(titles), ACROSS)]
+    return f"From left to right: {'; '.join(rows)}."
 
 
 def draw() -> Image.Image:
     """An image of each family by its published values, brightened as in the gallery; between them it is transparent."""
-    known, each = registry.families(), SIDE + GAP
-    strip = Image.new("RGBA", (len(ROWS[0]) * each - GAP, len(ROWS) * each - GAP))
-    for y, row in enumerate(ROWS):
-        for x, (name, category) in enumerate(row.items()):
-            tile = gallery.tile(known[name].picture(known[name].example(), category), SIDE)
-            strip.paste(Image.fromarray(tile), (x * each, y * each))
+    families, each = registry.families().values(), SIDE + GAP
+    strip = Image.new("RGBA", (ACROSS * each - GAP, -(-len(families) // ACROSS) * each - GAP))
+    for i, family in enumerate(families):
+        tile = gallery.tile(family.picture(family.example(), SHOWN.get(family.name, 0)), SIDE)
+        strip.paste(Image.fromarray(tile), (i % ACROSS * each, i // ACROSS * each))
     return strip
 
 

@@ -96,7 +96,7 @@ def found() -> dict[str, Experiment]:
         paths = [path for path in root.iterdir() if path.suffix == ".yaml" and not path.name.startswith(".")]
         own = {each.name: each for path in paths for each in _read(path.stem, path, mapping(path))}
         if not own:
-            raise UsageError(f"{root}: holds no experiment: no file such as quickstart.yaml")
+            raise UsageError(f"{root}: holds no experiment, a file such as quickstart.yaml")
         if taken := sorted(own.keys() & every.keys()):
             raise UsageError(f"{every[taken[0]].path}: {taken[0]} is an experiment of {root}, too; give another name")
         every |= own

@@ -145,7 +145,7 @@ def _of_a_training(parameters: Course, checked: Checked) -> Cost:
         image * (sum(work.steps) * work.recipe.batch_size + FORWARD * work.evaluated),
         kept=many * size,
         meanwhile=STATE * size * parameters.keep,
-        measured=f"{sum(work.steps):,} steps of {1 / image:,.0f} images/s{where}",
+        measured=f"{sum(work.steps):,} steps of {float(f'{1 / image:.2g}'):,g} images/s{where}",
     )
 
 

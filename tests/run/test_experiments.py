@@ -150,9 +150,9 @@ def test_two_that_extend_each_other_are_refused(mine):
     ("files", "message"),
     [
         ({"quickstart.yaml": "6_report:"}, "quickstart is an experiment of .*params, too; give another name"),
-        ({"few.txt": ""}, r"holds no experiment: no file such as quickstart\.yaml$"),
+        ({"few.txt": ""}, r"holds no experiment, a file such as quickstart\.yaml$"),
         ({".few.yaml": "6_report:"}, r"holds no experiment, .*quickstart\.yaml"),
-        ({"few/4_pretrain.yaml": "steps: 9"}, r"holds no experiment: no file such as quickstart\.yaml$"),
+        ({"few/4_pretrain.yaml": "steps: 9"}, r"holds no experiment, a file such as quickstart\.yaml$"),
     ],
 )
 def test_a_folder_without_experiments_of_its_own_is_refused(mine, files, message):
