@@ -32,6 +32,13 @@ OTHER_SCALE = (
     *("few", "categories-128", "pixels-16", "pixels-32"),
     *("samples-24k", "samples-384k", "noise-384k", "scattered-384k", "perlin-384k"),
 )
+LONGEST = (
+    "samples-384k",
+    "noise-384k",
+    "scattered-384k",
+    "perlin-384k",
+    FIRST,
+)  # of fractals, and what stands beside it
 CONTROLS = ("scattered", "noise", "shuffled")
 SCALES: dict[str, dict[float, str]] = {  # axis -> its values, each a kind
     "images a category, stored": {1: "stored", 10: "instances-10", 100: "instances-100"},
@@ -190,6 +197,18 @@ def difference_table():
     return _table([f"minus `{FIRST}`", *found], [line for line in lines if any(line[1:])])
 
 
+def longer_table():
+    """Differences in points, with 95 % intervals: fractals of the longest training minus what stands beside them."""
+    lines = []
+    for judge in (JUDGE, OTHER_JUDGE):
+        found = accuracies(rows(judge))
+        first, *beside = [next((group for group in _kinds(found) if group[0] == kind), None) for kind in LONGEST]
+        for other in [(RAW, "24 px"), (RANDOM, USUAL), *filter(None, beside)] if first else []:
+            cells = [_gap(of, first, other) for of in found.values()]
+            lines += [[other[0], judge, *cells]] if any(cells) else []
+    return _table([f"`{LONGEST[0]}` minus", "judge", *accuracies(rows())], lines)
+
+
 def primary_table():
     """The differences that count: intervals over seeds, and over seeds and test images; p-values after Holm."""
     of, first = accuracies(rows()).get(COUNTS, {}), (FIRST, USUAL)
@@ -335,6 +354,7 @@ TABLES = (
     ("untrained", lambda: baseline_table(RANDOM)),
     ("raw", lambda: baseline_table(RAW)),
     ("differences", difference_table),
+    ("longer", longer_table),
     ("predictors", predictor_table),
     ("tuned", tuned_table),
 )
