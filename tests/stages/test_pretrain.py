@@ -246,7 +246,7 @@ def test_the_exported_script_has_the_parameters_and_no_figures(data, tmp_path):
     script = tmp_path / "4_pretrain.py"
     launch.export(provenance.NOTEBOOKS / "4_pretrain.ipynb", settings(data, tmp_path).values(), script)
     text = script.read_text()
-    assert "pretrain.pretrain(settings, given)" in text
+    assert "pretrain.pretrain(settings, inputs)" in text
     assert f'data = "{data}"' in text
     assert "run.figure" not in text
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
