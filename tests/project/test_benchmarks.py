@@ -109,12 +109,19 @@ def test_of_a_sweep_only_finished_cells_are_judged(tmp_path, capsys):
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """A study of two seeds: six kinds, random weights and raw pixels; `few` has other categories."""
+    """A study of two seeds: eight kinds, random weights and raw pixels; `few` has other categories."""
     seen = study_pages.USUAL
     groups = {
         (kind, seen): share for kind, share in zip(("noise", "stored", "texture", "both"), (7, 6, 5, 4), strict=True)
     }
-    groups |= {("pattern", seen): 8, ("few", seen): 9, ("random weights", seen): 3, ("raw pixels", "24 px"): 6}
+    groups |= {
+        ("pattern", seen): 8,
+        ("few", seen): 9,
+        ("random weights", seen): 3,
+        ("samples-384k", seen): 9,
+        ("noise-384k", seen): 5,
+        ("raw pixels", "24 px"): 6,
+    }
     rows = [
         {"group": group, "seen": sees, "seed": seed, "data": "emoji", "classes": 10, "test_images": 9, "machine": "m"}
         | {"judge": judge, "accuracy": share / 10 + 0.01 * seed, "own_categories": share**2, "own_loss": share}
@@ -144,7 +151,7 @@ def test_kinds_of_pre_training_are_compared_seed_by_seed(study):
     assert "\n| chance |  | 10.0 |\n" in table
     lines = study_pages.difference_table().splitlines()
     names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
-    assert names == ["noise", "stored", "texture", "both", "few"]
+    assert names == ["noise", "stored", "texture", "both", "few", "samples-384k", "noise-384k"]
     assert lines[2] == "| noise | -10.5 (-16.9 to -4.1) |"
     assert "| pattern | +20.5 (+14.1 to +26.9) |" in study_pages.baseline_table("raw pixels")
     assert "| few | +60.0 (+60.0 to +60.0) |" in study_pages.baseline_table("random weights")
@@ -163,6 +170,14 @@ def test_kinds_of_one_scale_are_ranked_by_what_is_known_of_them(study):
     assert lines[2].startswith("| accuracy on its own categories | 5 | +1.00 (")
 
 
+def test_the_longest_training_is_compared_with_its_controls_by_both_judges(study):
+    _, _, *lines = study_pages.longer_table().splitlines()
+    beside = ["raw pixels", "random weights", "noise-384k", "pattern"]
+    judges = ["logistic regression", "nearest neighbour"]
+    assert [line.split(" | ")[:2] for line in lines] == [[f"| {name}", judge] for judge in judges for name in beside]
+    assert lines[2] == "| noise-384k | logistic regression | +40.0 (+40.0 to +40.0) |"
+
+
 def test_lengths_of_training_have_their_time_and_what_a_night_would_see(study):
     judged = study_pages.kept()
     rows = [
@@ -177,6 +192,7 @@ def test_lengths_of_training_have_their_time_and_what_a_night_would_see(study):
         "| random weights | 0 |  | 2 | 30.5 ± 0.7 |",
         "| samples-24k | 24,000 | 0.5 | 1 | 50.0 |",
         "| pattern | 96,000 |  | 2 | 80.5 ± 0.7 |",
+        "| samples-384k | 384,000 |  | 2 | 90.5 ± 0.7 |",
         "| ofdb:small | 1,500,000 | 50.0 | 1 | 50.0 |",
     ]
     assert night == "At these rates a night of eight hours would see 14 to 23 million samples."
