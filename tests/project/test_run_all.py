@@ -175,6 +175,15 @@ while not pathlib.Path(sys.argv[1]).exists():
     time.sleep(0.01)
 print("ends", flush=True)
 """
+PYPROJECT = """[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "program"
+version = "1"
+[tool.setuptools]
+packages = ["ofdb_core"]
+"""
 
 
 def bare_path(place):
@@ -193,12 +202,13 @@ def test_an_environment_is_kept_while_the_pins_are_and_never_renewed_under_a_run
     program, pins, torch, project = (tmp_path / name for name in names)
     package, main = (tmp_path / "ofdb_core" / name for name in ("__init__.py", "__main__.py"))
     package.parent.mkdir()
-    texts = {pins: "", torch: "", project: "", package: "", main: PROGRAM, program: COMMAND.read_text()}
+    texts = {pins: "", torch: "", project: PYPROJECT, package: "", main: PROGRAM, program: COMMAND.read_text()}
     for path, text in texts.items():
         path.write_text(text)
     program.chmod(0o755)
     alone = {name: value for name, value in os.environ.items() if name not in ("CONDA_DEFAULT_ENV", "PYTHONPATH")}
-    alone |= {"PYTHONPATH": str(tmp_path), "PATH": bare_path(tmp_path / "bin")}
+    setuptools = importlib.metadata.distribution("setuptools").locate_file("")  # which the pins would install
+    alone |= {"PYTHONPATH": f"{tmp_path}{os.pathsep}{setuptools}", "PATH": bare_path(tmp_path / "bin")}
     how = {"env": alone, "text": True, "stdout": subprocess.PIPE, "cwd": tmp_path}
 
     def lines(*words):

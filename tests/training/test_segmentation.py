@@ -94,6 +94,7 @@ def test_a_finished_one_is_read_and_continued(trained):
     assert again.evaluations == outcome.evaluations
 
 
+@pytest.mark.slow
 def test_live_scenes_and_lit_pixels_are_learned_from(tmp_path):
     from ofdb_core.families import rcdb, segrcdb
 
