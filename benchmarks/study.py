@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import frozen, pages, study_pages
+from benchmarks import frozen, pages, study_figures, study_pages
 from benchmarks.study_pages import RANDOM, RAW, SHIPPED
 from ofdb_core.base import files, provenance, record
 from ofdb_core.data import real_images, tables
@@ -53,13 +53,18 @@ def reading(network, recipe):
     return functools.partial(evaluation.features, network, recipe=recipe, read=evaluation.middle)
 
 
+def seen_by(recipe):
+    """What raw pixels, and what a network, see of an image, in words."""
+    pixels = f"{recipe.input_size} px"
+    return pixels, f"{pixels}, mean {recipe.mean[0]:g}"
+
+
 def subjects(cell):
     """(group, what is seen, seed, how it reads images, notes): of raw pixels, random weights, and the cell itself."""
     kept, given = frozen.weights_of(cell)
     checkpoint, seed = Checkpoint.open(str(kept[max(kept)])), given.recipe.seed
     recipe, notes = Inference.take(checkpoint.facts), dict.fromkeys(study_pages.NOTED, "")
-    pixels = f"{recipe.input_size} px"
-    seen = f"{pixels}, mean {recipe.mean[0]:g}"
+    pixels, seen = seen_by(recipe)
     yield RAW, pixels, 0, lambda: functools.partial(baselines.raw_pixels, recipe=recipe), lambda: notes
     names = len(checkpoint.facts["classes"])
     yield RANDOM, seen, seed, lambda: reading(networks.build(checkpoint.shape, names, seed=seed), recipe), lambda: notes
@@ -82,8 +87,7 @@ def shipped():
     trained = json.loads((Path(checkpoint.path).parent / "record.json").read_text())["4_pretrain"]
     samples = trained["results"]["steps"] * trained["results"]["images a step"]
     notes = dict.fromkeys(study_pages.NOTED, "") | {"samples": samples, "seconds": trained["seconds"]}
-    seen = f"{recipe.input_size} px, mean {recipe.mean[0]:g}"
-    yield SHIPPED, seen, 0, lambda: reading(checkpoint.network()[0], recipe), lambda: notes
+    yield SHIPPED, seen_by(recipe)[1], 0, lambda: reading(checkpoint.network()[0], recipe), lambda: notes
 
 
 def judge_all(sweep, data_sets):
@@ -106,14 +110,13 @@ def judge_all(sweep, data_sets):
             done = {row["data"] for row in rows if {name: row[name] for name in key} == key}
             for data in (data for data in data_sets if Path(data).name not in done):
                 sets[data] = sets.get(data) or real_images.images_of(data, None)
-                train, test = sets[data]
-                key["data"] = Path(data).name
+                short, (train, test) = Path(data).name, sets[data]
                 for judge, right in means(reader(), train, test).items():
-                    of = {**key, "classes": len(test.classes), "test_images": len(test), "judge": judge}
+                    of = {**key, "data": short, "classes": len(test.classes), "test_images": len(test), "judge": judge}
                     rows.append({**of, "accuracy": float(np.mean(right)), **notes(), **about})
-                    print(f"{group}, {seen}, seed {seed}, {key['data']}, {judge}: {np.mean(right):.1%}", flush=True)
+                    print(f"{group}, {seen}, seed {seed}, {short}, {judge}: {np.mean(right):.1%}", flush=True)
                     if judge == study_pages.JUDGE and study_pages.is_primary(group, seen):
-                        hits[study_pages.hits_of(group, seed, key["data"])] = np.round(255 * right).astype(np.uint8)
+                        hits[study_pages.hits_of(group, seed, short)] = np.round(255 * right).astype(np.uint8)
                 tables.write(path, rows)
                 packed = io.BytesIO()
                 np.savez_compressed(packed, **hits)
@@ -126,5 +129,5 @@ if __name__ == "__main__":
     parser.add_argument("data", nargs="+", help="digits, cifar10, ... or folders of train/<class>/ and val/<class>/")
     asked = parser.parse_args()
     judge_all(asked.sweep.resolve(), asked.data)
-    study_pages.draw()
+    study_figures.draw()
     pages.write_tables()

@@ -7,7 +7,7 @@ evaluation of each training, and writes the table and figure of docs/study.md.
 import argparse
 from pathlib import Path
 
-from benchmarks import pages, study_pages
+from benchmarks import pages, study_figures, study_pages
 from benchmarks.study import kind, seed_of
 from ofdb_core.base import provenance
 from ofdb_core.data import tables
@@ -32,5 +32,5 @@ if __name__ == "__main__":
     before = tables.read(study_pages.TUNED) if study_pages.TUNED.is_file() else []
     others = [row for row in before if (row["kind"], row["seed"]) not in known]
     tables.write(study_pages.TUNED, others + found)
-    study_pages.draw()
+    study_figures.draw()
     pages.write_tables()

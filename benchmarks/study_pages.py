@@ -1,18 +1,15 @@
-"""The tables and figures of docs/study.md, from results/study/study.csv (`benchmarks.study`)."""
+"""The tables of docs/study.md, from results/study/study.csv (`benchmarks.study`)."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy import stats
 
-from ofdb_core.base import files, provenance, record
+from ofdb_core.base import provenance
 from ofdb_core.data import tables
 from ofdb_core.run import experiments
-from ofdb_core.show import plot
 from ofdb_core.stages import comparison
 from ofdb_core.training import intervals
 
 FOLDER = provenance.PROJECT / "results" / "study"
-FIGURES = provenance.PROJECT / "docs" / "study"
 HITS = FOLDER / "hits.npz"  # group, seed and data set -> the share of the draws in which each test image was right
 RAW, RANDOM, SHIPPED = "raw pixels", "random weights", "ofdb:small"  # groups beside the kinds of pre-training
 FIRST, USUAL = "pattern", "24 px, mean 0.11"  # what the others are compared with, and what it sees
@@ -46,9 +43,6 @@ SCALES: dict[str, dict[float, str]] = {  # axis -> its values, each a kind
     "categories": {32: "few", 128: "categories-128", 1000: "pattern"},
     "samples": {24_000: "samples-24k", 96_000: "pattern", 384_000: "samples-384k"},
     "pixels": {16: "pixels-16", 24: "pattern", 32: "pixels-32"},
-}
-BESIDE = {  # other kinds along such an axis
-    "samples": {name: {96_000: name, 384_000: f"{name}-384k"} for name in ("noise", "scattered", "perlin")}
 }
 
 
@@ -150,7 +144,8 @@ def _gap(of, one, other):
     return f"{100 * np.mean(gaps):+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _kinds(found):
+def kinds_of(found):
+    """The kinds of pre-training among the groups, in the order of the plan."""
     return [group for group in _groups(found) if group[0] not in (RAW, RANDOM, SHIPPED)]
 
 
@@ -180,7 +175,7 @@ def length_table():
 def baseline_table(name):
     """Differences in points, with 95 % intervals: each kind minus raw pixels, or random weights, that see the same."""
     found, lines = accuracies(rows()), []
-    for kind, seen in _kinds(found):
+    for kind, seen in kinds_of(found):
         baseline = name, seen.partition(",")[0] if name == RAW else seen
         lines.append([kind, *(_gap(of, (kind, seen), baseline) for of in found.values())])
     return _table([f"minus {name}", *found], [line for line in lines if any(line[1:])])
@@ -191,7 +186,7 @@ def difference_table():
     found, first = accuracies(rows()), (FIRST, USUAL)
     lines = [
         [kind, *(_gap(of, (kind, seen), first) for of in found.values())]
-        for kind, seen in _kinds(found)
+        for kind, seen in kinds_of(found)
         if kind != FIRST and seen.startswith("24 px")
     ]
     return _table([f"minus `{FIRST}`", *found], [line for line in lines if any(line[1:])])
@@ -202,7 +197,7 @@ def longer_table():
     lines = []
     for judge in (JUDGE, OTHER_JUDGE):
         found = accuracies(rows(judge))
-        first, *beside = [next((group for group in _kinds(found) if group[0] == kind), None) for kind in LONGEST]
+        first, *beside = [next((group for group in kinds_of(found) if group[0] == kind), None) for kind in LONGEST]
         for other in [(RAW, "24 px"), (RANDOM, USUAL), *filter(None, beside)] if first else []:
             cells = [_gap(of, first, other) for of in found.values()]
             lines += [[other[0], judge, *cells]] if any(cells) else []
@@ -289,62 +284,6 @@ def tuned_table():
         lines.append([name, str(len(seeds)), _spread([*last.values()]), gap, intervals.points(late), rates])
     heads = ["fine-tuned from", "n", "mnist5k", f"minus {SCRATCH}", "gained in the last third of the steps", "rates"]
     return _table(heads, lines)
-
-
-def overview(found):
-    """A figure: for each data set a row of dots for each kind, one a seed; raw pixels and random weights as lines."""
-    kinds = _kinds(found)
-    figure = Figure(figsize=(2 + 2.6 * len(found), 1 + 0.25 * len(kinds)), layout="constrained")
-    axes = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
-    for axis, (data, of) in zip(axes, found.items(), strict=True):
-        for y, kind in enumerate(kinds):
-            shares = [100 * share for share in of.get(kind, {}).values()]
-            axis.plot(shares, [y] * len(shares), "o", color=plot.INK, alpha=0.4, markersize=4)
-            if shares:
-                axis.plot(np.mean(shares), y, "|", color=plot.ACCENT, markersize=12, markeredgewidth=2)
-        for group, style in (((RAW, "24 px"), ":"), ((RANDOM, USUAL), "--")):
-            if values := [*of.get(group, {}).values()]:
-                axis.axvline(100 * np.mean(values), linestyle=style, color="gray", label=group[0])
-        axis.set(title=data, xlabel="correct (%)")
-        axis.set_yticks(range(len(kinds)), [kind for kind, _ in kinds], fontsize=8)
-        axis.margins(y=0.03)
-    axes[0].invert_yaxis()
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    return figure
-
-
-def scales(found, sets=("mnist5k", "faces")):
-    """A figure: accuracy along each axis of scale, a row for each data set; a dot a seed, other kinds as gray lines."""
-    figure = Figure(figsize=(2.6 * len(SCALES), 2.8 * len(sets)), layout="constrained")
-    axes = figure.subplots(len(sets), len(SCALES), squeeze=False, sharex="col", sharey="row")
-    for row, data in zip(axes, sets, strict=True):
-        of = {kind: 100 * np.array([*seeds.values()]) for (kind, _), seeds in found.get(data, {}).items()}
-        for axis, (name, kinds) in zip(row, SCALES.items(), strict=True):
-            shown = {x: of[kind] for x, kind in kinds.items() if kind in of}
-            for x, shares in shown.items():
-                axis.plot([x] * len(shares), shares, "o", color=plot.INK, alpha=0.4, markersize=4)
-            axis.plot([*shown], [*map(np.mean, shown.values())], "-", color=plot.ACCENT)
-            for (other, beside), style in zip(BESIDE.get(name, {}).items(), ("--", ":", "-."), strict=False):
-                means = {x: of[kind].mean() for x, kind in beside.items() if kind in of}
-                axis.plot([*means], [*means.values()], style, color="gray", label=other)
-            axis.set(xscale="log", xlabel=name if data == sets[-1] else "")
-            axis.set_xticks([*kinds], [f"{x:,}" for x in kinds], fontsize=8, rotation=90)
-            axis.minorticks_off()
-            if name in BESIDE:
-                axis.legend(fontsize=7)
-        row[0].set_ylabel(f"{data}, correct (%)")
-    return figure
-
-
-def draw():
-    """Write the figures."""
-    found = accuracies(rows())
-    files.write_whole(FIGURES / "kinds.svg", record.svg(overview(found)))
-    files.write_whole(FIGURES / "scales.svg", record.svg(scales(found)))
-    if curves := {name: [*seeds.values()] for name, seeds in tuned().items()}:
-        levels = {RAW: np.mean([*found["mnist5k"][RAW, "24 px"].values()])}
-        title = "mnist5k, 20 images a class: fine-tuned from each pre-training"
-        files.write_whole(FIGURES / "finetune.svg", record.svg(plot.accuracy(curves, title=title, levels=levels)))
 
 
 TABLES = (
